@@ -1,0 +1,238 @@
+"""How to cite: BibTeX and a plain sentence for papers, claims, tables and figures, with the evidence they rest on."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from replications.evidence.errors import InputError, nearest
+from replications.evidence.latex import escape
+from replications.evidence.pipeline import public_functions
+from replications.evidence.provenance import ROOT, read_provenance
+from replications.evidence.reading import read_yaml
+from replications.evidence.records import chunk_folders, replacing
+from replications.evidence.results import Results
+from replications.evidence.rules import number, span
+from replications.evidence.runs import seeds_label
+from replications.evidence.spec import Citation
+from replications.evidence.verdicts import Verdict, judge_paper
+
+
+@dataclass(frozen=True)
+class Cited:
+    """One thing to cite: a stable key, its BibTeX entry and a sentence for people."""
+
+    key: str
+    bibtex: str
+    sentence: str
+
+
+def _ascii(text: str) -> str:
+    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
+    return re.sub(r"[^a-z0-9]", "", plain.lower())
+
+
+def _surname(author: str) -> str:
+    return author.partition(",")[0] if "," in author else author.rpartition(" ")[2]
+
+
+def key_of(citation: Citation) -> str:
+    """Surname of the first author, year, first long word of the title: 'mnih2014recurrent'."""
+    words = [_ascii(word) for word in re.split(r"[\s:-]+", citation.title)]
+    long = next((word for word in words if len(word) > 3), next(iter(words), ""))
+    return f"{_ascii(_surname(citation.authors[0]))}{citation.year}{long}"
+
+
+def entry(kind: str, key: str, fields: dict[str, str]) -> str:
+    """One BibTeX entry. Values are plain text and are escaped here; empty ones are left out; titles keep their capitals."""
+    lines = [f"@{kind}{{{key},"]
+    for name, value in fields.items():
+        if value:
+            text = value if name in {"url", "eprint", "doi"} else escape(value)
+            lines.append(f"  {name} = {{{{{text}}}}}," if name == "title" else f"  {name} = {{{text}}},")
+    return "\n".join([*lines, "}"])
+
+
+def cite_paper(citation: Citation) -> Cited:
+    """A published work."""
+    venue = {"inproceedings": "booktitle", "article": "journal", "misc": "howpublished"}[citation.kind]
+    fields = {
+        "author": " and ".join(citation.authors),
+        "title": citation.title,
+        venue: citation.venue,
+        "year": str(citation.year),
+        "eprint": citation.arxiv or "",
+        "archiveprefix": "arXiv" if citation.arxiv else "",
+        "url": citation.url or "",
+    }
+    where = f"{citation.venue}, {citation.year}" + (f", arXiv:{citation.arxiv}" if citation.arxiv else "")
+    return Cited(
+        key_of(citation), entry(citation.kind, key_of(citation), fields), f"{_names(citation.authors)}. {citation.title}. {where}."
+    )
+
+
+def _names(authors: Sequence[str]) -> str:
+    return ", ".join(authors[:-1]) + (" and " if len(authors) > 1 else "") + authors[-1]
+
+
+def _short(citation: Citation) -> str:
+    several = " et al." if len(citation.authors) > 2 else ""
+    first = _surname(citation.authors[0])
+    pair = f" and {_surname(citation.authors[1])}" if len(citation.authors) == 2 else ""
+    return f"{first}{several}{pair} ({citation.year})"
+
+
+def _suite() -> dict[str, str]:
+    """Author, title, version and address of this suite, from CITATION.cff where it is there."""
+    path = ROOT / "CITATION.cff"
+    content: dict[str, Any] = read_yaml(path) if path.is_file() else {}
+    people = []
+    for author in content.get("authors", []):
+        parts = [author.get("family-names", ""), author.get("given-names", "")]
+        people.append(author.get("name") or ", ".join(part for part in parts if part))
+    return {
+        "author": " and ".join(people) or "The replications authors",
+        "title": str(content.get("title", "Replications")),
+        "version": str(content.get("version", "")),
+        "url": str(content.get("repository-code", content.get("url", ""))),
+    }
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What a set of runs was made from, over all of their chunks; every list without repeats, sorted."""
+
+    commits: tuple[str, ...]
+    settings: tuple[str, ...]
+    seeds: str
+    data: tuple[str, ...]
+    date: str
+
+    def text(self) -> str:
+        """One line for a note."""
+        commits = ", ".join(self.commits)
+        parts = [
+            f"commit{'s' if len(self.commits) > 1 else ''} {commits}" if commits else "",
+            f"settings {', '.join(self.settings)}" if self.settings else "",
+            f"seeds {self.seeds}" if self.seeds else "",
+            f"data {', '.join(self.data)}" if self.data else "",
+            f"finished {self.date}" if self.date else "",
+        ]
+        return "; ".join(part for part in parts if part)
+
+
+def origin_of(results: Results, runs: Iterable[str]) -> Origin:
+    """The provenance of the finished chunks of these runs."""
+    sidecars = []
+    for run in runs:
+        sidecars += [read_provenance(folder / "provenance.json") for folder in chunk_folders(results.folder, results.paper.name, run)]
+    seeds = sorted({int(seed) for sidecar in sidecars for seed in sidecar.get("seeds", [])})
+    whole = bool(seeds) and seeds == list(range(seeds[0], seeds[-1] + 1))
+    listed = (seeds_label(tuple(seeds)) if len(seeds) > 1 else str(seeds[0])) if whole else ", ".join(map(str, seeds))
+    prints = {(name, str(note.get("fingerprint", ""))[:12]) for sidecar in sidecars for name, note in sidecar.get("data", {}).items()}
+    dates = [str(sidecar["ended"])[:10] for sidecar in sidecars if sidecar.get("ended")]
+    commits = {str(sidecar["commit"])[:12] + ("+edits" if sidecar.get("dirty") else "") for sidecar in sidecars if sidecar.get("commit")}
+    return Origin(
+        commits=tuple(sorted(commits)),
+        settings=tuple(sorted({str(sidecar["settings_digest"]) for sidecar in sidecars if sidecar.get("settings_digest")})),
+        seeds=listed,
+        data=tuple(f"{name}={fingerprint}" for name, fingerprint in sorted(prints)),
+        date=max(dates, default=""),
+    )
+
+
+def _ours(results: Results, name: str, what: str, runs: Iterable[str], finding: str = "") -> Cited:
+    """Something of ours: a note with the finding and what it rests on."""
+    suite = _suite()
+    origin = origin_of(results, runs)
+    key = f"replications-{results.paper.name}.{name}"
+    subject = _short(results.paper.citation)
+    note = ". ".join(part for part in (finding, f"Tier {results.tier}", origin.text()) if part)
+    version = f", version {suite['version']}" if suite["version"] else ""
+    fields = {
+        "author": suite["author"],
+        "title": f"{what}: replication of {subject}",
+        "howpublished": f"{suite['title']}{version}, {results.paper.name}.{name}",
+        "year": origin.date[:4],
+        "note": note,
+        "url": suite["url"],
+    }
+    made = origin.date or "not run yet"
+    sentence = f"{suite['author'].replace(' and ', ', ')}. {fields['title']} ({fields['howpublished']}; {made}). {note}."
+    return Cited(key, entry("misc", key, fields), sentence)
+
+
+def cite_verdict(verdict: Verdict, results: Results) -> Cited:
+    """A claim with its verdict."""
+    ours = "" if verdict.ours is None else f", ours {number(verdict.ours, verdict.unit)}"
+    interval = f" ({span(verdict.low, verdict.high, verdict.unit)})" if verdict.low is not None and verdict.high is not None else ""
+    published = "" if verdict.published is None else f", published {number(verdict.published, verdict.unit)}"
+    seeds = f", {verdict.seeds_finished} of {verdict.seeds_planned} planned seeds"
+    proxy = f". Stand-in: {verdict.proxy}" if verdict.proxy else ""
+    finding = f"Verdict: {verdict.verdict}{published}{ours}{interval}{seeds}{proxy}".rstrip(".")
+    return _ours(results, verdict.id.partition(".")[2], verdict.claim.rstrip("."), verdict.runs, finding)
+
+
+def cite_table(name: str, results: Results) -> Cited:
+    """A published table beside ours."""
+    table = results.table(name)
+    runs = dict.fromkeys(row.run for row in table.rows if row.run)
+    return _ours(results, name, f"{table.title} ({table.location}) beside our runs", runs)
+
+
+def cite_figure(name: str, results: Results) -> Cited:
+    """A figure; it rests on all finished runs of the paper at the tier."""
+    runs = dict.fromkeys(str(run) for run in results.records["run"].unique())
+    return _ours(results, name, f"Figure '{name.replace('_', ' ')}'", runs)
+
+
+def figures_of(results: Results) -> list[str]:
+    """Names of the paper's figures, without importing them."""
+    return public_functions(results.paper.folder / "figures.py")
+
+
+def cite(name: str, results: Results) -> Cited:
+    """What an id stands for: `<paper>`, or `<paper>.` and a claim, a table or a figure.
+
+    Raises:
+        InputError: no such id, with the nearest one.
+    """
+    paper = results.paper
+    _, _, part = name.partition(".")
+    if not part:
+        return cite_paper(paper.citation)
+    if part in [claim.id for claim in paper.claims]:
+        return next(cite_verdict(verdict, results) for verdict in judge_paper(results) if verdict.id == f"{paper.name}.{part}")
+    if part in paper.tables:
+        return cite_table(part, results)
+    figures = figures_of(results)
+    if part in figures:
+        return cite_figure(part, results)
+    raise InputError(f"{paper.name} has nothing called '{part}'. {nearest(part, [*(c.id for c in paper.claims), *paper.tables, *figures])}")
+
+
+def everything(results: Results, verdicts: Sequence[Verdict] | None = None) -> list[Cited]:
+    """All that can be cited of a paper: itself, the works its text cites, its claims, tables and figures."""
+    paper = results.paper
+    judged = judge_paper(results) if verdicts is None else [verdict for verdict in verdicts if verdict.paper == paper.name]
+    return [
+        cite_paper(paper.citation),
+        *(cite_paper(work) for work in paper.cites.values()),
+        *(cite_verdict(verdict, results) for verdict in judged),
+        *(cite_table(name, results) for name in paper.tables),
+        *(cite_figure(name, results) for name in figures_of(results)),
+    ]
+
+
+def write_bibliography(path: Path, cited: Iterable[Cited]) -> None:
+    """Write `citations.bib`: every key once. Raises InputError when two different entries share a key."""
+    entries: dict[str, str] = {}
+    for item in cited:
+        if entries.setdefault(item.key, item.bibtex) != item.bibtex:
+            raise InputError(f"Two different works have the BibTeX key '{item.key}'. Correct the title or year of one of them.")
+    with replacing(path) as temporary:
+        temporary.write_text("\n\n".join(entries.values()) + "\n", encoding="utf-8")

@@ -1,0 +1,172 @@
+"""What the Snakemake rules ask: which jobs there are, what they read and write. Known before anything runs."""
+
+from __future__ import annotations
+
+import ast
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from replications.evidence import runs as grid
+from replications.evidence.checks import check_claims
+from replications.evidence.configuration import Configuration
+from replications.evidence.provenance import ROOT, import_closure
+from replications.evidence.spec import PACKAGE, load_paper
+
+RUN_OUTPUTS = ("records.parquet", "artifacts.npz", "provenance.json")
+FIGURE_KINDS = ("svg", "pdf", "png", "csv", "json")
+EXHIBIT_KINDS = ("html", "json")
+TABLE_KINDS = ("csv", "tex", "md")
+
+
+@dataclass(frozen=True)
+class TrainingRule:
+    """One rule: the runs of one group; its jobs are the chunks of seeds."""
+
+    name: str
+    paper: str
+    runs: tuple[str, ...]
+    code: list[str]
+    outputs: list[str]
+    digests: str
+    resources: dict[str, Any]
+    threads: int
+
+
+def environment() -> dict[str, str]:
+    """Variables of every job: the suite and its Python are found from any folder, whether or not they are activated.
+
+    Threads of two jobs that share cores must not spin while they wait: that costs a factor of 2.7.
+    """
+    paths = {"PATH": Path(sys.executable).parent, "PYTHONPATH": ROOT}
+    found = {name: os.pathsep.join(filter(None, [str(first), os.environ.get(name)])) for name, first in paths.items()}
+    return found | {"OMP_WAIT_POLICY": os.environ.get("OMP_WAIT_POLICY", "passive")}
+
+
+def relative(paths: list[Path]) -> list[str]:
+    """Paths as seen from the working folder, so that a moved clone has the same inputs."""
+    return [os.path.relpath(path) for path in paths]
+
+
+def code_of(module: str) -> list[str]:
+    """Files of this package that a module imports, as inputs that are compared by content."""
+    return relative(import_closure(f"{PACKAGE.name}.{module}"))
+
+
+def training_rules(config: Configuration) -> list[TrainingRule]:
+    """Every group of runs of the chosen papers at the configured tier.
+
+    Raises:
+        InputError: a claim names a run, or more seeds, than the tier plans.
+    """
+    rules = []
+    for paper in config.chosen:
+        check_claims(load_paper(paper), config.tier, grid.load_runs(paper, config.tier))
+        code = code_of(f"{paper}.experiment")
+        groups: dict[str, list[grid.Job]] = {}
+        for job in grid.jobs(paper, config.tier):
+            groups.setdefault(job.group, []).append(job)
+        for group, members in groups.items():
+            job = members[0]
+            rules.append(
+                TrainingRule(
+                    name=f"train_{paper}_{group}".replace("-", "_").replace(".", "_"),
+                    paper=paper,
+                    runs=tuple(run.name for run in job.runs),
+                    code=code,
+                    outputs=[f"{config.runs_folder}/{paper}/{run.name}/seeds-{{seeds}}/{name}" for run in job.runs for name in RUN_OUTPUTS],
+                    digests=" ".join(run.digest for run in job.runs),
+                    resources=job_resources(job.resources, config),
+                    threads=job.resources.threads * max(1, job.resources.gpus // job.resources.nodes),
+                )
+            )
+    return rules
+
+
+def growing(first: int, growth: float) -> Callable[..., int]:
+    """A resource that a job killed for want of it gets more of at its next attempt.
+
+    >>> [growing(100, 1.5)(None, attempt) for attempt in (1, 2, 3)]
+    [100, 150, 225]
+    """
+    return lambda _, attempt: round(first * growth ** (attempt - 1))
+
+
+def job_resources(need: grid.Resources, config: Configuration) -> dict[str, Any]:
+    """What a job asks its scheduler for, in Snakemake's standard names, which every executor translates.
+
+    `nodes` is always said: without it Slurm may spread the GPUs of one job over machines that do not share memory. Run
+    time is twice what is expected, since a site's GPUs may be slower, and grows with each attempt; at least ten minutes,
+    so that Slurm's warning two minutes before the end (profiles/slurm) never meets a job that has hardly begun.
+    """
+    resources: dict[str, Any] = {
+        "mem_mb": growing(int(need.memory_gb * 1024), 1.5),
+        "runtime": growing(max(10, round(need.minutes * 2)), 1.5),
+        "nodes": need.nodes,
+    }
+    if need.gpus:
+        resources["gpu_slots"] = 4 * need.gpus if need.gpus > 1 else need.gpu_slots
+    if need.nodes > 1:  # Slurm's own name: with `gpu` the plugin would ask for the GPUs of all machines on the first one
+        model = f"{config.gpu_model}:" if config.gpu_model else ""
+        resources["gres"] = f"gpu:{model}{need.gpus // need.nodes}"
+    elif need.gpus:
+        resources |= {"gpu": need.gpus} | ({"gpu_model": config.gpu_model} if config.gpu_model else {})
+    return resources
+
+
+def run_outputs(config: Configuration, paper: str) -> list[str]:
+    """Every file that the runs of a paper write at the configured tier."""
+    return [
+        f"{grid.run_folder(config.runs_folder, run, seeds)}/{name}"
+        for run in grid.load_runs(paper, config.tier)
+        for seeds in run.chunks()
+        for name in RUN_OUTPUTS
+    ]
+
+
+def public_functions(path: Path) -> list[str]:
+    """Names of a file's public functions in the order written, read without importing it; none if there is no file."""
+    if not path.is_file():
+        return []
+    tree = ast.parse(path.read_bytes())
+    return [node.name for node in tree.body if isinstance(node, ast.FunctionDef) and not node.name.startswith("_")]
+
+
+def figure_outputs(config: Configuration, paper: str) -> list[str]:
+    """Every file that a paper's figures are written to."""
+    return _outputs(config, paper, "figures", FIGURE_KINDS)
+
+
+def exhibit_outputs(config: Configuration, paper: str) -> list[str]:
+    """Every file that a paper's exhibits are written to; none where it has no exhibits."""
+    return _outputs(config, paper, "exhibits", EXHIBIT_KINDS)
+
+
+def _outputs(config: Configuration, paper: str, module: str, kinds: tuple[str, ...]) -> list[str]:
+    """One file per public function and kind, and the index that keeps their order."""
+    folder = config.derived_folder / paper / module
+    names = public_functions(PACKAGE / paper / f"{module}.py")
+    return [f"{folder}/{name}.{kind}" for name in names for kind in kinds] + ([f"{folder}/index.json"] if names else [])
+
+
+def table_outputs(config: Configuration, paper: str) -> list[str]:
+    """Every file that a paper's published tables beside ours are written to."""
+    folder = config.derived_folder / paper / "tables"
+    return [f"{folder}/{name}.{kind}" for name in load_paper(paper).tables for kind in TABLE_KINDS]
+
+
+def text_inputs(paper: str) -> list[str]:
+    """The paper's own text and templates, which the report reads."""
+    folder = PACKAGE / paper
+    found = [folder / "paper.yaml", folder / "section.md", *sorted((folder / "exhibits").glob("*.html"))]
+    return relative([path for path in found if path.is_file()])
+
+
+def report_code() -> list[str]:
+    """Everything the report generator is made of."""
+    folder = ROOT / "report"
+    kinds = {".py", ".j2", ".css", ".js", ".typ"}
+    return relative(sorted(path for path in folder.rglob("*") if path.suffix in kinds))

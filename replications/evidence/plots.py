@@ -1,0 +1,172 @@
+"""One theme, one figure writer: SVG, PDF, PNG, the CSV of what is drawn, and a sidecar with caption and provenance."""
+
+from __future__ import annotations
+
+import inspect
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure as Canvas
+
+from replications.evidence.palette import PALETTE
+from replications.evidence.records import replacing
+from replications.evidence.results import NotMeasured, Results
+
+COLUMN = 3.4
+"""Width of a journal column in inches; `2 * COLUMN` spans the page."""
+
+PUBLISHED = {"facecolors": "none", "linewidths": 1.2, "s": 34, "zorder": 4}
+"""Scatter style of published values: open markers; the caller gives `edgecolors` and `marker`."""
+
+
+@dataclass
+class Figure:
+    """What a figure function returns.
+
+    Attributes:
+        canvas: the drawing.
+        data: exactly what is drawn, tidy.
+        alt: what the figure shows, for a reader who cannot see it; numbers in it are generated.
+        title: short heading; default: the function's name.
+    """
+
+    canvas: Canvas
+    data: pd.DataFrame
+    alt: str
+    title: str = ""
+    runs: Sequence[str] = field(default_factory=tuple)
+
+
+def theme() -> None:
+    """Set the look of every figure."""
+    sns.set_theme(
+        context="paper",
+        style="ticks",
+        palette=PALETTE,
+        rc={
+            "axes.spines.right": False,
+            "axes.spines.top": False,
+            "axes.titlesize": 9,
+            "axes.titleweight": "bold",
+            "axes.titlelocation": "left",
+            "axes.labelsize": 8.5,
+            "xtick.labelsize": 8,
+            "ytick.labelsize": 8,
+            "legend.fontsize": 7.5,
+            "legend.frameon": False,
+            "figure.constrained_layout.use": True,
+            "figure.dpi": 100,
+            "savefig.dpi": 200,
+            "font.family": "sans-serif",
+            "font.sans-serif": ["DejaVu Sans"],
+            "svg.fonttype": "none",
+            "svg.hashsalt": "replications",
+            "pdf.fonttype": 42,
+            "lines.linewidth": 1.4,
+            "lines.markersize": 4,
+            "axes.grid": True,
+            "grid.color": "#e6e6e6",
+            "grid.linewidth": 0.6,
+        },
+    )
+
+
+def canvas(
+    width: float = 2 * COLUMN, height: float = 2.6, *, columns: int = 1, rows: int = 1, **options: object
+) -> tuple[Canvas, np.ndarray]:
+    """A drawing and its axes as an array of shape (rows, columns); sizes in inches."""
+    theme()
+    figure, axes = plt.subplots(rows, columns, figsize=(width, height), squeeze=False, **options)  # type: ignore[call-overload]
+    return figure, axes
+
+
+def dots(
+    axes: Axes,
+    x: Sequence[float] | np.ndarray | pd.Series,
+    y: Sequence[float] | np.ndarray | pd.Series,
+    *,
+    colour: str,
+    label: str | None = None,
+) -> None:
+    """Draw every seed as a dot."""
+    axes.scatter(x, y, s=14, color=colour, alpha=0.75, linewidths=0, label=label, zorder=3)
+
+
+def published(axes: Axes, x: Sequence[float] | float, y: Sequence[float] | float, *, colour: str, label: str, marker: str = "D") -> None:
+    """Draw published values as open markers."""
+    axes.scatter(x, y, facecolors="none", edgecolors=colour, marker=marker, linewidths=1.2, s=34, zorder=4, label=label)
+
+
+def label_end(axes: Axes, x: float, y: float, text: str, colour: str, *, dx: float = 4, dy: float = 0) -> None:
+    """Name a series at its last point instead of in a legend; offsets in points."""
+    axes.annotate(text, (x, y), xytext=(dx, dy), textcoords="offset points", color=colour, fontsize=7.5, va="center", clip_on=False)
+
+
+def caption_of(function: Callable[[Results], Figure]) -> str:
+    """The docstring as one paragraph: the figure's caption."""
+    return " ".join((inspect.getdoc(function) or "").split())
+
+
+def title_of(name: str) -> str:
+    """A function's name as a heading."""
+    return name.replace("_", " ").capitalize()
+
+
+def write_figure(function: Callable[[Results], Figure], results: Results, folder: Path) -> dict[str, object]:
+    """Draw one figure and write `<id>.{svg,pdf,png,csv,json}` into `folder`.
+
+    A figure whose runs this tier does not have is written as an empty picture that says so, with `drawn: false` in its
+    sidecar, so that every declared output exists.
+
+    Returns:
+        The sidecar.
+    """
+    name = function.__name__
+    try:
+        figure = function(results)
+        drawn, why = True, ""
+    except NotMeasured as missing:
+        drawn, why = False, f"Not measured at tier {results.tier}: {missing}."
+        figure = _empty(why)
+    sidecar: dict[str, object] = {
+        "id": f"{results.paper.name}.{name}",
+        "paper": results.paper.name,
+        "tier": results.tier,
+        "title": figure.title or title_of(name),
+        "caption": caption_of(function),
+        "alt": figure.alt,
+        "drawn": drawn,
+        "why_not": why,
+    }
+    metadata = {
+        "svg": {"Date": None, "Creator": None},
+        "pdf": {"CreationDate": None, "ModDate": None, "Creator": None, "Producer": None},
+        "png": {},
+    }
+    for kind, fields in metadata.items():
+        with replacing(folder / f"{name}.{kind}") as temporary:
+            figure.canvas.savefig(temporary, format=kind, metadata=fields)
+    plt.close(figure.canvas)
+    with replacing(folder / f"{name}.csv") as temporary:
+        figure.data.to_csv(temporary, index=False, float_format="%.6g", lineterminator="\n")
+    with replacing(folder / f"{name}.json") as temporary:
+        temporary.write_text(json.dumps(sidecar, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    return sidecar
+
+
+def _empty(why: str) -> Figure:
+    figure, axes = canvas(height=0.8)
+    axes[0, 0].axis("off")
+    axes[0, 0].text(0, 0.5, why, fontsize=8, color="#555555", va="center", wrap=True)
+    return Figure(figure, pd.DataFrame({"note": [why]}), alt=why)
+
+
+mpl.use("Agg")

@@ -1,0 +1,154 @@
+"""A published table beside ours: numbers as CSV, and the same to read as LaTeX and Markdown."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from replications.evidence import statistics
+from replications.evidence.latex import escape
+from replications.evidence.records import replacing
+from replications.evidence.results import Results
+from replications.evidence.spec import Table, TableMeasure, TableRow
+
+RECALLED = "†"
+STAND_IN = "*"
+NOTES = {
+    RECALLED: f"{RECALLED} recalled, not checked against the paper; it decides nothing.",
+    STAND_IN: f"{STAND_IN} measured by us on a scaled-down stand-in.",
+    "row": f"{STAND_IN} after a label: a row that we added; the paper has none.",
+}
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A table beside ours.
+
+    Attributes:
+        numbers: one line per row: label, run, then per measure `<version>_<measure>` per version, `ours_<measure>`,
+            `half_width_<measure>` (of the 95 % t-interval over seeds) and `seeds_<measure>`; nan where there is none.
+        shown: the same as text: label, one column per version and measure, ours as mean ± half-width (seeds).
+        notes: what the marks in `shown` mean.
+    """
+
+    title: str
+    location: str
+    numbers: pd.DataFrame
+    shown: pd.DataFrame
+    notes: tuple[str, ...]
+
+
+def compare(name: str, results: Results) -> Comparison:
+    """Put a published table beside our seeds. Raises InputError when the paper has no table of this name."""
+    table = results.table(name)
+    stand_ins = _stand_ins(results)
+    numbers, shown = [], []
+    for row in table.rows:
+        proxy = row.run in stand_ins
+        values, texts = {"label": row.label, "run": row.run or ""}, {"": row.label + (STAND_IN if row.ours_only else "")}
+        for key, measure in table.measures.items():
+            for version, spec in table.versions.items():
+                published = row.value(version, key)
+                mark = RECALLED if published is not None and (row.evidence or spec.evidence) == "recalled" else ""
+                values[f"{version}_{key}"] = math.nan if published is None else published  # type: ignore[assignment]
+                text = "" if published is None else f"{published:.{measure.digits}f}{mark}"
+                texts[_heading(table, spec.label, measure)] = text
+            ours, text = _ours(results, row, key, measure, proxy=proxy)
+            values |= {f"{column}_{key}": value for column, value in ours.items()}  # type: ignore[misc]
+            texts[_heading(table, "ours", measure)] = text
+        numbers.append(values)
+        shown.append(texts)
+    whole = pd.DataFrame(shown)
+    return Comparison(table.title, table.location, pd.DataFrame(numbers), whole, _notes(table, whole))
+
+
+def _heading(table: Table, column: str, measure: TableMeasure) -> str:
+    unit = f", {measure.unit}" if measure.unit else ""
+    return f"{column} ({measure.label}{unit})" if len(table.measures) > 1 else f"{column}{f' ({measure.unit})' if measure.unit else ''}"
+
+
+def _ours(results: Results, row: TableRow, key: str, measure: TableMeasure, *, proxy: bool) -> tuple[dict[str, float], str]:
+    """Mean, half-width and seeds of one cell, and its text; seeds without a finite value are said, not left out."""
+    nothing = {"ours": math.nan, "half_width": math.nan, "seeds": 0.0}
+    sample = results.final(row.run, row.metrics.get(key, measure.metric), measure.split) if row.run else None
+    if sample is None or not len(sample):
+        return nothing, ""
+    lost = sum(not math.isfinite(value) for value in sample)
+    if lost:
+        return nothing | {"seeds": float(len(sample))}, f"{lost} of {len(sample)} seeds not finite"
+    known = statistics.estimate(sample.to_numpy())
+    half = known.interval()[1] - known.mean if known.n > 1 else math.nan
+    mark = STAND_IN if proxy else ""
+    spread = f" ± {half:.{measure.digits}f}" if known.n > 1 else ""
+    text = f"{known.mean:.{measure.digits}f}{mark}{spread} ({known.n} seed{'s' if known.n > 1 else ''})"
+    return {"ours": known.mean, "half_width": half, "seeds": float(known.n)}, text
+
+
+def _stand_ins(results: Results) -> set[str]:
+    """Runs that stand in for larger ones: all of the smallest tier, else those that a proxy claim reads."""
+    tier = results.tier
+    if tier == "smoke":
+        return {row.run for table in results.paper.tables.values() for row in table.rows if row.run}
+    proxies = [claim for claim in results.paper.claims if tier in claim.tiers and claim.at(tier).proxy]
+    return {measure.run for claim in proxies for measure in claim.measures(tier)}
+
+
+def _notes(table: Table, shown: pd.DataFrame) -> tuple[str, ...]:
+    cells = shown.iloc[:, 1:].to_numpy().ravel().tolist()
+    notes = [NOTES[mark] for mark in (RECALLED, STAND_IN) if any(mark in cell for cell in cells)]
+    notes += [NOTES["row"]] if any(row.ours_only for row in table.rows) else []
+    half = ["Ours: mean over seeds ± half-width of its 95 % t-interval."] if any("±" in cell for cell in cells) else []
+    return (*half, *notes, *([table.note] if table.note else []))
+
+
+def to_markdown(table: Comparison) -> str:
+    """The table in pipe syntax, with title and notes."""
+    lines = [[_pipe(column) for column in table.shown.columns], ["---"] + ["---:"] * (table.shown.shape[1] - 1)]
+    lines += [[_pipe(cell) for cell in row] for row in table.shown.to_numpy().tolist()]
+    body = "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    notes = "".join(f"\n{_pipe(note)}\n" for note in table.notes)
+    return f"**{_pipe(table.title)}** ({_pipe(table.location)})\n\n{body}\n{notes}"
+
+
+def _pipe(text: str) -> str:
+    return " ".join(text.split()).replace("\\", "\\\\").replace("|", "\\|").replace("*", "\\*")
+
+
+def to_latex(table: Comparison, label: str) -> str:
+    """The table as a float for the booktabs package, with caption, label and notes."""
+    rows = [" & ".join(escape(cell) for cell in row) + r" \\" for row in table.shown.to_numpy().tolist()]
+    notes = [rf"\par\footnotesize {escape(note)}" for note in table.notes]
+    lines = [
+        r"% needs \usepackage{booktabs}",
+        r"\begin{table}",
+        r"\centering",
+        rf"\caption{{{escape(table.title)} ({escape(table.location)}), beside the replication.}}",
+        rf"\label{{tab:{label}}}",
+        rf"\begin{{tabular}}{{l{'r' * (table.shown.shape[1] - 1)}}}",
+        r"\toprule",
+        " & ".join(escape(column) for column in table.shown.columns) + r" \\",
+        r"\midrule",
+        *rows,
+        r"\bottomrule",
+        r"\end{tabular}",
+        *notes,
+        r"\end{table}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def write_table(name: str, results: Results, folder: Path) -> Comparison:
+    """Write `<name>.{csv,tex,md}` into a folder, each whole or not at all."""
+    table = compare(name, results)
+    texts = {
+        "csv": table.numbers.to_csv(index=False, float_format="%.6g", lineterminator="\n"),
+        "tex": to_latex(table, f"{results.paper.name}.{name}"),
+        "md": to_markdown(table),
+    }
+    for kind, text in texts.items():
+        with replacing(folder / f"{name}.{kind}") as temporary:
+            temporary.write_text(text, encoding="utf-8")
+    return table

@@ -1,0 +1,86 @@
+"""The commands that judge, tabulate and cite, on a paper in a temporary folder."""
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from typer.testing import CliRunner, Result
+
+from replications.__main__ import app
+from replications.evidence import runs as grid
+from replications.evidence import spec
+from replications.evidence.claims import read_claims_csv
+from replications.evidence.errors import InputError
+from replications.evidence.records import read_records
+from replications.evidence.spec import Paper, Strict
+
+
+class Settings(Strict):
+    """A paper without settings."""
+
+
+@pytest.fixture
+def results(
+    tmp_path: Path, make_paper: Callable[..., Paper], finish: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Path]:
+    """A results folder of a paper that discovery finds."""
+    make_paper()
+    grids = "tiers: {gpu: {seeds: 5, runs: {lady: {}, guest: {}, robot: {}}}}\n"
+    (tmp_path / "tea" / "runs.yaml").write_text(grids, encoding="utf-8")
+    monkeypatch.setattr(spec, "PACKAGE", tmp_path)
+    monkeypatch.setattr(grid, "settings_model", lambda _: Settings)
+    spec.load_paper.cache_clear()
+    grid.load_runs.cache_clear()
+    finish("lady", error=[1.3, 1.25, 1.35, 1.31, 1.2])
+    yield tmp_path / "results"
+    spec.load_paper.cache_clear()
+    grid.load_runs.cache_clear()
+
+
+def call(*arguments: object) -> Result:
+    return CliRunner().invoke(app, [str(argument) for argument in arguments], catch_exceptions=False, env={"COLUMNS": "200"})
+
+
+def test_claims_prints_a_table_and_a_stable_list(results: Path) -> None:
+    shown = call("claims", "--tier", "gpu", "--out", results)
+    assert shown.exit_code == 0
+    for part in ("tea.lady-error", "1.29 %", "1.282 %", "5/5", "✓", "replicated"):
+        assert part in shown.output
+    (row,) = json.loads(call("claims", "--tier", "gpu", "--out", results, "--json").output)
+    assert {"id", "paper", "kind", "published", "ours", "interval", "seeds_planned", "seeds_finished", "verdict"} <= set(row)
+    assert (row["id"], row["verdict"]) == ("tea.lady-error", "replicated")
+    (missing,) = json.loads(call("claims", "--tier", "gpu", "--out", results / "none", "--json").output)
+    assert (missing["verdict"], missing["ours"], missing["interval"]) == ("not tested", None, None)
+
+
+def test_the_pipeline_collects_judges_merges_and_tabulates(results: Path) -> None:
+    merged, mine, whole = results / "tea" / "records.parquet", results / "tea" / "claims.csv", results / "claims.csv"
+    common = ("tea", "--tier", "gpu", "--results", results)
+    assert call("collect", *common, "--out", merged).exit_code == 0
+    assert set(read_records(merged)["run"]) == {"lady"}
+    assert call("verdicts", *common, "--out", mine).exit_code == 0
+    assert call("merge-claims", mine, "--out", whole).exit_code == 0
+    assert [verdict.verdict for verdict in read_claims_csv(whole)] == ["replicated"]
+    assert pd.read_csv(whole)["id"].tolist() == ["tea.lady-error"]
+    assert call("tables", *common, "--out", results / "tea" / "tables").exit_code == 0
+    assert (results / "tea" / "tables" / "cups.tex").is_file()
+
+
+def test_cite_prints_bibtex_and_a_sentence(results: Path) -> None:
+    shown = call("cite", "tea.lady-error", "--tier", "gpu", "--out", results).output
+    assert shown.startswith("@misc{replications-tea.lady-error,")
+    assert "\n\n" in shown
+    assert "@inproceedings{fisher1935design" in call("cite", "tea", "--tier", "gpu", "--out", results).output
+
+
+def test_wrong_names_are_answered_with_the_nearest(results: Path) -> None:
+    for arguments, message in (
+        (("claims", "--tier", "gpus"), "Did you mean 'gpu'"),
+        (("claims", "--source", "memory"), "No source is called 'memory'"),
+        (("verdicts", "teas", "--out", "x.csv"), "Did you mean 'tea'"),
+        (("cite", "tea.lady-eror", "--tier", "gpu", "--out", results), "Did you mean 'lady-error'"),
+    ):
+        with pytest.raises(InputError, match=message):
+            call(*arguments)
