@@ -1,0 +1,1 @@
+"""What trains and measures; knows no paper."""

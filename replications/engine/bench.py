@@ -1,0 +1,105 @@
+"""Our speed beside a peer's: both in one process, by turns, on the same input, as a ratio of medians.
+
+Turns cancel what changes slowly (clock rates, other work on the machine). CPU seconds are the better measure on a shared
+machine, wall seconds what a user waits; both are given.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One thing done by us and by a peer.
+
+    Attributes:
+        name: short, for the table.
+        ours, peer: do it once; whatever they need is built before.
+        unit: what is counted, for example 'images'.
+        amount: how many units one call handles.
+        peer_name: whose logic the peer is.
+        at_least: the ratio of speeds we promise, None where we promise nothing.
+    """
+
+    name: str
+    ours: Callable[[], object]
+    peer: Callable[[], object]
+    unit: str
+    amount: float
+    peer_name: str
+    at_least: float | None = None
+
+
+@dataclass(frozen=True)
+class Speeds:
+    """Medians over rounds. Rates are units per second; ratios are ours over the peer's."""
+
+    name: str
+    unit: str
+    peer_name: str
+    rounds: int
+    threads: int
+    ours_per_second: float
+    peer_per_second: float
+    ours_per_cpu_second: float
+    peer_per_cpu_second: float
+    ratio: float
+    cpu_ratio: float
+    at_least: float | None
+
+
+def measure(comparison: Comparison, *, rounds: int = 7, seconds: float = 0.5) -> Speeds:
+    """Run both by turns.
+
+    Args:
+        comparison: what to run; one call of each warms up.
+        rounds: turns of each.
+        seconds: wall time that a turn should last; each side calls itself often enough for that.
+    """
+    sides = (comparison.ours, comparison.peer)
+    calls = [_calls(side, seconds) for side in sides]
+    walls: tuple[list[float], list[float]] = ([], [])
+    cpus: tuple[list[float], list[float]] = ([], [])
+    for _ in range(rounds):
+        for side, repeats, wall, cpu in zip(sides, calls, walls, cpus, strict=True):
+            wall_seconds, cpu_seconds = _time(side, repeats)
+            wall.append(wall_seconds / repeats)
+            cpu.append(cpu_seconds / repeats)
+    ours_wall, peer_wall = (statistics.median(times) for times in walls)
+    ours_cpu, peer_cpu = (statistics.median(times) for times in cpus)
+    return Speeds(
+        name=comparison.name,
+        unit=comparison.unit,
+        peer_name=comparison.peer_name,
+        rounds=rounds,
+        threads=torch.get_num_threads(),
+        ours_per_second=comparison.amount / ours_wall,
+        peer_per_second=comparison.amount / peer_wall,
+        ours_per_cpu_second=comparison.amount / ours_cpu,
+        peer_per_cpu_second=comparison.amount / peer_cpu,
+        # Each round's two turns are neighbours in time, so their ratio is steadier than either.
+        ratio=statistics.median(peer / ours for ours, peer in zip(*walls, strict=True)),
+        cpu_ratio=statistics.median(peer / ours for ours, peer in zip(*cpus, strict=True)),
+        at_least=comparison.at_least,
+    )
+
+
+def _time(side: Callable[[], object], repeats: int) -> tuple[float, float]:
+    wall, cpu = time.perf_counter(), time.process_time()
+    for _ in range(repeats):
+        side()
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    return time.perf_counter() - wall, time.process_time() - cpu
+
+
+def _calls(side: Callable[[], object], seconds: float) -> int:
+    """How many calls last about `seconds`, from the second of two trial calls."""
+    side()
+    return max(1, round(seconds / max(_time(side, 1)[0], 1e-9)))

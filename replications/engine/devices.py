@@ -1,0 +1,145 @@
+"""Devices: choice, precision, CUDA graphs, peaks, energy, memory."""
+
+from __future__ import annotations
+
+import contextlib
+import resource
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from replications.evidence.errors import InputError
+
+PEAK_BF16 = {"H200": 989e12, "H100": 989e12, "A100": 312e12, "L40S": 362e12, "V100": 125e12}
+"""Dense bf16 (V100: fp16) FLOP/s from the makers' data sheets, by a part of the device's name."""
+
+
+def choose_device(name: str | None) -> torch.device:
+    """The device of this name, or the first GPU, or the CPU.
+
+    Raises:
+        InputError: when a GPU is named that is not there.
+    """
+    if name is None:
+        return torch.device("cuda:0" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise InputError(f"Device '{name}' is unknown. Use cpu, cuda or cuda:N.") from None
+    if device.type == "cuda":
+        count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+        if (device.index or 0) >= count:
+            seen = f"{count} CUDA device(s), numbered from 0" if count else "no CUDA device"
+            raise InputError(f"Device '{name}' is not there: this machine shows {seen}. Use --device cpu, or check nvidia-smi.")
+        return torch.device("cuda", device.index or 0)
+    if device.type != "cpu":
+        raise InputError(f"Device '{name}' is not supported. Use cpu, cuda or cuda:N.")
+    return device
+
+
+def device_name(device: torch.device) -> str:
+    """The device's own name."""
+    from replications.evidence.provenance import cpu_name
+
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else cpu_name()
+
+
+def peak_flops(device: torch.device) -> float | None:
+    """Peak bf16 FLOP/s of a known GPU, else None (utilisation is then not reported)."""
+    if device.type != "cuda":
+        return None
+    name = torch.cuda.get_device_name(device)
+    return next((peak for part, peak in PEAK_BF16.items() if part in name), None)
+
+
+class GraphedStep:
+    """A step that launches once: on CUDA the first calls run eagerly, one is captured, all later ones are replays.
+
+    Args:
+        function: no arguments; reads static tensors, returns static tensors; shapes never change.
+        device: on the CPU `function` is simply called.
+        generators: every generator that `function` draws from, so that replays advance them.
+        warmup: eager calls before the capture; they are real steps.
+    """
+
+    def __init__(
+        self,
+        function: Callable[[], Mapping[str, Tensor]],
+        device: torch.device,
+        generators: Sequence[torch.Generator] = (),
+        *,
+        warmup: int = 3,
+    ) -> None:
+        self.function, self.device, self.generators, self.warmup = function, device, generators, warmup
+        self._graph: torch.cuda.CUDAGraph | None = None
+        self._outputs: Mapping[str, Tensor] = {}
+
+    def __call__(self) -> Mapping[str, Tensor]:
+        """Make one step and return its outputs; on CUDA the same tensors are overwritten by every replay."""
+        if self.device.type != "cuda":
+            return self.function()
+        if self.warmup > 0:
+            self.warmup -= 1
+            stream = torch.cuda.Stream(self.device)
+            stream.wait_stream(torch.cuda.current_stream(self.device))
+            with torch.cuda.stream(stream):
+                outputs = self.function()
+            torch.cuda.current_stream(self.device).wait_stream(stream)
+            return outputs
+        if self._graph is None:
+            graph = torch.cuda.CUDAGraph()
+            for generator in self.generators:
+                graph.register_generator_state(generator)
+            with torch.cuda.graph(graph):
+                self._outputs = self.function()
+            self._graph = graph
+        self._graph.replay()
+        return self._outputs
+
+
+class Meter:
+    """Wall time, peak memory and, where NVML has it, energy of a block.
+
+    >>> with Meter(torch.device("cpu")) as meter: pass
+    >>> sorted(meter.cost) == ["peak_memory", "seconds"]
+    True
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self.device = device
+        self.cost: dict[str, float] = {}
+
+    def __enter__(self) -> Meter:
+        if self.device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(self.device)
+        self._joules = self._energy()
+        self._began = time.perf_counter()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        seconds = time.perf_counter() - self._began
+        self.cost["seconds"] = seconds
+        if self.device.type == "cuda":
+            self.cost["gpu_seconds"] = seconds
+            self.cost["peak_memory"] = float(torch.cuda.max_memory_allocated(self.device))
+        else:
+            self.cost["peak_memory"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024.0
+        joules = self._energy()
+        if joules is not None and self._joules is not None:
+            self.cost["energy"] = joules - self._joules
+
+    def _energy(self) -> float | None:
+        """Joules since the driver was loaded, or None where the device has no counter."""
+        if self.device.type != "cuda":
+            return None
+        import pynvml
+
+        with contextlib.suppress(pynvml.NVMLError):
+            pynvml.nvmlInit()
+            uuid = str(torch.cuda.get_device_properties(self.device).uuid)
+            handle: Any = pynvml.nvmlDeviceGetHandleByUUID(uuid if uuid.startswith("GPU-") else f"GPU-{uuid}")
+            return float(pynvml.nvmlDeviceGetTotalEnergyConsumption(handle)) / 1000
+        return None

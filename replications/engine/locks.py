@@ -1,0 +1,109 @@
+"""Locks on files that end with the process that holds them, however it ends: on one machine, and over NFS between machines.
+
+POSIX record locks, because the kernel (and an NFS server, when the client's lease runs out) frees them at the holder's
+death, because a forked data worker does not inherit them, and because they survive the `exec` that starts torchrun.
+File systems without locks (some Lustre mounts without `-o flock`) are said in a warning and go unprotected.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import json
+import os
+import platform
+import struct
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from replications.evidence.errors import ReplicationError
+from replications.evidence.provenance import now
+
+UNSUPPORTED = (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
+FLOCK = "hhqqi4x"
+"""`struct flock` of 64-bit Linux: type, whence, start, length, process."""
+
+
+class FileLock:
+    """An exclusive lock on one file. A process must not open the file elsewhere while it holds the lock: closing it frees it.
+
+    Args:
+        path: made when missing; holds who has the lock, for messages.
+        warn: called with a sentence where the file system has no locks.
+    """
+
+    def __init__(self, path: Path, warn: Callable[[str], None]) -> None:
+        self.path, self.warn = path, warn
+        self._file: int | None = None
+
+    def acquire(self, *, wait: bool = False) -> bool:
+        """Take the lock; False when another process holds it and `wait` is not set.
+
+        Raises:
+            ReplicationError: when the file cannot be made.
+        """
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        except OSError as error:
+            raise ReplicationError(
+                f"Cannot write {self.path}: {error.strerror}. The folder must be writable where the job runs; check its mount and"
+                " permissions."
+            ) from error
+        try:
+            fcntl.lockf(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        except OSError as error:
+            if error.errno in UNSUPPORTED:
+                self.warn(f"The file system of {self.path.parent} has no locks; nothing keeps a second job from writing the same files.")
+            elif error.errno in (errno.EACCES, errno.EAGAIN):
+                os.close(file)
+                return False
+            else:
+                os.close(file)
+                raise ReplicationError(f"Cannot lock {self.path}: {error.strerror}.") from error
+        self._file = file
+        return True
+
+    def sign(self, **content: Any) -> None:
+        """Write down who holds the lock: machine, process and time, with what is given besides."""
+        if self._file is not None:
+            note = {"host": platform.node(), "process": os.getpid(), "since": now()} | content
+            os.ftruncate(self._file, 0)
+            os.pwrite(self._file, json.dumps(note).encode(), 0)
+
+    def keep_over_exec(self) -> None:
+        """Hold the lock also in the program that replaces this one in the same process."""
+        if self._file is not None:
+            os.set_inheritable(self._file, True)
+
+    def release(self) -> None:
+        """Give the lock back; closing the file does it."""
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
+
+
+def holder(path: Path) -> dict[str, Any]:
+    """What the last holder wrote into a lock file: host, process, since; empty when there is nothing to read."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def held(path: Path) -> bool:
+    """Whether another process holds the lock, asked without taking it, so that asking never disturbs a job that starts."""
+    try:
+        file = os.open(path, os.O_RDONLY)
+    except OSError:
+        return False
+    try:
+        asked = struct.pack(FLOCK, fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
+        answer = fcntl.fcntl(file, fcntl.F_GETLK, asked)
+    except OSError:
+        return False
+    finally:
+        os.close(file)
+    return bool(struct.unpack(FLOCK, answer)[0] != fcntl.F_UNLCK)

@@ -1,0 +1,76 @@
+"""Progress that a person can follow: what runs, how far, how long still, current values. One line every few seconds."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+
+def duration(seconds: float) -> str:
+    """Seconds as m:ss or h:mm:ss."""
+    whole = max(0, round(seconds))
+    hours, rest = divmod(whole, 3600)
+    return f"{hours}:{rest // 60:02}:{rest % 60:02}" if hours else f"{rest // 60}:{rest % 60:02}"
+
+
+class Progress:
+    """Prints to standard error and, when given, appends to a log file.
+
+    Args:
+        title: what runs, printed at the start of every line.
+        every: seconds between two lines of one stage.
+        log: file that gets the same lines.
+        state: file that always holds how far the newest stage is, for `python -m replications status`.
+        quiet: say nothing; for all but one of the processes that train a run together.
+    """
+
+    def __init__(self, title: str, *, every: float = 5.0, log: Path | None = None, state: Path | None = None, quiet: bool = False) -> None:
+        self.title, self.every, self.log, self.state, self.quiet = title, every, log, state, quiet
+        self.resumes = 0
+        self._last = 0.0
+        self._began: dict[str, tuple[float, int]] = {}
+
+    def say(self, text: str) -> None:
+        """Print one line at once."""
+        if self.quiet:
+            return
+        line = f"{self.title}  {text}"
+        print(line, file=sys.stderr, flush=True)
+        if self.log:
+            self.log.parent.mkdir(parents=True, exist_ok=True)
+            with self.log.open("a", encoding="utf-8") as file:
+                print(line, file=file)
+
+    def due(self, stage: str, done: int, total: int) -> bool:
+        """Whether the next update would print, so that callers fetch values from a device only then."""
+        self._began.setdefault(stage, (time.monotonic(), done))
+        return not self.quiet and (time.monotonic() - self._last >= self.every or done == total)
+
+    def update(self, stage: str, done: int, total: int, **values: float) -> None:
+        """Print how far a stage is, if enough time has passed since the last line or the stage ends."""
+        if not self.due(stage, done, total):
+            return
+        self._last = time.monotonic()
+        began, first = self._began[stage]
+        elapsed = self._last - began
+        left = f"{duration(elapsed / (done - first) * (total - done))} left" if done > first else "starting"
+        shown = "  ".join(f"{name} {value:.4g}" for name, value in values.items())
+        ending = f"{duration(elapsed)} elapsed" if done == total else left
+        self.say(f"{stage} {done:,}/{total:,} ({done / total:.0%})  {shown}  {ending}")
+        seconds_left = elapsed / (done - first) * (total - done) if done > first else None
+        self._note({"stage": stage, "done": done, "total": total, "seconds_left": seconds_left, "resumes": self.resumes, "values": values})
+
+    def _note(self, content: dict[str, Any]) -> None:
+        """Replace the state file. It is for people only, so a disk that refuses it stops nothing."""
+        if self.state is None:
+            return
+        with contextlib.suppress(OSError):
+            self.state.parent.mkdir(parents=True, exist_ok=True)
+            temporary = self.state.with_name(f".{self.state.name}.{os.getpid()}")
+            temporary.write_text(json.dumps(content), encoding="utf-8")
+            temporary.replace(self.state)

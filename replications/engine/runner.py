@@ -1,0 +1,178 @@
+"""One chunk of one run, from a validated `Run` to its three files: records, artifacts, provenance."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import importlib
+import json
+import random
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+
+from replications.engine.checkpoints import CheckpointStore
+from replications.engine.context import Context, StopRequest
+from replications.engine.devices import Meter, device_name, peak_flops
+from replications.engine.distributed import Team
+from replications.engine.events import EventFiles
+from replications.engine.progress import Progress
+from replications.evidence import provenance
+from replications.evidence.errors import Preempted
+from replications.evidence.records import frame, write_artifacts, write_records
+from replications.evidence.runs import Run, run_folder, seeds_label
+
+OUTPUTS = ("records.parquet", "artifacts.npz", "provenance.json")
+
+
+def run_key(run: Run, seeds: tuple[int, ...], device: torch.device) -> str:
+    """Identity of a chunk's state: settings, seeds, code and kind of device."""
+    parts = f"{run.digest} {seeds_label(seeds)} {provenance.code_digest(run.paper)} {device.type}"
+    return hashlib.sha256(parts.encode()).hexdigest()[:32]
+
+
+def execute(
+    run: Run,
+    seeds: tuple[int, ...],
+    results: Path,
+    *,
+    progress: Progress,
+    stop: StopRequest,
+    command: str,
+    team: Team,
+    checkpoint_seconds: float = 30.0,
+    state_root: Path | None = None,
+) -> Path:
+    """Train and measure one chunk, or put back what an identical finished run left.
+
+    Args:
+        results: folder of the tier; the chunk goes to `<paper>/<run>/seeds-<first>-<last>/` below it.
+        team: the processes that train it together; its main one alone writes.
+        state_root: where unfinished runs are kept instead of beside the results, in equally named folders.
+
+    Returns:
+        The chunk's folder.
+
+    Raises:
+        Preempted: a signal asked to stop; the state is saved beside the chunk.
+        ReplicationError: whatever the experiment or the disk refuses, and when another job is writing the same chunk.
+    """
+    folder = run_folder(results, run, seeds)
+    state = run_folder(state_root or results, run, seeds).parent / ".state" / folder.name
+    key = run_key(run, seeds, team.device)
+    with contextlib.ExitStack() as held:
+        with team.main_first():
+            alone = CheckpointStore.alone(state, key, progress.say) if team.main else None
+            store = held.enter_context(alone) if alone else CheckpointStore(state, key, progress.say, discard=False)
+        if team.any(team.main and store.restore_finished(folder)):
+            progress.say("finished before with the same settings, code and seeds; kept")
+            return folder
+        with noted_failure(state / "failure.json"):
+            _measure(run, seeds, folder, store, progress, stop, command, team, checkpoint_seconds)
+        team.any(False)  # the others wait until everything is written
+    return folder
+
+
+@contextlib.contextmanager
+def noted_failure(path: Path) -> Iterator[None]:
+    """Leave a note beside the state when the block fails, which `python -m replications status` shows until the next attempt."""
+    with contextlib.suppress(OSError):
+        path.unlink(missing_ok=True)
+    try:
+        yield
+    except Exception as error:  # of any kind: it is noted and raised again
+        if not isinstance(error, Preempted):
+            with contextlib.suppress(OSError):
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_text(json.dumps({"error": str(error) or type(error).__name__}), encoding="utf-8")
+        raise
+
+
+def _measure(
+    run: Run,
+    seeds: tuple[int, ...],
+    folder: Path,
+    store: CheckpointStore,
+    progress: Progress,
+    stop: StopRequest,
+    command: str,
+    team: Team,
+    checkpoint_seconds: float,
+) -> None:
+    device = team.device
+    progress.state = store.folder / "progress.json"
+    context = Context(
+        paper=run.paper,
+        run=run.name,
+        tier=run.tier,
+        seeds=seeds,
+        device=device,
+        checkpoints=store,
+        progress=progress,
+        stop=stop,
+        checkpoint_seconds=checkpoint_seconds,
+        team=team,
+        events=EventFiles(folder.parent / "tensorboard" / folder.name) if team.main else None,
+    )
+    started = provenance.now()
+    experiment = importlib.import_module(f"replications.{run.paper}.experiment")
+    with Meter(device) as meter:
+        experiment.run(run.settings, context)
+    cost = _cost(context, meter, device)
+    if not team.main:
+        return
+    write_records(folder / OUTPUTS[0], frame(context.rows))
+    write_artifacts(folder / OUTPUTS[1], context.arrays)
+    provenance.write_provenance(folder / OUTPUTS[2], _sidecar(run, seeds, context, device, cost, started, command))
+    store.finish([folder / name for name in OUTPUTS])
+    speed = f"{cost['examples_per_second']:,.0f} examples/s" if "examples_per_second" in cost else ""
+    if context.events:
+        context.events.write(context.rows)
+    progress.say(f"done in {cost['seconds']:.0f} s  {speed}")
+
+
+def _cost(context: Context, meter: Meter, device: torch.device) -> dict[str, float]:
+    """Counted and measured cost, with the rates that follow from it. Seconds are of the last attempt; counts of all."""
+    cost = context.cost | meter.cost | {"resumes": float(context.resumes)}
+    cost |= {amount: context.team.sum(cost[amount]) for amount in ("gpu_seconds", "energy") if amount in cost}
+    seconds = cost.get("train_seconds", 0.0)
+    for amount in ("examples", "tokens", "flops"):
+        if cost.get(amount) and seconds:
+            cost[f"{amount}_per_second"] = cost[amount] / seconds
+    peak = peak_flops(device)
+    if peak and "flops_per_second" in cost:
+        cost["utilisation"] = cost["flops_per_second"] / (peak * context.team.size)
+    return cost
+
+
+def _sidecar(
+    run: Run, seeds: tuple[int, ...], context: Context, device: torch.device, cost: dict[str, float], started: str, command: str
+) -> dict[str, object]:
+    return {
+        "paper": run.paper,
+        "run": run.name,
+        "tier": run.tier,
+        "seeds": list(seeds),
+        "settings": run.settings.model_dump(mode="json"),
+        "settings_digest": run.digest,
+        "code_digest": provenance.code_digest(run.paper),
+        "commit": provenance.commit(),
+        "dirty": provenance.dirty(),
+        "lock": provenance.lock_digest(),
+        "packages": provenance.package_versions(),
+        "hardware": provenance.hardware() | {"device": device_name(device), "kind": device.type, "threads": torch.get_num_threads()},
+        "data": context.data,
+        "started": started,
+        "ended": provenance.now(),
+        "processes": context.team.size,
+        "resumes": context.resumes,
+        "command": command,
+        "cost": cost,
+    }
+
+
+def seed_everything() -> None:
+    """Fix the global generators, so that a library that draws from them cannot make two runs differ."""
+    random.seed(0)
+    torch.manual_seed(0)

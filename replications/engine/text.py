@@ -1,0 +1,259 @@
+"""Texts for models that read characters: pinned corpora, vocabularies, splits, streams and crops.
+
+A character here is a *byte* of the text's UTF-8 form, shown as the Latin-1 character of that number: that is what
+Karpathy's trainer reads, and only so do War and Peace's 3,258,246 characters of 87 kinds come out. ASCII is unaffected.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import itertools
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from replications.engine.datasets import DataSource
+from replications.evidence.errors import CheckpointError, DataError, InputError, nearest
+
+if TYPE_CHECKING:
+    import datasets
+
+Loader = Callable[[DataSource, str], "datasets.Dataset"]
+
+
+PROGRAM_CHARACTERS = 1_800_000
+
+
+def _arrow_headers(_: str) -> datasets.Dataset:
+    """Real C++ out of an installed, pinned dependency: Apache Arrow's headers, which every wheel of pyarrow carries.
+
+    Left out are the licence at the head of each file (the same 800 characters, hundreds of times), code vendored from
+    elsewhere, files that are not ASCII, and the one that names the build. Whole files follow in a fixed random order, as Karpathy et al. did with the
+    kernel's, up to `PROGRAM_CHARACTERS`.
+    """
+    import datasets
+
+    package = importlib.util.find_spec("pyarrow")
+    if package is None or package.origin is None:
+        raise DataError("The package pyarrow is not installed; it comes with requirements.lock. Run `make report` to set up .venv.")
+    paths = sorted((Path(package.origin).parent / "include" / "arrow").rglob("*.h"))
+    own = [path for path in paths if path.name != "config.h" and "vendored" not in path.parts]
+    files = [data.decode("ascii") for data in (path.read_bytes() for path in own) if data.isascii()]
+    texts = [text.partition("\n\n")[2] if text.startswith("// Licensed to the Apache") else text for text in files]
+    random.Random(0).shuffle(texts)  # noqa: S311 (an order, not a secret)
+    ends = itertools.accumulate(len(text) + 1 for text in texts)
+    return datasets.Dataset.from_dict(
+        {"text": ["\n".join(text for text, end in zip(texts, ends, strict=True) if end <= PROGRAM_CHARACTERS)]}
+    )
+
+
+TINY_SHAKESPEARE = DataSource(
+    name="tiny-shakespeare",
+    splits={"all": 1},
+    fingerprints={"all": "68753a8e2f7e6d80"},
+    address="https://raw.githubusercontent.com/karpathy/char-rnn/6f9487a6fe5b420b7ca9afb0d7c078e37c1d1b4e/data/tinyshakespeare/input.txt",
+    file="text/tinyshakespeare.txt.gz",
+    licence="public domain",
+    citation="Karpathy, A. (2015). char-rnn, data/tinyshakespeare.",
+)
+WAR_AND_PEACE = DataSource(
+    name="war-and-peace",
+    splits={"all": 1},
+    fingerprints={"all": "2a7986b0a3c50ddf"},
+    address="https://cs.stanford.edu/people/karpathy/char-rnn/warpeace_input.txt",
+    file="text/warpeace_input.txt.gz",
+    licence="public domain (Project Gutenberg 2600)",
+    citation="Tolstoy, L. War and Peace, translated by L. and A. Maude; file of Karpathy, A. (2015).",
+    note="The author's page is not versioned, so the fingerprint is what pins it. It is of a public copy with a stranger's closing lines"
+    " cut off; its 3,258,246 bytes of 87 kinds equal the paper's figures, but it was not compared with the author's file.",
+)
+LINUX = DataSource(
+    name="linux",
+    splits={"all": 1},
+    fingerprints={"all": "5b818f5355c81f2b"},
+    file="text/linux_kernel.txt.gz",
+    licence="GPL-2.0",
+    citation="The Linux kernel 4.19, directory kernel/.",
+    note="Not the authors' file (6,206,996 bytes), which was not found: 304 files of Linux 4.19's kernel/ in random order, 6,206,214"
+    " bytes of 101 kinds, from a copy not compared with upstream.",
+)
+PROGRAM_TEXT = DataSource(
+    name="arrow-headers",
+    splits={"all": 1},
+    fingerprints={"all": "27d4a8b3fa05b3d1"},
+    build=_arrow_headers,
+    licence="Apache-2.0",
+    citation="Apache Arrow developers (2026). Apache Arrow 26, C++ headers.",
+    note="C++ headers of pyarrow 26.0.1 as installed, without licence texts and vendored code. Another version has other headers: whoever renews"
+    " requirements.lock renews this fingerprint.",
+)
+
+
+@dataclass(frozen=True)
+class CorpusSpec:
+    """A corpus by name: its source, the language its structure is parsed in, and its split.
+
+    Attributes:
+        validation, test: shares of the text, cut from its end; the rest trains.
+    """
+
+    source: DataSource
+    language: str
+    validation: float
+    test: float
+
+
+CORPORA = {
+    "tiny-shakespeare": CorpusSpec(TINY_SHAKESPEARE, "prose", 0.05, 0.05),
+    "war-and-peace": CorpusSpec(WAR_AND_PEACE, "prose", 0.1, 0.1),
+    "linux": CorpusSpec(LINUX, "c", 0.05, 0.05),
+    "program-text": CorpusSpec(PROGRAM_TEXT, "cpp", 0.05, 0.05),
+}
+"""Shares as recalled of Karpathy, Johnson and Fei-Fei (2015), section 4.1: 80/10/10 for the novel, 90/5/5 for the kernel."""
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """The characters a model knows, in code order; the position is the token."""
+
+    characters: str
+
+    @classmethod
+    def of(cls, text: str) -> Vocabulary:
+        """Every character of a text. Raises DataError when it is empty."""
+        if not text:
+            raise DataError("The corpus is empty: it has no character to make a vocabulary of. Remove the file and fetch it again.")
+        return cls("".join(sorted(set(text))))
+
+    def __len__(self) -> int:
+        return len(self.characters)
+
+    def encode(self, text: str) -> np.ndarray:
+        """Tokens of a text, int64 (len(text),).
+
+        Raises:
+            InputError: naming the first character that is not in the vocabulary, and where it stands.
+        """
+        known = np.array([ord(c) for c in self.characters], dtype=np.uint32)
+        codes = np.frombuffer(text.encode("utf-32-le"), dtype=np.uint32)
+        tokens = np.searchsorted(known, codes).clip(max=len(known) - 1)
+        wrong = np.flatnonzero(known[tokens] != codes)
+        if wrong.size:
+            position = int(wrong[0])
+            raise InputError(
+                f"Character {text[position]!r} at position {position:,} is not among the {len(self)} characters of this model's corpus:"
+                f" {self.characters!r}. Leave it out or train on a corpus that has it."
+            )
+        return tokens.astype(np.int64)
+
+    def decode(self, tokens: np.ndarray | Tensor | list[int]) -> str:
+        """The text of tokens."""
+        return "".join(self.characters[int(token)] for token in tokens)
+
+    def state_dict(self) -> dict[str, Any]:
+        """For checkpoints: the characters, as code points."""
+        return {"code_points": [ord(c) for c in self.characters]}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Check that a checkpoint was trained on the same characters. Raises CheckpointError when not."""
+        saved = "".join(map(chr, state_dict["code_points"]))
+        if saved != self.characters:
+            lost, new = sorted(set(saved) - set(self.characters)), sorted(set(self.characters) - set(saved))
+            raise CheckpointError(
+                f"The checkpoint was trained on {len(saved)} characters, this corpus has {len(self)}: only there {lost}, only here {new}."
+                f" Its weights do not fit. Restore the corpus, or delete the run's .state folder to start afresh."
+            )
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """A split text. The vocabulary is that of the whole text, as in the authors' trainer."""
+
+    name: str
+    language: str
+    vocabulary: Vocabulary
+    train: str
+    validation: str
+    test: str
+
+    def tokens(self, split: str, device: torch.device | str = "cpu") -> Tensor:
+        """Tokens of 'train', 'validation' or 'test', int64 (n,)."""
+        return torch.from_numpy(self.vocabulary.encode(getattr(self, split))).to(device)
+
+
+def as_bytes(text: str) -> str:
+    """The bytes of the UTF-8 form of a text, each as one character (U+0000 to U+00FF)."""
+    return text if text.isascii() else text.encode("utf-8").decode("latin-1")
+
+
+def split_text(text: str, validation: float, test: float) -> tuple[str, str, str]:
+    """Cut a text into contiguous training, validation and test parts; shares of `validation` and `test` from its end."""
+    first, second = round(len(text) * (1 - validation - test)), round(len(text) * (1 - test))
+    return text[:first], text[first:second], text[second:]
+
+
+def load_corpus(name: str, load: Loader) -> Corpus:
+    """Load, verify and split a corpus.
+
+    Args:
+        name: key of `CORPORA`.
+        load: opens one split of a source, for example `Context.load`.
+
+    Raises:
+        InputError: no corpus of this name.
+        DataError: the source is missing, altered, empty, or not text in UTF-8.
+    """
+    if name not in CORPORA:
+        raise InputError(f"No corpus is called '{name}'. {nearest(name, CORPORA)}")
+    spec = CORPORA[name]
+    text = as_bytes(load(spec.source, "all")[0]["text"])
+    return Corpus(name, spec.language, Vocabulary.of(text), *split_text(text, spec.validation, spec.test))
+
+
+class Streams:
+    """Contiguous streams for truncated back-propagation: chunk i continues every stream where chunk i - 1 ended.
+
+    Args:
+        tokens: int64 (n,); the streams cut it into `batch` equal parts, read side by side.
+        batch, seq_len: streams, and characters of one chunk.
+        offset: where the first stream begins; the text is read as a ring, so that seeds can cut it elsewhere.
+        name: of the text, for the message.
+
+    Raises:
+        DataError: the text is shorter than one chunk of every stream.
+    """
+
+    def __init__(self, tokens: Tensor, batch: int, seq_len: int, *, offset: int = 0, name: str = "corpus") -> None:
+        self.tokens, self.seq_len = tokens, seq_len
+        self.n_chunks = (len(tokens) - 1) // (batch * seq_len)
+        if self.n_chunks < 1:
+            raise DataError(
+                f"The {name} has {len(tokens):,} characters; one chunk of {batch} streams of {seq_len} needs {batch * seq_len + 1:,}. "
+                "Use a longer text, or a smaller batch or seq_len."
+            )
+        starts = offset + torch.arange(batch, device=tokens.device) * (self.n_chunks * seq_len)
+        self._index = starts + torch.arange(seq_len + 1, device=tokens.device).unsqueeze(1)
+
+    def begins_anew(self, i: int) -> bool:
+        """Whether chunk i is the first of a pass over the text, so that carried state must be zeroed."""
+        return i % self.n_chunks == 0
+
+    def chunk(self, i: int) -> tuple[Tensor, Tensor]:
+        """Inputs and targets (the next characters) of chunk i, both int64 (seq_len, batch); passes repeat for ever."""
+        window = self.tokens[(self._index + (i % self.n_chunks) * self.seq_len) % len(self.tokens)]
+        return window[:-1], window[1:]
+
+
+def random_crops(tokens: Tensor, batch: int, seq_len: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Inputs and targets at random places, both int64 (batch, seq_len). Raises DataError when the text is too short."""
+    if len(tokens) <= seq_len:
+        raise DataError(f"The corpus has {len(tokens):,} characters; a crop of {seq_len} needs {seq_len + 1:,}. Use a smaller seq_len.")
+    starts = torch.randint(len(tokens) - seq_len, (batch, 1), generator=generator, device=generator.device).to(tokens.device)
+    window = tokens[starts + torch.arange(seq_len + 1, device=tokens.device)]
+    return window[:, :-1], window[:, 1:]

@@ -1,0 +1,137 @@
+"""The loop: steps, records, evaluation, checkpoints, progress, throughput. A paper may ignore it."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping
+
+import torch
+from torch import Tensor
+
+from replications.engine.checkpoints import Stateful
+from replications.engine.context import Context
+from replications.evidence.errors import ReplicationError
+
+Metrics = Mapping[str, Tensor]
+
+
+def train(
+    context: Context,
+    step: Callable[[int], Metrics],
+    *,
+    n_steps: int,
+    state: dict[str, Stateful],
+    examples_per_step: int,
+    flops_per_step: float = 0.0,
+    tokens_per_step: int = 0,
+    stage: str = "train",
+    record_every: int | None = None,
+    evaluate: Callable[[int], None] | None = None,
+    evaluate_every: int | None = None,
+) -> None:
+    """Train from wherever the last checkpoint stands to `n_steps`, or until a signal asks to stop.
+
+    Args:
+        context: receives records (split 'train'), cost and checkpoints.
+        step: makes update number i (from 0) and returns metrics of shape (seeds,) or (), on the device. It must draw
+            every random number from generators that are part of `state`.
+        n_steps: updates in all.
+        state: what a checkpoint holds: modules, optimisers, `Generators`.
+        examples_per_step: examples one step sees, over all seeds; likewise `flops_per_step`, `tokens_per_step`.
+        stage: name of the checkpoint; a run with several trainings gives each its own.
+        record_every: steps between two records of the training metrics; default a hundredth of the training.
+        evaluate: called with the number of steps done, every `evaluate_every` steps and at the end. It must leave the
+            training generators alone.
+
+    Raises:
+        Preempted: a signal asked to stop; the state is saved.
+        ReplicationError: a metric is no longer finite.
+    """
+    record_every = record_every or max(1, n_steps // 100)
+    done = context.restore(stage, state)
+    if done:
+        context.resumes += done < n_steps
+        context.progress.resumes = context.resumes
+        context.progress.say(f"{stage}: continuing at step {done:,} of {n_steps:,}")
+    saved_at = time.monotonic()
+    timer = _Timer(context, examples=examples_per_step, flops=flops_per_step, tokens=tokens_per_step)
+    while done < n_steps:
+        metrics = step(done)
+        done += 1
+        timer.steps += 1
+        if done % record_every == 0 or done == n_steps:
+            timer.stop()
+            _record(context, metrics, done)
+        if evaluate and (done == n_steps or (evaluate_every and done % evaluate_every == 0)):
+            timer.stop()
+            evaluate(done)
+            timer.start()
+        if context.progress.due(stage, done, n_steps):
+            shown = {name: float(value.mean()) for name, value in metrics.items()}
+            context.progress.update(stage, done, n_steps, **shown)
+        if context.asked_to_stop():
+            timer.stop()
+            context.stop_if_asked(stage, done, state)
+        if time.monotonic() - saved_at > context.checkpoint_seconds and done < n_steps:
+            timer.stop()
+            context.save(stage, done, state)
+            saved_at = time.monotonic()
+            timer.start()
+    timer.stop()
+    context.save(stage, done, state)
+
+
+def _record(context: Context, metrics: Metrics, step: int) -> None:
+    for name, value in metrics.items():
+        values = value.detach().expand(len(context.seeds)) if value.ndim == 0 else value.detach()
+        if not bool(torch.isfinite(values).all()):
+            bad = [seed for seed, ok in zip(context.seeds, torch.isfinite(values).tolist(), strict=True) if not ok]
+            where = f"{context.paper} {context.run}, step {step:,}, seeds {bad}"
+            raise ReplicationError(f"{where}: {name} is not finite. Lower the learning rate in runs.yaml.")
+        context.record(name, values, split="train", step=step)
+
+
+class _Timer:
+    """Adds the time between start and stop, and what the steps in it processed, to the context's cost."""
+
+    def __init__(self, context: Context, **per_step: float) -> None:
+        self.context, self.per_step, self.steps = context, {k: v for k, v in per_step.items() if v}, 0
+        self.start()
+
+    def start(self) -> None:
+        self._began = time.perf_counter()
+
+    def stop(self) -> None:
+        if self.context.device.type == "cuda":
+            torch.cuda.synchronize(self.context.device)
+        amounts = {name: amount * self.steps for name, amount in self.per_step.items()}
+        self.context.add_cost(train_seconds=time.perf_counter() - self._began, **amounts)
+        self.steps = 0
+        self.start()
+
+
+def cosine(step: int, n_steps: int, *, warmup: int = 0, floor: float = 0.0) -> float:
+    """Factor on the learning rate: linear warm-up over `warmup` steps, then half a cosine down to `floor`.
+
+    >>> cosine(0, 100), round(cosine(50, 100), 3), round(cosine(99, 100), 3)
+    (1.0, 0.5, 0.0)
+    """
+    if step < warmup:
+        return (step + 1) / warmup
+    progress = (step - warmup) / max(1, n_steps - warmup)
+    return floor + (1 - floor) * 0.5 * (1 + math.cos(math.pi * progress))
+
+
+def linear(step: int, n_steps: int, *, warmup: int = 0) -> float:
+    """Factor on the learning rate: linear warm-up, then a straight line to zero."""
+    return (step + 1) / warmup if step < warmup else (n_steps - step) / max(1, n_steps - warmup)
+
+
+def set_learning_rate(optimiser: torch.optim.Optimizer, value: float) -> None:
+    """Set the rate of every group, in place where it is a tensor so that captured graphs see it."""
+    for group in optimiser.param_groups:
+        if isinstance(group["lr"], Tensor):
+            group["lr"].fill_(value)
+        else:
+            group["lr"] = value
