@@ -1,0 +1,135 @@
+"""`claims`, `collect`, `verdicts`, `merge-claims`, `tables`, `cite`: from records to what is said about the papers."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from replications.commands.output import check_tier
+from replications.evidence import runs as grid
+from replications.evidence.errors import InputError
+from replications.evidence.results import Results
+from replications.evidence.spec import load_paper, paper_names
+
+PaperArgument = Annotated[str, typer.Argument(help="Paper, as `list` names it.")]
+TierOption = Annotated[str, typer.Option(help="How much compute: smoke, gpu or paper.")]
+ResultsOption = Annotated[Path | None, typer.Option(help="Folder of the runs; default results/<tier>.")]
+SourceOption = Annotated[str, typer.Option(help="runs: made here; reference: the committed GPU results.")]
+OpenTierOption = Annotated[str | None, typer.Option(help="smoke, gpu or paper; default: smoke, for the reference gpu.")]
+
+
+def _place(tier: str | None, source: str, folder: Path | None) -> tuple[str, Path]:
+    """Tier and folder of the results that a command reads."""
+    if source not in {"runs", "reference"}:
+        raise InputError(f"No source is called '{source}'. Valid: reference, runs.")
+    chosen = tier or ("gpu" if source == "reference" else "smoke")
+    check_tier(chosen)
+    return chosen, folder or Path("results") / (chosen if source == "runs" else "reference")
+
+
+def claims(
+    tier: OpenTierOption = None,
+    source: SourceOption = "runs",
+    out: Annotated[Path | None, typer.Option(help="Folder of the results; default results/<tier>.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print a list of objects.")] = False,
+) -> None:
+    """Every claim with the published value, ours, its interval and the verdict, judged now from the records."""
+    from replications.evidence.claims import to_object
+    from replications.evidence.verdicts import judge_paper
+
+    chosen, folder = _place(tier, source, out)
+    verdicts = [verdict for name in paper_names() for verdict in judge_paper(Results.read(load_paper(name), chosen, folder))]
+    if as_json:
+        print(json.dumps([to_object(verdict) for verdict in verdicts], indent=2, allow_nan=False))
+        return
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    from replications.evidence.rules import number, span
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in ("", "verdict", "id", "kind", "published", "ours", "interval", "seeds"):
+        table.add_column(column, overflow="fold", no_wrap=column in {"", "verdict", "kind", "ours", "seeds"})
+    for verdict in verdicts:
+        published = verdict.published_text if verdict.published is None else number(verdict.published, verdict.unit)
+        ours = "" if verdict.ours is None else number(verdict.ours, verdict.unit)
+        interval = "" if verdict.low is None or verdict.high is None else span(verdict.low, verdict.high)
+        seeds = f"{verdict.seeds_finished}/{verdict.seeds_planned}"
+        row = (verdict.symbol, verdict.verdict, verdict.id, verdict.kind, published, ours, interval, seeds)
+        table.add_row(*(Text(cell) for cell in row))
+    # A pipe has no width of its own, and 80 columns would break every id.
+    Console(width=None if sys.stdout.isatty() else 160).print(table if verdicts else "(none)")
+
+
+def collect(
+    paper: PaperArgument,
+    out: Annotated[Path, typer.Option(help="Parquet file to write.")],
+    tier: TierOption = "smoke",
+    results: ResultsOption = None,
+) -> None:
+    """Gather the records of all finished runs of a paper into one table."""
+    from replications.evidence import records as store
+
+    check_tier(tier)
+    load_paper(paper)
+    folder = results or Path("results") / tier
+    store.write_records(out, store.collect(folder, paper, [run.name for run in grid.load_runs(paper, tier)]))
+
+
+def verdicts(
+    paper: PaperArgument,
+    out: Annotated[Path, typer.Option(help="CSV file to write.")],
+    tier: TierOption = "smoke",
+    results: ResultsOption = None,
+) -> None:
+    """Judge the claims of one paper."""
+    from replications.evidence.claims import write_claims_csv
+    from replications.evidence.verdicts import judge_paper
+
+    check_tier(tier)
+    write_claims_csv(out, judge_paper(Results.read(load_paper(paper), tier, results or Path("results") / tier)))
+
+
+def merge_claims(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="What `verdicts` wrote, one file per paper.")],
+    out: Annotated[Path, typer.Option(help="CSV file to write.")],
+) -> None:
+    """Put the verdicts of all papers into one file."""
+    from replications.evidence.claims import read_claims_csv, write_claims_csv
+
+    write_claims_csv(out, [verdict for file in files for verdict in read_claims_csv(file)])
+
+
+def tables(
+    paper: PaperArgument,
+    tier: TierOption = "smoke",
+    results: ResultsOption = None,
+    out: Annotated[Path | None, typer.Option(help="Folder of the tables; default <results>/<paper>/tables.")] = None,
+) -> None:
+    """Write every published table of a paper beside ours, as CSV, LaTeX and Markdown."""
+    from replications.evidence.tables import write_table
+
+    check_tier(tier)
+    read = Results.read(load_paper(paper), tier, results or Path("results") / tier)
+    for name in read.paper.tables:
+        write_table(name, read, out or read.folder / paper / "tables")
+
+
+def cite(
+    name: Annotated[str, typer.Argument(metavar="ID", help="<paper>, <paper>.<claim>, <paper>.<table> or <paper>.<figure>.")],
+    tier: OpenTierOption = None,
+    source: SourceOption = "runs",
+    out: Annotated[Path | None, typer.Option(help="Folder of the results; default results/<tier>.")] = None,
+) -> None:
+    """BibTeX and a plain sentence for a paper, a claim with its verdict, a table or a figure."""
+    from replications.evidence.citations import cite as citation
+
+    chosen, folder = _place(tier, source, out)
+    paper = load_paper(name.partition(".")[0])
+    found = citation(name, Results.read(paper, chosen, folder))
+    print(f"{found.bibtex}\n\n{found.sentence}")
