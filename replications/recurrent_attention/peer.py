@@ -1,0 +1,83 @@
+"""A peer for the speed comparison: the logic of the best-known public PyTorch implementation, written anew.
+
+It cuts every patch out of every image in a Python loop, pads the whole batch for every scale, pools coarser patches down,
+runs one module per layer and glimpse, and lets autograd record all of it, patches included. Batch, sizes, losses and
+optimiser are those of that implementation (128/128/256 units, a two-layer location network, location noise, REINFORCE
+with a learned baseline, Adam).
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+
+class PeerRetina:
+    """k patches around each location, one image at a time."""
+
+    def __init__(self, side: int, scales: int) -> None:
+        self.side, self.scales = side, scales
+
+    def __call__(self, images: Tensor, locations: Tensor) -> Tensor:
+        """Look: images (B, 1, H, H), locations (B, 2) as (x, y) in [-1, 1]; to (B, scales * side * side)."""
+        patches = []
+        for scale in range(self.scales):
+            size = self.side * 2**scale
+            patch = self._cut(images, locations, size)
+            factor = size // self.side
+            patches.append(functional.avg_pool2d(patch, factor) if factor > 1 else patch)
+        return torch.cat(patches, 1).flatten(1)
+
+    @staticmethod
+    def _cut(images: Tensor, locations: Tensor, size: int) -> Tensor:
+        side = images.shape[-1]
+        start = (0.5 * ((locations + 1.0) * side)).long()
+        end = start + size
+        half = size // 2
+        padded = functional.pad(images, (half, half, half, half))
+        cut = [padded[i, :, start[i, 1] : end[i, 1], start[i, 0] : end[i, 0]] for i in range(images.shape[0])]
+        return torch.stack(cut)
+
+
+class PeerRAM(nn.Module):
+    """The recurrent attention model, one module call per layer and glimpse."""
+
+    def __init__(self, side: int, scales: int, glimpses: int, sigma: float) -> None:
+        super().__init__()
+        self.retina, self.glimpses, self.sigma = PeerRetina(side, scales), glimpses, sigma
+        self.what_1, self.where_1 = nn.Linear(scales * side * side, 128), nn.Linear(2, 128)
+        self.what_2, self.where_2 = nn.Linear(128, 256), nn.Linear(128, 256)
+        self.input_to_hidden, self.hidden_to_hidden = nn.Linear(256, 256), nn.Linear(256, 256)
+        self.classifier, self.baseliner = nn.Linear(256, 10), nn.Linear(256, 1)
+        self.locator_1, self.locator_2 = nn.Linear(256, 128), nn.Linear(128, 2)
+
+    def forward(self, images: Tensor, hidden: Tensor, location: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """One glimpse: new hidden state, next location, its log-probability, baseline."""
+        seen = self.retina(images, location)
+        what = self.what_2(functional.relu(self.what_1(seen)))
+        where = self.where_2(functional.relu(self.where_1(location)))
+        glimpse = functional.relu(what + where)
+        hidden = functional.relu(self.input_to_hidden(glimpse) + self.hidden_to_hidden(hidden))
+        mean = torch.tanh(self.locator_2(functional.relu(self.locator_1(hidden.detach()))))
+        policy = torch.distributions.Normal(mean, self.sigma)
+        sample = policy.sample()
+        log_probability = policy.log_prob(sample).sum(1)
+        return hidden, sample.clamp(-1, 1), log_probability, self.baseliner(hidden.detach()).squeeze(1)
+
+    def loss(self, images: Tensor, labels: Tensor) -> Tensor:
+        """Hybrid loss of one batch."""
+        n_images = len(images)
+        hidden = torch.zeros(n_images, 256)
+        location = torch.empty(n_images, 2).uniform_(-1, 1)
+        log_probabilities, baselines = [], []
+        for _ in range(self.glimpses):
+            hidden, location, log_probability, baseline = self(images, hidden, location)
+            log_probabilities.append(log_probability)
+            baselines.append(baseline)
+        scores = functional.log_softmax(self.classifier(hidden), dim=1)
+        reward = (scores.detach().argmax(1) == labels).float().unsqueeze(1).repeat(1, self.glimpses)
+        baseline, log_probability = torch.stack(baselines, 1), torch.stack(log_probabilities, 1)
+        advantage = reward - baseline.detach()
+        reinforce = torch.sum(-log_probability * advantage, dim=1).mean()
+        return functional.nll_loss(scores, labels) + functional.mse_loss(baseline, reward) + 0.01 * reinforce
