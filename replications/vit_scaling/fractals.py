@@ -1,0 +1,182 @@
+"""Formula-driven pictures: unlimited, labelled, generated on the device (after Kataoka et al. 2020, FractalDB).
+
+A class is an iterated function system: four contractive affine maps of the plane, whose attractor is a shape with
+structure at every scale, so that a patch of texture does not give the class away. Classes come in families of siblings
+that differ little, an instance jitters its class's coefficients, pose, colours and background, and a small attractor of
+another class lies somewhere as clutter.
+
+Everything follows from a seed: pictures are drawn in blocks whose random numbers come from the CPU, so that the first
+1,000 pictures of a stream are the first 1,000 of every longer one, on every device.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+N_MAPS = 4
+BLOCK = 1024
+"""Pictures that share one draw of random numbers."""
+
+_PER_PICTURE = N_MAPS * 6 + 17
+"""Uniform numbers one picture takes: jitter of every coefficient, then pose, colours, gradient and clutter."""
+
+
+def generator(*words: int) -> torch.Generator:
+    """A CPU generator for a place in a stream; different words give unrelated numbers."""
+    state = np.random.SeedSequence(words).generate_state(2, dtype=np.uint32)
+    made = torch.Generator()
+    made.manual_seed(int(state[0]) << 31 | int(state[1]) >> 1)
+    return made
+
+
+def systems(n_classes: int, *, siblings: int, spread: float, seed: int = 0) -> Tensor:
+    """The classes: n_classes systems of four maps x -> A x + b.
+
+    A = R(alpha) diag(s1, s2) R(beta) with s1 in [0.4, 0.75], s2 in [0.2, s1], so that every map contracts (Anderson and
+    Farrell 2022 use the same factors); b is uniform in [-1, 1].
+
+    Args:
+        n_classes: how many.
+        siblings: classes that share one ancestor; 1 makes every class its own.
+        spread: how far siblings lie apart, as a share of the range of each factor.
+        seed: of the world of classes.
+
+    Returns:
+        (n_classes, 4, 2, 3), [A | b].
+    """
+    n_ancestors = -(-n_classes // siblings)
+    ancestors = torch.rand(n_ancestors, N_MAPS, 6, generator=generator(seed, 1))
+    factors = ancestors.repeat_interleave(siblings, dim=0)[:n_classes]
+    if siblings > 1:
+        own = torch.rand(n_classes, N_MAPS, 6, generator=generator(seed, 2)) - 0.5
+        factors = (factors + spread * own).clamp(0, 1)
+    return _maps(factors)
+
+
+def _maps(factors: Tensor) -> Tensor:
+    """Maps [A | b] of shape (..., 2, 3) from six factors in [0, 1]: two angles, two contractions, a shift."""
+    alpha, beta = factors[..., 0] * 2 * math.pi, factors[..., 1] * 2 * math.pi
+    first = 0.4 + 0.35 * factors[..., 2]
+    second = 0.2 + (first - 0.2) * factors[..., 3]
+    stretch = torch.diag_embed(torch.stack([first, second], dim=-1))
+    linear = _rotation(alpha) @ stretch @ _rotation(beta)
+    return torch.cat([linear, (factors[..., 4:6] * 2 - 1)[..., None]], dim=-1)
+
+
+def _rotation(angle: Tensor) -> Tensor:
+    cosine, sine = angle.cos(), angle.sin()
+    return torch.stack([torch.stack([cosine, -sine], -1), torch.stack([sine, cosine], -1)], -2)
+
+
+def attractor(maps: Tensor, depth: int) -> Tensor:
+    """Points of the attractors: the fixed point of the first map under every word of `depth` maps.
+
+    A fixed point lies on the attractor, and so does every image of it; no burn-in and no random walk is needed.
+
+    Args:
+        maps: (n, 4, 2, 3).
+
+    Returns:
+        (n, 4**depth, 2).
+    """
+    linear, shift = maps[..., :2], maps[..., 2]
+    # 2x2 by Cramer's rule, because batched solvers round differently from device to device.
+    a, b = 1 - linear[:, 0, 0, 0], -linear[:, 0, 0, 1]
+    c, d = -linear[:, 0, 1, 0], 1 - linear[:, 0, 1, 1]
+    x, y = shift[:, 0, 0], shift[:, 0, 1]
+    points = torch.stack([d * x - b * y, a * y - c * x], dim=-1) / (a * d - b * c)[:, None]
+    points = points[:, None]
+    for _ in range(depth):
+        moved = torch.einsum("nmij,npj->nmpi", linear, points) + shift[:, :, None]
+        points = moved.flatten(1, 2)
+    return points
+
+
+@dataclass(frozen=True)
+class FractalWorld:
+    """A world of classes and how its pictures vary.
+
+    Attributes:
+        n_classes, siblings, spread: see `systems`.
+        side: pixels of a picture.
+        jitter: an instance's coefficients differ from its class's by a normal number of this relative size.
+        depth: 4**depth points a picture.
+        clutter: size of the distracting attractor relative to the picture; 0: none.
+        colours: 0: white on black; up to 0.5 ink stays lighter than its background; 1: any colour on any.
+        seed: of the classes; pictures take their own.
+    """
+
+    n_classes: int
+    siblings: int
+    spread: float
+    side: int
+    jitter: float
+    depth: int
+    clutter: float
+    colours: float
+    seed: int = 0
+
+    def labels(self, n: int) -> Tensor:
+        """Classes of the first n pictures of any stream: all in turn, so that every prefix is balanced."""
+        return torch.arange(n) % self.n_classes
+
+    def pictures(self, n: int, *, stream: int, device: torch.device | str = "cpu") -> tuple[Tensor, Tensor]:
+        """The first n pictures of a stream.
+
+        Args:
+            n: how many; a longer stream begins with the same pictures.
+            stream: for example a seed; streams share classes, not pictures.
+
+        Returns:
+            (n, 3, side, side) uint8 and labels (n,) int64, on `device`.
+        """
+        classes = systems(self.n_classes, siblings=self.siblings, spread=self.spread, seed=self.seed).to(device)
+        pictures = torch.empty(n, 3, self.side, self.side, dtype=torch.uint8, device=device)
+        labels = self.labels(-(-n // BLOCK) * BLOCK).to(device)
+        for start in range(0, n, BLOCK):
+            source = generator(self.seed, 3, stream, start // BLOCK)
+            uniforms = torch.rand(BLOCK, _PER_PICTURE, generator=source).to(device)
+            block = self._render(classes[labels[start : start + BLOCK]], uniforms)
+            pictures[start : start + BLOCK] = block[: n - start]
+        return pictures, labels[:n].clone()
+
+    def _render(self, maps: Tensor, uniforms: Tensor) -> Tensor:
+        """Pictures (n, 3, side, side) uint8 of jittered systems."""
+        n, n_jitter = len(maps), N_MAPS * 6
+        # A sum of uniforms, centred, is near enough to normal and equal on every device.
+        noise = (uniforms[:, :n_jitter] - 0.5).view(n, N_MAPS, 2, 3) * math.sqrt(12)
+        pose, colours, gradient, place = uniforms[:, n_jitter:].split([4, 9, 2, 2], dim=1)
+        points = attractor(maps * (1 + self.jitter * noise), self.depth)
+        low, high = points.amin(1, keepdim=True), points.amax(1, keepdim=True)
+        points = (points - (low + high) / 2) / (high - low).amax(2, keepdim=True).clamp(min=1e-6)  # within +-0.5
+        turn = _rotation((pose[:, 0] - 0.5) * (math.pi / 6))
+        points = torch.einsum("nij,npj->npi", turn, points)
+        size = 0.65 + 0.25 * pose[:, 1:2, None]
+        shift = 0.5 + (pose[:, None, 2:4] - 0.5) * 0.2
+        ink = self._ink(points * size + shift)
+        first, second, third = (colours[:, i : i + 3, None] for i in (0, 3, 6))
+        ink_colour, paper, spot_colour = 1 - self.colours * first, self.colours * second, 1 - self.colours * third
+        steps = torch.linspace(-0.5, 0.5, self.side, device=maps.device)
+        slope = (gradient[:, 0:1, None] - 0.5) * steps + (gradient[:, 1:2, None] - 0.5) * steps[:, None]
+        canvas = paper + 0.6 * slope.reshape(n, 1, -1)
+        if self.clutter:
+            spot = self._ink(points.roll(1, 0) * self.clutter + 0.15 + 0.7 * place[:, None])
+            canvas = canvas + spot[:, None] * (spot_colour - canvas)
+        canvas = canvas + ink[:, None] * (ink_colour - canvas)
+        pixels: Tensor = (canvas.clamp(0, 1) * 255).round().to(torch.uint8)
+        return pixels.view(n, 3, self.side, self.side)
+
+    def _ink(self, points: Tensor) -> Tensor:
+        """Opacity (n, side**2) in [0, 1] from points (n, p, 2) in the unit square; points outside leave none."""
+        inside = ((points >= 0) & (points < 1)).all(-1)
+        at = (points * self.side).long().clamp(0, self.side - 1)
+        counts = torch.zeros(len(points), self.side**2, device=points.device)
+        # Counts are whole numbers, so the order in which a GPU adds them does not matter.
+        counts.scatter_add_(1, at[..., 1] * self.side + at[..., 0], inside.float())
+        opacity: Tensor = 1 - torch.exp(-counts * (2.0 * self.side**2 / points.shape[1] / 4))
+        return opacity
