@@ -1,0 +1,108 @@
+"""Made-up sequences: associative recall, copying, temporal order, regular languages. Each maker takes its own generator.
+
+Every maker returns tokens and targets, int64 (batch, n); a target of `IGNORED` is not scored.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+IGNORED = -1
+
+
+def recall(batch: int, pairs: int, length: int, vocabulary: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Multi-query associative recall (Arora et al. 2023, section 3): pairs k v, then every key again, whose value is the target.
+
+    Token 0 fills up; keys are 1 to vocabulary / 2, values the rest. Keys of a sequence are distinct, queries in random order.
+
+    Args:
+        length: of a sequence, at least 3 pairs.
+        vocabulary: keys and values together, even.
+    """
+    device, half = generator.device, vocabulary // 2
+    keys = torch.rand(batch, half, generator=generator, device=device).argsort(1)[:, :pairs] + 1
+    values = torch.randint(half + 1, vocabulary + 1, (batch, pairs), generator=generator, device=device)
+    order = torch.rand(batch, pairs, generator=generator, device=device).argsort(1)
+    tokens = torch.zeros(batch, length, dtype=torch.int64, device=device)
+    targets = torch.full_like(tokens, IGNORED)
+    tokens[:, 0 : 2 * pairs : 2] = keys
+    tokens[:, 1 : 2 * pairs : 2] = values
+    tokens[:, 2 * pairs : 3 * pairs] = keys.gather(1, order)
+    targets[:, 2 * pairs : 3 * pairs] = values.gather(1, order)
+    return tokens, targets
+
+
+def copying(batch: int, shortest: int, longest: int, letters: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Copy a string (Jelassi et al. 2024, section 3): begin, string, separator, string; the second string is the target.
+
+    Tokens: letters 0 to letters - 1, then begin, separator and filling. Lengths are uniform from `shortest` to `longest`.
+
+    Returns:
+        Both (batch, 2 longest + 1): begin, at most `longest` letters, separator, all but the last of the copied letters, filling.
+    """
+    device, begin, separator, filling = generator.device, letters, letters + 1, letters + 2
+    n = torch.randint(shortest, longest + 1, (batch, 1), generator=generator, device=device)
+    strings = torch.randint(letters, (batch, longest), generator=generator, device=device)
+    at = torch.arange(2 * longest + 2, device=device).expand(batch, -1)
+    first, second = at - 1, at - n - 2
+    tokens = torch.full_like(at, filling)
+    tokens = torch.where((first >= 0) & (first < n), strings.gather(1, first.clamp(0, longest - 1)), tokens)
+    tokens = torch.where((second >= 0) & (second < n), strings.gather(1, second.clamp(0, longest - 1)), tokens)
+    tokens = torch.where(at == n + 1, separator, tokens)
+    tokens = torch.where(at == 0, begin, tokens)
+    copied = (second >= 0) & (second < n)
+    return tokens[:, :-1], torch.where(copied, tokens, IGNORED)[:, 1:]
+
+
+def temporal_order(batch: int, length: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Temporal order (Pascanu et al. 2013, section 4.1): two marks, A or B, in four distractors; which two, in order?
+
+    The first mark stands within the second tenth of the sequence, the other within the fifth. Tokens: A 0, B 1, distractors 2 to 5.
+
+    Returns:
+        Tokens (batch, length) and classes (batch,), AA 0, AB 1, BA 2, BB 3.
+    """
+    device = generator.device
+    tokens = torch.randint(2, 6, (batch, length), generator=generator, device=device)
+    marks = torch.randint(2, (batch, 2), generator=generator, device=device)
+    tenth = max(1, length // 10)
+    for i, start in enumerate((tenth, 4 * tenth)):
+        place = torch.randint(start, start + tenth, (batch, 1), generator=generator, device=device)
+        tokens.scatter_(1, place, marks[:, i : i + 1])
+    return tokens, 2 * marks[:, 0] + marks[:, 1]
+
+
+COUNTED = 5
+DEEPEST = 4
+
+
+def regular(language: str, batch: int, length: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """A regular language, its state asked for after every symbol.
+
+    parity: random bits; the target is the parity of the ones so far. counting: the number of ones so far modulo 5. dyck: two kinds of
+    brackets nested at most 4 deep, opening 0 and 1, closing 2 and 3; the target is the innermost open bracket: none 0, or 1, or 2.
+    """
+    device = generator.device
+    if language != "dyck":
+        bits = torch.randint(2, (batch, length), generator=generator, device=device)
+        return bits, bits.cumsum(1) % (2 if language == "parity" else COUNTED)
+    opens = torch.rand(batch, length, generator=generator, device=device) < 0.5
+    kinds = torch.randint(2, (batch, length), generator=generator, device=device)
+    stack = torch.zeros(batch, DEEPEST + 1, dtype=torch.int64, device=device)  # row 0 stands for the empty stack
+    depth = torch.zeros(batch, 1, dtype=torch.int64, device=device)
+    tokens, targets = [], []
+    for t in range(length):
+        push = (opens[:, t : t + 1] | (depth == 0)) & (depth < DEEPEST)
+        kind = torch.where(push, kinds[:, t : t + 1], stack.gather(1, depth) - 1)
+        tokens.append(torch.where(push, kind, kind + 2))
+        depth = depth + torch.where(push, 1, -1)
+        stack = torch.where(push, stack.scatter(1, depth, kind + 1), stack)
+        targets.append(stack.gather(1, depth))
+    return torch.cat(tokens, 1), torch.cat(targets, 1)
+
+
+SYMBOLS = {"parity": 2, "counting": 2, "dyck": 4}
+"""Symbols of each language."""
+STATES = {"parity": 2, "counting": COUNTED, "dyck": 3}
+"""Answers of each language."""
