@@ -1,0 +1,187 @@
+"""Tables beside ours, cost and provenance: the parts of a paper's content that are accounts of its runs."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from replications.evidence.runs import seeds_label
+from replications.evidence.tables import compare
+from report import numbers
+from report.reading import Chunk, PaperResults
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One cell of a table: main text, a quieter second line, and what it is ('ours', 'published', '')."""
+
+    text: str
+    detail: str = ""
+    kind: str = ""
+
+
+@dataclass(frozen=True)
+class TableContent:
+    """A published table beside ours. Each row: label, then one cell per column."""
+
+    name: str
+    title: str
+    location: str
+    note: str
+    columns: tuple[str, ...]
+    groups: tuple[tuple[str, int], ...]
+    rows: tuple[tuple[str, tuple[Cell, ...]], ...]
+    files: dict[str, Path]
+
+
+@dataclass(frozen=True)
+class CostRow:
+    """What one run cost over all its finished seeds; empty text where it was not measured."""
+
+    run: str
+    seeds: str
+    device: str
+    seconds: float
+    gpu_seconds: float
+    energy: float
+    shown: dict[str, str]
+
+
+@dataclass(frozen=True)
+class ProvenanceRow:
+    """Where the seeds of one chunk come from."""
+
+    run: str
+    seeds: str
+    commit: str
+    dirty: bool
+    settings: str
+    code: str
+    lock: str
+    data: tuple[str, ...]
+    device: str
+    started: str
+    ended: str
+    resumes: int
+    command: str
+
+
+_OURS = re.compile(r"(?P<mean>.*?)(?: ± (?P<half>\S+))?(?: \((?P<seeds>\d+ seeds?)\))?")
+
+
+def table_beside_ours(name: str, found: PaperResults, folder: Path) -> TableContent:
+    """The comparison of `evidence.tables` as cells: the mean large, its half-width and seeds small."""
+    table = found.results.table(name)
+    comparison = compare(name, found.results)
+    columns = [version.label for version in table.versions.values()] + ["ours"]
+    units = [f"{measure.label}{f', {measure.unit}' if measure.unit else ''}" for measure in table.measures.values()]
+    planned = {run.name for run in found.runs}
+    rows = []
+    for spec, texts in zip(table.rows, comparison.shown.to_numpy().tolist(), strict=True):
+        absent = "not run" if spec.run is None else "missing" if spec.run in planned else "not at this tier"
+        cells = [
+            _ours(text, absent) if (position + 1) % len(columns) == 0 else Cell(text, "", "published")
+            for position, text in enumerate(texts[1:])
+        ]
+        rows.append((texts[0], tuple(cells)))
+    notes = list(comparison.notes)
+    ours = [cell for _, cells in rows for cell in cells if cell.kind == "ours"]
+    if ours and all(cell.detail in {"not run", "not at this tier"} for cell in ours):
+        rows = [(label, tuple(Cell("", "", c.kind) if c.kind == "ours" else c for c in cells)) for label, cells in rows]
+        notes.insert(0, f"No row of this table is run at tier {found.results.tier}.")
+    return TableContent(
+        name=name,
+        title=table.title,
+        location=table.location,
+        note=" ".join(notes),
+        columns=tuple(columns * len(units)),
+        groups=tuple((unit, len(columns)) for unit in units),
+        rows=tuple(rows),
+        files={suffix: path for suffix in ("csv", "tex", "md") if (path := folder / f"{name}.{suffix}").is_file()},
+    )
+
+
+def _ours(text: str, absent: str) -> Cell:
+    if not text:
+        return Cell("", absent, "ours")
+    match = _OURS.fullmatch(text)
+    if match is None or not match["seeds"]:
+        return Cell("", text, "ours")
+    return Cell(match["mean"], " · ".join(part for part in (match["half"] and f"± {match['half']}", match["seeds"]) if part), "ours")
+
+
+def cost_of(run: str, found: PaperResults) -> CostRow | None:
+    """The cost of a run over all its finished seeds, or None where none was recorded."""
+    rows = found.results.select(run=run, split="cost")
+    if not len(rows):
+        return None
+    total = {metric: float(values.sum()) for metric, values in rows.groupby("metric")["value"]}
+    most = {metric: float(values.max()) for metric, values in rows.groupby("metric")["value"]}
+    seconds = total.get("train_seconds", 0.0)
+    shown = {}
+    for amount, unit in (("examples", "/s"), ("tokens", "/s")):
+        if total.get(amount) and seconds:
+            shown[amount] = numbers.scaled(total[amount] / seconds, unit)
+    if "flops" in total:
+        shown["flops"] = numbers.scaled(total["flops"], "FLOP")
+    if "utilisation" in most:
+        shown["utilisation"] = f"{100 * most['utilisation']:.2g}{numbers.THIN}%"
+    if "peak_memory" in most:
+        shown["peak_memory"] = numbers.memory(most["peak_memory"])
+    if total.get("energy"):
+        shown["energy"] = numbers.energy(total["energy"])
+    shown["seconds"] = numbers.duration(total.get("seconds", 0.0))
+    devices = sorted({str((chunk.provenance.get("hardware") or {}).get("device", "")) for chunk in found.chunks_of(run)} - {""})
+    seeds = found.seeds_of(run)
+    return CostRow(
+        run=run,
+        seeds=str(len(seeds)),
+        device=", ".join(devices),
+        seconds=total.get("seconds", 0.0),
+        gpu_seconds=total.get("gpu_seconds", 0.0),
+        energy=total.get("energy", 0.0),
+        shown=shown,
+    )
+
+
+def origin_of(chunk: Chunk) -> ProvenanceRow:
+    """The provenance of one chunk; what its sidecar lacks stays empty."""
+    content: dict[str, Any] = chunk.provenance
+    data = content.get("data") or {}
+    notes = [f"{name} {note.get('fingerprint', '') if isinstance(note, dict) else note}".strip() for name, note in sorted(data.items())]
+    hardware = content.get("hardware") or {}
+    return ProvenanceRow(
+        run=chunk.run,
+        seeds=seeds_label(chunk.seeds),
+        commit=str(content.get("commit") or "unknown"),
+        dirty=bool(content.get("dirty")),
+        settings=str(content.get("settings_digest", "")),
+        code=str(content.get("code_digest", "")),
+        lock=str(content.get("lock") or ""),
+        data=tuple(notes),
+        device=str(hardware.get("device", "")),
+        started=str(content.get("started", "")),
+        ended=str(content.get("ended", "")),
+        resumes=int(content.get("resumes") or 0),
+        command=str(content.get("command", "")),
+    )
+
+
+def advice(verdict: str, needed: int | None, finished: int, runs: tuple[str, ...], found: PaperResults) -> str:
+    """What would decide an open claim: how many seeds, and how long the missing ones take on the device that made the others."""
+    if verdict not in {"inconclusive", "compatible"} or not needed or needed <= finished:
+        return ""
+    seconds, kinds = 0.0, set()
+    for run in runs:
+        seeds = len(found.seeds_of(run))
+        total = float(found.results.select(run=run, metric="seconds", split="cost")["value"].sum())
+        if not seeds or not total:
+            return f"About {needed} seeds in all."
+        seconds += total / seeds * (needed - finished)
+        kinds |= {str((chunk.provenance.get("hardware") or {}).get("device", "")) for chunk in found.chunks_of(run)}
+    device = ", ".join(sorted(kinds - {""}))
+    return f"About {needed} seeds in all: {needed - finished} more take about {numbers.duration(seconds)}" + (
+        f" on {device}." if device else "."
+    )

@@ -1,0 +1,110 @@
+"""Small drawings made here: a mark for every verdict, seeds as dots beside the published value."""
+
+from __future__ import annotations
+
+from markupsafe import Markup, escape
+
+from report.claims import ClaimContent
+
+SLUGS: dict[str, str] = {
+    "replicated": "replicated",
+    "exceeded": "exceeded",
+    "compatible": "compatible",
+    "inconclusive": "inconclusive",
+    "contradicted": "contradicted",
+    "supported (proxy)": "supported-proxy",
+    "contradicted (proxy)": "contradicted-proxy",
+    "not tested": "not-tested",
+}
+"""Verdict -> the end of its CSS class."""
+
+_TICK = '<path class="in" d="M4.6 8.3l2.3 2.3 4.5-4.9"/>'
+SHAPES: dict[str, str] = {
+    "replicated": f'<circle class="full" cx="8" cy="8" r="7"/>{_TICK}',
+    "exceeded": '<path class="full" d="M8 .8L15.4 14.4H.6z"/><path class="in" d="M8 12V6.6M5.8 8.6L8 6.3l2.2 2.3"/>',
+    "compatible": '<path class="line" d="M8 1.2L14.8 8 8 14.8 1.2 8z"/><path class="full" d="M8 1.2V14.8L1.2 8z"/>',
+    "inconclusive": '<rect class="line" x="1.8" y="1.8" width="12.4" height="12.4" rx="1.5"/><path class="out" d="M5 8h6"/>',
+    "contradicted": '<path class="full" d="M3.6.8L8 5.2 12.4.8l2.8 2.8L10.8 8l4.4 4.4-2.8 2.8L8 10.8l-4.4 4.4L.8 12.4 5.2 8 .8 3.6z"/>',
+    "supported (proxy)": '<circle class="line" cx="8" cy="8" r="6.3"/><path class="out" d="M5 8.2l2.1 2.1 3.9-4.3"/>',
+    "contradicted (proxy)": (
+        '<path class="line" d="M3.8 1.6L8 5.8l4.2-4.2 2.2 2.2L10.2 8l4.2 4.2-2.2 2.2L8 10.2l-4.2 4.2-2.2-2.2L5.8 8 1.6 3.8z"/>'
+    ),
+    "not tested": '<path class="out" d="M3.5 8h9"/>',
+}
+"""Verdict -> its mark in a 16 by 16 box: the shape alone tells them apart."""
+
+
+def mark(verdict: str) -> Markup:
+    """The mark of a verdict; the word always stands beside it, so readers by ear skip it."""
+    shape = SHAPES[verdict]
+    return Markup(f'<svg class="mark v-{SLUGS[verdict]}" viewBox="0 0 16 16" width="16" height="16" aria-hidden="true">{shape}</svg>')  # noqa: S704
+
+
+def mark_file(verdict: str, colour: str) -> str:
+    """The mark as a stand-alone drawing in one colour, for the PDF."""
+    shape = (
+        SHAPES[verdict]
+        .replace('class="full"', f'fill="{colour}"')
+        .replace('class="in"', 'fill="none" stroke="#ffffff" stroke-width="1.7" stroke-linecap="round" stroke-linejoin="round"')
+        .replace('class="line"', f'fill="none" stroke="{colour}" stroke-width="1.5"')
+        .replace('class="out"', f'fill="none" stroke="{colour}" stroke-width="1.7" stroke-linecap="round" stroke-linejoin="round"')
+    )
+    return f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 16 16" width="16" height="16">{shape}</svg>'
+
+
+WIDTH, HEIGHT, PAD = 168.0, 34.0, 9.0
+
+
+def dot_plot(claim: ClaimContent) -> Markup:
+    """Every seed as a dot, our interval as a bar, the published value as an open diamond, its margin as a band.
+
+    An order has a dashed line at the difference that it must reach.
+    """
+    points = [*claim.values, *(v for v in (claim.published, claim.ours, claim.low, claim.high) if v is not None)]
+    if not claim.values and claim.ours is None:
+        return Markup("")
+    band = None
+    if claim.published is not None and claim.margin is not None and claim.kind == "value":
+        band = (claim.published - claim.margin, claim.published + claim.margin)
+        points += band
+    bound = claim.margin if claim.kind == "order" else None
+    points += [bound] if bound is not None else []
+    least, most = min(points), max(points)
+    if most == least:
+        least, most = least - 1, most + 1
+
+    def x(value: float) -> str:
+        return f"{PAD + (value - least) / (most - least) * (WIDTH - 2 * PAD):.1f}"
+
+    middle = HEIGHT / 2
+    parts = [f'<line class="axis" x1="{PAD}" x2="{WIDTH - PAD}" y1="{middle}" y2="{middle}"/>']
+    if band:
+        left, right = x(band[0]), x(band[1])
+        parts.insert(0, f'<rect class="band" x="{left}" width="{float(right) - float(left):.1f}" y="5" height="{HEIGHT - 10}" rx="2"/>')
+    if bound is not None:
+        parts.append(f'<line class="bound" x1="{x(bound)}" x2="{x(bound)}" y1="4" y2="{HEIGHT - 4}"/>')
+    if claim.low is not None and claim.high is not None:
+        parts.append(f'<line class="interval" x1="{x(claim.low)}" x2="{x(claim.high)}" y1="{middle}" y2="{middle}"/>')
+    if claim.ours is not None:
+        parts.append(f'<line class="mean" x1="{x(claim.ours)}" x2="{x(claim.ours)}" y1="{middle - 7}" y2="{middle + 7}"/>')
+    parts += [f'<circle class="seed" cx="{x(value)}" cy="{middle}" r="3.4"/>' for value in claim.values]
+    if claim.published is not None:
+        centre = float(x(claim.published))
+        parts.append(f'<path class="theirs" d="M{centre:.1f} {middle - 6.5}l6.5 6.5-6.5 6.5-6.5-6.5z"/>')
+    label = describe(claim)
+    return Markup(  # noqa: S704 (numbers, and the label is escaped)
+        f'<svg class="dots" viewBox="0 0 {WIDTH:.0f} {HEIGHT:.0f}" width="{WIDTH:.0f}" height="{HEIGHT:.0f}" role="img"'
+        f' aria-label="{escape(label)}">{"".join(parts)}</svg>'
+    )
+
+
+def describe(claim: ClaimContent) -> str:
+    """The dot plot in words."""
+    parts = [f"published {claim.shown_published}"] if claim.published is not None else []
+    if claim.ours is not None:
+        parts.append(f"ours {claim.shown_ours}")
+    if claim.shown_interval:
+        parts.append(f"{'range' if claim.level is None else f'{100 * claim.level:.0f} % interval'} {claim.shown_interval}")
+    if claim.values:
+        parts.append("seeds " + ", ".join(claim.shown(value) for value in claim.values))
+    return "; ".join(parts)

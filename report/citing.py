@@ -1,0 +1,97 @@
+"""How to cite the report and everything in it: `evidence.citations` for what the papers have, plus the report as a whole."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+import yaml
+
+from replications.evidence import citations
+from replications.evidence.citations import Cited
+from replications.evidence.errors import ReplicationError
+from replications.evidence.results import Results
+from report.content import PaperContent, Report
+
+Entry = Cited
+
+
+def entries(report: Report) -> dict[str, Entry]:
+    """Everything that can be cited, by id: 'report', '<paper>', and below each paper its claims, tables, figures and exhibits."""
+    found = {"report": whole(report)}
+    for paper in report.papers:
+        found[paper.name] = citations.cite_paper(paper.spec.citation)
+        for key, work in paper.spec.cites.items():
+            found[f"{paper.name}.cites.{key}"] = citations.cite_paper(work)
+        verdicts = {verdict.id: verdict for verdict in paper.verdicts}
+        for claim in paper.claims:
+            if claim.key in verdicts:
+                found[claim.key] = _cited(report, paper, claim.id, partial(citations.cite_verdict, verdicts[claim.key]))
+            else:
+                found[claim.key] = _plain(report, paper, claim.id)
+        for table in paper.tables:
+            key = f"{paper.name}.{table.name}"
+            found[key] = _cited(report, paper, table.name, partial(citations.cite_table, table.name))
+        for item in (*paper.figures, *paper.exhibits):
+            found[item.id] = _cited(report, paper, item.name, partial(citations.cite_figure, item.name))
+    return found
+
+
+def _cited(report: Report, paper: PaperContent, name: str, make: Callable[[Results], Cited]) -> Cited:
+    """A citation with what it rests on; where a damaged sidecar leaves that unknown, one without."""
+    try:
+        return make(paper.results)
+    except (ReplicationError, KeyError, TypeError, ValueError, AttributeError):  # a sidecar can lack any key or hold any type
+        return _plain(report, paper, name)
+
+
+def _plain(report: Report, paper: PaperContent, name: str) -> Cited:
+    key = f"replications-{paper.name}.{name}"
+    title = f"{paper.name}.{name}: replication of {paper.spec.citation.title}"
+    note = f"Tier {report.tier}; provenance incomplete"
+    fields = {"author": "The replications authors", "title": title, "note": note}
+    return Cited(key, citations.entry("misc", key, fields), f"The replications authors. {title}. {note}.")
+
+
+def whole(report: Report) -> Cited:
+    """The report itself."""
+    papers = ", ".join(paper.spec.short for paper in report.papers)
+    note = f"Tier {report.tier}; commit {report.commit[:12] or 'unknown'}; papers: {papers}"
+    fields = {
+        "author": "The replications authors",
+        "title": "Does this paper hold? A replication report",
+        "year": report.year,
+        "note": note,
+    }
+    key = f"replications-report-{report.tier}"
+    return Cited(key, citations.entry("misc", key, fields), f"The replications authors ({report.year}). {fields['title']}. {note}.")
+
+
+def citation_file(report: Report) -> str:
+    """`CITATION.cff` of the report, with the replicated papers as references."""
+    content = {
+        "cff-version": "1.2.0",
+        "message": "Cite this report together with the papers that it replicates.",
+        "type": "dataset",
+        "title": "Does this paper hold? A replication report",
+        "authors": [{"name": "The replications authors"}],
+        "version": f"tier {report.tier}, commit {report.commit[:12] or 'unknown'}",
+        "license": "MIT",
+        "date-released": report.stamp.date().isoformat(),
+        "references": [_reference(paper) for paper in report.papers],
+    }
+    return yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=120)
+
+
+def _reference(paper: PaperContent) -> dict[str, object]:
+    work = paper.spec.citation
+    people = []
+    for author in work.authors:
+        family, _, given = author.partition(", ") if "," in author else tuple(reversed(author.rpartition(" ")))
+        people.append({"family-names": family, "given-names": given} if given else {"name": family})
+    reference: dict[str, object] = {"type": "article", "title": work.title, "authors": people, "year": work.year}
+    if work.arxiv:
+        reference["identifiers"] = [{"type": "other", "value": f"arXiv:{work.arxiv}"}]
+    if work.url:
+        reference["url"] = work.url
+    return reference

@@ -1,0 +1,152 @@
+"""Claims as the report shows them: the registered statement, its verdict, and what would decide it where it is open."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Any
+
+from replications.evidence.errors import ReplicationError
+from replications.evidence.spec import Claim, Paper
+from replications.evidence.verdicts import MARKS, Verdict, judge_paper
+from report import numbers
+from report.accounts import advice
+from report.reading import PaperResults, Problem
+
+VERDICTS: dict[str, str] = {word: mark.meaning for word, mark in MARKS.items()}
+"""Every verdict in the order of the legend, with what it means."""
+
+EVIDENCE: dict[str, str] = {
+    "paper": "checked in the paper's own text",
+    "author": "checked in an artefact of the authors",
+    "secondary": "from a third party's transcription",
+    "derived": "by arithmetic from checked values",
+    "recalled": "not checked; decides no value verdict",
+}
+
+
+@dataclass(frozen=True)
+class ClaimContent:
+    """One claim with its verdict. Numbers are in the claim's unit; None where there is none."""
+
+    key: str
+    paper: str
+    id: str
+    text: str
+    margin_reason: str
+    kind: str
+    primary: bool
+    location: str
+    evidence: str
+    published: float | None
+    published_text: str
+    unit: str
+    criterion: str
+    ours: float | None
+    low: float | None
+    high: float | None
+    level: float | None
+    p: float | None
+    p_holm: float | None
+    margin: float | None
+    verdict: str
+    reason: str
+    seeds_planned: int
+    seeds_finished: int
+    seeds_needed: int | None
+    values: tuple[float, ...]
+    proxy: str
+    registered_commit: str
+    registered_date: str
+    margin_after_run: bool | None
+    runs: tuple[str, ...] = ()
+    commands: tuple[str, ...] = ()
+    advice: str = ""
+
+    @classmethod
+    def unjudged(cls, claim: Claim, base: dict[str, Any]) -> ClaimContent:
+        """A claim whose verdict could be neither read nor computed."""
+        nothing: dict[str, Any] = dict.fromkeys(
+            ("published", "ours", "low", "high", "level", "p", "p_holm", "margin", "seeds_needed", "margin_after_run")
+        )
+        known = {name: getattr(claim, name) for name in ("kind", "primary", "location", "evidence", "published_text", "unit")}
+        texts: dict[str, Any] = dict.fromkeys(("criterion", "proxy", "registered_commit", "registered_date"), "")
+        return cls(
+            **base, **nothing, **known, **texts, values=(), seeds_planned=claim.seeds, seeds_finished=0,
+            verdict="not tested", reason="No verdict could be computed; see what is missing or in doubt.",
+        )  # fmt: skip
+
+    @property
+    def anchor(self) -> str:
+        """Identifier of the claim within its page."""
+        return f"claim-{self.id}"
+
+    @property
+    def digits(self) -> int:
+        """Decimals that the interval supports."""
+        spread = (self.high - self.low) / 2 if self.low is not None and self.high is not None else 0.0
+        return numbers.digits_for(spread, self.ours or 0.0)
+
+    def shown(self, value: float | None) -> str:
+        """A number of ours as text."""
+        return "" if value is None else numbers.fixed(value, self.digits)
+
+    @property
+    def shown_ours(self) -> str:
+        """Our estimate with its unit."""
+        return "" if self.ours is None else f"{self.shown(self.ours)}{self._unit}"
+
+    @property
+    def shown_interval(self) -> str:
+        """Our interval, without its unit."""
+        return "" if self.low is None or self.high is None else f"{self.shown(self.low)} to {self.shown(self.high)}"
+
+    @property
+    def shown_published(self) -> str:
+        """What was published, number or words."""
+        return self.published_text if self.published is None else f"{numbers.plain(self.published)}{self._unit}"
+
+    @property
+    def shown_seeds(self) -> str:
+        """How many seeds there are, of how many that were planned."""
+        if self.seeds_finished >= self.seeds_planned:
+            return f"{self.seeds_finished} seeds"
+        return f"{self.seeds_finished} of {self.seeds_planned} seeds"
+
+    @property
+    def shown_margin(self) -> str:
+        """The registered margin."""
+        return "" if self.margin is None else f"{numbers.plain(self.margin)}{self._unit}"
+
+    @property
+    def _unit(self) -> str:
+        return f"{numbers.THIN}{self.unit}" if self.unit else ""
+
+
+def judged(paper: Paper, found: PaperResults, read: dict[str, Verdict], problems: list[Problem]) -> list[Verdict]:
+    """The verdicts of a paper: as stored, and computed anew from the records for claims that the file lacks."""
+    stored = [read[f"{paper.name}.{claim.id}"] for claim in paper.claims if f"{paper.name}.{claim.id}" in read]
+    if len(stored) == len(paper.claims):
+        return stored
+    try:
+        return judge_paper(found.results)
+    except ReplicationError as error:
+        problems.append(Problem(paper.name, "claims", f"cannot be judged: {error}"))
+        return stored
+
+
+def claim_of(paper: Paper, claim: Claim, verdict: Verdict | None, found: PaperResults) -> ClaimContent:
+    """A claim with its verdict and the commands that made what it was judged by."""
+    commands = [str(chunk.provenance.get("command", "")) for run in (verdict.runs if verdict else ()) for chunk in found.chunks_of(run)]
+    base: dict[str, Any] = {
+        "key": f"{paper.name}.{claim.id}",
+        "paper": paper.name,
+        "id": claim.id,
+        "text": claim.claim,
+        "margin_reason": claim.reason,
+    }
+    if verdict is None:
+        return ClaimContent.unjudged(claim, base)
+    told = advice(verdict.verdict, verdict.seeds_needed, verdict.seeds_finished, verdict.runs, found)
+    shared = {f.name for f in fields(ClaimContent)} & {f.name for f in fields(Verdict)} - set(base)
+    copied = {name: getattr(verdict, name) for name in shared}
+    return ClaimContent(**base, **copied, commands=tuple(dict.fromkeys(command for command in commands if command)), advice=told)

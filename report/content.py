@@ -1,0 +1,191 @@
+"""The content of the report, built once from results: pages and PDF are two renderings of the same objects."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from pathlib import Path
+
+from replications.evidence import provenance
+from replications.evidence.claims import read_claims_csv
+from replications.evidence.errors import InputError, ReplicationError
+from replications.evidence.results import Results
+from replications.evidence.spec import Paper
+from replications.evidence.verdicts import Verdict
+from report import numbers, prose
+from report.accounts import CostRow, ProvenanceRow, TableContent, cost_of, origin_of, table_beside_ours
+from report.claims import VERDICTS, ClaimContent, claim_of, judged
+from report.pictures import Picture, pictures_of
+from report.reading import PaperResults, Problem, read_paper_results
+from report.vocabulary import Vocabulary
+
+TIER_NOTES: dict[str, str] = {
+    "smoke": (
+        "This tier shows that the machinery works, not that the papers hold. Everything below was trained in minutes on a CPU, on small"
+        " embedded data, with stand-ins for most claims. For evidence about the papers, read a report of the tier gpu or paper."
+    ),
+    "gpu": "Real data on one GPU in under an hour: the headline results, not every published size.",
+    "paper": "Published sizes.",
+}
+
+
+@dataclass(frozen=True)
+class PaperContent:
+    """Everything the report says about one paper."""
+
+    spec: Paper
+    results: Results
+    verdicts: tuple[Verdict, ...]
+    claims: tuple[ClaimContent, ...]
+    text: tuple[prose.Section, ...]
+    tables: tuple[TableContent, ...]
+    figures: tuple[Picture, ...]
+    exhibits: tuple[Picture, ...]
+    costs: tuple[CostRow, ...]
+    origins: tuple[ProvenanceRow, ...]
+    problems: tuple[Problem, ...]
+    planned_runs: int
+    finished_runs: int
+
+    @property
+    def name(self) -> str:
+        """The paper's folder, and its page."""
+        return self.spec.name
+
+    def counts(self) -> dict[str, int]:
+        """Verdict -> number of claims, in the order of the legend, without zeros."""
+        found = {verdict: sum(claim.verdict == verdict for claim in self.claims) for verdict in VERDICTS}
+        return {verdict: count for verdict, count in found.items() if count}
+
+
+@dataclass(frozen=True)
+class Report:
+    """The whole report."""
+
+    tier: str
+    source: str
+    stamp: datetime
+    commit: str
+    dirty: bool
+    papers: tuple[PaperContent, ...]
+    problems: tuple[Problem, ...]
+    version: str = "0.1.0"
+    facts: tuple[tuple[str, str], ...] = field(default=())
+
+    @property
+    def claims(self) -> tuple[ClaimContent, ...]:
+        """The claims of all papers."""
+        return tuple(claim for paper in self.papers for claim in paper.claims)
+
+    @property
+    def year(self) -> str:
+        """Year of the newest result, or of the build where there is none."""
+        ends = [origin.ended for paper in self.papers for origin in paper.origins if origin.ended]
+        return max(ends)[:4] if ends else str(self.stamp.year)
+
+    @property
+    def all_problems(self) -> tuple[Problem, ...]:
+        """Problems of the report and of its papers."""
+        return (*self.problems, *(problem for paper in self.papers for problem in paper.problems))
+
+
+def build(tier: str, source: str, runs: Path, derived: Path, papers: Sequence[Paper], stamp: datetime) -> Report:
+    """Build the content from results.
+
+    Args:
+        runs: folder with `<paper>/<run>/seeds-*/`.
+        derived: folder with `claims.csv` and `<paper>/{figures,tables,exhibits}/`; the same as `runs` unless redrawn.
+        papers: specifications of the papers to report.
+    """
+    problems: list[Problem] = []
+    read: dict[str, Verdict] = {}
+    try:
+        read = {verdict.id: verdict for verdict in read_claims_csv(derived / "claims.csv")}
+    except InputError as error:
+        problems.append(
+            Problem("", "claims", f"{str(error).replace(f'{derived}/', '')} Until then verdicts are computed from the records.")
+        )
+    built = [_paper(paper, tier, runs, derived, read) for paper in papers]
+    known = {f"{paper.name}.{claim.id}" for paper in papers for claim in paper.claims}
+    chosen = {paper.name for paper in papers}
+    for verdict in read.values():
+        if verdict.id not in known and verdict.paper in chosen:
+            problems.append(Problem(verdict.paper, "claims", f"'{verdict.id}' is judged in claims.csv, but no paper makes this claim."))
+    report = Report(tier, source, stamp, provenance.commit() or "", bool(provenance.dirty()), tuple(built), tuple(problems))
+    return replace(report, facts=_facts(report))
+
+
+def _paper(paper: Paper, tier: str, runs: Path, derived: Path, read: dict[str, Verdict]) -> PaperContent:
+    found = read_paper_results(paper, tier, runs)
+    problems = list(found.problems)
+    verdicts = {verdict.id: verdict for verdict in judged(paper, found, read, problems)}
+    claims = tuple(claim_of(paper, claim, verdicts.get(f"{paper.name}.{claim.id}"), found) for claim in paper.claims)
+    base = derived / paper.name
+    figures = pictures_of(base / "figures", paper, "figure", problems)
+    exhibits = pictures_of(base / "exhibits", paper, "exhibit", problems)
+    tables = tuple(table_beside_ours(name, found, base / "tables") for name in paper.tables)
+    text = _text_of(paper, found, claims, figures, exhibits, problems)
+    finished = [run for run in found.runs if set(run.seeds) <= set(found.seeds_of(run.name))]
+    return PaperContent(
+        spec=paper,
+        results=found.results,
+        verdicts=tuple(verdicts.values()),
+        claims=claims,
+        text=text,
+        tables=tables,
+        figures=figures,
+        exhibits=exhibits,
+        costs=tuple(row for run in found.runs if (row := cost_of(run.name, found)) is not None),
+        origins=tuple(origin_of(chunk) for chunk in found.chunks if chunk.provenance),
+        problems=tuple(problems),
+        planned_runs=len(found.runs),
+        finished_runs=len(finished),
+    )
+
+
+def _text_of(
+    paper: Paper,
+    found: PaperResults,
+    claims: tuple[ClaimContent, ...],
+    figures: tuple[Picture, ...],
+    exhibits: tuple[Picture, ...],
+    problems: list[Problem],
+) -> tuple[prose.Section, ...]:
+    path = paper.folder / "section.md"
+    if not path.is_file():
+        problems.append(Problem(paper.name, "text", "section.md is missing."))
+        return ()
+    faults: list[str] = []
+    known = {"figure": [f.name for f in figures], "exhibit": [e.name for e in exhibits], "table": list(paper.tables)}
+    vocabulary = Vocabulary(found.results, {claim.id: claim.verdict for claim in claims}, known)
+    try:
+        filled = prose.fill(path.read_text(encoding="utf-8"), vocabulary, path.name, faults)
+        problems += [Problem(paper.name, "text", fault) for fault in faults]
+        return tuple(prose.sections(filled, path.name))
+    except (InputError, UnicodeDecodeError, ReplicationError) as error:
+        problems.append(Problem(paper.name, "text", str(error)))
+        return ()
+
+
+def _facts(report: Report) -> tuple[tuple[str, str], ...]:
+    """The line under the title: when, where, how much, from which commit."""
+    origins = [origin for paper in report.papers for origin in paper.origins]
+    costs = [row for paper in report.papers for row in paper.costs]
+    devices = sorted({origin.device for origin in origins if origin.device})
+    ends = sorted(origin.ended for origin in origins if origin.ended)
+    seconds, gpu, joules = (sum(getattr(row, key) for row in costs) for key in ("seconds", "gpu_seconds", "energy"))
+    cost = [numbers.duration(seconds) + " of compute" if seconds else "", numbers.duration(gpu) + " of GPU" if gpu else ""]
+    cost.append(numbers.energy(joules) if joules else "")
+    finished, planned = (sum(getattr(paper, key) for paper in report.papers) for key in ("finished_runs", "planned_runs"))
+    commits = sorted({origin.commit for origin in origins})
+    made = commits[0][:10] if len(commits) == 1 else f"{len(commits)} commits" if commits else "none"
+    changed = any(origin.dirty for origin in origins)
+    return (
+        ("Tier", report.tier + (" (committed reference results)" if report.source == "reference" else "")),
+        ("Last result", ends[-1][:10] if ends else "none"),
+        ("Runs", f"{finished} of {planned} finished"),
+        ("Hardware", "; ".join(devices) or "unknown"),
+        ("Cost", ", ".join(part for part in cost if part) or "unknown"),
+        ("Code", made + (" with uncommitted changes" if changed else "")),
+    )

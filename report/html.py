@@ -1,0 +1,216 @@
+"""The content as one folder of pages that open from disk, with no network."""
+
+from __future__ import annotations
+
+import shutil
+import xml.etree.ElementTree as ET
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markdown_it.renderer import RendererHTML
+from markdown_it.token import Token
+from markupsafe import Markup
+
+from replications.evidence.exhibits import write_page
+from report import charts, prose
+from report.citing import Entry
+from report.claims import EVIDENCE, VERDICTS, ClaimContent
+from report.content import TIER_NOTES, PaperContent, Report
+from report.drawings import themed_svg
+from report.mathematics import mathml
+from report.pictures import Picture
+
+HERE = Path(__file__).resolve().parent
+GENERATOR = '<meta name="generator" content="replications report">'
+"""In the head of every page: by this an earlier report is known."""
+
+FRAME = HERE / "scripts" / "frame.js"
+"""Added to every exhibit: it tells the page its height and takes the page's theme."""
+
+EFFECTS = {"better": "better score", "worse": "worse score", "none": "no effect", "unknown": "unknown"}
+LATER = ("result", "what was", "easy", "difficult", "discussion", "limit", "reading", "how to read")
+"""Beginnings of section titles that stand behind the tables instead of before them."""
+
+COST_COLUMNS = {
+    "examples": "Examples",
+    "tokens": "Tokens",
+    "flops": "Counted work",
+    "utilisation": "Of peak",
+    "peak_memory": "Peak memory",
+    "energy": "Energy",
+}
+LARGEST_INLINE = 400_000
+"""Bytes of an SVG up to which a figure is put into the page; larger ones are shown as an image."""
+
+
+def split_text(paper: PaperContent) -> tuple[list[prose.Section], list[prose.Section]]:
+    """Sections before the tables (scope, method) and behind them (results, what was easy and difficult)."""
+    for position, section in enumerate(paper.text):
+        if section.title.lower().startswith(LATER):
+            return list(paper.text[:position]), list(paper.text[position:])
+    return list(paper.text), []
+
+
+def anchor_of(title: str) -> str:
+    """A heading as an identifier that no other part of the page uses."""
+    return "text-" + "-".join("".join(c if c.isalnum() else " " for c in title.lower()).split())
+
+
+class _Renderer(RendererHTML):
+    """Markdown tokens to HTML, with equations as MathML."""
+
+    def math_inline(self, tokens: list[Token], index: int, *_: Any) -> str:
+        return mathml(tokens[index].content)
+
+    def math_block(self, tokens: list[Token], index: int, *_: Any) -> str:
+        return f'<div class="equation" tabindex="0">{mathml(tokens[index].content, block=True)}</div>\n'
+
+
+def ticks(text: str) -> Markup:
+    """Plain text with `code` between backticks shown as such, and no line between a number and its per cent sign."""
+    parts = text.replace(" %", "\u00a0%").split("`")
+    whole = len(parts) % 2 == 1
+    return Markup("").join(Markup("<code>{}</code>").format(part) if whole and i % 2 else part for i, part in enumerate(parts))
+
+
+def render_tokens(tokens: list[Token]) -> Markup:
+    """Markdown tokens as HTML; raw HTML in the source was never parsed as such."""
+    return Markup(_Renderer().render(tokens, prose.parser().options, {}))  # noqa: S704 (the parser escapes text)
+
+
+def embedded(paper: PaperContent, kind: str) -> set[str]:
+    """Names of the figures, tables or exhibits that the text shows itself."""
+    return {b.name for section in paper.text for b in section.blocks if isinstance(b, prose.Embed) and b.kind == kind}
+
+
+def write_pages(report: Report, citations: dict[str, Entry], out: Path) -> None:
+    """Write `index.html`, one page per paper, assets, and copies of figures, tables and exhibits into `out`."""
+    environment = Environment(
+        loader=FileSystemLoader(HERE / "templates"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters["ticks"] = ticks
+    common = {
+        "report": report,
+        "generator": Markup(GENERATOR),  # noqa: S704 (a constant)
+        "citations": citations,
+        "mark": charts.mark,
+        "dots": charts.dot_plot,
+        "slugs": charts.SLUGS,
+        "verdicts": VERDICTS,
+        "order": {word: position for position, word in enumerate(VERDICTS)},
+        "evidence": EVIDENCE,
+        "effects": EFFECTS,
+        "tier_note": TIER_NOTES[report.tier],
+        "shorts": {paper.name: paper.spec.short for paper in report.papers},
+        "drawing": _drawing,
+        "index_anchor": lambda claim: f"claim-{claim.key}",
+        "paper_anchor": lambda claim: claim.anchor,
+    }
+    _clear(out)
+    for paper in report.papers:
+        _copy_files(paper, out)
+        write_page(out / f"{paper.name}.html", _paper_page(environment, common, paper))
+    write_page(
+        out / "index.html",
+        environment.get_template("index.html.j2").render(
+            common, page="index", judged_first=sorted(report.claims, key=lambda claim: claim.verdict == "not tested")
+        ),
+    )
+    for source in (HERE / "style" / "report.css", HERE / "scripts" / "theme.js", HERE / "scripts" / "report.js"):
+        write_page(out / "assets" / source.name, source.read_text(encoding="utf-8"))
+
+
+def _paper_page(environment: Environment, common: dict[str, Any], paper: PaperContent) -> str:
+    context = common | {"paper": paper, "page": paper.name}
+    parts = environment.get_template("parts.html.j2").make_module(context)
+    shown = {"figure": paper.figures, "table": paper.tables, "exhibit": paper.exhibits}
+
+    def show(section: prose.Section) -> Markup:
+        pieces = []
+        for block in section.blocks:
+            if isinstance(block, prose.Embed):
+                item = next(item for item in shown[block.kind] if item.name == block.name)  # type: ignore[attr-defined]
+                pieces.append(Markup(getattr(parts, block.kind)(item, paper)))  # noqa: S704 (an autoescaped macro)
+            else:
+                pieces.append(render_tokens(block))
+        inner = Markup("").join(pieces)
+        if not section.title:
+            return Markup('<section class="text">{}</section>').format(inner)
+        return Markup('<section class="text" aria-labelledby="{0}"><h2 id="{0}">{1}</h2>{2}</section>').format(
+            anchor_of(section.title), section.title, inner
+        )
+
+    before, after = split_text(paper)
+    rest = {kind: [item for item in items if item.name not in embedded(paper, kind)] for kind, items in shown.items()}  # type: ignore[attr-defined]
+    columns = [(key, title) for key, title in COST_COLUMNS.items() if any(key in row.shown for row in paper.costs)]
+    contents = [("claims", "Claims and verdicts"), *((anchor_of(s.title), s.title) for s in before if s.title)]
+    contents += [("differences", "What differs")] if paper.spec.deviations else []
+    contents += [("tables", "Published tables")] if rest["table"] else []
+    contents += [(anchor_of(s.title), s.title) for s in after if s.title]
+    contents += [(anchor, title) for anchor, title, there in _tail(paper, rest) if there]
+    return environment.get_template("paper.html.j2").render(
+        context,
+        prose=show,
+        judged_first=judged_first(paper.claims),
+        before=before,
+        after=after,
+        tables=rest["table"],
+        figures=rest["figure"],
+        exhibits=rest["exhibit"],
+        cost_columns=columns,
+        contents=contents,
+        commands=dict.fromkeys(origin.command for origin in paper.origins if origin.command),
+        first_chunks={origin.run: origin for origin in reversed(paper.origins)},
+    )
+
+
+def judged_first(claims: tuple[ClaimContent, ...]) -> list[ClaimContent]:
+    """Claims in the order registered, those that this tier does not judge at the end."""
+    return sorted(claims, key=lambda claim: claim.verdict == "not tested")
+
+
+def _tail(paper: PaperContent, rest: dict[str, list[Any]]) -> list[tuple[str, str, bool]]:
+    return [
+        ("figures", "Figures", bool(rest["figure"])),
+        ("exhibits", "Exhibits", bool(rest["exhibit"])),
+        ("cost", "Cost", bool(paper.costs)),
+        ("provenance", "Provenance", bool(paper.origins)),
+        ("cite", "How to cite", True),
+    ]
+
+
+def _drawing(picture: Picture) -> Markup | None:
+    """The figure for inlining, or None where it is too large or damaged and the image is shown instead."""
+    path = picture.files.get("svg")
+    if path is None or path.stat().st_size > LARGEST_INLINE:
+        return None
+    try:
+        return themed_svg(path, picture.name, picture.alt or picture.title)
+    except ET.ParseError:
+        return None
+
+
+def _clear(out: Path) -> None:
+    """Remove what an earlier report left, so that no figure outlives its function; any other folder is left alone."""
+    index = out / "index.html"
+    if index.is_file() and GENERATOR in index.read_text(encoding="utf-8", errors="replace"):
+        for name in ("assets", "exhibits", "files"):
+            shutil.rmtree(out / name, ignore_errors=True)
+        for page in out.glob("*.html"):
+            page.unlink()
+
+
+def _copy_files(paper: PaperContent, out: Path) -> None:
+    for kind, items in (("figures", paper.figures), ("tables", paper.tables)):
+        for item in items:
+            for path in item.files.values():
+                target = out / "files" / paper.name / kind / path.name
+                target.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(path, target)
+    for exhibit in paper.exhibits:
+        if "html" in exhibit.files:
+            target = out / "exhibits" / f"{paper.name}.{exhibit.name}.html"
+            write_page(
+                target, exhibit.files["html"].read_text(encoding="utf-8") + f"<script>{FRAME.read_text(encoding='utf-8')}</script>\n"
+            )

@@ -1,0 +1,176 @@
+"""The content as a PDF through Typst: the template lays out data, it is never pasted into markup."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import typst
+
+from replications.evidence.errors import ReplicationError
+from replications.evidence.records import replacing
+from report import charts, numbers, prose
+from report.accounts import TableContent
+from report.citing import Entry
+from report.claims import VERDICTS, ClaimContent
+from report.content import TIER_NOTES, PaperContent, Report
+from report.html import COST_COLUMNS, EFFECTS, HERE, embedded, judged_first, split_text
+from report.markup import typst_markup
+from report.pictures import Picture
+
+COLOURS = {
+    "replicated": "#0a6b4b",
+    "exceeded": "#0b5cad",
+    "compatible": "#4f6300",
+    "inconclusive": "#805300",
+    "contradicted": "#ad2b12",
+    "supported (proxy)": "#0a6b4b",
+    "contradicted (proxy)": "#ad2b12",
+    "not tested": "#5f636b",
+}
+"""Colour of each verdict's mark on white paper, all with a contrast of at least 4.5."""
+
+
+def write_pdf(report: Report, citations: dict[str, Entry], path: Path) -> None:
+    """Typeset the report.
+
+    Raises:
+        ReplicationError: when Typst refuses the document; its message is passed on.
+    """
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        shutil.copyfile(HERE / "templates" / "report.typ", folder / "report.typ")
+        (folder / "marks").mkdir()
+        for word, slug in charts.SLUGS.items():
+            (folder / "marks" / f"{slug}.svg").write_text(charts.mark_file(word, COLOURS[word]), encoding="utf-8")
+        content = _content(report, citations, folder)
+        (folder / "content.json").write_text(json.dumps(content, ensure_ascii=False, allow_nan=False), encoding="utf-8")
+        try:
+            pdf = typst.compile(folder / "report.typ", root=folder, ignore_system_fonts=True, timestamp=int(report.stamp.timestamp()))
+        except typst.TypstError as error:
+            raise ReplicationError(f"The PDF cannot be typeset: {error.diagnostic or error.message}") from None
+        with replacing(path) as temporary:
+            temporary.write_bytes(pdf)
+
+
+def _content(report: Report, citations: dict[str, Entry], folder: Path) -> dict[str, Any]:
+    count = len(report.papers)
+    works = {key: citations[key].sentence for paper in report.papers for key in _works(paper)}
+    return {
+        "title": "Does this paper hold?",
+        "subtitle": f"A replication report: {count} paper{'s' if count != 1 else ''}, {len(report.claims)} claims, tier {report.tier}",
+        "banner": TIER_NOTES["smoke"] if report.tier == "smoke" else "",
+        "footer": f"Replication report, tier {report.tier}, {report.stamp.date().isoformat()}",
+        "facts": [{"name": name, "value": value} for name, value in report.facts],
+        "cite": f"How to cite: {citations['report'].sentence}",
+        "slugs": charts.SLUGS,
+        "legend": [{"word": word, "meaning": meaning} for word, meaning in VERDICTS.items()],
+        "problems": [_problem(problem.where, problem.what) for problem in report.problems],
+        "papers": [_paper(paper, folder) for paper in report.papers],
+        "references": sorted(dict.fromkeys(works.values())),
+    }
+
+
+def _works(paper: PaperContent) -> list[str]:
+    return [paper.name, *(f"{paper.name}.cites.{key}" for key in paper.spec.cites)]
+
+
+def _problem(where: str, what: str) -> dict[str, str]:
+    return {"where": where, "what": what}
+
+
+def _paper(paper: PaperContent, folder: Path) -> dict[str, Any]:
+    spec, work = paper.spec, paper.spec.citation
+    pictures = {item.name: _picture(item, folder / "figures" / paper.name, folder) for item in paper.figures}
+    tables = {item.name: _table(item) for item in paper.tables}
+    exhibits = {item.name: {"title": item.title, "caption": item.caption, "alt": item.alt} for item in paper.exhibits}
+    kinds = {"figure": pictures, "table": tables, "exhibit": exhibits}
+
+    def section(part: prose.Section) -> dict[str, Any]:
+        pieces = []
+        for block in part.blocks:
+            if isinstance(block, prose.Embed):
+                pieces.append({"kind": block.kind, "item": kinds[block.kind][block.name]})
+            else:
+                pieces.append({"kind": "text", "text": typst_markup(block)})
+        return {"title": part.title, "pieces": pieces}
+
+    before, after = split_text(paper)
+    rest = {kind: [item for name, item in items.items() if name not in embedded(paper, kind)] for kind, items in kinds.items()}
+    venue = f"{work.venue}, {work.year}" + (f", arXiv {work.arxiv}" if work.arxiv else "")
+    return {
+        "short": spec.short,
+        "who": f"{work.authors[0]}{' et al.' if len(work.authors) > 1 else ''}, {work.year}",
+        "question": spec.question,
+        "source": f"{', '.join(work.authors)}. {work.title}. {venue}.",
+        "problems": [_problem(problem.where, problem.what) for problem in paper.problems],
+        "claims": [_claim(claim) for claim in judged_first(paper.claims)],
+        "before": [section(part) for part in before],
+        "after": [section(part) for part in after],
+        "deviations": [entry.model_dump() | {"effect": EFFECTS[entry.effect]} for entry in spec.deviations],
+        "tables": rest["table"],
+        "figures": rest["figure"],
+        "exhibits": rest["exhibit"],
+        "cost_columns": [
+            {"key": key, "title": title} for key, title in COST_COLUMNS.items() if any(key in row.shown for row in paper.costs)
+        ],
+        "costs": [{"run": row.run, "seeds": row.seeds, "time": row.shown["seconds"], "shown": row.shown} for row in paper.costs],
+        "devices": ", ".join(sorted({row.device for row in paper.costs if row.device})) or "an unknown device",
+        "origins": [
+            {"run": row.run, "seeds": row.seeds, "commit": row.commit[:10], "dirty": row.dirty, "settings": row.settings, "lock": row.lock}
+            | {"ended": row.ended[:10]}
+            for row in paper.origins
+        ],
+        "data_notes": sorted({note for row in paper.origins for note in row.data}),
+    }
+
+
+def _claim(claim: ClaimContent) -> dict[str, Any]:
+    margin = f"{claim.shown_margin}. {claim.margin_reason}" if claim.shown_margin else claim.margin_reason
+    return {
+        "id": claim.id,
+        "text": claim.text,
+        "location": claim.location,
+        "primary": claim.primary,
+        "published": claim.shown_published or numbers.NONE,
+        "evidence": claim.evidence if claim.evidence != "paper" else "",
+        "ours": claim.shown_ours or numbers.NONE,
+        "interval": claim.shown_interval,
+        "seeds": claim.shown_seeds,
+        "verdict": claim.verdict,
+        "reason": claim.reason,
+        "advice": claim.advice,
+        "margin": margin,
+    }
+
+
+def _table(item: TableContent) -> dict[str, Any]:
+    return {
+        "title": item.title,
+        "location": item.location,
+        "note": item.note,
+        "columns": item.columns,
+        "groups": [{"label": label, "span": span} for label, span in item.groups],
+        "rows": [{"label": label, "cells": [{"text": c.text, "detail": c.detail} for c in cells]} for label, cells in item.rows],
+    }
+
+
+def _picture(item: Picture, target: Path, root: Path) -> dict[str, Any]:
+    """A figure with its vector file beside the template; one that Typst cannot read becomes a hole, not a failure."""
+    shown = {"title": item.title, "caption": item.caption, "alt": item.alt, "why_not": item.why_not or "Its files are missing.", "file": ""}
+    source = item.files.get("pdf") if item.drawn else None
+    if source is None:
+        return shown
+    target.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(source, target / source.name)
+    shown["file"] = str((target / source.name).relative_to(root))
+    probe = root / "probe.typ"
+    probe.write_text(f'#image("{shown["file"]}")', encoding="utf-8")
+    try:
+        typst.compile(probe, root=root, ignore_system_fonts=True)
+    except typst.TypstError as error:
+        shown |= {"file": "", "why_not": f"Its PDF is damaged ({error.message}); draw it again."}
+    return shown

@@ -1,0 +1,11 @@
+// Inside an exhibit: tell the report how tall the page is, and take the theme that the report shows.
+(() => {
+  if (parent === window) return;
+  const tell = () => parent.postMessage({ exhibitHeight: Math.ceil(document.documentElement.getBoundingClientRect().height) }, "*");
+  new ResizeObserver(tell).observe(document.documentElement);
+  addEventListener("message", (event) => {
+    if (event.source !== parent || !["light", "dark"].includes(event.data?.theme)) return;
+    document.documentElement.dataset.theme = event.data.theme;
+  });
+  tell();
+})();

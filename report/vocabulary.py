@@ -1,0 +1,240 @@
+"""What a `section.md` can say: each function prints a number, a setting or a verdict from the results.
+
+What they print is data: it is escaped for Markdown, so that no text of a result can become markup.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from markupsafe import Markup
+
+from replications.evidence.errors import InputError, nearest
+from replications.evidence.results import Results
+from replications.evidence.statistics import Estimate, contrast, estimate
+from report import numbers
+
+NOT_MEASURED = Markup("*not measured at this tier*")
+EMBED = re.compile("\ue000(figure|table|exhibit):([A-Za-z0-9._-]+)\ue001")
+"""What a figure, table or exhibit leaves in the text: its place, between two characters that no text has."""
+
+FUNCTIONS = (
+    "value", "mean", "interval", "difference", "ratio", "seeds", "cost", "published", "stated", "setting", "verdict", "cite", "measured",
+    "figure", "table", "exhibit",
+)  # fmt: skip
+"""Names that a template may call."""
+
+_SPECIAL = re.compile(r"([\\`*_{}\[\]()#+\-.!|<>~$&])")
+
+
+def escape_markdown(text: object) -> Markup:
+    """Text that Markdown shows as it is."""
+    return Markup(_SPECIAL.sub(r"\\\1", str(text)))  # noqa: S704 (escaped here)
+
+
+@dataclass
+class Vocabulary:
+    """What a `section.md` can say: every public method is a function of the template.
+
+    Args:
+        results: records of the paper at the tier of the report.
+        verdicts: claim id (without the paper) -> the words of its verdict.
+        known: kind -> names of the figures, tables and exhibits there are.
+    """
+
+    results: Results
+    verdicts: dict[str, str]
+    known: dict[str, list[str]] = field(default_factory=dict)
+
+    def _unit(self, run: str, metric: str, split: str) -> str:
+        rows = self.results.select(run=run, metric=metric, split=split)
+        return str(rows["unit"].iloc[0]) if len(rows) else ""
+
+    def _final(self, run: str, metric: str, split: str) -> list[float]:
+        return [float(v) for v in self.results.final(run, metric, split) if math.isfinite(v)]
+
+    def _digits(self, known: Estimate) -> int:
+        """Decimals that the 95 % interval supports, or three significant digits of a single value."""
+        low, high = known.interval()
+        return numbers.digits_for((high - low) / 2 if known.n > 1 else 0.0, known.mean)
+
+    def _with_unit(self, text: str, unit: str) -> Markup:
+        return escape_markdown(f"{text}\u00a0{unit}" if unit else text)
+
+    def value(
+        self,
+        run: str,
+        metric: str,
+        *,
+        split: str = "test",
+        digits: int | None = None,
+        scale: float = 1.0,
+        unit: str | None = None,
+    ) -> Markup:
+        """Mean over the seeds of the last recorded value, with its unit."""
+        values = [scale * v for v in self._final(run, metric, split)]
+        if not values:
+            return NOT_MEASURED
+        known = estimate(values)
+        shown = self._digits(known) if digits is None else digits
+        return self._with_unit(numbers.fixed(known.mean, shown), self._unit(run, metric, split) if unit is None else unit)
+
+    mean = value
+
+    def interval(
+        self,
+        run: str,
+        metric: str,
+        *,
+        split: str = "test",
+        digits: int | None = None,
+        scale: float = 1.0,
+        unit: str | None = None,
+        level: float = 0.95,
+    ) -> Markup:
+        """The t-interval of the mean over seeds, `low to high`; the words 'one seed' where there is no interval."""
+        values = [scale * v for v in self._final(run, metric, split)]
+        if not values:
+            return NOT_MEASURED
+        low, high = estimate(values).interval(level)
+        if not math.isfinite(low):
+            return escape_markdown("no interval from one seed")
+        shown = numbers.digits_for((high - low) / 2) if digits is None else digits
+        text = f"{numbers.fixed(low, shown)} to {numbers.fixed(high, shown)}"
+        return self._with_unit(text, self._unit(run, metric, split) if unit is None else unit)
+
+    def _pair(self, run: str, other: str, metric: str, split: str) -> list[dict[int, float]] | None:
+        """The finite values per seed of both runs, or None where one has none."""
+        samples = [self.results.final(name, metric, split) for name in (run, other)]
+        finite = [{int(str(seed)): float(v) for seed, v in sample.items() if math.isfinite(v)} for sample in samples]
+        return finite if all(finite) else None
+
+    def difference(
+        self, run: str, other: str, metric: str, *, split: str = "test", digits: int | None = None, unit: str | None = None
+    ) -> Markup:
+        """Mean of `run` minus mean of `other`, seed by seed where seeds pair."""
+        samples = self._pair(run, other, metric, split)
+        if samples is None:
+            return NOT_MEASURED
+        known = contrast(samples, (1, -1)).estimate
+        shown = self._digits(known) if digits is None else digits
+        return self._with_unit(numbers.fixed(known.mean, shown), self._unit(run, metric, split) if unit is None else unit)
+
+    def ratio(self, run: str, other: str, metric: str, *, split: str = "test", digits: int = 2) -> Markup:
+        """Mean of `run` over mean of `other`."""
+        samples = self._pair(run, other, metric, split)
+        if samples is None:
+            return NOT_MEASURED
+        means = [sum(sample.values()) / len(sample) for sample in samples]
+        return escape_markdown(numbers.fixed(means[0] / means[1], digits) if means[1] else "undefined")
+
+    def seeds(self, run: str) -> Markup:
+        """How many seeds of a run are finished."""
+        rows = self.results.select(run=run)
+        count = rows[rows["split"] != "cost"]["seed"].nunique()
+        return escape_markdown(count) if count else NOT_MEASURED
+
+    def cost(self, run: str, metric: str) -> Markup:
+        """A cost of a run over all its seeds: seconds, flops, examples_per_second, peak_memory, energy, ..."""
+        rows = self.results.select(run=run, metric=metric, split="cost")["value"]
+        if not len(rows):
+            return NOT_MEASURED
+        most = metric.endswith("_per_second") or metric in {"peak_memory", "utilisation"}
+        value = float(rows.max() if most else rows.sum())
+        shown = {"peak_memory": numbers.memory, "seconds": numbers.duration, "train_seconds": numbers.duration}
+        shown |= {"gpu_seconds": numbers.duration, "energy": numbers.energy}
+        unit = str(self._unit(run, metric, "cost"))
+        return escape_markdown(shown[metric](value) if metric in shown else numbers.scaled(value, unit))
+
+    def published(self, table: str, row: str, version: str, measure: str | None = None) -> Markup:
+        """A number of a published table, as the paper gives it."""
+        spec = self.results.table(table)
+        rows = {entry.label: entry for entry in spec.rows}
+        if row not in rows:
+            raise InputError(f"table '{table}' has no row '{row}'. {nearest(row, rows)}")
+        if version not in spec.versions:
+            raise InputError(f"table '{table}' has no version '{version}'. {nearest(version, spec.versions)}")
+        key = measure or next(iter(spec.measures))
+        if key not in spec.measures:
+            raise InputError(f"table '{table}' has no measure '{key}'. {nearest(key, spec.measures)}")
+        found = rows[row].value(version, key)
+        if found is None:
+            raise InputError(f"table '{table}', row '{row}': version '{version}' gives no {key}.")
+        return self._with_unit(numbers.plain(found), spec.measures[key].unit)
+
+    def stated(self, value: object, where: str) -> Markup:
+        """A number that the paper's text states outside its tables; `where` names the place and is shown behind it."""
+        return escape_markdown(f"{value} ({where})")
+
+    def setting(self, run: str, name: str) -> Markup:
+        """A setting of one of our runs; dots reach into nested settings."""
+        plans = {plan.name: plan for plan in self.results.runs()}
+        if run not in plans:
+            return NOT_MEASURED
+        current: Any = plans[run].settings.model_dump(mode="json")
+        for part in name.split("."):
+            if not isinstance(current, dict) or part not in current:
+                choices = current if isinstance(current, dict) else []
+                raise InputError(f"run '{run}' has no setting '{name}'. {nearest(part, choices)}")
+            current = current[part]
+        text = f"{current:g}" if isinstance(current, float) else " x ".join(map(str, current)) if isinstance(current, list) else current
+        return escape_markdown(text)
+
+    def verdict(self, claim: str) -> Markup:
+        """The verdict of a claim as a link to it."""
+        self.results.paper.claim(claim)
+        return Markup(f"[{escape_markdown(self.verdicts.get(claim, 'not tested'))}](#claim-{claim})")  # noqa: S704
+
+    def figure(self, name: str) -> Markup:
+        """Show a figure here instead of under 'Figures'; stands in a paragraph of its own."""
+        return self._embed("figure", name)
+
+    def table(self, name: str) -> Markup:
+        """Show a published table beside ours here; stands in a paragraph of its own."""
+        return self._embed("table", name)
+
+    def exhibit(self, name: str) -> Markup:
+        """Show an interactive exhibit here; stands in a paragraph of its own."""
+        return self._embed("exhibit", name)
+
+    def _embed(self, kind: str, name: str) -> Markup:
+        if name not in self.known.get(kind, []):
+            raise InputError(f"there is no {kind} '{name}'. {nearest(name, self.known.get(kind, []))}")
+        return Markup(f"\ue000{kind}:{name}\ue001")  # noqa: S704
+
+    def cite(self, key: str) -> Markup:
+        """A work of `cites:` in paper.yaml (or `paper`, the replicated one) as author and year."""
+        works = {"paper": self.results.paper.citation} | dict(self.results.paper.cites)
+        if key not in works:
+            raise InputError(f"paper.yaml cites no work '{key}'. {nearest(key, works)}")
+        work = works[key]
+        names = [author.split(",")[0] if "," in author else author.split()[-1] for author in work.authors]
+        who = names[0] if len(names) == 1 else f"{names[0]} and {names[1]}" if len(names) == 2 else f"{names[0]} et al."
+        return Markup(f"[{escape_markdown(f'{who} {work.year}')}](#cite-{key})")  # noqa: S704
+
+    def measured(self, *runs: str) -> bool:
+        """Whether all these runs have results at this tier."""
+        return all(self.results.finished(run) for run in runs)
+
+    def functions(self, faults: list[str] | None = None) -> dict[str, Callable[..., Any]]:
+        """Name -> function, for the template.
+
+        Args:
+            faults: where wrong calls are noted, which then print their fault; without it they raise InputError.
+        """
+        return {name: getattr(self, name) if faults is None else _noting(getattr(self, name), faults) for name in FUNCTIONS}
+
+
+def _noting(function: Callable[..., Any], faults: list[str]) -> Callable[..., Any]:
+    def call(*arguments: object, **options: object) -> Any:
+        try:
+            return function(*arguments, **options)
+        except InputError as error:
+            faults.append(f"section.md: {error}")
+            return Markup("**{}**").format(escape_markdown(f"[{error}]"))
+
+    return call

@@ -1,0 +1,69 @@
+"""Drawing commands write every figure and exhibit with a sidecar, in order, and say so where a tier lacks the runs."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from replications.commands import drawing
+from replications.evidence.errors import InputError
+from replications.evidence.exhibits import write_exhibit
+from replications.evidence.results import NotMeasured, Results
+from replications.evidence.spec import load_papers
+from report.build import write_report
+
+PAPER = "lantern_reading"
+
+
+def test_figures_come_with_their_files_and_in_the_order_written(results: Path, tmp_path: Path) -> None:
+    drawing.figures(PAPER, tier="gpu", results=results, out=tmp_path)
+    assert json.loads((tmp_path / "index.json").read_text()) == ["error_by_looks", "never_measured"]
+    for name in ("error_by_looks", "never_measured"):
+        assert all((tmp_path / f"{name}.{kind}").stat().st_size for kind in ("svg", "pdf", "png", "csv", "json"))
+    assert json.loads((tmp_path / "never_measured.json").read_text())["drawn"] is False
+
+
+def test_figures_are_equal_when_drawn_again(results: Path, tmp_path: Path) -> None:
+    drawing.figures(PAPER, tier="gpu", results=results, out=tmp_path)
+    for kind in ("svg", "csv", "json", "png", "pdf"):
+        first = (results / PAPER / "figures" / f"error_by_looks.{kind}").read_bytes()
+        assert (tmp_path / f"error_by_looks.{kind}").read_bytes() == first, kind
+
+
+def test_exhibits_come_with_a_sidecar(results: Path, tmp_path: Path) -> None:
+    drawing.exhibits(PAPER, tier="gpu", results=results, out=tmp_path)
+    sidecar = json.loads((tmp_path / "looking.json").read_text())
+    assert sidecar["title"] == "Looking"
+    assert sidecar["caption"] == "Where the reader looks, step by step."
+    assert "\\u003c/script\\u003e" in (tmp_path / "looking.html").read_text()
+
+
+def test_an_exhibit_without_its_runs_is_a_page_that_says_so(results: Path, tmp_path: Path) -> None:
+    def absent(read: Results) -> object:
+        raise NotMeasured("needs <large>")
+
+    sidecar = write_exhibit(absent, Results.read(load_papers()[0], "gpu", results), tmp_path)  # type: ignore[arg-type]
+    assert sidecar["drawn"] is False
+    assert "needs &lt;large&gt;" in (tmp_path / "absent.html").read_text()
+
+
+def test_a_wrong_tier_names_the_nearest() -> None:
+    with pytest.raises(InputError, match="Did you mean 'gpu'"):
+        drawing.figures(PAPER, tier="gpus")
+
+
+def test_a_new_report_leaves_nothing_of_the_last_one(results: Path, tmp_path: Path, stamp: object) -> None:
+    write_report("gpu", "runs", results, results, load_papers(), tmp_path, stamp)  # type: ignore[arg-type]
+    stale = tmp_path / "files" / PAPER / "figures" / "forgotten.svg"
+    stale.write_text("old")
+    write_report("gpu", "runs", results, results, load_papers(), tmp_path, stamp)  # type: ignore[arg-type]
+    assert not stale.exists()
+
+
+def test_a_folder_of_somebody_else_keeps_its_files(results: Path, tmp_path: Path, stamp: object) -> None:
+    mine = tmp_path / "files" / "thesis.txt"
+    mine.parent.mkdir()
+    mine.write_text("mine")
+    (tmp_path / "index.html").write_text("<p>my page</p>")
+    write_report("gpu", "runs", results, results, load_papers(), tmp_path, stamp)  # type: ignore[arg-type]
+    assert mine.read_text() == "mine"

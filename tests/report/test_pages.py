@@ -1,0 +1,199 @@
+"""The pages open from disk, are well formed, load nothing from outside, and show every text as text."""
+
+import itertools
+import re
+import shutil
+from datetime import datetime
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import pytest
+
+from replications.evidence.spec import load_papers
+from report.build import write_report
+from report.charts import SHAPES, SLUGS
+from report.claims import VERDICTS
+
+VOID = {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"}
+
+
+class Page(HTMLParser):
+    """Every element with its attributes, text by element, and what is wrong with the nesting."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self.open: list[str] = []
+        self.elements: list[tuple[str, dict[str, str]]] = []
+        self.text: list[str] = []
+        self.faults: list[str] = []
+        self.feed(text)
+        self.close()
+        self.faults += [f"<{tag}> is never closed" for tag in self.open]
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        names = [name for name, _ in attrs]
+        self.faults += [f"<{tag}> has {name} twice" for name in set(names) if names.count(name) > 1]
+        self.elements.append((tag, {name: value or "" for name, value in attrs}))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, {name: value or "" for name, value in attrs}))
+
+    def handle_endtag(self, tag: str) -> None:
+        if not self.open or self.open.pop() != tag:
+            self.faults.append(f"</{tag}> at {self.getpos()} closes something else")
+
+    def handle_data(self, data: str) -> None:
+        self.text.append(data)
+
+    def all(self, tag: str) -> list[dict[str, str]]:
+        return [attributes for name, attributes in self.elements if name == tag]
+
+
+@pytest.fixture(scope="module")
+def folder(finished: Path, stamp: datetime, tmp_path_factory: pytest.TempPathFactory) -> Path:
+
+    out = tmp_path_factory.mktemp("report")
+    write_report("gpu", "runs", finished, finished, load_papers(), out, stamp)
+    return out
+
+
+@pytest.fixture(scope="module")
+def pages(folder: Path) -> dict[str, Page]:
+    return {path.name: Page(path.read_text(encoding="utf-8")) for path in folder.glob("*.html")}
+
+
+def test_there_is_an_opening_page_and_one_page_per_paper(pages: dict[str, Page]) -> None:
+    assert sorted(pages) == ["index.html", "lantern_reading.html"]
+
+
+def test_every_element_is_closed_in_order(pages: dict[str, Page]) -> None:
+    assert {name: page.faults for name, page in pages.items()} == {name: [] for name in pages}
+
+
+def test_ids_are_unique_within_a_page(pages: dict[str, Page]) -> None:
+    for page in pages.values():
+        ids = [attributes["id"] for _, attributes in page.elements if "id" in attributes]
+        assert len(ids) == len(set(ids))
+
+
+def test_nothing_is_loaded_from_outside_and_every_link_leads_somewhere(folder: Path, pages: dict[str, Page]) -> None:
+    for name, page in pages.items():
+        for tag, attributes in page.elements:
+            for key in ("href", "src", "data", "srcset", "action", "poster"):
+                target = attributes.get(key)
+                if target is None or target.startswith("data:"):
+                    continue
+                parts = urlsplit(target)
+                assert not (parts.scheme or parts.netloc) or (tag == "a" and key == "href"), f"{name}: <{tag} {key}={target}>"
+                if parts.scheme:
+                    continue
+                other = pages.get(parts.path or name)
+                assert other or (folder / parts.path).is_file(), f"{name}: {target} is missing"
+                if parts.fragment and other:
+                    assert unquote(parts.fragment) in {a.get("id") for _, a in other.elements}, f"{name}: {target} leads nowhere"
+
+
+def test_style_and_scripts_load_nothing_from_outside(folder: Path) -> None:
+    for path in (folder / "assets").iterdir():
+        text = path.read_text(encoding="utf-8")
+        assert not re.search(r"https?://|@import|url\(\s*['\"]?(?!data:)", text), path.name
+
+
+def test_hostile_text_stays_text(folder: Path, pages: dict[str, Page], hostile: str) -> None:
+
+    for name, page in pages.items():
+        assert hostile in "".join(page.text), name
+        inline = [attributes for attributes in page.all("script") if "src" not in attributes]
+        assert inline == []
+        assert "<script>alert" not in (folder / name).read_text(encoding="utf-8")
+
+
+def test_exhibit_data_cannot_end_its_script(folder: Path) -> None:
+    page = Page((folder / "exhibits" / "lantern_reading.looking.html").read_text(encoding="utf-8"))
+    assert page.all("b") == []
+
+
+def test_exhibits_run_in_a_sandbox_and_have_a_title(pages: dict[str, Page]) -> None:
+    frames = pages["lantern_reading.html"].all("iframe")
+    assert len(frames) == 1
+    assert frames[0]["sandbox"] == "allow-scripts"
+    assert "A path of looks" in frames[0]["title"]
+
+
+def test_every_picture_says_what_it_shows(pages: dict[str, Page]) -> None:
+    for page in pages.values():
+        for attributes in page.all("img"):
+            assert attributes.get("alt")
+        for attributes in page.all("svg"):
+            assert attributes.get("aria-hidden") == "true" or attributes.get("aria-label")
+
+
+def test_headings_begin_at_one_and_skip_no_level(pages: dict[str, Page]) -> None:
+    for page in pages.values():
+        levels = [int(tag[1]) for tag, _ in page.elements if re.fullmatch(r"h[1-6]", tag)]
+        assert levels[0] == 1
+        assert levels.count(1) == 1
+        assert all(later - earlier <= 1 for earlier, later in itertools.pairwise(levels))
+
+
+def test_every_form_control_has_a_name(pages: dict[str, Page]) -> None:
+    for page in pages.values():
+        assert all("name" in attributes for tag in ("input", "select") for attributes in page.all(tag))
+
+
+def test_verdicts_differ_in_colour_shape_and_word() -> None:
+    assert len(set(SHAPES.values())) == len(SHAPES) == len(set(SLUGS.values()))
+    assert set(SHAPES) == set(SLUGS) == set(VERDICTS)
+
+
+def test_every_claim_is_in_the_matrix_and_in_both_tables(pages: dict[str, Page]) -> None:
+    paper = load_papers()[0]
+    tiles = {attributes["href"] for attributes in pages["index.html"].all("a") if "title" in attributes}
+    bodies = {name: {attributes.get("id") for attributes in page.all("tbody")} for name, page in pages.items()}
+    for claim in paper.claims:
+        assert f"#claim-lantern_reading.{claim.id}" in tiles
+        assert f"claim-lantern_reading.{claim.id}" in bodies["index.html"]
+        assert f"claim-{claim.id}" in bodies["lantern_reading.html"]
+
+
+def test_copy_buttons_carry_bibtex_and_a_sentence(pages: dict[str, Page]) -> None:
+    copied = [attributes["data-copy"] for attributes in pages["lantern_reading.html"].all("button") if "data-copy" in attributes]
+    assert sum(text.startswith("@misc{replications-lantern_reading.six-looks") for text in copied) == 1
+    assert len(copied) % 2 == 0
+
+
+def test_figures_follow_the_theme_and_lose_scripts_and_styles(folder: Path) -> None:
+    text = (folder / "lantern_reading.html").read_text(encoding="utf-8")
+    drawing = text[text.index('<svg class="drawing"') : text.index("</svg>", text.index('<svg class="drawing"'))]
+    assert "var(--series-1)" in drawing
+    assert "var(--ink)" in drawing
+    assert "#0072b2" not in drawing.lower()
+    assert "<style" not in drawing
+    assert "ours &lt;&amp;&gt;" in drawing
+
+
+def test_smoke_says_in_its_first_words_what_it_cannot_show(finished: Path, stamp: datetime, tmp_path: Path) -> None:
+
+    write_report("smoke", "runs", finished, finished, load_papers(), tmp_path, stamp)
+    for path in tmp_path.glob("*.html"):
+        text = " ".join("".join(Page(path.read_text(encoding="utf-8")).text).split())
+        assert "shows that the machinery works, not that the papers hold" in text[:600]
+
+
+def test_two_builds_are_equal_byte_for_byte(folder: Path, finished: Path, stamp: datetime, tmp_path: Path) -> None:
+
+    moved = shutil.copytree(finished, tmp_path / "elsewhere")
+    write_report("gpu", "runs", moved, moved, load_papers(), tmp_path / "again", stamp)
+    first = {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    second = {path.relative_to(tmp_path / "again"): path.read_bytes() for path in (tmp_path / "again").rglob("*") if path.is_file()}
+    assert first.keys() == second.keys()
+    assert [name for name in first if first[name] != second[name]] == []
+
+
+def test_downloads_are_the_drawn_files_themselves(folder: Path, finished: Path) -> None:
+    for kind in ("svg", "pdf", "png", "csv"):
+        copied = folder / "files" / "lantern_reading" / "figures" / f"error_by_looks.{kind}"
+        assert copied.read_bytes() == (finished / "lantern_reading" / "figures" / f"error_by_looks.{kind}").read_bytes()
