@@ -1,0 +1,59 @@
+"""A copy of the suite whose only paper is a small one, so that the workflow's promises are tested in seconds."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from replications.evidence.provenance import ROOT
+from replications.evidence.spec import paper_names
+
+Command = Callable[..., subprocess.CompletedProcess[str]]
+
+TOY = "coin_toss"
+
+
+def environment(**changes: str) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "REPLICATIONS_DATA")}
+    return kept | {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"} | changes
+
+
+def copy_suite(target: Path) -> Path:
+    """Everything but results, environment and history, with the toy as its only paper."""
+    left_out = shutil.ignore_patterns(".git", ".venv", "results", "logs", ".snakemake", "__pycache__", "tests", *paper_names())
+    shutil.copytree(ROOT, target, ignore=left_out)
+    shutil.copytree(ROOT / "tests" / "workflow" / TOY, target / "replications" / TOY, ignore=shutil.ignore_patterns("__pycache__"))
+    return target
+
+
+def run_in(suite: Path, *arguments: str, check: bool = True, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run a Python module in a copy of the suite."""
+    done = subprocess.run(
+        [sys.executable, "-m", *arguments],
+        cwd=suite,
+        env=environment(**variables),
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+    )
+    assert not check or done.returncode == 0, done.stdout[-4000:] + done.stderr[-6000:]
+    return done
+
+
+@pytest.fixture
+def suite(tmp_path: Path) -> Path:
+    """A fresh copy."""
+    return copy_suite(tmp_path / "suite")
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy whose smoke tier has run. Tests copy it again before they change it."""
+    target = copy_suite(tmp_path_factory.mktemp("finished") / "suite")
+    run_in(target, "snakemake", "--cores", "2")
+    return target

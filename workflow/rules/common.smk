@@ -1,0 +1,32 @@
+# The configuration, checked before anything runs, and the names that the rules share.
+import os
+import sys
+from pathlib import Path
+
+SUITE = Path(workflow.basedir).parent
+sys.path.insert(0, str(SUITE))
+
+from replications.evidence import pipeline
+from replications.evidence.configuration import read_configuration
+from replications.evidence.errors import ReplicationError
+
+try:
+    CONFIG = read_configuration(dict(config))
+    TRAINING = pipeline.training_rules(CONFIG) if CONFIG.source == "runs" else []
+except ReplicationError as error:
+    raise WorkflowError(str(error)) from None
+
+os.environ.update(pipeline.environment())
+
+TIER = CONFIG.tier
+SOURCE = CONFIG.source
+PAPERS = CONFIG.chosen
+RUNS = str(CONFIG.runs_folder)
+DERIVED = str(CONFIG.derived_folder)
+REPORT = f"{DERIVED}/report"
+LOGS = f"logs/{Path(DERIVED).name}"
+
+
+wildcard_constraints:
+    seeds=r"\d+-\d+",
+    paper="|".join(PAPERS),

@@ -1,0 +1,17 @@
+# Fetch and verify each paper's data where there is a network, before any job that may have none.
+
+
+rule data:
+    input:
+        code=lambda wildcards: pipeline.code_of(f"{wildcards.paper}.data"),
+    output:
+        f"{RUNS}/{{paper}}/data.json",
+    log:
+        f"{LOGS}/{{paper}}/data.log",
+    localrule: True
+    params:
+        tier=TIER,
+    message:
+        "{wildcards.paper}: data"
+    shell:
+        "python -m replications data fetch --paper {wildcards.paper} --tier {params.tier} --out {output} --log {log}"

@@ -1,0 +1,71 @@
+# Figures and exhibits: redrawn when records or drawing code change, never a reason to train.
+
+
+rule figures:
+    input:
+        figures=[
+            path for paper in PAPERS for path in pipeline.figure_outputs(CONFIG, paper)
+        ],
+        tables=[
+            path for paper in PAPERS for path in pipeline.table_outputs(CONFIG, paper)
+        ],
+    localrule: True
+
+
+for paper in PAPERS:
+
+    rule:
+        name:
+            f"figures_{paper}"
+        input:
+            records=f"{DERIVED}/{paper}/records.parquet",
+            published=pipeline.text_inputs(paper),
+            code=pipeline.code_of(f"{paper}.figures"),
+        output:
+            report(
+                pipeline.figure_outputs(CONFIG, paper),
+                category=paper,
+                subcategory="figures",
+                caption="../report/figure.rst",
+            ),
+        log:
+            f"{LOGS}/{paper}/figures.log",
+        localrule: True
+        params:
+            paper=paper,
+            tier=TIER,
+            runs=lambda wildcards: RUNS,
+            out=lambda wildcards, output: os.path.dirname(output[0]),
+        message:
+            f"{paper}: figures"
+        shell:
+            "python -m replications figures {params.paper} --tier {params.tier} --results {params.runs} --out {params.out} 2> {log}"
+
+    if pipeline.exhibit_outputs(CONFIG, paper):
+
+        rule:
+            name:
+                f"exhibits_{paper}"
+            input:
+                records=f"{DERIVED}/{paper}/records.parquet",
+                templates=pipeline.text_inputs(paper),
+                code=pipeline.code_of(f"{paper}.exhibits"),
+            output:
+                report(
+                    pipeline.exhibit_outputs(CONFIG, paper),
+                    category=paper,
+                    subcategory="exhibits",
+                    caption="../report/exhibit.rst",
+                ),
+            log:
+                f"{LOGS}/{paper}/exhibits.log",
+            localrule: True
+            params:
+                paper=paper,
+                tier=TIER,
+                runs=lambda wildcards: RUNS,
+                out=lambda wildcards, output: os.path.dirname(output[0]),
+            message:
+                f"{paper}: exhibits"
+            shell:
+                "python -m replications exhibits {params.paper} --tier {params.tier} --results {params.runs} --out {params.out} 2> {log}"

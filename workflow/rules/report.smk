@@ -1,0 +1,38 @@
+# Everything in one folder that opens from disk, and the same content as a PDF.
+
+
+rule report_pages:
+    input:
+        claims=f"{DERIVED}/claims.csv",
+        records=expand(f"{DERIVED}/{{paper}}/records.parquet", paper=PAPERS),
+        figures=[
+            path for paper in PAPERS for path in pipeline.figure_outputs(CONFIG, paper)
+        ],
+        exhibits=[
+            path
+            for paper in PAPERS
+            for path in pipeline.exhibit_outputs(CONFIG, paper)
+        ],
+        tables=[
+            path for paper in PAPERS for path in pipeline.table_outputs(CONFIG, paper)
+        ],
+        texts=[path for paper in PAPERS for path in pipeline.text_inputs(paper)],
+        code=pipeline.report_code(),
+    output:
+        f"{REPORT}/index.html",
+        f"{REPORT}/report.pdf",
+    log:
+        f"{LOGS}/report.log",
+    localrule: True
+    params:
+        tier=TIER,
+        source=SOURCE,
+        papers=" ".join(f"--paper {paper}" for paper in PAPERS),
+        runs=lambda wildcards: RUNS,
+        derived=lambda wildcards: DERIVED,
+        out=lambda wildcards, output: os.path.dirname(output[0]),
+    message:
+        "report"
+    shell:
+        "python -m report --tier {params.tier} --source {params.source} {params.papers} --results {params.runs}"
+        " --derived {params.derived} --out {params.out} 2> {log}"
