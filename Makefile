@@ -1,0 +1,52 @@
+# The two commands of the README are `make report` and `make test`.
+# TIER=smoke|gpu|paper   SOURCE=runs|reference   PYTHON=the interpreter that makes .venv (3.11 or newer)
+
+TIER ?= smoke
+SOURCE ?= runs
+PYTHON ?= python3
+BIN := .venv/bin
+DERIVED := results/$(if $(filter reference,$(SOURCE)),from-reference,$(TIER))
+SNAKEMAKE := $(BIN)/snakemake --config tier=$(TIER) source=$(SOURCE)
+
+.PHONY: report figures test test-cluster lint bench clean help
+
+report: .venv/.complete ## Train, measure, judge and report: results/<tier>/report/
+	@$(SNAKEMAKE)
+	@$(BIN)/python -m replications claims --tier $(TIER) --source $(SOURCE)
+	@echo "HTML: $(DERIVED)/report/index.html"
+	@echo "PDF:  $(DERIVED)/report/report.pdf"
+
+figures: .venv/.complete ## Figures and tables only
+	@$(SNAKEMAKE) figures
+
+test: lint report ## Everything that CI checks, the whole smoke pipeline included
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not cluster"
+
+test-cluster: .venv/.complete ## The workflow on a Slurm that is running on this machine
+	timeout -k 30 900 $(BIN)/python -m pytest -m cluster tests/cluster
+
+lint: .venv/.complete
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/snakefmt --check Snakefile workflow
+	$(BIN)/snakemake --lint
+	$(BIN)/mypy
+
+bench: .venv/.complete ## Our speed beside a peer's, in one process
+	$(BIN)/python -m replications bench
+
+clean: ## Remove made results; .venv and results/reference/ stay
+	rm -rf results/smoke results/gpu results/paper results/from-reference logs .snakemake
+
+help: ## This list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
+
+# uv itself is taken from the lock, with its hashes; it then installs everything else, in seconds where pip takes minutes.
+.venv/.complete: requirements.lock
+	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed; this is " + sys.version.split()[0]) if sys.version_info < (3, 11) else None'
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@sed -n '/^uv==/,/^[a-z]/{/^uv==\|^ /p}' requirements.lock > .venv/uv-from-lock.txt
+	@test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r .venv/uv-from-lock.txt
+	@echo "Installing requirements.lock into .venv"
+	@$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes requirements.lock
+	@touch $@
