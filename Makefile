@@ -12,7 +12,7 @@ SNAKEMAKE := $(BIN)/snakemake --config tier=$(TIER) source=$(SOURCE)
 
 report: .venv/.complete ## Train, measure, judge and report: results/<tier>/report/
 	@$(SNAKEMAKE)
-	@$(BIN)/python -m replications claims --tier $(TIER) --source $(SOURCE)
+	@$(BIN)/python -m replications claims $(if $(filter reference,$(SOURCE)),--source reference,--tier $(TIER))
 	@echo "HTML: $(DERIVED)/report/index.html"
 	@echo "PDF:  $(DERIVED)/report/report.pdf"
 

@@ -12,23 +12,27 @@ import typer
 from replications.commands.output import check_tier
 from replications.evidence import runs as grid
 from replications.evidence.errors import InputError
+from replications.evidence.reference import read_reference
 from replications.evidence.results import Results
 from replications.evidence.spec import load_paper, paper_names
 
 PaperArgument = Annotated[str, typer.Argument(help="Paper, as `list` names it.")]
 TierOption = Annotated[str, typer.Option(help="How much compute: smoke, gpu or paper.")]
 ResultsOption = Annotated[Path | None, typer.Option(help="Folder of the runs; default results/<tier>.")]
-SourceOption = Annotated[str, typer.Option(help="runs: made here; reference: the committed GPU results.")]
-OpenTierOption = Annotated[str | None, typer.Option(help="smoke, gpu or paper; default: smoke, for the reference gpu.")]
+SourceOption = Annotated[str, typer.Option(help="runs: made here; reference: the committed results.")]
+OpenTierOption = Annotated[str | None, typer.Option(help="smoke, gpu or paper; default: smoke. The reference has its own.")]
 
 
 def _place(tier: str | None, source: str, folder: Path | None) -> tuple[str, Path]:
     """Tier and folder of the results that a command reads."""
     if source not in {"runs", "reference"}:
         raise InputError(f"No source is called '{source}'. Valid: reference, runs.")
-    chosen = tier or ("gpu" if source == "reference" else "smoke")
+    if source == "reference":
+        reference = folder or Path("results") / "reference"
+        return read_reference(reference).tier, reference
+    chosen = tier or "smoke"
     check_tier(chosen)
-    return chosen, folder or Path("results") / (chosen if source == "runs" else "reference")
+    return chosen, folder or Path("results") / chosen
 
 
 def claims(

@@ -10,6 +10,7 @@ from pydantic import Field, field_validator
 
 from replications.evidence.errors import nearest
 from replications.evidence.reading import validate
+from replications.evidence.reference import read_reference
 from replications.evidence.spec import Strict, Tier, paper_names
 
 
@@ -53,10 +54,17 @@ class Configuration(Strict):
 
 
 def read_configuration(content: dict[str, Any], where: str = "config/config.yaml") -> Configuration:
-    """Validate a configuration. Raises InputError naming file, key and the nearest valid key."""
+    """Validate a configuration; the reference's tier is its own, whatever is asked for.
+
+    Raises:
+        InputError: naming file, key and the nearest valid key; or there are no reference results to draw from.
+    """
     papers = content.get("papers")
     listed = {"papers": [papers]} if isinstance(papers, str) else {}
-    return validate(Configuration, content | listed, where)
+    config = validate(Configuration, content | listed, where)
+    if config.source == "runs":
+        return config
+    return config.model_copy(update={"tier": read_reference(config.runs_folder).tier})
 
 
 def schema() -> str:

@@ -118,13 +118,11 @@ def job_resources(need: grid.Resources, config: Configuration) -> dict[str, Any]
 
 
 def run_outputs(config: Configuration, paper: str) -> list[str]:
-    """Every file that the runs of a paper write at the configured tier."""
-    return [
-        f"{grid.run_folder(config.runs_folder, run, seeds)}/{name}"
-        for run in grid.load_runs(paper, config.tier)
-        for seeds in run.chunks()
-        for name in RUN_OUTPUTS
-    ]
+    """Every file that the runs of a paper write at the configured tier; of the reference, every file that it has."""
+    folders = [grid.run_folder(config.runs_folder, run, seeds) for run in grid.load_runs(paper, config.tier) for seeds in run.chunks()]
+    if config.source == "reference":
+        folders = sorted(path.parent for path in (config.runs_folder / paper).glob("*/seeds-*/records.parquet"))
+    return [f"{folder}/{name}" for folder in folders for name in RUN_OUTPUTS]
 
 
 def public_functions(path: Path) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +12,12 @@ import pytest
 import yaml
 from hypothesis import settings
 
-from replications.evidence import provenance
+from replications.evidence import provenance, spec
+from replications.evidence import runs as grid
 from replications.evidence.provenance import write_provenance
 from replications.evidence.records import collect, frame, write_artifacts, write_records
 from replications.evidence.results import Results
-from replications.evidence.spec import Paper, read_paper
+from replications.evidence.spec import Paper, Strict, read_paper
 
 # Timings are noisy where jobs share cores, and a suite that fails at random teaches nobody anything.
 settings.register_profile("suite", deadline=None, derandomize=True)
@@ -108,6 +109,7 @@ def finish(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Non
         write_records(folder / "records.parquet", frame(rows))
         write_artifacts(folder / "artifacts.npz", arrays or {})
         sidecar = {
+            "tier": "gpu",
             "seeds": list(range(first, first + n)),
             "started": started,
             "ended": "2026-01-02T01:00:00+00:00",
@@ -132,3 +134,25 @@ def read(tmp_path: Path) -> Callable[..., Results]:
         return Results(paper, tier, folder, collect(folder, "tea", runs))
 
     return results
+
+
+class Settings(Strict):
+    """A paper without settings."""
+
+
+@pytest.fixture
+def results(
+    tmp_path: Path, make_paper: Callable[..., Paper], finish: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Path]:
+    """A results folder of a paper that discovery finds."""
+    make_paper()
+    grids = "tiers: {gpu: {seeds: 5, runs: {lady: {}, guest: {}, robot: {}}}}\n"
+    (tmp_path / "tea" / "runs.yaml").write_text(grids, encoding="utf-8")
+    monkeypatch.setattr(spec, "PACKAGE", tmp_path)
+    monkeypatch.setattr(grid, "settings_model", lambda _: Settings)
+    spec.load_paper.cache_clear()
+    grid.load_runs.cache_clear()
+    finish("lady", error=[1.3, 1.25, 1.35, 1.31, 1.2])
+    yield tmp_path / "results"
+    spec.load_paper.cache_clear()
+    grid.load_runs.cache_clear()

@@ -1,7 +1,6 @@
 """The commands that judge, tabulate and cite, on a paper in a temporary folder."""
 
 import json
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pandas as pd
@@ -9,34 +8,9 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from replications.__main__ import app
-from replications.evidence import runs as grid
-from replications.evidence import spec
 from replications.evidence.claims import read_claims_csv
 from replications.evidence.errors import InputError
 from replications.evidence.records import read_records
-from replications.evidence.spec import Paper, Strict
-
-
-class Settings(Strict):
-    """A paper without settings."""
-
-
-@pytest.fixture
-def results(
-    tmp_path: Path, make_paper: Callable[..., Paper], finish: Callable[..., None], monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Path]:
-    """A results folder of a paper that discovery finds."""
-    make_paper()
-    grids = "tiers: {gpu: {seeds: 5, runs: {lady: {}, guest: {}, robot: {}}}}\n"
-    (tmp_path / "tea" / "runs.yaml").write_text(grids, encoding="utf-8")
-    monkeypatch.setattr(spec, "PACKAGE", tmp_path)
-    monkeypatch.setattr(grid, "settings_model", lambda _: Settings)
-    spec.load_paper.cache_clear()
-    grid.load_runs.cache_clear()
-    finish("lady", error=[1.3, 1.25, 1.35, 1.31, 1.2])
-    yield tmp_path / "results"
-    spec.load_paper.cache_clear()
-    grid.load_runs.cache_clear()
 
 
 def call(*arguments: object) -> Result:
