@@ -6,13 +6,14 @@ import sys
 
 import typer
 
-from replications.commands import bench, data, drawing, judging, planning, reference, training
+from replications.commands import bench, data, drawing, judging, planning, reference, rehearsal, training
 from replications.evidence.errors import ReplicationError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 app.command("list")(training.list_runs)
 app.command("run")(training.run_runs)
 app.command("plan")(planning.plan)
+app.command("rehearse")(rehearsal.rehearse)
 app.command("status")(planning.status)
 app.add_typer(data.app, name="data")
 app.command("claims")(judging.claims)

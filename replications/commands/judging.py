@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from replications.commands.output import check_tier
+from replications.commands.output import check_tier, console
 from replications.evidence import runs as grid
 from replications.evidence.errors import InputError
 from replications.evidence.reference import read_reference
@@ -50,7 +49,6 @@ def claims(
     if as_json:
         print(json.dumps([to_object(verdict) for verdict in verdicts], indent=2, allow_nan=False))
         return
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
@@ -66,8 +64,7 @@ def claims(
         seeds = f"{verdict.seeds_finished}/{verdict.seeds_planned}"
         row = (verdict.symbol, verdict.verdict, verdict.id, verdict.kind, published, ours, interval, seeds)
         table.add_row(*(Text(cell) for cell in row))
-    # A pipe has no width of its own, and 80 columns would break every id.
-    Console(width=None if sys.stdout.isatty() else 160).print(table if verdicts else "(none)")
+    console().print(table if verdicts else "(none)")
 
 
 def collect(

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+import os
+import sys
+from typing import TYPE_CHECKING, Any
 
 from replications.evidence.errors import InputError, nearest
 from replications.evidence.spec import TIERS
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 
 def check_tier(tier: str) -> None:
@@ -15,12 +20,18 @@ def check_tier(tier: str) -> None:
         raise InputError(f"No tier is called '{tier}'. {nearest(tier, TIERS)}")
 
 
+def console() -> Console:
+    """Where tables are printed. A pipe has no width of its own, and 80 columns would break every name."""
+    from rich.console import Console
+
+    return Console(width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else 160)
+
+
 def print_rows(rows: list[dict[str, Any]], *, as_json: bool = False) -> None:
     """Print rows with equal keys as a table, or as a JSON list of objects."""
     if as_json:
         print(json.dumps(rows, indent=2))
         return
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
@@ -29,7 +40,7 @@ def print_rows(rows: list[dict[str, Any]], *, as_json: bool = False) -> None:
         table.add_column(column, overflow="fold")
     for row in rows:
         table.add_row(*(Text(_cell(value)) for value in row.values()))
-    Console().print(table if rows else "(none)")
+    console().print(table if rows else "(none)")
 
 
 def _cell(value: Any) -> str:

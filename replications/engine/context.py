@@ -42,6 +42,24 @@ class StopRequest:
 
 
 @dataclass
+class Rehearsal:
+    """Real settings and real data, but only the first steps of every training, to see that all of a run works on this machine.
+
+    Attributes:
+        steps: updates after which each training goes on to its evaluation.
+        planned: what the trainings would have processed: steps, examples, flops.
+    """
+
+    steps: int
+    planned: dict[str, float] = field(default_factory=lambda: {"steps": 0.0, "examples": 0.0, "flops": 0.0})
+
+    def plan(self, n_steps: int, **per_step: float) -> None:
+        """Note the whole length of a training that is about to be cut."""
+        for name, amount in {"steps": 1.0, **per_step}.items():
+            self.planned[name] += amount * n_steps
+
+
+@dataclass
 class Context:
     """One chunk of one run: its seeds train together or one after the other, as the experiment decides.
 
@@ -61,6 +79,7 @@ class Context:
     checkpoint_seconds: float = 30.0
     team: Team = field(default_factory=Team)
     events: EventFiles | None = None
+    rehearsal: Rehearsal | None = None
     rows: list[dict[str, Any]] = field(default_factory=list)
     arrays: dict[str, np.ndarray] = field(default_factory=dict)
     data: dict[str, dict[str, str]] = field(default_factory=dict)

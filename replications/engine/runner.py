@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import hashlib
 import importlib
 import json
@@ -13,7 +14,7 @@ from pathlib import Path
 import torch
 
 from replications.engine.checkpoints import CheckpointStore
-from replications.engine.context import Context, StopRequest
+from replications.engine.context import Context, Rehearsal, StopRequest
 from replications.engine.devices import Meter, device_name, peak_flops
 from replications.engine.distributed import Team
 from replications.engine.events import EventFiles
@@ -26,9 +27,10 @@ from replications.evidence.runs import Run, run_folder, seeds_label
 OUTPUTS = ("records.parquet", "artifacts.npz", "provenance.json")
 
 
-def run_key(run: Run, seeds: tuple[int, ...], device: torch.device) -> str:
-    """Identity of a chunk's state: settings, seeds, code and kind of device."""
+def run_key(run: Run, seeds: tuple[int, ...], device: torch.device, rehearsal: Rehearsal | None = None) -> str:
+    """Identity of a chunk's state: settings, seeds, code, kind of device, and how short a rehearsal is."""
     parts = f"{run.digest} {seeds_label(seeds)} {provenance.code_digest(run.paper)} {device.type}"
+    parts += f" rehearsal of {rehearsal.steps}" if rehearsal else ""
     return hashlib.sha256(parts.encode()).hexdigest()[:32]
 
 
@@ -43,6 +45,7 @@ def execute(
     team: Team,
     checkpoint_seconds: float = 30.0,
     state_root: Path | None = None,
+    rehearsal: Rehearsal | None = None,
 ) -> Path:
     """Train and measure one chunk, or put back what an identical finished run left.
 
@@ -50,6 +53,7 @@ def execute(
         results: folder of the tier; the chunk goes to `<paper>/<run>/seeds-<first>-<last>/` below it.
         team: the processes that train it together; its main one alone writes.
         state_root: where unfinished runs are kept instead of beside the results, in equally named folders.
+        rehearsal: train only the first steps; what is written is no result, and its provenance says so.
 
     Returns:
         The chunk's folder.
@@ -60,7 +64,7 @@ def execute(
     """
     folder = run_folder(results, run, seeds)
     state = run_folder(state_root or results, run, seeds).parent / ".state" / folder.name
-    key = run_key(run, seeds, team.device)
+    key = run_key(run, seeds, team.device, rehearsal)
     with contextlib.ExitStack() as held:
         with team.main_first():
             alone = CheckpointStore.alone(state, key, progress.say) if team.main else None
@@ -69,7 +73,7 @@ def execute(
             progress.say("finished before with the same settings, code and seeds; kept")
             return folder
         with noted_failure(state / "failure.json"):
-            _measure(run, seeds, folder, store, progress, stop, command, team, checkpoint_seconds)
+            _measure(run, seeds, folder, store, progress, stop, command, team, checkpoint_seconds, rehearsal)
         team.any(False)  # the others wait until everything is written
     return folder
 
@@ -99,6 +103,7 @@ def _measure(
     command: str,
     team: Team,
     checkpoint_seconds: float,
+    rehearsal: Rehearsal | None,
 ) -> None:
     device = team.device
     progress.state = store.folder / "progress.json"
@@ -114,6 +119,7 @@ def _measure(
         checkpoint_seconds=checkpoint_seconds,
         team=team,
         events=EventFiles(folder.parent / "tensorboard" / folder.name) if team.main else None,
+        rehearsal=rehearsal,
     )
     started = provenance.now()
     experiment = importlib.import_module(f"replications.{run.paper}.experiment")
@@ -169,7 +175,7 @@ def _sidecar(
         "resumes": context.resumes,
         "command": command,
         "cost": cost,
-    }
+    } | ({"rehearsal": dataclasses.asdict(context.rehearsal)} if context.rehearsal else {})
 
 
 def seed_everything() -> None:

@@ -16,6 +16,11 @@ from replications.evidence.results import NotMeasured, Results
 PLACE = "/*DATA*/null"
 """Where a template receives its data, inside one `<script>`: `const data = /*DATA*/null;`."""
 
+STYLE_PLACE = "/*STYLE*/"
+"""Where a template receives the style that exhibits share, if it wants it, inside its `<style>`."""
+
+STYLE = Path(__file__).with_name("exhibit.css")
+
 
 @dataclass(frozen=True)
 class Exhibit:
@@ -33,7 +38,7 @@ class Exhibit:
 
 
 def page(function: Callable[[Results], Exhibit], results: Results) -> tuple[Exhibit, str]:
-    """The exhibit and its HTML: the paper's `exhibits/<name>.html` with the data put in. It needs no network.
+    """The exhibit and its HTML: the paper's `exhibits/<name>.html` with style and data put in. It needs no network.
 
     Raises:
         NotMeasured: when the tier lacks the runs.
@@ -44,7 +49,7 @@ def page(function: Callable[[Results], Exhibit], results: Results) -> tuple[Exhi
     template = path.read_text(encoding="utf-8") if path.is_file() else ""
     if template.count(PLACE) != 1:
         raise InputError(f"{path}: expected a template with exactly one {PLACE}.")
-    return exhibit, template.replace(PLACE, embed(exhibit.data))
+    return exhibit, template.replace(STYLE_PLACE, STYLE.read_text(encoding="utf-8")).replace(PLACE, embed(exhibit.data))
 
 
 def embed(data: Any) -> str:

@@ -157,9 +157,10 @@ def table_outputs(config: Configuration, paper: str) -> list[str]:
 
 
 def text_inputs(paper: str) -> list[str]:
-    """The paper's own text and templates, which the report reads."""
+    """The paper's own text and templates, which the report reads, and the style that exhibits share."""
     folder = PACKAGE / paper
-    found = [folder / "paper.yaml", folder / "section.md", *sorted((folder / "exhibits").glob("*.html"))]
+    style = Path(__file__).with_name("exhibit.css")
+    found = [folder / "paper.yaml", folder / "section.md", style, *sorted((folder / "exhibits").glob("*.html"))]
     return relative([path for path in found if path.is_file()])
 
 

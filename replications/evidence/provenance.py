@@ -17,6 +17,7 @@ from typing import Any
 import pandas as pd
 
 from replications.evidence.errors import InputError
+from replications.evidence.reading import entry_lines
 from replications.evidence.records import frame, replacing
 from replications.evidence.spec import PACKAGE
 
@@ -114,34 +115,27 @@ def dirty() -> bool | None:
 def registrations(paper: str) -> dict[str, dict[str, str]]:
     """For each claim, the newest commit that touched its entry in `paper.yaml`, so that its margin can be dated.
 
+    Comments and blank lines are not part of an entry; what it takes from elsewhere by an alias is.
+
     Returns:
         claim id -> {commit, date}; empty outside a repository. An uncommitted edit counts as commit 'uncommitted'.
     """
-    path = PACKAGE / paper / "paper.yaml"
-    blame = _git("blame", "--line-porcelain", "--", str(path))
+    blame = _git("blame", "--line-porcelain", "--", str(PACKAGE / paper / "paper.yaml"))
     if blame is None:
         return {}
-    lines: list[tuple[str, str, str]] = []
+    texts: list[str] = []
+    edits: list[dict[str, str]] = []
     sha, when = "", ""
-    for line in blame.splitlines():
+    for line in blame.split("\n"):
         if line.startswith("\t"):
-            lines.append((line[1:], sha, when))
+            texts.append(line[1:])
+            edits.append({"commit": "uncommitted" if set(sha) == {"0"} else sha, "date": when})
         elif line.startswith("committer-time "):
             when = datetime.fromtimestamp(int(line.split()[1]), UTC).isoformat(timespec="seconds")
-        elif len(line.split()[0]) == 40:
-            sha = line.split()[0]
-    newest: dict[str, dict[str, str]] = {}
-    current, inside = None, False
-    for text, sha, when in lines:
-        if not text.startswith((" ", "#", "-")) and text.strip():
-            inside, current = text.startswith("claims:"), None
-        if not inside:
-            continue
-        if text.lstrip().startswith("- id:"):
-            current = text.split(":", 1)[1].strip()
-        if current and (current not in newest or when > newest[current]["date"]):
-            newest[current] = {"commit": "uncommitted" if set(sha) == {"0"} else sha, "date": when}
-    return newest
+        elif len(line.partition(" ")[0]) == 40:
+            sha = line.partition(" ")[0]
+    entries = entry_lines("\n".join(texts), "claims")
+    return {claim: max((edits[line] for line in lines), key=lambda edit: edit["date"]) for claim, lines in entries.items()}
 
 
 def lock_digest() -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from replications.evidence.errors import InputError
 from replications.evidence.exhibits import Exhibit
 from replications.evidence.results import NotMeasured, Results
 
@@ -24,7 +25,7 @@ def attention_viewer(results: Results) -> Exhibit:
         shown = results.artifacts(run.name)["shown"]
         try:
             similar = {seed: array for seed, (array,) in results.by_seed(run.name, "position_similarity").items()}
-        except Exception:  # a run without position embeddings keeps no such artifact
+        except InputError:  # a run without position embeddings keeps no such artifact
             similar = {}
         seeds = list(seen)[:_MOST_SEEDS]
         runs.append(
