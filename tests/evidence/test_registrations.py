@@ -59,6 +59,47 @@ def test_an_edit_without_commit_is_called_uncommitted(paper: Path) -> None:
     assert found["first"]["date"] > found["second"]["date"]
 
 
+WRITTEN_OTHERWISE = """claims:
+  # Which was first?
+  - claim: A statement
+      of two lines.
+    id: first
+    margin: &margin 0.3
+  # A comment in front of the second.
+  - {kind: value, id: "second",
+     margin: 0.5}
+  -
+    margin: *margin
+    reason: |
+      Of two
+      lines.
+
+    id: third
+"""
+
+
+@pytest.mark.parametrize(
+    ("line", "claims"),
+    [
+        ("      of two lines.", {"first"}),
+        ("  # Which was first?", set()),
+        ("  # A comment in front of the second.", set()),
+        ("    margin: &margin 0.3", {"first", "third"}),
+        ("     margin: 0.5}", {"second"}),
+        ("      lines.", {"third"}),
+        ("    id: third", {"third"}),
+    ],
+)
+def test_an_edit_dates_the_claim_that_holds_the_line_however_it_is_written(paper: Path, line: str, claims: set[str]) -> None:
+    commit(paper, WRITTEN_OTHERWISE, "2026-01-01T00:00:00Z")
+    lines = WRITTEN_OTHERWISE.splitlines()
+    lines[lines.index(line)] += " # edited" if "#" not in line and not line.endswith(".") else " Edited."
+    new = commit(paper, "\n".join(lines) + "\n", "2026-02-01T00:00:00Z")
+    found = provenance.registrations("tea")
+    assert set(found) == {"first", "second", "third"}
+    assert {claim for claim, edit in found.items() if edit["commit"] == new} == claims
+
+
 def test_without_a_repository_nothing_is_claimed(tmp_path: Path) -> None:
     provenance.registrations.cache_clear()
     assert provenance.registrations("nowhere") == {}
