@@ -36,7 +36,8 @@ def cost_explorer(results: Results) -> Exhibit:
                     values = part.loc[part["step"] == step, "value"]
                     points.append([int(step), float(values.median()), float(values.min()), float(values.max())])
                 curves.append({"model": str(name).removeprefix(f"{metric}."), "points": points})
-            sweeps.append({"axis": axis, "label": label, "unit": unit, "curves": curves})
+            if curves:
+                sweeps.append({"axis": axis, "label": label, "unit": unit, "curves": curves})
     grid = results.artifacts("counted")
     counted = {
         "models": [str(model) for model in grid["grid_models"]],
