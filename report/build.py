@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
+from replications.evidence.citations import write_bibliography
 from replications.evidence.exhibits import write_page
 from replications.evidence.spec import Paper
 from report.citing import citation_file, entries
@@ -19,7 +20,7 @@ def write_report(tier: str, source: str, runs: Path, derived: Path, papers: Sequ
     report = build(tier, source, runs, derived, papers, stamp)
     citations = entries(report)
     write_pages(report, citations, out)
-    write_page(out / "citations.bib", "\n".join(entry.bibtex for entry in citations.values()))
+    write_bibliography(out / "citations.bib", citations.values())
     write_page(out / "CITATION.cff", citation_file(report))
     write_pdf(report, citations, out / "report.pdf")
     return report

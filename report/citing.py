@@ -32,8 +32,10 @@ def entries(report: Report) -> dict[str, Entry]:
         for table in paper.tables:
             key = f"{paper.name}.{table.name}"
             found[key] = _cited(report, paper, table.name, partial(citations.cite_table, table.name))
-        for item in (*paper.figures, *paper.exhibits):
-            found[item.id] = _cited(report, paper, item.name, partial(citations.cite_figure, item.name))
+        for kind, items in (("figure", paper.figures), ("exhibit", paper.exhibits)):
+            for item in items:
+                make = partial(citations.cite_drawing, kind, item.name, runs=item.runs)
+                found[item.id] = _cited(report, paper, item.name, make)
     return found
 
 
@@ -46,37 +48,38 @@ def _cited(report: Report, paper: PaperContent, name: str, make: Callable[[Resul
 
 
 def _plain(report: Report, paper: PaperContent, name: str) -> Cited:
+    suite = citations.suite()
     key = f"replications-{paper.name}.{name}"
     title = f"{paper.name}.{name}: replication of {paper.spec.citation.title}"
     note = f"Tier {report.tier}; provenance incomplete"
-    fields = {"author": "The replications authors", "title": title, "note": note}
-    return Cited(key, citations.entry("misc", key, fields), f"The replications authors. {title}. {note}.")
+    fields = {"author": suite["author"], "title": title, "note": note}
+    return Cited(key, citations.entry("misc", key, fields), f"{suite['authors']}. {title}. {note}.")
+
+
+TITLE = "Does this paper hold? A replication report"
 
 
 def whole(report: Report) -> Cited:
     """The report itself."""
+    suite = citations.suite()
     papers = ", ".join(paper.spec.short for paper in report.papers)
     note = f"Tier {report.tier}; commit {report.commit[:12] or 'unknown'}; papers: {papers}"
-    fields = {
-        "author": "The replications authors",
-        "title": "Does this paper hold? A replication report",
-        "year": report.year,
-        "note": note,
-    }
+    fields = {"author": suite["author"], "title": TITLE, "year": report.year, "note": note, "url": suite["url"]}
     key = f"replications-report-{report.tier}"
-    return Cited(key, citations.entry("misc", key, fields), f"The replications authors ({report.year}). {fields['title']}. {note}.")
+    return Cited(key, citations.entry("misc", key, fields), f"{suite['authors']} ({report.year}). {TITLE}. {note}.")
 
 
 def citation_file(report: Report) -> str:
-    """`CITATION.cff` of the report, with the replicated papers as references."""
+    """`CITATION.cff` of the report, by the authors and under the licence of the suite, with the replicated papers as references."""
+    suite = citations.citation_file()
     content = {
-        "cff-version": "1.2.0",
+        "cff-version": suite["cff-version"],
         "message": "Cite this report together with the papers that it replicates.",
         "type": "dataset",
-        "title": "Does this paper hold? A replication report",
-        "authors": [{"name": "The replications authors"}],
+        "title": TITLE,
+        "authors": suite["authors"],
         "version": f"tier {report.tier}, commit {report.commit[:12] or 'unknown'}",
-        "license": "MIT",
+        "license": suite["license"],
         "date-released": report.stamp.date().isoformat(),
         "references": [_reference(paper) for paper in report.papers],
     }
@@ -89,7 +92,8 @@ def _reference(paper: PaperContent) -> dict[str, object]:
     for author in work.authors:
         family, _, given = author.partition(", ") if "," in author else tuple(reversed(author.rpartition(" ")))
         people.append({"family-names": family, "given-names": given} if given else {"name": family})
-    reference: dict[str, object] = {"type": "article", "title": work.title, "authors": people, "year": work.year}
+    kind = {"inproceedings": "conference-paper", "article": "article", "misc": "generic"}[work.kind]
+    reference: dict[str, object] = {"type": kind, "title": work.title, "authors": people, "year": work.year}
     if work.arxiv:
         reference["identifiers"] = [{"type": "other", "value": f"arXiv:{work.arxiv}"}]
     if work.url:

@@ -12,7 +12,7 @@ from report.reading import Problem, read_sidecars
 
 @dataclass(frozen=True)
 class Picture:
-    """A figure or an exhibit: its sidecar and its files by kind."""
+    """A figure or an exhibit: its sidecar, which names the runs it draws, and its files by kind."""
 
     name: str
     id: str
@@ -22,6 +22,7 @@ class Picture:
     drawn: bool
     why_not: str
     files: dict[str, Path]
+    runs: tuple[str, ...] = ()
 
 
 def pictures_of(folder: Path, paper: Paper, kind: str, problems: list[Problem]) -> tuple[Picture, ...]:
@@ -50,5 +51,6 @@ def pictures_of(folder: Path, paper: Paper, kind: str, problems: list[Problem]) 
         if lost:
             problems.append(Problem(paper.name, f"{kind} {name}", f"its {', '.join(lost)} file is missing or empty; draw it again."))
         shown = {key: str(sidecar.get(key, "")) for key in ("id", "title", "caption", "alt", "why_not")}
-        pictures.append(Picture(name=name, drawn=bool(sidecar["drawn"]), files=files, **shown))
+        runs = tuple(str(run) for run in sidecar.get("runs") or ())
+        pictures.append(Picture(name=name, drawn=bool(sidecar["drawn"]), files=files, runs=runs, **shown))
     return tuple(pictures)

@@ -131,7 +131,8 @@ def size_and_depth(results: Results) -> Figure:
         f"{CORPORA[corpus]} {size}, {CELLS[cell][0]} with {layers}: {value:.3f}" for corpus, size, cell, layers, value in described
     )
     data = pd.concat([ours.assign(source="ours"), theirs.assign(source="published")], ignore_index=True)
-    return Figure(figure, data, alt=f"Mean cross-entropy of our seeds. {alt}.", title="Size, depth and kind of cell")
+    alt = f"Mean cross-entropy of our seeds. {alt}."
+    return Figure(figure, data, alt=alt, title="Size, depth and kind of cell", runs=sorted(set(ours["run"])))
 
 
 def _published_grid(results: Results) -> pd.DataFrame:
@@ -174,7 +175,7 @@ def learning_curves(results: Results) -> Figure:
         axis.set_ylabel("nats a character")
     first, last = rows[rows["step"] == 0]["value"], rows.sort_values("step").groupby(["run", "cell", "layers", "seed"]).tail(1)["value"]
     alt = f"Validation cross-entropy falls from {first.mean():.2f} to between {last.min():.2f} and {last.max():.2f} nats a character."
-    return Figure(figure, rows, alt=alt, title="Learning curves")
+    return Figure(figure, rows, alt=alt, title="Learning curves", runs=runs)
 
 
 def finite_horizon(results: Results) -> Figure:
@@ -187,7 +188,7 @@ def finite_horizon(results: Results) -> Figure:
     runs = {run.name: run for run in results.runs()}
     corpora = list(dict.fromkeys(_corpus(runs[name]) for name in rows["run"]))
     figure, axes = canvas(height=2.6, columns=len(corpora))
-    data, said = [], []
+    data, said, drawn = [], [], set(rows["run"])
     for axis, corpus in zip(axes[0], corpora, strict=True):
         chosen = rows[[_corpus(runs[name]) == corpus for name in rows["run"]]]
         orders = chosen["metric"].str.extract(r"(\d+)$")[0].astype(int)
@@ -207,13 +208,15 @@ def finite_horizon(results: Results) -> Figure:
             axis.axhline(best["value"].mean(), color=PALETTE[0], linewidth=1)
             dots(axis, np.full(len(best), mine["order"].max() + 0.8), best["value"], colour=PALETTE[0], label=f"network, row {size}")
             data.append(best.assign(corpus=corpus, source="network")[["corpus", "source", "seed", "value"]])
+            drawn |= set(best["run"])
             said.append(f"{CORPORA[corpus]}: best n-gram {mine['value'].min():.3f}, network {best['value'].mean():.3f}")
         axis.set_title(CORPORA[corpus])
         axis.set_xticks([1, 5, 10, 15, 20])
         axis.set_xlabel("order n")
         axis.legend()
     axes[0, 0].set_ylabel("nats a character")
-    return Figure(figure, pd.concat(data, ignore_index=True), alt="; ".join(said) + ".", title="Networks against n-grams")
+    alt = "; ".join(said) + "."
+    return Figure(figure, pd.concat(data, ignore_index=True), alt=alt, title="Networks against n-grams", runs=sorted(drawn))
 
 
 def _published_orders(results: Results, corpus: str, measured: set[str], runs: dict[str, Run]) -> pd.DataFrame:
@@ -479,7 +482,8 @@ def clamping_a_cell(results: Results) -> Figure:
     alt = "; ".join(
         f"{' '.join(map(str, key))}: {one['chosen cell'].mean():.3f} against {one['other cells'].mean():.3f}" for key, one in groups
     )
-    return Figure(figure, wide, alt=f"Loss added by the chosen cell against others: {alt}.", title="Holding one cell")
+    alt = f"Loss added by the chosen cell against others: {alt}."
+    return Figure(figure, wide, alt=alt, title="Holding one cell", runs=sorted(set(wide["run"])))
 
 
 def samples_along_training(results: Results) -> Figure:

@@ -122,15 +122,18 @@ def tables(
 
 
 def cite(
-    name: Annotated[str, typer.Argument(metavar="ID", help="<paper>, <paper>.<claim>, <paper>.<table> or <paper>.<figure>.")],
+    name: Annotated[str, typer.Argument(metavar="ID", help="<paper>, or <paper>. and a claim, table, figure or exhibit.")],
     tier: OpenTierOption = None,
     source: SourceOption = "runs",
     out: Annotated[Path | None, typer.Option(help="Folder of the results; default results/<tier>.")] = None,
 ) -> None:
-    """BibTeX and a plain sentence for a paper, a claim with its verdict, a table or a figure."""
+    """BibTeX and a plain sentence for a paper, a claim with its verdict, a table, a figure or an exhibit."""
     from replications.evidence.citations import cite as citation
+    from replications.evidence.configuration import Configuration
 
     chosen, folder = _place(tier, source, out)
     paper = load_paper(name.partition(".")[0])
-    found = citation(name, Results.read(paper, chosen, folder))
+    reference = Configuration(source="reference", results=str(folder.parent))
+    derived = reference.derived_folder if source == "reference" else folder
+    found = citation(name, Results.read(paper, chosen, folder), derived)
     print(f"{found.bibtex}\n\n{found.sentence}")

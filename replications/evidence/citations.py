@@ -1,4 +1,4 @@
-"""How to cite: BibTeX and a plain sentence for papers, claims, tables and figures, with the evidence they rest on."""
+"""How to cite: BibTeX and a plain sentence for papers, claims, tables, figures and exhibits, with the evidence they rest on."""
 
 from __future__ import annotations
 
@@ -48,11 +48,16 @@ def key_of(citation: Citation) -> str:
 
 
 def entry(kind: str, key: str, fields: dict[str, str]) -> str:
-    """One BibTeX entry. Values are plain text and are escaped here; empty ones are left out; titles keep their capitals."""
+    """One BibTeX entry. Values are plain text and are escaped here; empty ones are left out; titles keep their capitals.
+
+    Authors are joined by ' and '; an organisation stands in braces, or BibTeX would take it for a person.
+    """
     lines = [f"@{kind}{{{key},"]
     for name, value in fields.items():
         if value:
             text = value if name in {"url", "eprint", "doi"} else escape(value)
+            if name == "author":
+                text = " and ".join(f"{{{escape(who[1:-1])}}}" if who.startswith("{") else escape(who) for who in value.split(" and "))
             lines.append(f"  {name} = {{{{{text}}}}}," if name == "title" else f"  {name} = {{{text}}},")
     return "\n".join([*lines, "}"])
 
@@ -86,18 +91,26 @@ def _short(citation: Citation) -> str:
     return f"{first}{several}{pair} ({citation.year})"
 
 
-def _suite() -> dict[str, str]:
-    """Author, title, version and address of this suite, from CITATION.cff where it is there."""
+def citation_file() -> dict[str, Any]:
+    """The suite's `CITATION.cff`; the least of it where the suite was installed without."""
     path = ROOT / "CITATION.cff"
-    content: dict[str, Any] = read_yaml(path) if path.is_file() else {}
+    least = {"cff-version": "1.2.0", "title": "Replications", "authors": [{"name": "The Replications authors"}], "license": "MIT"}
+    return least | (read_yaml(path) if path.is_file() else {})
+
+
+def suite() -> dict[str, str]:
+    """Author (as BibTeX and as people write it), title, version, licence and address of this suite, from CITATION.cff."""
+    content = citation_file()
     people = []
-    for author in content.get("authors", []):
+    for author in content["authors"]:
         parts = [author.get("family-names", ""), author.get("given-names", "")]
-        people.append(author.get("name") or ", ".join(part for part in parts if part))
+        people.append(f"{{{author['name']}}}" if "name" in author else ", ".join(part for part in parts if part))
     return {
-        "author": " and ".join(people) or "The replications authors",
-        "title": str(content.get("title", "Replications")),
+        "author": " and ".join(people),
+        "authors": ", ".join(person.strip("{}") for person in people),
+        "title": str(content["title"]),
         "version": str(content.get("version", "")),
+        "licence": str(content["license"]),
         "url": str(content.get("repository-code", content.get("url", ""))),
     }
 
@@ -147,22 +160,22 @@ def origin_of(results: Results, runs: Iterable[str]) -> Origin:
 
 def _ours(results: Results, name: str, what: str, runs: Iterable[str], finding: str = "") -> Cited:
     """Something of ours: a note with the finding and what it rests on."""
-    suite = _suite()
+    ours = suite()
     origin = origin_of(results, runs)
     key = f"replications-{results.paper.name}.{name}"
     subject = _short(results.paper.citation)
     note = ". ".join(part for part in (finding, f"Tier {results.tier}", origin.text()) if part)
-    version = f", version {suite['version']}" if suite["version"] else ""
+    version = f", version {ours['version']}" if ours["version"] else ""
     fields = {
-        "author": suite["author"],
+        "author": ours["author"],
         "title": f"{what}: replication of {subject}",
-        "howpublished": f"{suite['title']}{version}, {results.paper.name}.{name}",
+        "howpublished": f"{ours['title']}{version}, {results.paper.name}.{name}",
         "year": origin.date[:4],
         "note": note,
-        "url": suite["url"],
+        "url": ours["url"],
     }
     made = origin.date or "not run yet"
-    sentence = f"{suite['author'].replace(' and ', ', ')}. {fields['title']} ({fields['howpublished']}; {made}). {note}."
+    sentence = f"{ours['authors']}. {fields['title']} ({fields['howpublished']}; {made}). {note}."
     return Cited(key, entry("misc", key, fields), sentence)
 
 
@@ -184,22 +197,19 @@ def cite_table(name: str, results: Results) -> Cited:
     return _ours(results, name, f"{table.title} ({table.location}) beside our runs", runs)
 
 
-def cite_figure(name: str, results: Results) -> Cited:
-    """A figure; it rests on all finished runs of the paper at the tier."""
-    runs = dict.fromkeys(str(run) for run in results.records["run"].unique())
-    return _ours(results, name, f"Figure '{name.replace('_', ' ')}'", runs)
+def cite_drawing(kind: str, name: str, results: Results, runs: Iterable[str]) -> Cited:
+    """A figure or an exhibit, resting on the runs that its sidecar names."""
+    return _ours(results, name, f"{kind.capitalize()} '{name.replace('_', ' ')}'", runs)
 
 
-def figures_of(results: Results) -> list[str]:
-    """Names of the paper's figures, without importing them."""
-    return public_functions(results.paper.folder / "figures.py")
+def cite(name: str, results: Results, derived: Path) -> Cited:
+    """What an id stands for: `<paper>`, or `<paper>.` and a claim, a table, a figure or an exhibit.
 
-
-def cite(name: str, results: Results) -> Cited:
-    """What an id stands for: `<paper>`, or `<paper>.` and a claim, a table or a figure.
+    Args:
+        derived: folder with `<paper>/{figures,exhibits}/`, whose sidecars say which runs are drawn.
 
     Raises:
-        InputError: no such id, with the nearest one.
+        InputError: no such id, with the nearest one; or a figure or exhibit that is not drawn.
     """
     paper = results.paper
     _, _, part = name.partition(".")
@@ -209,23 +219,13 @@ def cite(name: str, results: Results) -> Cited:
         return next(cite_verdict(verdict, results) for verdict in judge_paper(results) if verdict.id == f"{paper.name}.{part}")
     if part in paper.tables:
         return cite_table(part, results)
-    figures = figures_of(results)
-    if part in figures:
-        return cite_figure(part, results)
-    raise InputError(f"{paper.name} has nothing called '{part}'. {nearest(part, [*(c.id for c in paper.claims), *paper.tables, *figures])}")
-
-
-def everything(results: Results, verdicts: Sequence[Verdict] | None = None) -> list[Cited]:
-    """All that can be cited of a paper: itself, the works its text cites, its claims, tables and figures."""
-    paper = results.paper
-    judged = judge_paper(results) if verdicts is None else [verdict for verdict in verdicts if verdict.paper == paper.name]
-    return [
-        cite_paper(paper.citation),
-        *(cite_paper(work) for work in paper.cites.values()),
-        *(cite_verdict(verdict, results) for verdict in judged),
-        *(cite_table(name, results) for name in paper.tables),
-        *(cite_figure(name, results) for name in figures_of(results)),
-    ]
+    drawings = {kind: public_functions(paper.folder / f"{kind}s.py") for kind in ("figure", "exhibit")}
+    for kind, names in drawings.items():
+        if part in names:
+            sidecar = read_provenance(derived / paper.name / f"{kind}s" / f"{part}.json")
+            return cite_drawing(kind, part, results, sidecar.get("runs", []))
+    known = [*(claim.id for claim in paper.claims), *paper.tables, *drawings["figure"], *drawings["exhibit"]]
+    raise InputError(f"{paper.name} has nothing called '{part}'. {nearest(part, known)}")
 
 
 def write_bibliography(path: Path, cited: Iterable[Cited]) -> None:

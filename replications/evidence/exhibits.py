@@ -72,7 +72,7 @@ def caption_of(function: Callable[[Results], Exhibit]) -> str:
 
 
 def write_exhibit(function: Callable[[Results], Exhibit], results: Results, folder: Path) -> dict[str, object]:
-    """Write one exhibit as `<name>.html` and its sidecar `<name>.json` into `folder`.
+    """Write one exhibit as `<name>.html` and its sidecar `<name>.json`, which names the runs it reads, into `folder`.
 
     An exhibit whose runs this tier does not have becomes a page that says so, with `drawn: false` in its sidecar.
 
@@ -80,8 +80,9 @@ def write_exhibit(function: Callable[[Results], Exhibit], results: Results, fold
         The sidecar.
     """
     name = function.__name__
+    read = results.unused()
     try:
-        exhibit, html = page(function, results)
+        exhibit, html = page(function, read)
         drawn, why = True, ""
     except NotMeasured as missing:
         drawn, why = False, f"Not measured at tier {results.tier}: {missing}."
@@ -96,6 +97,7 @@ def write_exhibit(function: Callable[[Results], Exhibit], results: Results, fold
         "alt": exhibit.alt,
         "drawn": drawn,
         "why_not": why,
+        "runs": sorted(read.used) if drawn else [],
     }
     write_page(folder / f"{name}.html", html)
     write_page(folder / f"{name}.json", json.dumps(sidecar, indent=2, sort_keys=True) + "\n")

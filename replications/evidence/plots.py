@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import matplotlib as mpl
@@ -36,13 +36,14 @@ class Figure:
         data: exactly what is drawn, tidy.
         alt: what the figure shows, for a reader who cannot see it; numbers in it are generated.
         title: short heading; default: the function's name.
+        runs: the runs that are drawn, where the function reads more than it draws; default: all that it reads.
     """
 
     canvas: Canvas
     data: pd.DataFrame
     alt: str
     title: str = ""
-    runs: Sequence[str] = field(default_factory=tuple)
+    runs: Sequence[str] = ()
 
 
 def theme() -> None:
@@ -121,7 +122,7 @@ def title_of(name: str) -> str:
 
 
 def write_figure(function: Callable[[Results], Figure], results: Results, folder: Path) -> dict[str, object]:
-    """Draw one figure and write `<id>.{svg,pdf,png,csv,json}` into `folder`.
+    """Draw one figure and write `<id>.{svg,pdf,png,csv,json}` into `folder`; the sidecar names the runs that it draws.
 
     A figure whose runs this tier does not have is written as an empty picture that says so, with `drawn: false` in its
     sidecar, so that every declared output exists.
@@ -130,8 +131,9 @@ def write_figure(function: Callable[[Results], Figure], results: Results, folder
         The sidecar.
     """
     name = function.__name__
+    read = results.unused()
     try:
-        figure = function(results)
+        figure = function(read)
         drawn, why = True, ""
     except NotMeasured as missing:
         drawn, why = False, f"Not measured at tier {results.tier}: {missing}."
@@ -145,6 +147,7 @@ def write_figure(function: Callable[[Results], Figure], results: Results, folder
         "alt": figure.alt,
         "drawn": drawn,
         "why_not": why,
+        "runs": sorted(figure.runs or read.used) if drawn else [],
     }
     metadata = {
         "svg": {"Date": None, "Creator": None},

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -22,13 +22,15 @@ class NotMeasured(ReplicationError):
 class Results:
     """Records and artifacts of one paper at one tier.
 
-    `folder` holds `<paper>/<run>/seeds-*/`: a tier's results, or the committed reference.
+    `folder` holds `<paper>/<run>/seeds-*/`: a tier's results, or the committed reference. `used` gathers the runs whose
+    records or artifacts were given out, so that whatever is made of them can name exactly those.
     """
 
     paper: Paper
     tier: str
     folder: Path
     records: pd.DataFrame = field(repr=False)
+    used: set[str] = field(default_factory=set, init=False, repr=False, compare=False)
 
     @classmethod
     def read(cls, paper: Paper, tier: str, folder: Path) -> Results:
@@ -37,6 +39,10 @@ class Results:
         if collected is None:
             collected = store.collect(folder, paper.name, [run.name for run in load_runs(paper.name, tier)])
         return cls(paper, tier, folder, collected)
+
+    def unused(self) -> Results:
+        """The same results, with nothing given out yet."""
+        return replace(self)
 
     def runs(self) -> tuple[Run, ...]:
         """The planned runs, finished or not."""
@@ -58,6 +64,7 @@ class Results:
         for column, value in (("run", run), ("metric", metric), ("split", split)):
             if value is not None:
                 chosen = chosen[chosen[column] == value]
+        self.used.update(chosen["run"].unique())
         return chosen
 
     def values(self, measure: Measure) -> pd.Series[float]:
@@ -76,6 +83,7 @@ class Results:
         """The artifacts of the chunk that holds `seed`. Raises NotMeasured when the run is not finished."""
         for folder in store.chunk_folders(self.folder, self.paper.name, run):
             if seed in parse_seeds(folder.name.removeprefix("seeds-")):
+                self.used.add(run)
                 return store.read_artifacts(folder / "artifacts.npz")
         raise NotMeasured(f"needs {run} (seed {seed})")
 
@@ -98,6 +106,7 @@ class Results:
             found |= {seed: tuple(arrays[name][i] for name in names) for i, seed in enumerate(seeds)}
         if not found:
             raise NotMeasured(f"needs {run}")
+        self.used.add(run)
         return found
 
     def table(self, name: str) -> Table:

@@ -301,7 +301,9 @@ def learning_curves(results: Results) -> Figure:
         axes.legend(loc="upper left", bbox_to_anchor=(1, 1), handlelength=1.4)
     for axes in grid.ravel()[len(panels) :]:
         axes.axis("off")
-    return Figure(figure, rows[["run", "seed", "step", "value"]], f"Validation errors of {rows['run'].nunique()} runs during training.")
+    data = pd.concat(panels.values())[["run", "seed", "step", "value"]]
+    runs = sorted(set(data["run"]))
+    return Figure(figure, data, f"Validation errors of {len(runs)} runs during training.", runs=runs)
 
 
 def _by_task(rows: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:

@@ -97,6 +97,7 @@ def finish(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Non
         first: int = 0,
         started: str = "2026-01-02T00:00:00+00:00",
         arrays: dict[str, np.ndarray] | None = None,
+        settings_digest: str = "5e77",
         **metrics: list[float],
     ) -> None:
         n = max([len(values) for values in metrics.values()] + [len(array) for array in (arrays or {}).values()])
@@ -115,7 +116,7 @@ def finish(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Non
             "ended": "2026-01-02T01:00:00+00:00",
             "commit": "c0ffee" * 6,
             "dirty": False,
-            "settings_digest": "5e77",
+            "settings_digest": settings_digest,
             "data": {"cups/test": {"fingerprint": "abcdef0123456789"}},
             "cost": {"seconds": 1.5},
         }

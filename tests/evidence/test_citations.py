@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from replications.evidence.citations import cite, cite_paper, everything, key_of, origin_of, write_bibliography
+from replications.evidence.citations import cite, cite_paper, entry, key_of, origin_of, write_bibliography
 from replications.evidence.errors import InputError
+from replications.evidence.provenance import write_provenance
 from replications.evidence.results import Results
 from replications.evidence.spec import Citation, Paper
 
@@ -59,8 +60,13 @@ def test_keys_are_plain_ascii(changes: dict[str, object], key: str) -> None:
     assert key_of(work(**changes)) == key
 
 
-def test_a_claim_is_cited_with_verdict_and_origin(results: Results) -> None:
-    found = cite("tea.lady-error", results)
+def test_an_organisation_is_no_person() -> None:
+    found = entry("misc", "key", {"author": "{Tea & Co} and Müller, Jörg"})
+    assert 'author = {{Tea \\& Co} and M{\\"{u}}ller, J{\\"{o}}rg},' in found
+
+
+def test_a_claim_is_cited_with_verdict_and_origin(results: Results, tmp_path: Path) -> None:
+    found = cite("tea.lady-error", results, tmp_path)
     assert found.key == "replications-tea.lady-error"
     note = next(line for line in found.bibtex.splitlines() if line.strip().startswith("note"))
     for part in ("Verdict: replicated", "published 1.29 \\%", "5 of 5 planned seeds", "seeds 0-4", "commit c0ffeec0ffee", "settings 5e77"):
@@ -77,21 +83,35 @@ def test_the_origin_gathers_all_chunks(results: Results) -> None:
     assert origin_of(results, ["nobody"]).text() == ""
 
 
-def test_papers_tables_and_figures_are_cited_by_id(results: Results, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    (tmp_path / "tea" / "figures.py").write_text("def error_by_cup(results):\n    ...\n\ndef _part(): ...\n", encoding="utf-8")
+def test_papers_and_tables_are_cited_by_id(results: Results, tmp_path: Path) -> None:
+    assert cite("tea", results, tmp_path).key == "fisher1935design"
+    assert "Cups \\& errors" in cite("tea.cups", results, tmp_path).bibtex
+
+
+def test_a_figure_is_cited_with_the_runs_that_it_draws_and_no_others(
+    results: Results, finish: Callable[..., None], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    finish("guest", error=[48.0], settings_digest="9e57")
     monkeypatch.setattr(Paper, "folder", tmp_path / "tea")
-    assert cite("tea", results).key == "fisher1935design"
-    assert "Cups \\& errors" in cite("tea.cups", results).bibtex
-    assert "error by cup" in cite("tea.error_by_cup", results).bibtex
+    (tmp_path / "tea" / "figures.py").write_text("def error_by_cup(results):\n    ...\n\ndef _part(): ...\n", encoding="utf-8")
+    (tmp_path / "tea" / "exhibits.py").write_text("def tasting(results):\n    ...\n", encoding="utf-8")
+    with pytest.raises(InputError, match=r"error_by_cup\.json is missing"):
+        cite("tea.error_by_cup", results, tmp_path)
+    for name, runs in (("figures/error_by_cup", ["guest"]), ("exhibits/tasting", ["guest", "lady"])):
+        write_provenance(tmp_path / "tea" / f"{name}.json", {"runs": runs})
+    figure = cite("tea.error_by_cup", results, tmp_path)
+    assert figure.key == "replications-tea.error_by_cup"
+    assert "Figure 'error by cup'" in figure.sentence
+    assert "settings 9e57; seeds 0; data" in figure.sentence
+    assert "settings 5e77, 9e57; seeds 0-4; data" in cite("tea.tasting", results, tmp_path).sentence
     with pytest.raises(InputError, match=r"tea has nothing called 'error_by_cups'\. Did you mean 'error_by_cup'"):
-        cite("tea.error_by_cups", results)
-    keys = [item.key for item in everything(results)]
-    assert keys == ["fisher1935design", "replications-tea.lady-error", "replications-tea.cups", "replications-tea.error_by_cup"]
+        cite("tea.error_by_cups", results, tmp_path)
 
 
 def test_the_bibliography_holds_every_key_once(tmp_path: Path, results: Results) -> None:
     path = tmp_path / "citations.bib"
-    write_bibliography(path, [*everything(results), cite_paper(work()), cite_paper(work())])
+    ours = [cite(name, results, tmp_path) for name in ("tea", "tea.lady-error", "tea.cups")]
+    write_bibliography(path, [*ours, cite_paper(work()), cite_paper(work())])
     text = path.read_text(encoding="utf-8")
     keys = re.findall(r"^@\w+\{([^,]+),$", text, flags=re.M)
     assert len(keys) == len(set(keys)) == 4

@@ -155,3 +155,21 @@ def test_artifacts_are_cut_by_seed_and_their_faults_named(
     finish("other", error=[1.0, 2.0, 3.0], arrays={"score": np.zeros((2, 5))})
     with pytest.raises(InputError, match="has 2 rows for 3 seeds"):
         read(make_paper()).by_seed("other", "score")
+
+
+def test_results_know_which_runs_were_read_and_not_only_asked_about(
+    finish: Callable[..., None], make_paper: Callable[..., Paper], read: Callable[..., Results]
+) -> None:
+    for run in ("lady", "guest", "robot", "cells"):
+        finish(run, error=[1.0], arrays={"score": np.zeros((1, 2))})
+    results = read(make_paper())
+    results.need("lady", "guest")
+    assert results.finished("robot")
+    assert results.final("lady", "errors").empty
+    assert results.used == set()
+    results.final("lady", "error")
+    results.artifacts("guest")
+    results.by_seed("cells", "score")
+    assert results.used == {"lady", "guest", "cells"}
+    assert results.unused().used == set()
+    assert set(results.select(metric="error")["run"]) == results.used == {"lady", "guest", "cells", "robot"}

@@ -198,7 +198,8 @@ def error_by_looks(results):
     plots.published(axes[0, 0], [4, 6, 8], [1.73, 1.29, 1.47], colour=plots.PALETTE[1], label="published, v1")
     axes[0, 0].set(xlabel="looks", ylabel="test error (%)")
     axes[0, 0].legend()
-    return plots.Figure(figure, ours, alt="Test error falls with the number of looks.", title="Error by looks")
+    alt = "Test error falls with the number of looks."
+    return plots.Figure(figure, ours, alt=alt, title="Error by looks", runs=sorted(set(ours["run"])))
 def never_measured(results):
     """Needs a run that no tier has."""
     results.need("large")
@@ -209,6 +210,7 @@ EXHIBITS = '''
 from replications.evidence.exhibits import Exhibit
 def looking(results):
     """Where the reader looks, step by step."""
+    results.artifacts("looks-6")
     return Exhibit("Looking", "A path of looks over a field.", {"path": [1, 2, "</script><b>"]})
 '''
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from replications.commands import drawing
+from replications.evidence import plots
 from replications.evidence.errors import InputError
 from replications.evidence.exhibits import write_exhibit
 from replications.evidence.results import NotMeasured, Results
@@ -20,7 +21,18 @@ def test_figures_come_with_their_files_and_in_the_order_written(results: Path, t
     assert json.loads((tmp_path / "index.json").read_text()) == ["error_by_looks", "never_measured"]
     for name in ("error_by_looks", "never_measured"):
         assert all((tmp_path / f"{name}.{kind}").stat().st_size for kind in ("svg", "pdf", "png", "csv", "json"))
-    assert json.loads((tmp_path / "never_measured.json").read_text())["drawn"] is False
+    never = json.loads((tmp_path / "never_measured.json").read_text())
+    assert (never["drawn"], never["runs"]) == (False, [])
+    assert json.loads((tmp_path / "error_by_looks.json").read_text())["runs"] == ["looks-4", "looks-6", "looks-8"]
+
+
+def test_a_figure_rests_on_what_it_reads_unless_it_says_what_it_draws(results: Path, tmp_path: Path) -> None:
+    def reads(given: Results) -> plots.Figure:
+        figure, _ = plots.canvas()
+        return plots.Figure(figure, given.ours("table-2"), alt="One run.")
+
+    sidecar = plots.write_figure(reads, Results.read(load_papers()[0], "gpu", results), tmp_path)
+    assert sidecar["runs"] == ["looks-6"]
 
 
 def test_figures_are_equal_when_drawn_again(results: Path, tmp_path: Path) -> None:
@@ -34,6 +46,7 @@ def test_exhibits_come_with_a_sidecar(results: Path, tmp_path: Path) -> None:
     drawing.exhibits(PAPER, tier="gpu", results=results, out=tmp_path)
     sidecar = json.loads((tmp_path / "looking.json").read_text())
     assert sidecar["title"] == "Looking"
+    assert sidecar["runs"] == ["looks-6"]
     assert sidecar["caption"] == "Where the reader looks, step by step."
     assert "\\u003c/script\\u003e" in (tmp_path / "looking.html").read_text()
 

@@ -10,10 +10,14 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 
+from replications.evidence.citations import cite
+from replications.evidence.results import Results
 from replications.evidence.spec import load_papers
 from report.build import write_report
 from report.charts import SHAPES, SLUGS
+from report.citing import entries
 from report.claims import VERDICTS
+from report.content import build
 
 VOID = {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"}
 
@@ -163,6 +167,21 @@ def test_copy_buttons_carry_bibtex_and_a_sentence(pages: dict[str, Page]) -> Non
     copied = [attributes["data-copy"] for attributes in pages["lantern_reading.html"].all("button") if "data-copy" in attributes]
     assert sum(text.startswith("@misc{replications-lantern_reading.six-looks") for text in copied) == 1
     assert len(copied) % 2 == 0
+
+
+def test_the_report_cites_as_the_command_does(finished: Path, stamp: datetime) -> None:
+    paper = load_papers()[0]
+    report = build("gpu", "runs", finished, finished, [paper], stamp)
+    results = Results.read(paper, "gpu", finished)
+    cited = {name: entry for name, entry in entries(report).items() if name.startswith(paper.name) and ".cites." not in name}
+    assert len(cited) == 1 + len(paper.claims) + len(paper.tables) + 3
+    assert {name: cite(name, results, finished) for name in cited} == cited
+
+
+def test_the_bibliography_holds_everything_once(folder: Path, finished: Path, stamp: datetime) -> None:
+    keys = re.findall(r"^@\w+\{(.+),$", (folder / "citations.bib").read_text(encoding="utf-8"), flags=re.M)
+    cited = entries(build("gpu", "runs", finished, finished, load_papers(), stamp))
+    assert sorted(keys) == sorted({entry.key for entry in cited.values()})
 
 
 def test_figures_follow_the_theme_and_lose_scripts_and_styles(folder: Path) -> None:
