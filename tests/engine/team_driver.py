@@ -59,6 +59,8 @@ def member(case: str, size: int, folder: Path) -> None:
     patience = timedelta(seconds=3 if case == "hang" else 60)
     with team("cpu", patience=patience) as ours:
         if case == "refuse":
+            ours.any(False)  # all are there,
+            time.sleep(1 - ours.rank)  # and the one that the others were started by does not leave first
             raise InputError("every process refuses this")
         if case == "hang" and ours.rank == 1:
             time.sleep(60)
