@@ -12,8 +12,8 @@ from report import numbers
 from report.accounts import advice
 from report.reading import PaperResults, Problem
 
-VERDICTS: dict[str, str] = {word: mark.meaning for word, mark in MARKS.items()}
-"""Every verdict in the order of the legend, with what it means."""
+VERDICTS: dict[str, str] = {word: MARKS[word].meaning for word in sorted(MARKS, key=lambda word: word == "not tested")}
+"""Every verdict in the order of the legend, what was not tested last, with what it means."""
 
 EVIDENCE: dict[str, str] = {
     "paper": "checked in the paper's own text",

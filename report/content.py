@@ -53,10 +53,14 @@ class PaperContent:
         """The paper's folder, and its page."""
         return self.spec.name
 
+    def by_verdict(self) -> dict[str, list[ClaimContent]]:
+        """Verdict -> the claims that got it, in the order of the legend, without empty ones."""
+        found = {verdict: [claim for claim in self.claims if claim.verdict == verdict] for verdict in VERDICTS}
+        return {verdict: claims for verdict, claims in found.items() if claims}
+
     def counts(self) -> dict[str, int]:
-        """Verdict -> number of claims, in the order of the legend, without zeros."""
-        found = {verdict: sum(claim.verdict == verdict for claim in self.claims) for verdict in VERDICTS}
-        return {verdict: count for verdict, count in found.items() if count}
+        """Verdict -> number of claims, as `by_verdict`."""
+        return {verdict: len(claims) for verdict, claims in self.by_verdict().items()}
 
 
 @dataclass(frozen=True)
@@ -70,13 +74,16 @@ class Report:
     dirty: bool
     papers: tuple[PaperContent, ...]
     problems: tuple[Problem, ...]
-    version: str = "0.1.0"
     facts: tuple[tuple[str, str], ...] = field(default=())
 
     @property
     def claims(self) -> tuple[ClaimContent, ...]:
         """The claims of all papers."""
         return tuple(claim for paper in self.papers for claim in paper.claims)
+
+    def counts(self) -> dict[str, int]:
+        """Verdict -> number of claims of all papers, in the order of the legend, without zeros."""
+        return {verdict: count for verdict in VERDICTS if (count := sum(claim.verdict == verdict for claim in self.claims))}
 
     @property
     def year(self) -> str:

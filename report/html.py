@@ -114,7 +114,10 @@ def write_pages(report: Report, citations: dict[str, Entry], out: Path) -> None:
     write_page(
         out / "index.html",
         environment.get_template("index.html.j2").render(
-            common, page="index", judged_first=sorted(report.claims, key=lambda claim: claim.verdict == "not tested")
+            common,
+            page="index",
+            judged_first=judged_first(report.claims),
+            exhibits=[(paper, item) for paper in report.papers for item in paper.exhibits if item.drawn],
         ),
     )
     for source in (HERE / "style" / "report.css", HERE / "scripts" / "theme.js", HERE / "scripts" / "report.js"):
@@ -148,6 +151,7 @@ def _paper_page(environment: Environment, common: dict[str, Any], paper: PaperCo
     contents += [("differences", "What differs")] if paper.spec.deviations else []
     contents += [("tables", "Published tables")] if rest["table"] else []
     contents += [(anchor_of(s.title), s.title) for s in after if s.title]
+    contents += [(f"exhibit-{item.name}", item.title) for item in paper.exhibits if item.drawn and item not in rest["exhibit"]]
     contents += [(anchor, title) for anchor, title, there in _tail(paper, rest) if there]
     return environment.get_template("paper.html.j2").render(
         context,
@@ -195,7 +199,7 @@ def _clear(out: Path) -> None:
     """Remove what an earlier report left, so that no figure outlives its function; any other folder is left alone."""
     index = out / "index.html"
     if index.is_file() and GENERATOR in index.read_text(encoding="utf-8", errors="replace"):
-        for name in ("assets", "exhibits", "files"):
+        for name in ("assets", "exhibits", "files", "workflow", "config"):
             shutil.rmtree(out / name, ignore_errors=True)
         for page in out.glob("*.html"):
             page.unlink()

@@ -9,13 +9,19 @@ NONE = "\u2013"
 """What stands where there is no number."""
 
 THIN = "\u202f"
+_SUPERSCRIPTS = str.maketrans("-0123456789", "\u207b\u2070\u00b9\u00b2\u00b3\u2074\u2075\u2076\u2077\u2078\u2079")
 _PREFIXES = ((1e18, "E"), (1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
 
 
 def fixed(value: float, digits: int) -> str:
-    """A number with a fixed number of decimals, a true minus sign, and thin spaces between thousands from 10,000 on."""
+    """A number with a fixed number of decimals, a true minus sign, and thin spaces between thousands from 10,000 on.
+
+    From a thousand million on it is a power of ten with three digits, since nobody counts so many.
+    """
     if not math.isfinite(value):
         return "not finite"
+    if abs(value) >= 1e9:
+        return power(value)
     text = f"{abs(value):,.{max(digits, 0)}f}"
     text = text.replace(",", THIN if abs(value) >= 1e4 else "")
     return (MINUS if value < 0 and float(f"{value:.{max(digits, 0)}f}") != 0 else "") + text
@@ -23,7 +29,14 @@ def fixed(value: float, digits: int) -> str:
 
 def plain(value: float) -> str:
     """A number as somebody typed it: no more digits than it has."""
-    return f"{value:.6g}".replace("-", MINUS)
+    text = f"{value:.6g}"
+    return power(value) if "e" in text else text.replace("-", MINUS)
+
+
+def power(value: float) -> str:
+    """A very large or very small number as a power of ten with three digits."""
+    mantissa, exponent = f"{value:.2e}".split("e")
+    return f"{float(mantissa):g}{THIN}\u00d7{THIN}10{str(int(exponent)).translate(_SUPERSCRIPTS)}".replace("-", MINUS)
 
 
 def digits_for(spread: float, value: float = 0.0) -> int:

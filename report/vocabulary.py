@@ -139,7 +139,10 @@ class Vocabulary:
         return escape_markdown(count) if count else NOT_MEASURED
 
     def cost(self, run: str, metric: str) -> Markup:
-        """A cost of a run over all its seeds: seconds, flops, examples_per_second, peak_memory, energy, ..."""
+        """A cost of a run over all its seeds: seconds, flops, examples_per_second, peak_memory, energy, ...
+
+        A speed comes without its `1/s`: the sentence says what is counted and that it is a second's.
+        """
         rows = self.results.select(run=run, metric=metric, split="cost")["value"]
         if not len(rows):
             return NOT_MEASURED
@@ -147,7 +150,7 @@ class Vocabulary:
         value = float(rows.max() if most else rows.sum())
         shown = {"peak_memory": numbers.memory, "seconds": numbers.duration, "train_seconds": numbers.duration}
         shown |= {"gpu_seconds": numbers.duration, "energy": numbers.energy}
-        unit = str(self._unit(run, metric, "cost"))
+        unit = str(self._unit(run, metric, "cost")).removesuffix("1/s")
         return escape_markdown(shown[metric](value) if metric in shown else numbers.scaled(value, unit))
 
     def published(self, table: str, row: str, version: str, measure: str | None = None) -> Markup:

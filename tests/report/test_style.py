@@ -1,16 +1,25 @@
-"""Colours of the pages: readable on every ground they stand on, in light and in dark (WCAG 2.2, contrast AA)."""
+"""Colours of the pages and exhibits: readable on every ground they stand on, in light and in dark (WCAG 2.2, contrast AA)."""
 
 import re
 
 import pytest
 
+from replications.evidence.exhibits import STYLE
 from report.html import HERE
 from report.pdf import COLOURS
 
 CSS = (HERE / "style" / "report.css").read_text(encoding="utf-8")
-BLOCKS = [dict(re.findall(r"--([\w-]+):\s*(#[0-9a-f]{6});", body)) for body in re.findall(r":root[^{]*\{([^}]*)\}", CSS)]
-LIGHT, DARK, SYSTEM_DARK = BLOCKS[:3]
-TEXTS = ["ink", "quiet", "accent", *(name for name in LIGHT if name.startswith("v-"))]
+EXHIBITS = STYLE.read_text(encoding="utf-8")
+
+
+def themes(css: str) -> list[dict[str, str]]:
+    """The colours of the light and of the dark theme by name."""
+    pairs = re.findall(r"--([\w-]+):\s*light-dark\((#[0-9a-f]{6}), (#[0-9a-f]{6})\);", css)
+    return [{name: colours[dark] for name, *colours in pairs} for dark in (0, 1)]
+
+
+PAGES = pytest.mark.parametrize("theme", themes(CSS), ids=["light", "dark"])
+BOTH = pytest.mark.parametrize("theme", [*themes(CSS), *themes(EXHIBITS)], ids=["light", "dark", "light exhibit", "dark exhibit"])
 
 
 def luminance(colour: str) -> float:
@@ -29,23 +38,26 @@ def test_the_measure_of_contrast_is_right() -> None:
     assert contrast("#777777", "#ffffff") == pytest.approx(4.48, abs=0.01)
 
 
-def test_the_system_dark_theme_is_the_chosen_one() -> None:
-    assert DARK == SYSTEM_DARK
+@BOTH
+def test_text_is_readable_on_every_ground(theme: dict[str, str]) -> None:
+    texts = [name for name in theme if name in ("ink", "quiet", "accent", "wrong") or name.startswith("v-")]
+    assert {"ink", "quiet", "accent"} < set(texts)
+    for name in texts:
+        for ground in {"paper", "raised", "sunk"} & theme.keys():
+            assert contrast(theme[name], theme[ground]) >= 4.5, f"{name} on {ground}"
 
 
-@pytest.mark.parametrize("theme", [LIGHT, LIGHT | DARK], ids=["light", "dark"])
-@pytest.mark.parametrize("name", TEXTS)
-def test_text_is_readable_on_every_ground(theme: dict[str, str], name: str) -> None:
-    for ground in ("paper", "raised", "sunk"):
-        assert contrast(theme[name], theme[ground]) >= 4.5, ground
+@BOTH
+def test_focus_controls_and_series_stand_out(theme: dict[str, str]) -> None:
+    shapes = [name for name in theme if name in ("focus", "control") or name.startswith("series-")]
+    assert len(shapes) >= 8
+    for name in shapes:
+        assert contrast(theme[name], theme["paper"]) >= 3, name
 
 
-@pytest.mark.parametrize("theme", [LIGHT, LIGHT | DARK], ids=["light", "dark"])
-def test_banner_focus_and_series_stand_out(theme: dict[str, str]) -> None:
+@PAGES
+def test_the_banner_is_readable(theme: dict[str, str]) -> None:
     assert contrast(theme["banner-ink"], theme["banner"]) >= 4.5
-    assert contrast(theme["focus"], theme["paper"]) >= 3
-    for name, colour in theme.items():
-        assert not name.startswith("series-") or contrast(colour, theme["raised"]) >= 3, name
 
 
 def test_marks_in_the_pdf_are_readable_on_white() -> None:
