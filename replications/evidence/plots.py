@@ -154,6 +154,8 @@ def write_figure(function: Callable[[Results], Figure], results: Results, folder
         "pdf": {"CreationDate": None, "ModDate": None, "Creator": None, "Producer": None},
         "png": {},
     }
+    figure.canvas.draw_without_rendering()
+    figure.canvas.set_layout_engine("none")  # laid out once, not once per format
     for kind, fields in metadata.items():
         with replacing(folder / f"{name}.{kind}") as temporary:
             figure.canvas.savefig(temporary, format=kind, metadata=fields)

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pydantic import Field
 
@@ -16,7 +17,9 @@ from replications.evidence.reading import read_yaml, validate
 from replications.evidence.records import chunk_folders, replacing
 from replications.evidence.runs import Run, load_runs
 from replications.evidence.spec import Paper, Strict, Tier
-from replications.evidence.verdicts import MARKS, Verdict
+
+if TYPE_CHECKING:
+    from replications.evidence.verdicts import Verdict
 
 FILES = ("records.parquet", "artifacts.npz", "provenance.json")
 LARGEST = 20_000_000
@@ -171,6 +174,8 @@ def promote(source: Path, target: Path, papers: Sequence[Paper], *, partial: boo
 
 def summary(reference: Reference, verdicts: Sequence[Verdict]) -> str:
     """Verdicts of the reference as Markdown: what tier it is, and for each paper how many claims got which verdict."""
+    from replications.evidence.verdicts import MARKS
+
     words = [word for word in MARKS if any(verdict.verdict == word for verdict in verdicts)]
     lines = [LABELS[reference.tier], ""]
     lines += [f"| paper | {' | '.join(f'{MARKS[word].symbol} {word}' for word in words)} |", "|---|" + "--:|" * len(words)]

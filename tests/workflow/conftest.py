@@ -15,6 +15,8 @@ from replications.evidence.spec import paper_names
 Command = Callable[..., subprocess.CompletedProcess[str]]
 
 TOY = "coin_toss"
+PAPERS = paper_names()
+"""The real papers, found before any test can put others in their place."""
 
 
 def environment(**changes: str) -> dict[str, str]:
@@ -24,7 +26,7 @@ def environment(**changes: str) -> dict[str, str]:
 
 def copy_suite(target: Path) -> Path:
     """Everything but results, environment and history, with the toy as its only paper."""
-    left_out = shutil.ignore_patterns(".git", ".venv", "results", "logs", ".snakemake", "__pycache__", "tests", *paper_names())
+    left_out = shutil.ignore_patterns(".git", ".venv", "results", "logs", ".snakemake", "__pycache__", "tests", *PAPERS)
     shutil.copytree(ROOT, target, ignore=left_out)
     shutil.copytree(ROOT / "tests" / "workflow" / TOY, target / "replications" / TOY, ignore=shutil.ignore_patterns("__pycache__"))
     return target
