@@ -50,6 +50,18 @@ class CostRow:
 
 
 @dataclass(frozen=True)
+class DataNote:
+    """One split of a data set as a run saw it: its name, the fingerprint of its content, licence, rows, place and check as text."""
+
+    name: str
+    fingerprint: str
+    licence: str = ""
+    rows: str = ""
+    origin: str = ""
+    verified: str = ""
+
+
+@dataclass(frozen=True)
 class ProvenanceRow:
     """Where the seeds of one chunk come from."""
 
@@ -66,6 +78,8 @@ class ProvenanceRow:
     ended: str
     resumes: int
     command: str
+    sources: tuple[DataNote, ...] = ()
+    packages: tuple[tuple[str, str], ...] = ()
 
 
 _OURS = re.compile(r"(?P<mean>.*?)(?: ± (?P<half>\S+))?(?: \((?P<seeds>\d+ seeds?)\))?")
@@ -149,8 +163,7 @@ def cost_of(run: str, found: PaperResults) -> CostRow | None:
 def origin_of(chunk: Chunk) -> ProvenanceRow:
     """The provenance of one chunk; what its sidecar lacks stays empty."""
     content: dict[str, Any] = chunk.provenance
-    data = content.get("data") or {}
-    notes = [f"{name} {note.get('fingerprint', '') if isinstance(note, dict) else note}".strip() for name, note in sorted(data.items())]
+    sources = tuple(_data_note(name, note) for name, note in sorted((content.get("data") or {}).items()))
     hardware = content.get("hardware") or {}
     return ProvenanceRow(
         run=chunk.run,
@@ -160,13 +173,21 @@ def origin_of(chunk: Chunk) -> ProvenanceRow:
         settings=str(content.get("settings_digest", "")),
         code=str(content.get("code_digest", "")),
         lock=str(content.get("lock") or ""),
-        data=tuple(notes),
+        data=tuple(f"{source.name} {source.fingerprint}".strip() for source in sources),
         device=str(hardware.get("device", "")),
         started=str(content.get("started", "")),
         ended=str(content.get("ended", "")),
         resumes=int(content.get("resumes") or 0),
         command=str(content.get("command", "")),
+        sources=sources,
+        packages=tuple((str(name), str(version)) for name, version in sorted((content.get("packages") or {}).items())),
     )
+
+
+def _data_note(name: str, note: Any) -> DataNote:
+    if not isinstance(note, dict):
+        return DataNote(name, str(note))
+    return DataNote(name, *(str(note.get(key, "")) for key in ("fingerprint", "licence", "rows", "origin", "verified")))
 
 
 def advice(verdict: str, needed: int | None, finished: int, runs: tuple[str, ...], found: PaperResults) -> str:

@@ -1,4 +1,4 @@
-"""From results to the finished folder: content once, then pages, PDF and citations."""
+"""From results to the finished folder: content once, then pages, PDF, citations and exports."""
 
 from __future__ import annotations
 
@@ -7,10 +7,13 @@ from datetime import datetime
 from pathlib import Path
 
 from replications.evidence.citations import write_bibliography
+from replications.evidence.claims import write_claims_csv
 from replications.evidence.exhibits import write_page
 from replications.evidence.spec import Paper
 from report.citing import citation_file, entries
 from report.content import Report, build
+from report.crate import NAME, metadata
+from report.exports import ARCHIVE, ONLINE, Part, copy_workflow, parts, write_archive, write_readme
 from report.html import write_pages
 from report.pdf import write_pdf
 
@@ -22,5 +25,18 @@ def write_report(tier: str, source: str, runs: Path, derived: Path, papers: Sequ
     write_pages(report, citations, out)
     write_bibliography(out / "citations.bib", citations.values())
     write_page(out / "CITATION.cff", citation_file(report))
+    write_claims_csv(out / "claims.csv", [verdict for paper in report.papers for verdict in paper.verdicts])
     write_pdf(report, citations, out / "report.pdf")
+    write_readme(report, citations["report"].sentence, out)
+    copy_workflow(out)
+    _export(report, out)
     return report
+
+
+def _export(report: Report, out: Path) -> None:
+    """Write the archive, which is a crate of its own without the pages, and describe the folder as a crate."""
+    content = parts(report, out)
+    offline = [part for part in content if part.kind not in ONLINE]
+    write_archive(out, offline, metadata(report, offline, out), report.stamp)
+    archive = Part(ARCHIVE, "archive", "Exports", "Claims, tables, figures, exhibits, the PDF and citations, as a crate of their own.")
+    write_page(out / NAME, metadata(report, [*content, archive], out))

@@ -206,7 +206,8 @@ def _clear(out: Path) -> None:
 
 
 def _copy_files(paper: PaperContent, out: Path) -> None:
-    for kind, items in (("figures", paper.figures), ("tables", paper.tables)):
+    drawn = [figure for figure in paper.figures if figure.drawn]
+    for kind, items in (("figures", drawn), ("tables", paper.tables)):
         for item in items:
             for path in item.files.values():
                 target = out / "files" / paper.name / kind / path.name

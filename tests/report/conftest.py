@@ -270,8 +270,10 @@ def write_run(
     digest = next((plan.digest for plan in grid.load_runs(paper, tier) if plan.name == run), "0" * 16)
     sidecar = {
         "paper": paper, "run": run, "tier": tier, "seeds": list(seeds), "settings": {}, "settings_digest": digest, "code_digest": "c0de",
-        "commit": "0123456789abcdef0123456789abcdef01234567", "dirty": False, "lock": "10c4", "packages": {}, "resumes": 0,
-        "hardware": {"device": "Imaginary CPU, 2 cores", "kind": "cpu"}, "data": {"digits/test": {"fingerprint": "feedbeef"}},
+        "commit": "0123456789abcdef0123456789abcdef01234567", "dirty": False, "lock": "10c4", "resumes": 0,
+        "packages": {"python": "3.11.7", "snakemake": "9.27.1", "unheard-of": "1"},
+        "hardware": {"device": "Imaginary CPU, 2 cores", "kind": "cpu"},
+        "data": {"digits/test": {"fingerprint": "feedbeef", "licence": "CC0", "rows": "360"}},
         "started": "2026-01-01T10:00:00+00:00", "ended": "2026-01-01T10:05:00+00:00",
         "command": f"python -m replications run {paper} {run} --tier {tier} --seeds {seeds[0]}-{seeds[-1]}",
         "cost": {"seconds": 41.5, "train_seconds": 38.0, "examples": 1.2e6, "flops": 3.4e12, "peak_memory": 3e8},
