@@ -7,6 +7,7 @@
   addEventListener("message", (event) => {
     if (event.source !== parent || !["light", "dark"].includes(event.data?.theme)) return;
     document.documentElement.dataset.theme = event.data.theme;
+    tell(); // the report may not have listened before
   });
   tell();
 })();

@@ -1,0 +1,184 @@
+"""The finished report in a real browser: opened from disk, network off, by mouse, by keyboard, on a phone and on paper."""
+
+import io
+import shutil
+import subprocess
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import pytest
+from axe_playwright_python.base import AXE_SCRIPT
+from PIL import Image, ImageStat
+from playwright.sync_api import Page, expect
+
+from replications.evidence.pipeline import public_functions
+from replications.evidence.spec import PACKAGE, paper_names
+from tests.conftest import Visit
+
+pytestmark = pytest.mark.pipeline
+
+EXHIBITS = [(paper, name) for paper in paper_names() for name in public_functions(PACKAGE / paper / "exhibits.py")]
+PAPER_PAGES = [f"{paper}.html" for paper in paper_names()]
+PAGES = ["index.html", *PAPER_PAGES, *(f"exhibits/{paper}.{name}.html" for paper, name in EXHIBITS)]
+HEAVIEST = 15_000_000
+
+every_page = pytest.mark.parametrize("path", PAGES)
+schemes = pytest.mark.parametrize("scheme", ["light", "dark"])
+
+
+def scroll_through(page: Page) -> None:
+    """Meet everything that loads late."""
+    height = page.evaluate("document.body.scrollHeight")
+    for top in range(0, height, 600):
+        page.evaluate("top => scrollTo({ top, behavior: 'instant' })", top)
+    page.wait_for_load_state("networkidle")
+
+
+@every_page
+def test_a_page_weighs_little_with_everything_it_loads(visit: Visit, path: str) -> None:
+    page = visit("index.html")
+    loaded: set[str] = set()
+    page.on("request", lambda request: loaded.add(request.url))
+    page.goto(page.url.replace("index.html", path))
+    scroll_through(page)
+    files = {Path(unquote(urlsplit(url).path)) for url in loaded if url.startswith("file:")}
+    assert any(file.name == Path(path).name for file in files)
+    assert sum(file.stat().st_size for file in files) < HEAVIEST
+
+
+@every_page
+def test_a_phone_needs_no_sideways_scrolling(visit: Visit, path: str) -> None:
+    page = visit(path, width=360)
+    page.evaluate("document.querySelectorAll('details').forEach((one) => { one.open = true; })")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+
+
+@every_page
+@schemes
+def test_axe_finds_nothing(visit: Visit, path: str, scheme: str) -> None:
+    page = visit(path, color_scheme=scheme)
+    page.evaluate(AXE_SCRIPT)
+    rules = {"runOnly": ["color-contrast"]} if scheme == "dark" else {}  # the others do not depend on colours
+    found = page.evaluate("rules => axe.run(document, rules)", {"resultTypes": ["violations"], "iframes": False, "preload": False, **rules})
+    assert [(fault["id"], fault["impact"], fault["nodes"][0]["html"]) for fault in found["violations"]] == []
+
+
+@every_page
+def test_light_and_dark_follow_the_system(visit: Visit, path: str) -> None:
+    light, dark = (
+        ImageStat.Stat(Image.open(io.BytesIO(visit(path, color_scheme=scheme).screenshot())).convert("L")).mean[0]
+        for scheme in ("light", "dark")
+    )
+    assert light > 170
+    assert dark < 85
+
+
+@every_page
+def test_nothing_moves_for_those_who_asked_for_rest(visit: Visit, path: str) -> None:
+    page = visit(path, reduced_motion="reduce")
+    moving = "[...document.querySelectorAll('*')].filter((one) => parseFloat(getComputedStyle(one).transitionDuration) > 0).length"
+    assert page.evaluate(moving) == 0
+    assert page.evaluate("getComputedStyle(document.documentElement).scrollBehavior") == "auto"
+
+
+def test_the_verdicts_of_every_paper_fit_one_screen(visit: Visit) -> None:
+    page = visit("index.html", width=1440, height=900)
+    bottom = page.evaluate("document.querySelector('.matrix').getBoundingClientRect().bottom")
+    assert bottom <= 900
+
+
+def test_claims_are_filtered_by_text_paper_verdict_and_rank(visit: Visit) -> None:
+    page = visit("index.html")
+    claims = page.locator("tbody[data-paper]")
+    shown = page.locator("tbody[data-paper]:not([hidden])")
+    everything = claims.count()
+    first = claims.first
+    search = page.get_by_label("Search", exact=True)
+    search.fill(first.locator(".anchor code").inner_text())
+    expect(first).to_be_visible()
+    assert shown.count() < everything
+    search.fill("")
+    for label, key in (("Paper", "paper"), ("Verdict", "verdict")):
+        choice = first.get_attribute(f"data-{key}")
+        page.get_by_role("combobox", name=label, exact=True).select_option(choice)
+        wanted = page.locator(f"tbody[data-{key}='{choice}']").count()
+        assert shown.count() == wanted
+        expect(page.locator("form output")).to_have_text(f"{wanted} of {everything} claims")
+        page.get_by_role("combobox", name=label, exact=True).select_option("")
+    page.get_by_label("primary claims only").check()
+    assert shown.count() == page.locator("tbody[data-primary=true]").count() < everything
+
+
+@pytest.mark.parametrize("width", [1280, 360])
+def test_claims_are_sorted_up_and_down(visit: Visit, width: int) -> None:
+    page = visit("index.html", width=width)
+    head = page.get_by_role("columnheader", name="Ours")
+    for direction, order in (("ascending", 1), ("descending", -1)):
+        head.get_by_role("button").press("Enter")
+        expect(head).to_have_attribute("aria-sort", direction)
+        texts = page.evaluate("[...document.querySelectorAll('tbody[data-ours]')].map((one) => one.dataset.ours)")
+        values = [float(text) for text in texts if text]
+        assert values == sorted(values, reverse=order < 0)
+        assert not any(texts[len(values) :]), "claims without a value stand last"
+
+
+@pytest.mark.parametrize("path", ["index.html", *PAPER_PAGES])
+def test_bibtex_is_copied(visit: Visit, path: str) -> None:
+    page = visit(path, permissions=["clipboard-read", "clipboard-write"])
+    cite = page.locator("main > section details.cite").last
+    cite.locator("summary").click()
+    button = cite.get_by_role("button", name="Copy BibTeX")
+    button.click()
+    expect(page.get_by_role("status").last).to_have_text("Copied to the clipboard")
+    assert page.evaluate("navigator.clipboard.readText()") == cite.locator("pre").inner_text()
+
+
+@pytest.mark.parametrize("path", PAPER_PAGES)
+def test_a_link_to_a_claim_opens_its_evidence(visit: Visit, path: str) -> None:
+    anchor = visit(path).locator("tbody[data-paper]").last.get_attribute("id")
+    page = visit(path, fragment=f"#{anchor}")
+    claim = page.locator(f"[id='{anchor}']")
+    expect(claim).to_be_in_viewport()
+    for part in ("Why this verdict", "Margin", "Registered", "Transcription"):
+        expect(claim.get_by_text(part, exact=True)).to_be_visible()
+
+
+def test_the_keyboard_reaches_the_content_first(visit: Visit) -> None:
+    page = visit("index.html")
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
+    page.keyboard.press("Enter")
+    assert page.url.endswith("#content")
+
+
+def test_without_scripts_every_claim_can_be_read(visit: Visit) -> None:
+    page = visit("index.html", java_script_enabled=False)
+    for claim in page.locator("tbody[data-paper]").all()[:10]:
+        expect(claim).to_be_visible()
+    expect(page.get_by_label("Search", exact=True)).to_be_hidden()
+
+
+@pytest.mark.parametrize(("paper", "name"), EXHIBITS)
+def test_an_exhibit_fits_its_frame_and_takes_the_chosen_theme(visit: Visit, paper: str, name: str) -> None:
+    page = visit(f"{paper}.html", fragment=f"#exhibit-{name}")
+    element = page.locator(f"#exhibit-{name} iframe")
+    inside = page.frame_locator(f"#exhibit-{name} iframe").locator("html")
+    expect(inside).to_have_attribute("data-theme", "light")
+    page.get_by_role("button", name="Dark").click()
+    expect(inside).to_have_attribute("data-theme", "dark")
+    page.wait_for_timeout(300)  # heights are told between frames, without an event to wait for
+    content = inside.evaluate("(root) => root.getBoundingClientRect().height")
+    assert content <= element.bounding_box()["height"] <= content + 8
+
+
+@pytest.mark.parametrize("path", ["index.html", *PAPER_PAGES])
+def test_a_page_prints_light_and_whole(visit: Visit, path: str, tmp_path: Path) -> None:
+    page = visit(path, color_scheme="dark")
+    (tmp_path / "page.pdf").write_bytes(page.pdf(format="A4"))
+    page.emulate_media(media="print")
+    assert page.evaluate("getComputedStyle(document.documentElement).color") == "rgb(28, 30, 33)"
+    expect(page.get_by_role("button", name="Light")).to_be_hidden()
+    if not (reader := shutil.which("pdftotext")):
+        pytest.skip("pdftotext is missing, so the printed words are not read: `apt-get install poppler-utils`.")
+    text = subprocess.run([reader, tmp_path / "page.pdf", "-"], capture_output=True, text=True, check=True).stdout
+    assert text.count("Why this verdict") == page.locator("tbody[data-paper]").count()
