@@ -2,6 +2,7 @@
 
 import ast
 import importlib
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -103,6 +104,13 @@ def test_the_import_closure_follows_imports_inside_functions(tmp_path: Path) -> 
 def test_a_paper_brings_every_file_it_promises(paper: str) -> None:
     promised = {"paper.yaml", "runs.yaml", "settings.py", "data.py", "model.py", "experiment.py", "figures.py", "section.md", "__init__.py"}
     assert promised <= {path.name for path in (PACKAGE / paper).iterdir()}
+
+
+@pytest.mark.parametrize("paper", paper_names())
+def test_a_paper_tells_what_a_reproducibility_report_does(paper: str) -> None:
+    headings = re.findall(r"^## (.+)$", (PACKAGE / paper / "section.md").read_text(encoding="utf-8"), flags=re.MULTILINE)
+    assert {"Question", "Method", "What was easy", "What was difficult"} <= set(headings)
+    assert any("esult" in heading or "read it" in heading for heading in headings)
 
 
 @pytest.mark.parametrize("paper", paper_names())

@@ -13,13 +13,14 @@ from typing import Any
 from replications.evidence import runs as grid
 from replications.evidence.checks import check_claims
 from replications.evidence.configuration import Configuration
-from replications.evidence.provenance import ROOT, import_closure
+from replications.evidence.provenance import ROOT, import_closure, imported_names
 from replications.evidence.spec import PACKAGE, load_paper
 
 RUN_OUTPUTS = ("records.parquet", "artifacts.npz", "provenance.json")
 FIGURE_KINDS = ("svg", "pdf", "png", "csv", "json")
 EXHIBIT_KINDS = ("html", "json")
 TABLE_KINDS = ("csv", "tex", "md")
+FORMS = {".tex": "LaTeX", ".md": "Markdown"}
 
 
 @dataclass(frozen=True)
@@ -164,8 +165,24 @@ def text_inputs(paper: str) -> list[str]:
     return relative([path for path in found if path.is_file()])
 
 
+def labels(path: str) -> dict[str, str]:
+    """What `snakemake --report` calls a figure, table or exhibit: its name and form; nothing for a sidecar or an index."""
+    file = Path(path)
+    name = file.stem.replace("_", " ").replace("-", " ")
+    return {} if file.suffix == ".json" else {"name": name[:1].upper() + name[1:], "form": FORMS.get(file.suffix, file.suffix[1:].upper())}
+
+
 def report_code() -> list[str]:
-    """Everything the report generator is made of."""
+    """Everything the report generator is made of, what it imports from the suite included."""
     folder = ROOT / "report"
     kinds = {".py", ".j2", ".css", ".js", ".typ"}
-    return relative(sorted(path for path in folder.rglob("*") if path.suffix in kinds))
+    own = [path for path in folder.rglob("*") if path.suffix in kinds]
+    imported = {name for path in own if path.suffix == ".py" for name in imported_names(path)}
+    return relative(sorted({*own, *(path for name in imported for path in import_closure(name))}))
+
+
+def workflow_files() -> list[Path]:
+    """The workflow, how it is configured, and its lock, which a report hands out with its results."""
+    patterns = ("workflow/Snakefile", "workflow/rules/*.smk", "workflow/report/*.rst", "config/config.yaml", "config/schema.json")
+    found = [path for pattern in patterns for path in sorted(ROOT.glob(pattern))]
+    return [path for path in (*found, ROOT / "requirements.lock") if path.is_file()]

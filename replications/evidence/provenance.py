@@ -58,7 +58,7 @@ def import_closure(module: str) -> list[Path]:
         if path is None or path in found:
             continue
         found[path] = None
-        pending += _imported_names(path)
+        pending += imported_names(path)
     return sorted(found)
 
 
@@ -71,8 +71,8 @@ def _module_file(name: str) -> Path | None:
 
 
 @functools.cache
-def _imported_names(path: Path) -> list[str]:
-    """Dotted names under this package that a file imports, parents included."""
+def imported_names(path: Path) -> list[str]:
+    """Dotted names under this package that a file imports, parents included, found without importing it."""
     names = []
     for node in ast.walk(ast.parse(path.read_bytes())):
         if isinstance(node, ast.Import):
