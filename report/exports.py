@@ -10,15 +10,13 @@ from datetime import datetime
 from pathlib import Path
 
 from replications.evidence.exhibits import write_page
+from replications.evidence.pipeline import workflow_files
 from replications.evidence.provenance import ROOT
 from replications.evidence.records import replacing
 from report.citing import TITLE
 from report.content import PaperContent, Report
 
 ARCHIVE = "exports.zip"
-WORKFLOW = ("workflow/Snakefile", "workflow/rules/*.smk", "workflow/report/*.rst", "config/config.yaml", "config/schema.json")
-"""Of the workflow and how it is configured, what describes a run; the lock, which says with which packages, stands beside it."""
-
 LOCK = "requirements.lock"
 README = "README.md"
 CONTENTS = """# {title}
@@ -69,7 +67,7 @@ def parts(report: Report, out: Path) -> list[Part]:
     ]
     for paper in report.papers:
         found += _paper_parts(paper)
-    found += [Part(path, "workflow", path) for path in workflow_files()]
+    found += [Part(path, "workflow", path) for path in _workflow_files()]
     return [part for part in found if (out / part.path).is_file()]
 
 
@@ -89,10 +87,9 @@ def _paper_parts(paper: PaperContent) -> list[Part]:
     return found
 
 
-def workflow_files() -> list[str]:
-    """The workflow's files and the lock, relative to the suite and to a report alike."""
-    found = [path for pattern in WORKFLOW for path in sorted(ROOT.glob(pattern))]
-    return [path.relative_to(ROOT).as_posix() for path in (*found, ROOT / LOCK) if path.is_file()]
+def _workflow_files() -> list[str]:
+    """The workflow's files, relative to the suite and to a report alike."""
+    return [path.relative_to(ROOT).as_posix() for path in workflow_files()]
 
 
 def write_readme(report: Report, cite: str, out: Path) -> None:
@@ -102,8 +99,8 @@ def write_readme(report: Report, cite: str, out: Path) -> None:
 
 
 def copy_workflow(out: Path) -> None:
-    """Put what `workflow_files` names beside the report."""
-    for name in workflow_files():
+    """Put the workflow's files beside the report."""
+    for name in _workflow_files():
         (out / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(ROOT / name, out / name)
 

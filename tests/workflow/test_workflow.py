@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+import zipfile
 from pathlib import Path
 
 import pandas as pd
@@ -48,8 +49,28 @@ def test_the_finished_tier_holds_every_promised_file(finished: Path) -> None:
     assert sidecar["data"]["sides/all"]["fingerprint"]
     assert (results / "report" / "index.html").stat().st_size > 10_000
     assert (results / "report" / "report.pdf").read_bytes().startswith(b"%PDF")
+    crate = json.loads((results / "report" / "ro-crate-metadata.json").read_text())["@graph"]
+    assert {"workflow/Snakefile", "exports.zip"} <= {entity["@id"] for entity in crate}
+    with zipfile.ZipFile(results / "report" / "exports.zip") as archive:
+        assert f"files/{TOY}/figures/heads_by_coin.pdf" in archive.namelist()
     claims = pd.read_csv(results / "claims.csv")
     assert claims["verdict"].tolist() == ["supported (proxy)"]
+
+
+def test_snakemakes_own_report_shows_every_result_by_name_and_form(mine: Path) -> None:
+    run_in(mine, "snakemake", "--report", "report.zip")
+    with zipfile.ZipFile(mine / "report.zip") as archive:
+        names = {Path(name).name for name in archive.namelist()}
+        page = archive.read("report/report.html").decode()
+    assert {f"heads_by_coin.{kind}" for kind in ("svg", "pdf", "png", "csv")} | {"coins.tex", "claims.csv", "report.pdf"} <= names
+    assert not {"heads_by_coin.json", "index.json"} & names
+    for words in (
+        '{"name": "Heads by coin", "form": "PDF"}',
+        '{"name": "Coins", "form": "LaTeX"}',
+        f"{TOY}</tt> at tier smoke",
+        "all papers",
+    ):
+        assert words in page, words
 
 
 def test_touching_every_file_runs_nothing(mine: Path) -> None:

@@ -9,6 +9,7 @@ sys.path.insert(0, str(SUITE))
 from replications.evidence import pipeline
 from replications.evidence.configuration import read_configuration
 from replications.evidence.errors import ReplicationError
+from replications.evidence.spec import load_paper
 
 try:
     CONFIG = read_configuration(dict(config))
@@ -25,6 +26,14 @@ RUNS = str(CONFIG.runs_folder)
 DERIVED = str(CONFIG.derived_folder)
 REPORT = f"{DERIVED}/report"
 LOGS = f"logs/{Path(DERIVED).name}"
+
+
+def shown(path, paper, kind):
+    """An output that `snakemake --report` shows under its paper, by name and form; sidecars and indices stay out of it."""
+    labels = pipeline.labels(path)
+    where = {"category": load_paper(paper).short, "subcategory": f"{kind}s"}
+    caption = f"../report/{kind}.rst"
+    return report(path, labels=labels, caption=caption, **where) if labels else path
 
 
 wildcard_constraints:

@@ -22,12 +22,10 @@ for paper in PAPERS:
             published=pipeline.text_inputs(paper),
             code=pipeline.code_of(f"{paper}.figures"),
         output:
-            report(
-                pipeline.figure_outputs(CONFIG, paper),
-                category=paper,
-                subcategory="figures",
-                caption="../report/figure.rst",
-            ),
+            [
+                shown(path, paper, "figure")
+                for path in pipeline.figure_outputs(CONFIG, paper)
+            ],
         log:
             f"{LOGS}/{paper}/figures.log",
         localrule: True
@@ -51,12 +49,10 @@ for paper in PAPERS:
                 templates=pipeline.text_inputs(paper),
                 code=pipeline.code_of(f"{paper}.exhibits"),
             output:
-                report(
-                    pipeline.exhibit_outputs(CONFIG, paper),
-                    category=paper,
-                    subcategory="exhibits",
-                    caption="../report/exhibit.rst",
-                ),
+                [
+                    shown(path, paper, "exhibit")
+                    for path in pipeline.exhibit_outputs(CONFIG, paper)
+                ],
             log:
                 f"{LOGS}/{paper}/exhibits.log",
             localrule: True

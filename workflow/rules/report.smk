@@ -1,4 +1,4 @@
-# Everything in one folder that opens from disk, and the same content as a PDF.
+# Everything in one folder that opens from disk, the same content as a PDF, and as files in one archive.
 
 
 rule report_pages:
@@ -18,9 +18,17 @@ rule report_pages:
         ],
         texts=[path for paper in PAPERS for path in pipeline.text_inputs(paper)],
         code=pipeline.report_code(),
+        workflow=pipeline.relative(pipeline.workflow_files()),
     output:
         f"{REPORT}/index.html",
-        f"{REPORT}/report.pdf",
+        report(
+            f"{REPORT}/report.pdf",
+            category="all papers",
+            labels={"name": "Replication report", "form": "PDF"},
+            caption="../report/report.rst",
+        ),
+        f"{REPORT}/exports.zip",
+        f"{REPORT}/ro-crate-metadata.json",
     log:
         f"{LOGS}/report.log",
     localrule: True

@@ -42,7 +42,12 @@ rule claims:
     input:
         expand(f"{DERIVED}/{{paper}}/claims.csv", paper=PAPERS),
     output:
-        f"{DERIVED}/claims.csv",
+        report(
+            f"{DERIVED}/claims.csv",
+            category="all papers",
+            labels={"name": "Claims and verdicts", "form": "CSV"},
+            caption="../report/claims.rst",
+        ),
     log:
         f"{LOGS}/claims.log",
     localrule: True
@@ -62,12 +67,10 @@ for paper in PAPERS:
             claims=pipeline.text_inputs(paper),
             code=pipeline.code_of("evidence.tables"),
         output:
-            report(
-                pipeline.table_outputs(CONFIG, paper),
-                category=paper,
-                subcategory="tables",
-                caption="../report/table.rst",
-            ),
+            [
+                shown(path, paper, "table")
+                for path in pipeline.table_outputs(CONFIG, paper)
+            ],
         log:
             f"{LOGS}/{paper}/tables.log",
         localrule: True
