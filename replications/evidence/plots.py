@@ -65,7 +65,7 @@ def theme() -> None:
             "legend.frameon": False,
             "figure.constrained_layout.use": True,
             "figure.dpi": 100,
-            "savefig.dpi": 200,
+            "savefig.dpi": 300,
             "font.family": "sans-serif",
             "font.sans-serif": ["DejaVu Sans"],
             "svg.fonttype": "none",

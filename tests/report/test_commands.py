@@ -1,9 +1,11 @@
 """Drawing commands write every figure and exhibit with a sidecar, in order, and say so where a tier lacks the runs."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from replications.commands import drawing
 from replications.evidence import plots
@@ -33,6 +35,23 @@ def test_a_figure_rests_on_what_it_reads_unless_it_says_what_it_draws(results: P
 
     sidecar = plots.write_figure(reads, Results.read(load_papers()[0], "gpu", results), tmp_path)
     assert sidecar["runs"] == ["looks-6"]
+
+
+def test_every_form_of_a_figure_has_the_size_it_is_printed_at(results: Path) -> None:
+    base = results / PAPER / "figures" / "error_by_looks"
+    inches = (2 * plots.COLUMN, 2.4)
+    with Image.open(base.with_suffix(".png")) as picture:
+        assert picture.info["dpi"] == pytest.approx((300, 300), abs=0.1)
+        assert picture.size == tuple(round(300 * side) for side in inches)
+    points = tuple(72 * side for side in inches)
+    drawn = re.search(r'width="([\d.]+)pt" height="([\d.]+)pt"', base.with_suffix(".svg").read_text(encoding="utf-8"))
+    document = base.with_suffix(".pdf").read_bytes()
+    box = re.search(rb"/MediaBox \[ *0 0 ([\d.]+) ([\d.]+) *\]", document)
+    assert drawn is not None
+    assert box is not None
+    assert tuple(map(float, drawn.groups())) == pytest.approx(points)
+    assert tuple(map(float, box.groups())) == pytest.approx(points)
+    assert b"/Type3" not in document, "journals refuse Type 3 fonts"
 
 
 def test_figures_are_equal_when_drawn_again(results: Path, tmp_path: Path) -> None:
