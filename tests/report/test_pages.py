@@ -165,8 +165,12 @@ def test_every_claim_is_in_the_matrix_and_in_both_tables(pages: dict[str, Page])
 
 def test_copy_buttons_carry_bibtex_and_a_sentence(pages: dict[str, Page]) -> None:
     copied = [attributes["data-copy"] for attributes in pages["lantern_reading.html"].all("button") if "data-copy" in attributes]
-    assert sum(text.startswith("@misc{replications-lantern_reading.six-looks") for text in copied) == 1
-    assert len(copied) % 2 == 0
+    entries = [text for text in copied if text.startswith("@")]
+    paper = load_papers()[0]
+    parts = [*(claim.id for claim in paper.claims), *paper.tables, "error_by_looks", "looking"]
+    keys = sorted(text[text.index("{") + 1 : text.index(",")] for text in entries)
+    assert keys == sorted(["durand2014reading", *(f"replications-lantern_reading.{part}" for part in parts)])
+    assert len(copied) == 2 * len(entries)
 
 
 def test_the_report_cites_as_the_command_does(finished: Path, stamp: datetime) -> None:
