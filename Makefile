@@ -15,9 +15,10 @@ report: .venv/.complete ## Train, measure, judge and report: results/<tier>/repo
 	@$(BIN)/python -m replications claims $(if $(filter reference,$(SOURCE)),--source reference,--tier $(TIER))
 	@echo "HTML: $(DERIVED)/report/index.html"
 	@echo "PDF:  $(DERIVED)/report/report.pdf"
+	@echo "All:  $(DERIVED)/report/exports.zip"
 
 figures: .venv/.complete ## Figures and tables only
-	@$(SNAKEMAKE) figures
+	@$(SNAKEMAKE) -- figures
 
 test: lint report ## Everything that CI checks, the whole smoke pipeline included
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not cluster"

@@ -16,6 +16,7 @@ import typer
 from replications.evidence.errors import InputError, ReplicationError, nearest
 from replications.evidence.spec import TIERS, load_papers
 from report.build import write_report
+from report.exports import ARCHIVE
 
 
 def _stamp() -> datetime:
@@ -47,6 +48,7 @@ def command(
         print(f"note: {where}: {problem.what}", file=sys.stderr)
     print(folder / "index.html")
     print(folder / "report.pdf")
+    print(folder / ARCHIVE)
     if strict and report.all_problems:
         raise ReplicationError(f"{len(report.all_problems)} things are missing or in doubt; see the notes above.")
 

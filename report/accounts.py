@@ -163,7 +163,7 @@ def cost_of(run: str, found: PaperResults) -> CostRow | None:
 def origin_of(chunk: Chunk) -> ProvenanceRow:
     """The provenance of one chunk; what its sidecar lacks stays empty."""
     content: dict[str, Any] = chunk.provenance
-    sources = tuple(_data_note(name, note) for name, note in sorted((content.get("data") or {}).items()))
+    sources = tuple(_data_note(name, note) for name, note in sorted(_mapping(content.get("data")).items()))
     hardware = content.get("hardware") or {}
     return ProvenanceRow(
         run=chunk.run,
@@ -180,8 +180,13 @@ def origin_of(chunk: Chunk) -> ProvenanceRow:
         resumes=int(content.get("resumes") or 0),
         command=str(content.get("command", "")),
         sources=sources,
-        packages=tuple((str(name), str(version)) for name, version in sorted((content.get("packages") or {}).items())),
+        packages=tuple((str(name), str(version)) for name, version in sorted(_mapping(content.get("packages")).items())),
     )
+
+
+def _mapping(value: Any) -> dict[str, Any]:
+    """A part of a sidecar that should be a mapping; nothing where an edit made it something else."""
+    return value if isinstance(value, dict) else {}
 
 
 def _data_note(name: str, note: Any) -> DataNote:

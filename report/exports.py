@@ -109,7 +109,8 @@ def write_archive(out: Path, content: Sequence[Part], metadata: str, stamp: date
     """Write `exports.zip`: these parts and the crate's metadata, equal byte for byte where they and `stamp` are."""
     with replacing(out / ARCHIVE) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive:
         texts = {"ro-crate-metadata.json": metadata.encode()}
+        date = max(stamp.timetuple()[:6], (1980, 1, 1, 0, 0, 0))  # the first that the format knows
         for name in sorted({part.path for part in content} | set(texts)):
-            entry = zipfile.ZipInfo(name, stamp.timetuple()[:6])
+            entry = zipfile.ZipInfo(name, date)
             entry.compress_type, entry.create_system, entry.external_attr = zipfile.ZIP_DEFLATED, 3, 0o100644 << 16
             archive.writestr(entry, texts.get(name) or (out / name).read_bytes())

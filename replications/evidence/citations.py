@@ -222,8 +222,10 @@ def cite(name: str, results: Results, derived: Path) -> Cited:
     drawings = {kind: public_functions(paper.folder / f"{kind}s.py") for kind in ("figure", "exhibit")}
     for kind, names in drawings.items():
         if part in names:
-            sidecar = read_provenance(derived / paper.name / f"{kind}s" / f"{part}.json")
-            return cite_drawing(kind, part, results, sidecar.get("runs", []))
+            path = derived / paper.name / f"{kind}s" / f"{part}.json"
+            if not path.is_file():
+                raise InputError(f"{name} is not drawn yet: there is no {path}. Draw it with `make report` of that tier or source first.")
+            return cite_drawing(kind, part, results, read_provenance(path).get("runs", []))
     known = [*(claim.id for claim in paper.claims), *paper.tables, *drawings["figure"], *drawings["exhibit"]]
     raise InputError(f"{paper.name} has nothing called '{part}'. {nearest(part, known)}")
 

@@ -6,7 +6,7 @@ import re
 import shutil
 import zipfile
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +71,12 @@ def test_the_archive_carries_the_time_of_the_build_and_plain_permissions(folder:
         assert archive.testzip() is None
         assert {entry.date_time for entry in archive.infolist()} == {stamp.timetuple()[:6]}
         assert {entry.external_attr >> 16 for entry in archive.infolist()} == {0o100644}
+
+
+def test_a_build_dated_before_archives_were_known_has_one_all_the_same(finished: Path, tmp_path: Path) -> None:
+    write_report("gpu", "runs", finished, finished, load_papers(), tmp_path, datetime.fromtimestamp(0, UTC))
+    with zipfile.ZipFile(tmp_path / "exports.zip") as archive:
+        assert {entry.date_time for entry in archive.infolist()} == {(1980, 1, 1, 0, 0, 0)}
 
 
 def test_exported_claims_are_those_of_the_report(folder: Path, finished: Path) -> None:
@@ -143,7 +149,7 @@ def test_the_crate_cites_the_papers(folder: Path) -> None:
 
 def test_a_run_that_did_not_finish_says_so(results: Path, tmp_path: Path, stamp: datetime, edit_json: Callable[..., None]) -> None:
     shutil.rmtree(results / PAPER / "looks-8")
-    edit_json(results / PAPER / "looks-6" / "seeds-0-2" / "provenance.json", data={"digits/test": "feedbeef"}, packages=None)
+    edit_json(results / PAPER / "looks-6" / "seeds-0-2" / "provenance.json", data={"digits/test": "feedbeef"}, packages=["torch"])
     write_report("gpu", "runs", results, results, load_papers(), tmp_path / "out", stamp)
     run = entities(tmp_path / "out")["#run"]
     assert run["actionStatus"] == "http://schema.org/FailedActionStatus"
