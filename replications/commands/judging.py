@@ -1,4 +1,4 @@
-"""`claims`, `collect`, `verdicts`, `merge-claims`, `tables`, `cite`: from records to what is said about the papers."""
+"""`claims`, `judge`, `merge-claims`, `cite`: from records to what is said about the papers."""
 
 from __future__ import annotations
 
@@ -67,58 +67,37 @@ def claims(
     console().print(table if verdicts else "(none)")
 
 
-def collect(
+def judge(
     paper: PaperArgument,
-    out: Annotated[Path, typer.Option(help="Parquet file to write.")],
     tier: TierOption = "smoke",
     results: ResultsOption = None,
+    out: Annotated[Path | None, typer.Option(help="Folder that gets records, verdicts and tables; default <results>/<paper>.")] = None,
 ) -> None:
-    """Gather the records of all finished runs of a paper into one table."""
+    """Gather a paper's records into one table, judge its claims, and set every published table beside ours."""
     from replications.evidence import records as store
-
-    check_tier(tier)
-    load_paper(paper)
-    folder = results or Path("results") / tier
-    store.write_records(out, store.collect(folder, paper, [run.name for run in grid.load_runs(paper, tier)]))
-
-
-def verdicts(
-    paper: PaperArgument,
-    out: Annotated[Path, typer.Option(help="CSV file to write.")],
-    tier: TierOption = "smoke",
-    results: ResultsOption = None,
-) -> None:
-    """Judge the claims of one paper."""
     from replications.evidence.claims import write_claims_csv
+    from replications.evidence.tables import write_table
     from replications.evidence.verdicts import judge_paper
 
     check_tier(tier)
-    write_claims_csv(out, judge_paper(Results.read(load_paper(paper), tier, results or Path("results") / tier)))
+    spec, folder = load_paper(paper), results or Path("results") / tier
+    made = out or folder / paper
+    records = store.collect(folder, paper, [run.name for run in grid.load_runs(paper, tier)])
+    store.write_records(made / "records.parquet", records)
+    read = Results(spec, tier, folder, records)
+    write_claims_csv(made / "claims.csv", judge_paper(read))
+    for name in spec.tables:
+        write_table(name, read, made / "tables")
 
 
 def merge_claims(
-    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="What `verdicts` wrote, one file per paper.")],
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="What `judge` wrote, one file per paper.")],
     out: Annotated[Path, typer.Option(help="CSV file to write.")],
 ) -> None:
     """Put the verdicts of all papers into one file."""
     from replications.evidence.claims import read_claims_csv, write_claims_csv
 
     write_claims_csv(out, [verdict for file in files for verdict in read_claims_csv(file)])
-
-
-def tables(
-    paper: PaperArgument,
-    tier: TierOption = "smoke",
-    results: ResultsOption = None,
-    out: Annotated[Path | None, typer.Option(help="Folder of the tables; default <results>/<paper>/tables.")] = None,
-) -> None:
-    """Write every published table of a paper beside ours, as CSV, LaTeX and Markdown."""
-    from replications.evidence.tables import write_table
-
-    check_tier(tier)
-    read = Results.read(load_paper(paper), tier, results or Path("results") / tier)
-    for name in read.paper.tables:
-        write_table(name, read, out or read.folder / paper / "tables")
 
 
 def cite(

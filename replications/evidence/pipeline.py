@@ -52,9 +52,9 @@ def relative(paths: list[Path]) -> list[str]:
     return [os.path.relpath(path) for path in paths]
 
 
-def code_of(module: str) -> list[str]:
-    """Files of this package that a module imports, as inputs that are compared by content."""
-    return relative(import_closure(f"{PACKAGE.name}.{module}"))
+def code_of(*modules: str) -> list[str]:
+    """Files of this package that modules import, as inputs that are compared by content."""
+    return relative(sorted({path for module in modules for path in import_closure(f"{PACKAGE.name}.{module}")}))
 
 
 def training_rules(config: Configuration) -> list[TrainingRule]:

@@ -30,16 +30,13 @@ def test_claims_prints_a_table_and_a_stable_list(results: Path) -> None:
 
 
 def test_the_pipeline_collects_judges_merges_and_tabulates(results: Path) -> None:
-    merged, mine, whole = results / "tea" / "records.parquet", results / "tea" / "claims.csv", results / "claims.csv"
-    common = ("tea", "--tier", "gpu", "--results", results)
-    assert call("collect", *common, "--out", merged).exit_code == 0
-    assert set(read_records(merged)["run"]) == {"lady"}
-    assert call("verdicts", *common, "--out", mine).exit_code == 0
-    assert call("merge-claims", mine, "--out", whole).exit_code == 0
+    mine, whole = results / "tea", results / "claims.csv"
+    assert call("judge", "tea", "--tier", "gpu", "--results", results).exit_code == 0
+    assert set(read_records(mine / "records.parquet")["run"]) == {"lady"}
+    assert (mine / "tables" / "cups.tex").is_file()
+    assert call("merge-claims", mine / "claims.csv", "--out", whole).exit_code == 0
     assert [verdict.verdict for verdict in read_claims_csv(whole)] == ["replicated"]
     assert pd.read_csv(whole)["id"].tolist() == ["tea.lady-error"]
-    assert call("tables", *common, "--out", results / "tea" / "tables").exit_code == 0
-    assert (results / "tea" / "tables" / "cups.tex").is_file()
 
 
 def test_cite_prints_bibtex_and_a_sentence(results: Path) -> None:
@@ -53,7 +50,7 @@ def test_wrong_names_are_answered_with_the_nearest(results: Path) -> None:
     for arguments, message in (
         (("claims", "--tier", "gpus"), "Did you mean 'gpu'"),
         (("claims", "--source", "memory"), "No source is called 'memory'"),
-        (("verdicts", "teas", "--out", "x.csv"), "Did you mean 'tea'"),
+        (("judge", "teas"), "Did you mean 'tea'"),
         (("cite", "tea.lady-eror", "--tier", "gpu", "--out", results), "Did you mean 'lady-error'"),
     ):
         with pytest.raises(InputError, match=message):
