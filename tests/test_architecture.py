@@ -78,6 +78,12 @@ def test_no_other_file_names_a_paper(paper: str) -> None:
     assert not named
 
 
+@pytest.mark.parametrize("path", sorted(PACKAGE.glob("*/figures.py")) + sorted(PACKAGE.glob("*/exhibits.py")), ids=lambda p: p.parent.name)
+def test_figures_read_results_so_that_their_runs_are_known(path: Path) -> None:
+    around = [node.lineno for node in ast.walk(ast.parse(path.read_bytes())) if isinstance(node, ast.Attribute) and node.attr == "records"]
+    assert not around, f"{path}: use results.select, final or artifacts, which note the run"
+
+
 @pytest.mark.parametrize(
     "module",
     [

@@ -14,6 +14,7 @@ import pytest
 import yaml
 from rocrate.rocrate import ROCrate
 
+from replications.evidence import pipeline
 from replications.evidence.claims import read_claims_csv
 from replications.evidence.provenance import ROOT
 from replications.evidence.spec import load_papers
@@ -83,6 +84,13 @@ def test_exported_claims_are_those_of_the_report(folder: Path, finished: Path) -
     assert read_claims_csv(folder / "claims.csv") == read_claims_csv(finished / "claims.csv")
     with (folder / "claims.csv").open(encoding="utf-8", newline="") as file:
         assert {row["id"] for row in csv.DictReader(file)} == {f"{PAPER}.{claim.id}" for claim in load_papers()[0].claims}
+
+
+def test_a_report_is_built_again_when_what_it_imports_or_hands_out_changes() -> None:
+    code = {Path(path).resolve().relative_to(ROOT).as_posix() for path in pipeline.report_code()}
+    assert {"report/crate.py", "report/templates/index.html.j2", "replications/evidence/citations.py"} <= code
+    assert not {path for path in code if path.startswith("replications/engine")}
+    assert {ROOT / "requirements.lock", ROOT / "workflow" / "Snakefile"} <= set(pipeline.workflow_files())
 
 
 def test_the_citation_file_names_authors_licence_and_the_papers(folder: Path) -> None:
