@@ -84,9 +84,17 @@ class Table(Strict):
     title: str
     location: str
     measures: dict[str, TableMeasure] = Field(min_length=1)
-    versions: dict[str, Version] = Field(min_length=1)
+    versions: dict[str, Version] = Field(default_factory=dict, description="Printings that give values; none for a table of ours alone.")
     rows: list[TableRow] = Field(min_length=1)
     note: str = ""
+
+    @model_validator(mode="after")
+    def _columns_can_be_told_apart(self) -> Table:
+        labels = [measure.label for measure in self.measures.values()]
+        twice = [label for label in labels if labels.count(label) > 1]
+        if twice:
+            raise ValueError(f"two measures have the label '{twice[0]}'; readers and columns tell measures apart by it")
+        return self
 
     @model_validator(mode="after")
     def _published_cells_are_declared(self) -> Table:
