@@ -8,9 +8,10 @@ from pathlib import Path
 
 from markupsafe import Markup, escape
 
-from replications.evidence.palette import PALETTE
+from replications.evidence.palette import ON_DARK, ON_LIGHT, PALETTE
 
-INK = {"#000000": "--ink", "#262626": "--ink", "#e6e6e6": "--grid", "#cccccc": "--rule", "#555555": "--quiet"}
+INK = {"#000000": "--ink", "#262626": "--ink", "#e6e6e6": "--grid", "#cccccc": "--rule"}
+INK |= {f"#{level:02x}{level:02x}{level:02x}": "--quiet" for level in range(0x30, 0x90)}
 SERIES = {colour.lower(): f"--series-{index}" for index, colour in enumerate(PALETTE, start=1)}
 DROPPED = {"script", "foreignObject", "metadata", "style", "a", "title"}
 """Elements that a drawing in a page has no use for; a style element would reach the whole page."""
@@ -81,6 +82,8 @@ def _attribute(element: ET.Element, name: str, value: str, prefix: str) -> None:
             element.set(name, f"#{prefix}-{value[1:]}")
         case "href" if not value.startswith("data:image/"):
             del element.attrib[name]
+        case "style" if local(element.tag) == "text" and f"fill: {ON_DARK}" in value:  # its ground may be a series that dark pages lighten
+            element.set(name, _FAMILY.sub(FONTS, f"{value}; paint-order: stroke; stroke: {ON_LIGHT}; stroke-width: 1.5px"))
         case "style" | "clip-path" | "mask" | "filter":
             themed = _REFERENCE.sub(rf"url(#{prefix}-\1)", value)
             themed = _HEX.sub(_variable, themed)

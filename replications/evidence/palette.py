@@ -2,3 +2,6 @@
 
 PALETTE = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999933"]
 """Okabe and Ito's colour-blind safe colours, in the order in which series take them."""
+
+ON_DARK, ON_LIGHT = "#ffffff", "#111111"
+"""Text on a ground of its own, such as a cell of a heat map. It keeps its colour where a page turns dark; black becomes light there."""

@@ -11,7 +11,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import NullFormatter, NullLocator
 
-from replications.evidence.palette import PALETTE
+from replications.evidence.palette import ON_DARK, ON_LIGHT, PALETTE
 from replications.evidence.plots import COLUMN, Figure, canvas, dots, label_end, published
 from replications.evidence.results import NotMeasured, Results
 from replications.evidence.statistics import estimate, loglog_slope
@@ -402,7 +402,7 @@ def recall_by_pairs(results: Results) -> Figure:
         panel.set_xticks(range(table.shape[1]), [str(c) for c in table.columns])
         panel.set_yticks(range(table.shape[0]), [str(i) for i in table.index])
         for (i, j), value in np.ndenumerate(table.to_numpy()):
-            panel.text(j, i, f"{value:.2f}", ha="center", va="center", fontsize=7.5, color="white" if value > 0.6 else "black")
+            panel.text(j, i, f"{value:.2f}", ha="center", va="center", fontsize=7.5, color=ON_DARK if value > 0.6 else ON_LIGHT)
     alt = "; ".join(f"{m}: {data[data['model'] == m]['value'].mean():.2f} on average" for m in models)
     return Figure(figure, data, alt=f"Recall accuracy. {alt}.", title="Associative recall by pairs and width")
 

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.patches import Rectangle
 
-from replications.evidence.palette import PALETTE
+from replications.evidence.palette import ON_DARK, ON_LIGHT, PALETTE
 from replications.evidence.plots import COLUMN, PUBLISHED, Figure, canvas, dots
 from replications.evidence.results import NotMeasured, Results
 from replications.show_and_tell.pictures import GREY, captioned, missing, picture
@@ -207,7 +207,7 @@ def transfer_matrix(results: Results) -> Figure:
             value = found[source, target]
             stated = _published_transfer(results, source, target, published)
             text = f"{value:.0f}" + (f"\n({stated:g})" if stated is not None else "")
-            axes[0, 0].text(j, i, text, ha="center", va="center", fontsize=8, color="white" if value > 55 else "black")
+            axes[0, 0].text(j, i, text, ha="center", va="center", fontsize=8, color=ON_DARK if value > 55 else ON_LIGHT)
             rows.append({"trained on": source, "tested on": target, "bleu1": value, "published": stated})
     axes[0, 0].set_xticks(range(len(tested)), [SETS.get(name, name.upper()) for name in tested], fontsize=7.5)
     axes[0, 0].set_yticks(range(len(trained)), [SETS[name] for name in trained], fontsize=7.5)

@@ -117,9 +117,10 @@ function open() {
 addEventListener("hashchange", open);
 open();
 
-// Paper shows everything
+// Print has no details to open: a paper's page prints all its evidence, the opening page the names of all claims
 const reopen = [];
 addEventListener("beforeprint", () => {
-  for (const more of document.querySelectorAll("details[data-more]:not([open])")) { more.open = true; reopen.push(more); }
+  reopen.push(...document.querySelectorAll(".paper details[data-more]:not([open]), .untested:not([open])"));
+  for (const more of reopen) more.open = true;
 });
-addEventListener("afterprint", () => { while (reopen.length) reopen.pop().open = false; });
+addEventListener("afterprint", () => { for (const more of reopen.splice(0)) more.open = false; });

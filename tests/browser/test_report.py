@@ -181,4 +181,5 @@ def test_a_page_prints_light_and_whole(visit: Visit, path: str, tmp_path: Path) 
     if not (reader := shutil.which("pdftotext")):
         pytest.skip("pdftotext is missing, so the printed words are not read: `apt-get install poppler-utils`.")
     text = subprocess.run([reader, tmp_path / "page.pdf", "-"], capture_output=True, text=True, check=True).stdout
-    assert text.count("Why this verdict") == page.locator("tbody[data-paper]").count()
+    evidence = text.count("Why this verdict")
+    assert evidence == (0 if path == "index.html" else page.locator("tbody[data-paper]").count())
