@@ -60,7 +60,7 @@ def test_every_figure_of_the_committed_reference_is_redrawn() -> None:
     derived = config.derived_folder
     shutil.rmtree(derived, ignore_errors=True)
     done = subprocess.run(
-        ["make", "figures", "SOURCE=reference"],  # noqa: S607 (the command of the README)
+        ["make", "figures", "SOURCE=reference"],
         cwd=ROOT,
         env=environment(),
         capture_output=True,
