@@ -130,11 +130,16 @@ def promote(source: Path, target: Path, papers: Sequence[Paper], *, partial: boo
         partial: also where something is missing or in doubt; `reference.json` and the report then say so.
 
     Raises:
-        InputError: `source` is no results folder, something is missing or in doubt, or it is larger than `LARGEST`.
+        InputError: `source` is no results folder or a rehearsal, something is missing or in doubt, or it is larger than `LARGEST`.
         ReplicationError: the target cannot be written; what was there before is intact.
     """
     tier = tier_of(source)
     chunks = finished_chunks(source, papers, tier)
+    rehearsed = list(dict.fromkeys(chunk.run.name for chunk in chunks if "rehearsal" in chunk.sidecar))
+    if rehearsed:
+        raise InputError(
+            f"{source} holds rehearsals, which are no results: {', '.join(rehearsed)}. Train them: `snakemake --config tier={tier}`."
+        )
     doubts = reservations(chunks, papers, tier)
     if doubts and not partial:
         told = "\n  ".join(doubts)

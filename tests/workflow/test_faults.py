@@ -140,3 +140,19 @@ def test_thousands_of_jobs_are_planned_in_seconds(suite: Path) -> None:
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     assert re.search(r"^total +3008$", done.stdout + done.stderr, flags=re.MULTILINE)
     assert after.ru_utime - before.ru_utime < 20, "CPU seconds"
+
+
+def test_a_rehearsal_runs_everything_briefly_and_names_what_fails(suite: Path) -> None:
+    rows = json.loads(run_in(suite, "replications", "rehearse", "--tier", "smoke", "--device", "cpu", "--json", "--keep", "kept").stdout)
+    assert [(row["run"], row["error"]) for row in rows] == [("fair", ""), ("loaded", ""), ("slow", "")]
+    assert rows[2]["steps"] == 60
+    assert not (suite / "results").exists(), "a rehearsal is no result"
+    refused = run_in(suite, "replications", "promote", "kept", "--partial", check=False)
+    assert refused.returncode == 2
+    assert "rehearsals, which are no results: fair, loaded, slow" in refused.stderr
+    experiment = suite / "replications" / TOY / "experiment.py"
+    experiment.write_text(experiment.read_text().replace('context.artifact("heads", model.heads)', "_ = 1 / (settings.bias - 0.9)"))
+    done = run_in(suite, "replications", "rehearse", "--tier", "smoke", "--device", "cpu", check=False)
+    assert done.returncode == 1
+    assert "1 of 3 runs failed: loaded." in done.stderr
+    assert "ZeroDivisionError" in done.stdout
