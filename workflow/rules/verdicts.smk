@@ -12,12 +12,10 @@ for paper in PAPERS:
         output:
             records=f"{DERIVED}/{paper}/records.parquet",
             claims=f"{DERIVED}/{paper}/claims.csv",
-            tables=report(
-                pipeline.table_outputs(CONFIG, paper),
-                category=paper,
-                subcategory="tables",
-                caption="../report/table.rst",
-            ),
+            tables=[
+                shown(path, paper, "table")
+                for path in pipeline.table_outputs(CONFIG, paper)
+            ],
         log:
             f"{LOGS}/{paper}/judge.log",
         localrule: True
@@ -36,7 +34,12 @@ rule claims:
     input:
         expand(f"{DERIVED}/{{paper}}/claims.csv", paper=PAPERS),
     output:
-        f"{DERIVED}/claims.csv",
+        report(
+            f"{DERIVED}/claims.csv",
+            category="all papers",
+            labels={"name": "Claims and verdicts", "form": "CSV"},
+            caption="../report/claims.rst",
+        ),
     log:
         f"{LOGS}/claims.log",
     localrule: True
