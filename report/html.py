@@ -101,6 +101,7 @@ def write_pages(report: Report, citations: dict[str, Entry], out: Path) -> None:
         "order": {word: position for position, word in enumerate(VERDICTS)},
         "evidence": EVIDENCE,
         "effects": EFFECTS,
+        "deviations": {paper.name: len(paper.spec.deviations) for paper in report.papers},
         "tier_note": TIER_NOTES[report.tier],
         "shorts": {paper.name: paper.spec.short for paper in report.papers},
         "drawing": _drawing,

@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from replications.evidence.provenance import ROOT
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 LOCAL = ("file:", "data:", "blob:", "about:")
+expect.set_options(timeout=20_000)  # a browser shares its cores with other tests
 
 Visit = Callable[..., Page]
 
@@ -65,7 +66,6 @@ def visit(browser: Browser, report_folder: Path) -> Iterator[Visit]:
 
     def go(path: str, *, width: int = 1280, height: int = 800, fragment: str = "", **options: Any) -> Page:
         context = browser.new_context(viewport={"width": width, "height": height}, offline=True, **options)
-        context.set_default_timeout(10_000)
         contexts.append(context)
         page = context.new_page()
         watch(page)

@@ -139,7 +139,7 @@ def test_a_link_to_a_claim_opens_its_evidence(visit: Visit, path: str) -> None:
     page = visit(path, fragment=f"#{anchor}")
     claim = page.locator(f"[id='{anchor}']")
     expect(claim).to_be_in_viewport()
-    for part in ("Why this verdict", "Margin", "Registered", "Transcription"):
+    for part in ("Why this verdict", "Margin", "Registered", "Transcription", "Deviations"):
         expect(claim.get_by_text(part, exact=True)).to_be_visible()
 
 
@@ -166,9 +166,9 @@ def test_an_exhibit_fits_its_frame_and_takes_the_chosen_theme(visit: Visit, pape
     expect(inside).to_have_attribute("data-theme", "light")
     page.get_by_role("button", name="Dark").click()
     expect(inside).to_have_attribute("data-theme", "dark")
-    page.wait_for_timeout(300)  # heights are told between frames, without an event to wait for
     content = inside.evaluate("(root) => root.getBoundingClientRect().height")
-    assert content <= element.bounding_box()["height"] <= content + 8
+    fits = "([frame, content]) => frame.offsetHeight >= content && frame.offsetHeight <= content + 8"
+    page.wait_for_function(fits, arg=[element.element_handle(), content])
 
 
 @pytest.mark.parametrize("path", ["index.html", *PAPER_PAGES])
