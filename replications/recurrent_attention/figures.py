@@ -14,7 +14,7 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import FixedLocator, NullLocator, ScalarFormatter
 
 from replications.evidence.palette import PALETTE
-from replications.evidence.plots import COLUMN, Figure, canvas, dots, published
+from replications.evidence.plots import COLUMN, Figure, canvas, dots, in_words, last_rows, published
 from replications.evidence.results import NotMeasured, Results
 
 TASKS = {
@@ -89,7 +89,8 @@ def error_by_glimpses(results: Results) -> Figure:
     for axes in grid.ravel()[len(tasks) :]:
         axes.axis("off")
     data = pd.concat(drawn, ignore_index=True)
-    alt = f"Test error by number of glimpses on {', '.join(TASKS[task] for task in tasks)}; every seed a dot, published values open."
+    ours = data[(data["version"] == "ours") & (data["glimpses"] > 0)]
+    alt = f"Mean test error in per cent by policy and number of glimpses: {in_words(ours, ['task', 'series', 'glimpses'], 'error', '.1f')}."
     return Figure(figure, data, alt, "Error by number of glimpses", [run.name for run in runs])
 
 
@@ -240,7 +241,10 @@ def _sweep(results: Results, setting: str, label: str, title: str) -> Figure:
     task = TASKS[next(iter(members)).split("-")[0]]
     axes.set(xlabel=label, ylabel="test error (%)", title=task)
     _percent_axis(axes, data["error"])
-    return Figure(figure, data, f"{title} on {task}: {', '.join(map(str, order))}.", title, list(members))
+    errors = in_words(
+        data[data["metric"] == "error"].sort_values(setting, key=lambda column: column.map(order.index)), setting, "error", ".1f"
+    )
+    return Figure(figure, data, f"{title} on {task}, means in per cent: {errors}.", title, list(members))
 
 
 def cost_by_image_size(results: Results) -> Figure:
@@ -273,7 +277,10 @@ def cost_by_image_size(results: Results) -> Figure:
     order = np.argsort([-line.get_ydata()[-1] for line in handles])
     grid[0, 1].legend([handles[i] for i in order], [str(handles[i].get_label()) for i in order], loc="upper left", bbox_to_anchor=(1, 1))
     data = pd.concat(parts, ignore_index=True)
-    return Figure(figure, data, "Cost per image by image size, counted and timed.", "Cost by image size", ["cost"])
+    ends = data[(data["quantity"] == "flops") & data["pixels"].isin([data["pixels"].min(), data["pixels"].max()])]
+    ends = ends.assign(layer=ends["model"].map(lambda model: names[model][0]), at=ends["pixels"].map("at {:,.0f} pixels".format))
+    alt = f"Operations per image, smallest and largest: {in_words(ends, ['layer', 'at'], form=',.0f')}."
+    return Figure(figure, data, alt, "Cost by image size", ["cost"])
 
 
 def learning_curves(results: Results) -> Figure:
@@ -303,7 +310,8 @@ def learning_curves(results: Results) -> Figure:
         axes.axis("off")
     data = pd.concat(panels.values())[["run", "seed", "step", "value"]]
     runs = sorted(set(data["run"]))
-    return Figure(figure, data, f"Validation errors of {len(runs)} runs during training.", runs=runs)
+    alt = f"Validation error in per cent at the end: {in_words(last_rows(data, 'step', 'run'), 'run', form='.1f')}."
+    return Figure(figure, data, alt, runs=runs)
 
 
 def _by_task(rows: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
@@ -372,5 +380,6 @@ def where_it_looks(results: Results) -> Figure:
         axes.set(xlabel=label, ylim=(len(runs) - 0.5, -0.5))
         axes.set_xlim(0, 105 if metric == "touch" else None)
     grid[0, 0].set_yticks(range(len(runs)), [run.name for run in runs])
-    alt = f"Share of glimpses that touch the digit, spread and uncovered canvas of {len(runs)} runs."
-    return Figure(figure, pd.DataFrame(rows), alt, "Where it looks, in numbers", [run.name for run in runs])
+    data = pd.DataFrame(rows)
+    alt = ". ".join(f"Mean of {label}: {in_words(data[data['metric'] == metric], 'run', form='.1f')}" for metric, label in panels.items())
+    return Figure(figure, data, f"{alt}.", "Where it looks, in numbers", [run.name for run in runs])

@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import NullFormatter, NullLocator
 
 from replications.evidence.palette import ON_DARK, ON_LIGHT, PALETTE
-from replications.evidence.plots import COLUMN, Figure, canvas, dots, label_end, published
+from replications.evidence.plots import COLUMN, Figure, canvas, dots, in_words, label_end, last_rows, published
 from replications.evidence.results import NotMeasured, Results
 from replications.evidence.statistics import estimate, loglog_slope
 
@@ -344,9 +344,7 @@ def loss_by_size_and_compute(results: Results) -> Figure:
         heights = [panel.transData.transform((at, y))[1] * 72 / panel.figure.dpi for _, at, y in ends]
         for (model, at, y), dy in zip(ends, _spread(heights, 9), strict=True):
             label_end(panel, at, y, model, _colour(model), dx=4, dy=dy)
-    return Figure(
-        figure, rows, alt=f"Loss of {rows['run'].nunique()} trainings by size and compute.", title="Loss against size and compute"
-    )
+    return Figure(figure, rows, alt=f"Mean loss in nats a character: {in_words(rows, 'run')}.", title="Loss against size and compute")
 
 
 def loss_by_position(results: Results) -> Figure:
@@ -377,7 +375,9 @@ def loss_by_position(results: Results) -> Figure:
     heights = [panel.transData.transform((x, y))[1] * 72 / panel.figure.dpi for _, x, y in ends]
     for (model, x, y), dy in zip(ends, _spread(heights, 9), strict=True):
         label_end(panel, x, y, f"{_name(model).split(',')[0] if model != 'transformer' else model} {widest}", _colour(model), dy=dy)
-    return Figure(figure, pd.DataFrame(data), alt=f"Loss by position for {', '.join(chosen)}.", title="Loss by position in the context")
+    frame = pd.DataFrame(data)
+    alt = f"Mean loss in nats a character at the last positions: {in_words(last_rows(frame, 'to', 'run'), 'model')}."
+    return Figure(figure, frame, alt=alt, title="Loss by position in the context")
 
 
 def recall_by_pairs(results: Results) -> Figure:
@@ -435,7 +435,10 @@ def copying(results: Results) -> Figure:
     axes[0, 1].set(xlabel="length of the string", ylabel="characters copied right", ylim=(-0.03, 1.03))
     axes[0, 1].legend()
     data = pd.concat(parts)[["run", "model", "seed", "split", "metric", "x", "value"]]
-    return Figure(figure, data, alt=f"Copying by {', '.join(dict.fromkeys(data['model']))}.", title="Copying")
+    longest = last_rows(data[data["metric"] == "character_accuracy"], "x", "model")
+    return Figure(
+        figure, data, alt=f"Share of characters copied right at the longest length: {in_words(longest, 'model')}.", title="Copying"
+    )
 
 
 def gradients_over_time(results: Results) -> Figure:
@@ -486,7 +489,9 @@ def gradients_before_and_after_training(results: Results) -> Figure:
                 data += [{"run": run.name, "seed": seed, "when": when, "distance": i, "value": float(v)} for i, v in enumerate(middle)]
         panel.set(yscale="log", title=run.name.removeprefix("order-").replace("-", ", "), xlabel="distance T - t")
     axes[0, 0].set_ylabel("gradient norm")
-    return Figure(figure, pd.DataFrame(data), alt=f"Gradient norms of {len(runs)} trainings.", title="Gradients before and after training")
+    frame = pd.DataFrame(data)
+    alt = f"Mean gradient norm at the greatest distance: {in_words(last_rows(frame, 'distance', 'run'), ['run', 'when'], form='.1e')}."
+    return Figure(figure, frame, alt=alt, title="Gradients before and after training")
 
 
 def clipping(results: Results) -> Figure:
@@ -538,4 +543,5 @@ def regular_languages(results: Results) -> Figure:
             label_end(panel, x, y, model, _colour(model), dy=dy)
     axes[0, 0].set_ylabel("states named right")
     shown = data[["run", "language", "model", "seed", "step", "value"]]
-    return Figure(figure, shown, alt=f"Accuracy on {', '.join(languages)} by length.", title="Regular languages")
+    alt = f"Share of states named right at the longest length: {in_words(last_rows(shown, 'step', 'run'), ['language', 'model'])}."
+    return Figure(figure, shown, alt=alt, title="Regular languages")

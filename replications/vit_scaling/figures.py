@@ -13,7 +13,7 @@ from matplotlib.ticker import LogFormatterSciNotation, LogLocator, NullFormatter
 
 from replications.evidence import statistics
 from replications.evidence.palette import PALETTE
-from replications.evidence.plots import COLUMN, Figure, canvas, dots, label_end, published
+from replications.evidence.plots import COLUMN, Figure, canvas, dots, in_words, label_end, last_rows, published
 from replications.evidence.results import NotMeasured, Results
 from replications.evidence.runs import Run
 
@@ -99,7 +99,7 @@ def accuracy_by_training_pictures(results: Results) -> Figure:
     return Figure(
         figure,
         data,
-        alt=f"{len(panels)} panels of accuracy over N for ViT and ResNet, {len(data)} trainings.",
+        alt=f"Mean accuracy in per cent by N: {in_words(data, ['panel', 'family', 'n_images'], form='.1f')}.",
         title="Accuracy by number of training pictures",
     )
 
@@ -136,7 +136,7 @@ def gap_by_training_pictures(results: Results) -> Figure:
     return Figure(
         figure,
         data,
-        alt=f"Gap between ViT and ResNet over N in {len(panels)} panels.",
+        alt=f"Mean of ViT minus ResNet in points by N: {in_words(data, ['panel', 'n_images'], 'gap', '.1f')}.",
         title="ViT minus ResNet by number of training pictures",
     )
 
@@ -205,7 +205,7 @@ def accuracy_by_compute(results: Results) -> Figure:
     return Figure(
         figure,
         data,
-        alt=f"Accuracy over compute of {ours['member'].nunique()} networks of ours and {len(theirs)} published.",
+        alt=f"Mean accuracy of ours in per cent, from little to much compute: {in_words(ours.sort_values('compute'), 'member', 'accuracy', '.1f')}.",
         title="Accuracy by training compute",
     )
 
@@ -232,7 +232,8 @@ def compute_ratio_at_equal_accuracy(results: Results) -> Figure:
     ax.set_xticks(ticks, [f"{t:g}" for t in ticks])
     ax.minorticks_off()
     ax.legend(loc="upper left", bbox_to_anchor=(0, 1.22), borderaxespad=0)
-    return Figure(figure, data, alt=f"Ratio of compute at equal accuracy for {len(data)} seeds.", title="Compute at equal accuracy")
+    alt = f"Mean ratio, by seed: {in_words(data, 'seed', 'compute_ratio')}; the paper says about 2 to 4."
+    return Figure(figure, data, alt=alt, title="Compute at equal accuracy")
 
 
 def counted_compute(results: Results) -> Figure:
@@ -292,12 +293,9 @@ def larger_models_need_data(results: Results) -> Figure:
         published(axes[0, 1], list(x), list(y), colour=PALETTE[index], label=f"ViT-{model}")
     axes[0, 1].set(xscale="log", xlabel="pre-training pictures", ylabel="ImageNet accuracy (%)", title="Published, Table 5")
     axes[0, 1].legend(loc="lower right")
-    return Figure(
-        figure,
-        pd.concat(tables.values(), ignore_index=True),
-        alt="Accuracy of shallower and deeper ViTs over N.",
-        title="Larger models need more data",
-    )
+    data = pd.concat(tables.values(), ignore_index=True)
+    alt = f"Mean accuracy of ours in per cent by depth and N: {in_words(data, ['family', 'n_images'], form='.1f')}."
+    return Figure(figure, data, alt=alt, title="Larger models need more data")
 
 
 def components(results: Results) -> Figure:
@@ -328,7 +326,9 @@ def components(results: Results) -> Figure:
     ax.set(xlabel="CIFAR-10 test accuracy (%)", yticks=range(len(order)))
     ax.set_yticklabels([name.replace("-", " ") for name in order], fontsize=7.5)
     ax.legend(loc="lower right")
-    return Figure(figure, data, alt=f"{len(order)} variants by accuracy.", title="What the difference is made of")
+    return Figure(
+        figure, data, alt=f"Mean accuracy in per cent: {in_words(data, 'variant', form='.1f')}.", title="What the difference is made of"
+    )
 
 
 def _looked(results: Results) -> str:
@@ -364,7 +364,8 @@ def attention_distance_by_depth(results: Results) -> Figure:
     dots(ax, data["layer"] + shift, data["distance"], colour=_COLOURS["vit"])
     ax.plot(*zip(*data.groupby("layer")["distance"].mean().items(), strict=True), color=_COLOURS["vit"])
     ax.set(xlabel="layer", ylabel="attention distance (pixels)", xticks=sorted(data["layer"].unique()), ylim=(0, None))
-    return Figure(figure, data, alt=f"Attention distance of {data['layer'].nunique()} layers.", title="Attention distance by depth")
+    alt = f"Mean distance in pixels by layer: {in_words(data, 'layer', 'distance', '.1f')}; even attention would reach {even:.1f}."
+    return Figure(figure, data, alt=alt, title="Attention distance by depth")
 
 
 def attention_rollouts(results: Results) -> Figure:
@@ -383,7 +384,9 @@ def attention_rollouts(results: Results) -> Figure:
             axes[row, i].imshow(image, interpolation="nearest")
             axes[row, i].axis("off")
     rows = [{"picture": i, "patch": p, "share": s} for i, share in enumerate(shares) for p, s in enumerate(share)]
-    return Figure(figure, pd.DataFrame(rows), alt=f"{len(shown)} pictures and their attention rollout.", title="What the classifier reads")
+    most = shares.max(axis=1) * shares.shape[1]
+    alt = f"{len(shown)} pictures; the patch that is read most gets {most.min():.1f} to {most.max():.1f} times an even share."
+    return Figure(figure, pd.DataFrame(rows), alt=alt, title="What the classifier reads")
 
 
 def position_embeddings_and_filters(results: Results) -> Figure:
@@ -411,12 +414,9 @@ def position_embeddings_and_filters(results: Results) -> Figure:
     axes[0, 0].set_title("Positions")
     axes[0, 4].set_title("Filters")
     rows = [{"patch": p, "other": q, "similarity": similar[p, q]} for p in chosen for q in range(len(similar))]
-    return Figure(
-        figure,
-        pd.DataFrame(rows),
-        alt="Similarity maps of four positions and eight filters.",
-        title="Position embeddings and patch filters",
-    )
+    others = [row["similarity"] for row in rows if row["patch"] != row["other"]]
+    alt = f"Similarity of four positions to all others, from {min(others):.2f} to {max(others):.2f}, and eight filters."
+    return Figure(figure, pd.DataFrame(rows), alt=alt, title="Position embeddings and patch filters")
 
 
 def training_loss(results: Results) -> Figure:
@@ -438,4 +438,5 @@ def training_loss(results: Results) -> Figure:
         parts.append(rows[["run", "seed", "step", "value"]])
     axes[0, 0].set(xlabel="step", ylabel="training loss (nats)", ylim=(0, None))
     axes[0, 0].legend(loc="upper left", bbox_to_anchor=(1, 1))
-    return Figure(figure, pd.concat(parts, ignore_index=True), alt=f"Training loss of {len(chosen)} runs.", title="Training loss")
+    data = pd.concat(parts, ignore_index=True)
+    return Figure(figure, data, alt=f"Loss at the last step: {in_words(last_rows(data, 'step', 'run'), 'run')}.", title="Training loss")

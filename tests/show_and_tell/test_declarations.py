@@ -146,5 +146,5 @@ def test_the_explorer_is_one_page_that_needs_no_network(results: Results) -> Non
     assert item["captions"][0]["words"][2] == "ball"
     assert item["captions"][0]["absent"] == [word == "moon" for word in item["captions"][0]["words"]]
     assert len(item["captions"][0]["maps"][0]) == 36
-    for needed in ('data-theme="dark"', "prefers-color-scheme", "ArrowRight", "aria-pressed", ":focus-visible"):
+    for needed in ('data-theme="dark"', "light-dark(", "ArrowRight", "aria-pressed", ":focus-visible"):
         assert needed in html
