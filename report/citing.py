@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import yaml
@@ -14,6 +14,11 @@ from replications.evidence.results import Results
 from report.content import PaperContent, Report
 
 Entry = Cited
+
+
+def by_name(authors: Sequence[str]) -> str:
+    """Authors as one reads them, whether written `Ada Okafor` or `Okafor, Ada`."""
+    return ", ".join(" ".join(reversed(author.split(", ", 1))) for author in authors)
 
 
 def entries(report: Report) -> dict[str, Entry]:

@@ -14,7 +14,7 @@ from markupsafe import Markup
 
 from replications.evidence.exhibits import write_page
 from report import charts, prose
-from report.citing import Entry
+from report.citing import Entry, by_name
 from report.claims import EVIDENCE, VERDICTS, ClaimContent
 from report.content import TIER_NOTES, PaperContent, Report
 from report.drawings import themed_svg
@@ -89,7 +89,7 @@ def write_pages(report: Report, citations: dict[str, Entry], out: Path) -> None:
     environment = Environment(
         loader=FileSystemLoader(HERE / "templates"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters["ticks"] = ticks
+    environment.filters |= {"ticks": ticks, "by_name": by_name}
     common = {
         "report": report,
         "generator": Markup(GENERATOR),  # noqa: S704 (a constant)

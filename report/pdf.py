@@ -14,7 +14,7 @@ from replications.evidence.errors import ReplicationError
 from replications.evidence.records import replacing
 from report import charts, numbers, prose
 from report.accounts import TableContent
-from report.citing import Entry
+from report.citing import Entry, by_name
 from report.claims import VERDICTS, ClaimContent
 from report.content import TIER_NOTES, PaperContent, Report
 from report.html import COST_COLUMNS, EFFECTS, HERE, embedded, judged_first, split_text
@@ -103,9 +103,9 @@ def _paper(paper: PaperContent, folder: Path) -> dict[str, Any]:
     venue = f"{work.venue}, {work.year}" + (f", arXiv {work.arxiv}" if work.arxiv else "")
     return {
         "short": spec.short,
-        "who": f"{work.authors[0]}{' et al.' if len(work.authors) > 1 else ''}, {work.year}",
+        "who": f"{by_name(work.authors[:1])}{' et al.' if len(work.authors) > 1 else ''}, {work.year}",
         "question": spec.question,
-        "source": f"{', '.join(work.authors)}. {work.title}. {venue}.",
+        "source": f"{by_name(work.authors)}. {work.title}. {venue}.",
         "problems": [_problem(problem.where, problem.what) for problem in paper.problems],
         "claims": [_claim(claim) for claim in judged_first(paper.claims)],
         "before": [section(part) for part in before],

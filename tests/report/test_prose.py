@@ -10,6 +10,7 @@ from replications.evidence.errors import InputError
 from replications.evidence.results import Results
 from replications.evidence.spec import PACKAGE, load_papers
 from report import prose
+from report.citing import by_name
 from report.html import render_tokens
 from report.markup import typst_markup
 from report.vocabulary import Vocabulary, escape_markdown
@@ -170,3 +171,8 @@ SECTIONS = sorted(PACKAGE.glob("*/section.md"))
 @pytest.mark.parametrize("path", SECTIONS, ids=[path.parent.name for path in SECTIONS])
 def test_no_paper_types_a_measured_number(path: Path) -> None:
     assert prose.bare_numbers(path.read_text(encoding="utf-8")) == []
+
+
+@pytest.mark.parametrize("author", ["Aidan N. Gomez", "Gomez, Aidan N."])
+def test_authors_are_read_with_the_given_name_first(author: str) -> None:
+    assert by_name(["Ada Okafor", author]) == "Ada Okafor, Aidan N. Gomez"
