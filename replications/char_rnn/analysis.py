@@ -32,9 +32,9 @@ EXPLORED = 4000
 CLAMPED = {"prose": ("quote", '"'), "c": ("comment", "/"), "cpp": ("comment", "\n"), "python": ("string", '"')}
 """The label whose cell is clamped, and the character that mostly ends it."""
 OTHERS = 8
+"""Cells clamped for comparison with the chosen one."""
 READABLE, CONTROL, SIGNIFICANT = 0.8, 0.7, 0.05
 """A unit counts as readable in the records when its score, moved labels, the untrained network and Holm's p all agree."""
-"""Cells clamped for comparison with the chosen one."""
 
 
 class Analysis:

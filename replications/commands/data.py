@@ -71,7 +71,10 @@ def fetch(
     out: Annotated[Path | None, typer.Option(help="File that gets the verified fingerprints, as JSON.")] = None,
     log: Annotated[Path | None, typer.Option(help="File that gets one line per split.")] = None,
 ) -> None:
-    """Make data sets present on this machine and verify them."""
+    """Make data sets present on this machine and verify them.
+
+    With --paper, embedded data is left to the runs: it cannot be absent, and whatever loads it verifies it.
+    """
     check_tier(tier)
     everything = {} if paper else {(source.name, split): source for source in _chosen(names) for split in source.splits}
     wanted = _needs(paper, tier) if paper else everything
@@ -91,10 +94,11 @@ def fetch(
 
 
 def _needs(paper: str, tier: str) -> dict[tuple[str, str], DataSource]:
-    """What the runs of a paper at a tier load: its `data.needs(settings)` over all runs."""
+    """What the runs of a paper at a tier download: its `data.needs(settings)` over all runs, without what is embedded."""
     load_paper(paper)
     module = importlib.import_module(f"replications.{paper}.data")
-    return {(source.name, split): source for run in grid.load_runs(paper, tier) for source, split in module.needs(run.settings)}
+    loaded = {(source.name, split): source for run in grid.load_runs(paper, tier) for source, split in module.needs(run.settings)}
+    return {key: source for key, source in loaded.items() if source.build is None}
 
 
 @app.command("verify")

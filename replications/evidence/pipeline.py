@@ -35,6 +35,8 @@ class TrainingRule:
     digests: str
     resources: dict[str, Any]
     threads: int
+    priority: int
+    """Longest first, so that no long job is left alone at the end."""
 
 
 def environment() -> dict[str, str]:
@@ -82,6 +84,7 @@ def training_rules(config: Configuration) -> list[TrainingRule]:
                     digests=" ".join(run.digest for run in job.runs),
                     resources=job_resources(job.resources, config),
                     threads=job.resources.threads * max(1, job.resources.gpus // job.resources.nodes),
+                    priority=max(1, round(10 * job.resources.minutes)),
                 )
             )
     return rules

@@ -8,6 +8,7 @@ rule data:
         f"{RUNS}/{{paper}}/data.json",
     log:
         f"{LOGS}/{{paper}}/data.log",
+    priority: 1000
     localrule: True
     params:
         tier=TIER,

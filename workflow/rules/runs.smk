@@ -15,6 +15,7 @@ for group in TRAINING:
             f"{LOGS}/{group.paper}/{group.name}-{{seeds}}.log",
         benchmark:
             f"{LOGS}/{group.paper}/{group.name}-{{seeds}}.benchmark.tsv"
+        priority: group.priority
         threads: group.threads
         resources:
             **group.resources,
