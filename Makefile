@@ -8,6 +8,9 @@ BIN := .venv/bin
 DERIVED := results/$(if $(filter reference,$(SOURCE)),from-reference,$(TIER))
 SNAKEMAKE := $(BIN)/snakemake --config tier=$(TIER) source=$(SOURCE)
 
+# Many containers tell Python to keep no compiled files. Every job would then compile all it imports anew, for seconds each.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: report figures test test-cluster lint bench clean help
 
 report: .venv/.complete ## Train, measure, judge and report: results/<tier>/report/

@@ -46,9 +46,12 @@ def rehearse(
     if as_json:
         print(json.dumps(rows, indent=2))
     else:
-        print_rows([{name: f"{value:.3g}" if isinstance(value, float) else value for name, value in row.items()} for row in rows])
+        shown = [{name: f"{value:.3g}" if isinstance(value, float) else value for name, value in row.items()} for row in rows]
+        print_rows([{name: value for name, value in row.items() if name != "error"} for row in shown])
         print(f"\n{len(rows)} runs, {steps} steps of each training; minutes at {utilisation:.0%} of {peak:g} TFLOP/s.")
     failed = [row for row in rows if row["error"]]
+    for row in failed:
+        print(f"{row['paper']} {row['run']}: {row['error']}", file=sys.stderr)
     if failed:
         raise ReplicationError(f"{len(failed)} of {len(rows)} runs failed: {', '.join(row['run'] for row in failed)}.")
 

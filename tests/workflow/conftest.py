@@ -1,5 +1,6 @@
 """A copy of the suite whose only paper is a small one, so that the workflow's promises are tested in seconds."""
 
+import fcntl
 import os
 import shutil
 import subprocess
@@ -54,8 +55,15 @@ def suite(tmp_path: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy whose smoke tier has run. Tests copy it again before they change it."""
-    target = copy_suite(tmp_path_factory.mktemp("finished") / "suite")
-    run_in(target, "snakemake", "--cores", "2")
+def finished(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    """A copy whose smoke tier has run, made once for all workers. Tests copy it again before they change it."""
+    shared = tmp_path_factory.getbasetemp() if worker_id == "master" else tmp_path_factory.getbasetemp().parent
+    target = shared / "finished" / "suite"
+    with (shared / "finished.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not target.is_dir():
+            made = copy_suite(shared / "unfinished" / "suite")
+            run_in(made, "snakemake", "--cores", "2")
+            target.parent.mkdir()
+            made.rename(target)
     return target

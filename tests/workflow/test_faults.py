@@ -154,4 +154,4 @@ def test_a_rehearsal_runs_everything_briefly_and_names_what_fails(suite: Path) -
     done = run_in(suite, "replications", "rehearse", "--tier", "smoke", "--device", "cpu", check=False)
     assert done.returncode == 1
     assert "1 of 3 runs failed: loaded." in done.stderr
-    assert "ZeroDivisionError" in done.stdout
+    assert f"{TOY} loaded: ZeroDivisionError" in done.stderr
