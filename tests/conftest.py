@@ -44,7 +44,7 @@ def browser() -> Iterator[Browser]:
     if program is None:
         pytest.skip("no browser on this machine: `apt-get install chromium` lets this test run.")
     with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        started = playwright.chromium.launch(executable_path=program, args=["--no-sandbox", "--disable-gpu"])
         yield started
         started.close()
 

@@ -22,7 +22,11 @@ PAPER_PAGES = [f"{paper}.html" for paper in paper_names()]
 PAGES = ["index.html", *PAPER_PAGES, *(f"exhibits/{paper}.{name}.html" for paper, name in EXHIBITS)]
 HEAVIEST = 15_000_000
 
+KINDS_OF_PAGES = [*PAGES[:2], *PAGES[-len(EXHIBITS) :]]
+"""The opening page, one paper for all, since papers share one style, and every exhibit."""
+
 every_page = pytest.mark.parametrize("path", PAGES)
+every_kind_of_page = pytest.mark.parametrize("path", KINDS_OF_PAGES)
 
 
 def scroll_through(page: Page) -> None:
@@ -52,11 +56,8 @@ def test_a_phone_needs_no_sideways_scrolling(visit: Visit, path: str) -> None:
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
 
 
-@pytest.mark.parametrize(
-    ("path", "scheme"), [*((path, "light") for path in PAGES), *((path, "dark") for path in [*PAGES[:2], *PAGES[-len(EXHIBITS) :]])]
-)
+@pytest.mark.parametrize(("path", "scheme"), [*((path, "light") for path in PAGES), *((path, "dark") for path in KINDS_OF_PAGES)])
 def test_axe_finds_nothing(visit: Visit, path: str, scheme: str) -> None:
-    """Papers share one style, so that one of their pages stands for all in the dark."""
     page = visit(path, color_scheme=scheme)
     page.evaluate(AXE_SCRIPT)
     rules = {"runOnly": ["color-contrast"]} if scheme == "dark" else {}  # the others do not depend on colours
@@ -64,7 +65,7 @@ def test_axe_finds_nothing(visit: Visit, path: str, scheme: str) -> None:
     assert [(fault["id"], fault["impact"], fault["nodes"][0]["html"]) for fault in found["violations"]] == []
 
 
-@every_page
+@every_kind_of_page
 def test_light_and_dark_follow_the_system(visit: Visit, path: str) -> None:
     light, dark = (
         ImageStat.Stat(Image.open(io.BytesIO(visit(path, color_scheme=scheme).screenshot())).convert("L")).mean[0]
@@ -73,7 +74,7 @@ def test_light_and_dark_follow_the_system(visit: Visit, path: str) -> None:
     assert light - dark > 80
 
 
-@every_page
+@every_kind_of_page
 def test_nothing_moves_for_those_who_asked_for_rest(visit: Visit, path: str) -> None:
     page = visit(path, reduced_motion="reduce")
     moving = "[...document.querySelectorAll('*')].filter((one) => parseFloat(getComputedStyle(one).transitionDuration) > 0).length"
