@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Iterator
 
 import numpy as np
 import pandas as pd
-from matplotlib.patches import Rectangle
+from matplotlib.collections import LineCollection
 
 from replications.evidence.palette import PALETTE
 from replications.evidence.plots import COLUMN, Figure, canvas, dots, published
@@ -41,6 +42,8 @@ KINDS = {
     "other": "other",
 }
 GREY = "#767676"
+MONOSPACE = 0.602
+"""Width of a letter of DejaVu Sans Mono in em."""
 NETWORK = r"(?P<cell>lstm|gru|rnn)-(?P<layers>\d)"
 
 
@@ -385,36 +388,31 @@ def a_cell_on_text(results: Results) -> Figure:
     values = arrays[f"explorer_units.{name}"][unit] / 127 - 1
     truth = arrays[f"explorer_label.{key}.{name}"] > 0
     width, height = 88, 24
+    colours = np.where(values[:, None] > 0, (0.90, 0.45, 0.05), (0.0, 0.45, 0.75))
+    shades = 1 - 0.6 * np.abs(values)[:, None] * (1 - colours)  # pale enough to read black letters on
+    lines = text.split("\n")[:height]
+    starts = np.cumsum([0, *(len(line) + 1 for line in lines)])
     figure, axes = canvas(height=4.4)
     axis = axes[0, 0]
     axis.set_axis_off()
-    colours = {True: np.array([0.90, 0.45, 0.05]), False: np.array([0.0, 0.45, 0.75])}
-    row, column, drawn = 0, 0, 0
-    for character, value, inside in zip(text, values, truth, strict=True):
-        if row >= height:
-            break
-        shade = 1 - 0.6 * np.abs(value) * (1 - colours[bool(value > 0)])  # pale enough to read black letters on
-        if character != "\n" and column < width:
-            axis.add_patch(_box(column, -row, shade))
-            axis.text(
-                column + 0.5, -row - 0.48, character, family="DejaVu Sans Mono", fontsize=5.6, ha="center", va="center", parse_math=False
-            )
-            if inside:
-                axis.plot([column, column + 1], [-row - 0.97] * 2, color="#000000", linewidth=1, solid_capstyle="butt")
-        column += 1
-        drawn += 1
-        if character == "\n":
-            row, column = row + 1, 0
+    picture = np.ones((len(lines), width, 3))
+    held: list[list[tuple[int, float]]] = []
+    for row, (line, start) in enumerate(zip(lines, starts, strict=False)):
+        shown = line[:width]
+        picture[row, : len(shown)] = shades[start : start + len(shown)]
+        held += [[(column, row + 0.97), (column + 1, row + 0.97)] for column, inside in enumerate(truth[start : start + len(shown)]) if inside]
+        for word in re.finditer(r"\S+", shown):  # a font that is a little wider or narrower stays near its cells
+            size = {"family": "DejaVu Sans Mono", "fontsize": 72 * 2 * COLUMN / width / MONOSPACE}
+            axis.text(word.start(), row + 0.5, word.group(), ha="left", va="center", parse_math=False, **size)
+    axis.imshow(picture, extent=(0, width, len(lines), 0), aspect="auto", interpolation="nearest")
+    axis.add_collection(LineCollection(held, colors="#000000", linewidths=1))
     axis.set_xlim(0, width)
-    axis.set_ylim(-row, 0.1)
+    axis.set_ylim(len(lines), 0)
+    drawn = min(int(starts[-1]), len(text))
     data = pd.DataFrame({"character": list(text[:drawn]), "activation": values[:drawn], "truth": truth[:drawn]})
     within, elsewhere = (float(np.mean(values[:drawn][mask])) for mask in (truth[:drawn], ~truth[:drawn]))
     alt = f"Unit {unit}: mean activation {within:.2f} where the label holds, {elsewhere:.2f} elsewhere."
     return Figure(figure, data, alt=alt, title=f"Unit {unit} of the {_network_name(name)}: {LABELS[key]}")
-
-
-def _box(column: int, row: int, colour: np.ndarray) -> Rectangle:
-    return Rectangle((column, row - 1), 1, 1, facecolor=tuple(colour), edgecolor="none", zorder=0)
 
 
 def memory_beyond_the_window(results: Results) -> Figure:

@@ -6,6 +6,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -91,6 +92,7 @@ def _short(citation: Citation) -> str:
     return f"{first}{several}{pair} ({citation.year})"
 
 
+@cache
 def citation_file() -> dict[str, Any]:
     """The suite's `CITATION.cff`; the least of it where the suite was installed without."""
     path = ROOT / "CITATION.cff"

@@ -36,7 +36,7 @@ class TrainingRule:
     resources: dict[str, Any]
     threads: int
     priority: int
-    """Longest first, so that no long job is left alone at the end."""
+    """Longest first, so that no long job is left alone at the end; training before all that is derived from it."""
 
 
 def environment() -> dict[str, str]:
@@ -84,7 +84,7 @@ def training_rules(config: Configuration) -> list[TrainingRule]:
                     digests=" ".join(run.digest for run in job.runs),
                     resources=job_resources(job.resources, config),
                     threads=job.resources.threads * max(1, job.resources.gpus // job.resources.nodes),
-                    priority=max(1, round(10 * job.resources.minutes)),
+                    priority=100 + round(10 * job.resources.minutes),
                 )
             )
     return rules
@@ -140,6 +140,11 @@ def public_functions(path: Path) -> list[str]:
 def figure_outputs(config: Configuration, paper: str) -> list[str]:
     """Every file that a paper's figures are written to."""
     return _outputs(config, paper, "figures", FIGURE_KINDS)
+
+
+def drawing_priority(config: Configuration, paper: str) -> int:
+    """The paper with the most figures is judged and drawn first; tables and exhibits, which take a second, come last. Below all training."""
+    return min(99, len(figure_outputs(config, paper)))
 
 
 def exhibit_outputs(config: Configuration, paper: str) -> list[str]:

@@ -6,12 +6,16 @@ import inspect
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import seaborn as sns
+from fontTools.ttLib import TTFont
+from matplotlib import font_manager
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
@@ -46,8 +50,31 @@ class Figure:
     runs: Sequence[str] = ()
 
 
+@cache
+def _fonts_without_layout_tables() -> TemporaryDirectory[str]:
+    """Draw with matplotlib's own DejaVu Sans, the same on every machine, less its OpenType layout tables.
+
+    Labels need none of them, and every PDF would take them apart and put them together again.
+
+    Returns:
+        Where the fonts lie until the process ends.
+    """
+    folder: TemporaryDirectory[str] = TemporaryDirectory(prefix="fonts-")
+    fonts = font_manager.fontManager
+    fonts.ttflist = [entry for entry in fonts.ttflist if entry.name != "DejaVu Sans"]
+    for path in sorted(Path(mpl.get_data_path(), "fonts", "ttf").glob("DejaVuSans*.ttf")):
+        if "Mono" not in path.name and "Display" not in path.name:
+            with TTFont(path) as font:
+                for table in {"GSUB", "GPOS", "GDEF", "MATH"} & set(font.keys()):
+                    del font[table]
+                font.save(Path(folder.name) / path.name)
+            fonts.addfont(Path(folder.name) / path.name)
+    return folder
+
+
 def theme() -> None:
     """Set the look of every figure."""
+    _fonts_without_layout_tables()
     sns.set_theme(
         context="paper",
         style="ticks",
@@ -65,6 +92,7 @@ def theme() -> None:
             "legend.frameon": False,
             "figure.constrained_layout.use": True,
             "figure.dpi": 100,
+            "text.hinting": "no_hinting",  # letters are as wide at every resolution, so that one layout fits all formats
             "savefig.dpi": 300,
             "font.family": "sans-serif",
             "font.sans-serif": ["DejaVu Sans"],
@@ -166,10 +194,11 @@ def write_figure(function: Callable[[Results], Figure], results: Results, folder
         "png": {},
     }
     figure.canvas.draw_without_rendering()
-    figure.canvas.set_layout_engine("none")  # laid out once, not once per format
-    for kind, fields in metadata.items():
-        with replacing(folder / f"{name}.{kind}") as temporary:
-            figure.canvas.savefig(temporary, format=kind, metadata=fields)
+    with mpl.rc_context({"figure.constrained_layout.use": False}):  # laid out once, not once more per format
+        figure.canvas.set_layout_engine(None)
+        for kind, fields in metadata.items():
+            with replacing(folder / f"{name}.{kind}") as temporary:
+                figure.canvas.savefig(temporary, format=kind, metadata=fields)
     plt.close(figure.canvas)
     with replacing(folder / f"{name}.csv") as temporary:
         figure.data.to_csv(temporary, index=False, float_format="%.6g", lineterminator="\n")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -50,7 +51,7 @@ class Results:
 
     def finished(self, run: str) -> bool:
         """Whether any seed of the run is recorded."""
-        return bool((self.records["run"] == run).any())
+        return run in self._by_run
 
     def need(self, *runs: str) -> None:
         """Raise NotMeasured unless every one of these runs has records."""
@@ -60,12 +61,17 @@ class Results:
 
     def select(self, *, run: str | None = None, metric: str | None = None, split: str | None = None) -> pd.DataFrame:
         """Records that match every given key, in stored order."""
-        chosen = self.records
-        for column, value in (("run", run), ("metric", metric), ("split", split)):
+        chosen = self.records if run is None else self._by_run.get(run, self.records.iloc[:0])
+        for column, value in (("metric", metric), ("split", split)):
             if value is not None:
                 chosen = chosen[chosen[column] == value]
         self.used.update(chosen["run"].unique())
         return chosen
+
+    @cached_property
+    def _by_run(self) -> dict[str, pd.DataFrame]:
+        """The records of each run: a report asks for a thousand values, one run each."""
+        return {str(run): rows for run, rows in self.records.groupby("run", sort=False, observed=True)}
 
     def values(self, measure: Measure) -> pd.Series[float]:
         """One value per seed, indexed by seed; empty where nothing is recorded."""

@@ -94,7 +94,7 @@ def _curves(axes: Axes, rows: pd.DataFrame, *, xlabel: str, ylabel: str, fit_spa
         if len(tail) > 1 and logy and (tail > 0).all():
             exponents[name] = float(loglog_slope(tail.index.to_numpy(dtype=float), tail.to_numpy()[None])[0])
         ends.append((name, float(middle.index[-1]), float(middle.iloc[-1])))
-    axes.figure.canvas.draw()
+    axes.figure.draw_without_rendering()
     heights = [axes.transData.transform((1.0 if not logy else x, y))[1] * 72 / axes.figure.dpi for _, x, y in ends]
     right = max(x for _, x, _ in ends)
     for (name, x, y), dy in zip(ends, _spread(heights, 9.5), strict=True):
@@ -340,7 +340,7 @@ def loss_by_size_and_compute(results: Results) -> Figure:
                 fontsize=7,
                 color="#666666",
             )
-        panel.figure.canvas.draw()
+        panel.figure.draw_without_rendering()
         heights = [panel.transData.transform((at, y))[1] * 72 / panel.figure.dpi for _, at, y in ends]
         for (model, at, y), dy in zip(ends, _spread(heights, 9), strict=True):
             label_end(panel, at, y, model, _colour(model), dx=4, dy=dy)
@@ -371,7 +371,7 @@ def loss_by_position(results: Results) -> Figure:
         ends.append((model, math.sqrt(edges[-1] * edges[-2]), middles[-1][2]))
     panel.axvline(100, color="#555555", ls=":", lw=1)
     panel.set(xscale="log", xlabel="position in the context", ylabel="nats per character")
-    panel.figure.canvas.draw()
+    panel.figure.draw_without_rendering()
     heights = [panel.transData.transform((x, y))[1] * 72 / panel.figure.dpi for _, x, y in ends]
     for (model, x, y), dy in zip(ends, _spread(heights, 9), strict=True):
         label_end(panel, x, y, f"{_name(model).split(',')[0] if model != 'transformer' else model} {widest}", _colour(model), dy=dy)
@@ -458,7 +458,7 @@ def gradients_over_time(results: Results) -> Figure:
             data += [{"model": model, "seed": seed, "x": i, "value": float(v)} for i, v in enumerate(shown)]
         ends.append((model, len(shown) - 1.0, float(shown[-1])))
     axes[0, 0].set(yscale="log", ylim=(1e-16, 30), xlabel="distance T - t", ylabel="gradient norm, relative")
-    figure.canvas.draw()
+    figure.draw_without_rendering()
     heights = [axes[0, 0].transData.transform((x, y))[1] * 72 / figure.dpi for _, x, y in ends]
     for (model, x, y), dy in zip(ends, _spread(heights, 9), strict=True):
         label_end(axes[0, 0], x, y, model, _colour(model), dy=dy)
@@ -537,7 +537,7 @@ def regular_languages(results: Results) -> Figure:
             ends.append((str(model), float(middle.index[-1]), float(middle.iloc[-1])))
         panel.axvline(here["trained"].iloc[0], color="#555555", ls=":", lw=1)
         panel.set(title=language, xlabel="length", ylim=(-0.03, 1.06))
-        figure.canvas.draw()
+        figure.draw_without_rendering()
         heights = [panel.transData.transform((x, y))[1] * 72 / figure.dpi for _, x, y in ends]
         for (model, x, y), dy in zip(ends, _spread(heights, 9), strict=True):
             label_end(panel, x, y, model, _colour(model), dy=dy)

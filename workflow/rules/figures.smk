@@ -28,6 +28,7 @@ for paper in PAPERS:
             ],
         log:
             f"{LOGS}/{paper}/figures.log",
+        priority: pipeline.drawing_priority(CONFIG, paper)
         localrule: True
         params:
             paper=paper,

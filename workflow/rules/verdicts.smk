@@ -18,6 +18,7 @@ for paper in PAPERS:
             ],
         log:
             f"{LOGS}/{paper}/judge.log",
+        priority: pipeline.drawing_priority(CONFIG, paper)
         localrule: True
         params:
             paper=paper,
