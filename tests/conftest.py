@@ -1,7 +1,8 @@
-"""A real browser for the tests of pages: Debian's Chromium, driven by Playwright, with the network off."""
+"""For all tests: one thread each, and a real browser for those of pages (Debian's Chromium, driven by Playwright, with the network off)."""
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,6 +12,10 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from replications.evidence.provenance import ROOT
+
+os.environ.setdefault(
+    "OMP_NUM_THREADS", "1"
+)  # before torch starts: threads of two workers that spin on shared cores cost both a factor of 2.5
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 LOCAL = ("file:", "data:", "blob:", "about:")

@@ -400,7 +400,9 @@ def a_cell_on_text(results: Results) -> Figure:
     for row, (line, start) in enumerate(zip(lines, starts, strict=False)):
         shown = line[:width]
         picture[row, : len(shown)] = shades[start : start + len(shown)]
-        held += [[(column, row + 0.97), (column + 1, row + 0.97)] for column, inside in enumerate(truth[start : start + len(shown)]) if inside]
+        held += [
+            [(column, row + 0.97), (column + 1, row + 0.97)] for column, inside in enumerate(truth[start : start + len(shown)]) if inside
+        ]
         for word in re.finditer(r"\S+", shown):  # a font that is a little wider or narrower stays near its cells
             size = {"family": "DejaVu Sans Mono", "fontsize": 72 * 2 * COLUMN / width / MONOSPACE}
             axis.text(word.start(), row + 0.5, word.group(), ha="left", va="center", parse_math=False, **size)

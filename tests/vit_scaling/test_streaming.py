@@ -34,7 +34,7 @@ def jpeg(number: int) -> bytes:
 
 @pytest.fixture(scope="module")
 def imagenet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A mirror whose ImageNets have 24 pictures."""
+    """A mirror whose ImageNets have 24 pictures. At the end of every pass `datasets` waits seconds for its threads; here, for a moment."""
     import pandas as pd
 
     folder = tmp_path_factory.mktemp("mirror")
@@ -45,13 +45,10 @@ def imagenet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
             target = folder / "hub" / hub / "data" / f"{split}-00000-of-00001.parquet"
             target.parent.mkdir(parents=True, exist_ok=True)
             pd.DataFrame({image: pictures, label: range(N_PICTURES)}).to_parquet(target)
-    before = os.environ.get("REPLICATIONS_DATA")
-    os.environ["REPLICATIONS_DATA"] = str(folder)
-    yield folder
-    if before is None:
-        del os.environ["REPLICATIONS_DATA"]
-    else:
-        os.environ["REPLICATIONS_DATA"] = before
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("REPLICATIONS_DATA", str(folder))
+        patch.setattr("datasets.config.SLEEP_TIME_ON_THREADS_SHUTDOWN", 0.05)
+        yield folder
 
 
 def reduced(settings: Settings, **changes: object) -> Settings:
@@ -117,7 +114,8 @@ def test_a_stopped_stream_continues_where_it_stood(imagenet: Path, context: Make
 TEAM = """
 import json, sys
 from pathlib import Path
-import torch
+import datasets, torch
+datasets.config.SLEEP_TIME_ON_THREADS_SHUTDOWN = 0.05
 torch.set_num_threads(1)
 from replications.engine.checkpoints import CheckpointStore
 from replications.engine.context import Context
