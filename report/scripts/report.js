@@ -26,7 +26,9 @@ addEventListener("message", (event) => {
   const frame = frames.find((one) => one.contentWindow === event.source);
   const height = Number(event.data?.exhibitHeight);
   if (!frame || !(height > 0)) return;
-  frame.style.height = `${Math.min(Math.max(height + 2, 120), 2400)}px`;
+  const wanted = `${Math.min(Math.max(height + 2, 120), 2400)}px`;
+  if (frame.style.height === wanted) return; // an exhibit answers the theme with its height: nothing new ends the talk
+  frame.style.height = wanted;
   tellTheme(frame);
 });
 
