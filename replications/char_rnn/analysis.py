@@ -20,6 +20,7 @@ from replications.char_rnn.sampling import sample
 from replications.char_rnn.settings import Settings
 from replications.engine.context import Context
 from replications.engine.text import Corpus
+from replications.evidence.statistics import holm
 
 DISTANCES = (0, 20, 60, 100, 300, 1000)
 """Bounds of the bins in which Figure 5's gain over the 20-gram is summed up."""
@@ -157,7 +158,7 @@ class Analysis:
                 one[f"{what}.any"] = pick([one[f"{what}.{key}"] for key in binary], axis=0)
             for key, probe in probes.items():
                 passes = (probe.score >= READABLE) & (shuffled[key].score < CONTROL) & (untrained[key].score.max() < CONTROL)
-                self._record_one(trainee, f"readable.{key}.{name}", (passes & (cells.holm(probe.p) <= SIGNIFICANT)).sum())
+                self._record_one(trainee, f"readable.{key}.{name}", (passes & (holm(probe.p) <= SIGNIFICANT)).sum())
             one["p.any"] = (one["p.any"] * len(binary)).clip(max=1.0)  # the best of several labels was taken
             one |= self._memory(trained, probes, scored)
             for key, probe in probes.items():

@@ -168,16 +168,6 @@ def shifted_labels(labels: Labels, shift: int) -> Labels:
     )
 
 
-def holm(p: np.ndarray) -> np.ndarray:
-    """p-values adjusted for their number, Holm (1979); any shape, all entries one family."""
-    flat = p.ravel()
-    order = np.argsort(flat)
-    adjusted = np.maximum.accumulate(flat[order] * np.arange(len(flat), 0, -1)).clip(max=1.0)
-    result = np.empty_like(flat)
-    result[order] = adjusted
-    return result.reshape(p.shape)
-
-
 def held(on: np.ndarray, label: np.ndarray, since: np.ndarray, edges: list[int]) -> np.ndarray:
     """Share of open characters at which the unit is on, by characters since the opening; nan where there are none.
 

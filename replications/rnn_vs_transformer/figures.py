@@ -94,7 +94,8 @@ def _curves(axes: Axes, rows: pd.DataFrame, *, xlabel: str, ylabel: str, fit_spa
         if len(tail) > 1 and logy and (tail > 0).all():
             exponents[name] = float(loglog_slope(tail.index.to_numpy(dtype=float), tail.to_numpy()[None])[0])
         ends.append((name, float(middle.index[-1]), float(middle.iloc[-1])))
-    axes.figure.draw_without_rendering()
+    if figure := axes.get_figure(root=True):
+        figure.draw_without_rendering()  # lays out, so that heights are known
     heights = [axes.transData.transform((1.0 if not logy else x, y))[1] * 72 / axes.figure.dpi for _, x, y in ends]
     right = max(x for _, x, _ in ends)
     for (name, x, y), dy in zip(ends, _spread(heights, 9.5), strict=True):

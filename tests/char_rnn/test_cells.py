@@ -4,10 +4,9 @@ import numpy as np
 import pytest
 import torch
 from sklearn.metrics import balanced_accuracy_score, roc_auc_score
-from statsmodels.stats.multitest import multipletests
 
 from replications.char_rnn.breakdown import KINDS, errors_by_kind, word_counts
-from replications.char_rnn.cells import GUARD, Units, held, holm, shifted_labels
+from replications.char_rnn.cells import GUARD, Units, held, shifted_labels
 from replications.char_rnn.labels import Labels
 
 N, UNITS = 6000, 5
@@ -103,11 +102,6 @@ def test_a_label_that_hardly_occurs_is_not_scored(example: tuple[Units, np.ndarr
     probe = units.binary(rare, scored)
     assert (probe.score == 0.5).all()
     assert (probe.p == 1).all()
-
-
-def test_holm_equals_statsmodels() -> None:
-    p = np.random.default_rng(0).uniform(size=(3, 7)) ** 3
-    assert holm(p).ravel() == pytest.approx(multipletests(p.ravel(), method="holm")[1])
 
 
 def test_holding_is_a_share_by_time_since_the_opening() -> None:
