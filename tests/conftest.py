@@ -56,7 +56,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def visit(browser: Browser, report_folder: Path) -> Iterator[Visit]:
-    """Open a page of the report from disk: `visit("index.html", width=360, color_scheme="dark")`.
+    """Open a page of the report from disk: `visit("index.html", width=360, color_scheme="dark")`; `requested` gathers what it loads.
 
     A console error, a failed script or a request that leaves the disk fails the test when it ends.
     """
@@ -69,11 +69,15 @@ def visit(browser: Browser, report_folder: Path) -> Iterator[Visit]:
         page.on("request", lambda request: None if request.url.startswith(LOCAL) else faults.append(f"request: {request.url}"))
         page.on("requestfailed", lambda request: faults.append(f"missing: {request.url}"))
 
-    def go(path: str, *, width: int = 1280, height: int = 800, fragment: str = "", **options: Any) -> Page:
+    def go(
+        path: str, *, width: int = 1280, height: int = 800, fragment: str = "", requested: set[str] | None = None, **options: Any
+    ) -> Page:
         context = browser.new_context(viewport={"width": width, "height": height}, offline=True, **options)
         contexts.append(context)
         page = context.new_page()
         watch(page)
+        if requested is not None:
+            page.on("request", lambda request: requested.add(request.url))
         page.goto((report_folder / path).as_uri() + fragment)
         return page
 

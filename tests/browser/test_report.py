@@ -38,20 +38,13 @@ def scroll_through(page: Page) -> None:
 
 
 @every_page
-def test_a_page_weighs_little_with_everything_it_loads(visit: Visit, path: str) -> None:
-    page = visit("index.html")
+def test_a_page_weighs_little_and_fits_a_phone(visit: Visit, path: str) -> None:
     loaded: set[str] = set()
-    page.on("request", lambda request: loaded.add(request.url))
-    page.goto(page.url.replace("index.html", path))
+    page = visit(path, width=360, requested=loaded)
     scroll_through(page)
     files = {Path(unquote(urlsplit(url).path)) for url in loaded if url.startswith("file:")}
     assert any(file.name == Path(path).name for file in files)
     assert sum(file.stat().st_size for file in files) < HEAVIEST
-
-
-@every_page
-def test_a_phone_needs_no_sideways_scrolling(visit: Visit, path: str) -> None:
-    page = visit(path, width=360)
     page.evaluate("document.querySelectorAll('details').forEach((one) => { one.open = true; })")
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
 
@@ -68,19 +61,15 @@ def test_axe_finds_nothing(visit: Visit, path: str) -> None:
     assert faults(visit(path), {"rules": {"color-contrast": {"enabled": False}}}) == []
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
 @every_kind_of_page
-def test_axe_finds_enough_contrast(visit: Visit, path: str, scheme: str) -> None:
-    assert faults(visit(path, color_scheme=scheme), {"runOnly": ["color-contrast"]}) == []
-
-
-@every_kind_of_page
-def test_light_and_dark_follow_the_system(visit: Visit, path: str) -> None:
-    light, dark = (
-        ImageStat.Stat(Image.open(io.BytesIO(visit(path, color_scheme=scheme).screenshot())).convert("L")).mean[0]
-        for scheme in ("light", "dark")
-    )
-    assert light - dark > 80
+def test_light_and_dark_follow_the_system_with_enough_contrast(visit: Visit, path: str) -> None:
+    page = visit(path)
+    brightness = {}
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)
+        brightness[scheme] = ImageStat.Stat(Image.open(io.BytesIO(page.screenshot())).convert("L")).mean[0]
+        assert faults(page, {"runOnly": ["color-contrast"]}) == []
+    assert brightness["light"] - brightness["dark"] > 80
 
 
 @every_kind_of_page
