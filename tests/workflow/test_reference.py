@@ -74,6 +74,6 @@ def test_every_figure_of_the_committed_reference_is_drawn(paper: str) -> None:
 def test_make_figures_asks_for_figures_of_the_reference() -> None:
     said = subprocess.run(["make", "-n", "figures", "SOURCE=reference"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     (line,) = [line for line in said.splitlines() if "snakemake" in line]
-    done = run_in(ROOT, "snakemake", "--dry-run", *line.split()[1:])
-    assert all(f"figures_{paper}" in done.stdout or "Nothing to be done" in done.stdout for paper in PAPERS)
+    done = run_in(ROOT, "snakemake", "--dry-run", "--forceall", *line.split()[1:])  # whatever was drawn before
+    assert all(f"figures_{paper}" in done.stdout for paper in PAPERS)
     assert "train_" not in done.stdout
