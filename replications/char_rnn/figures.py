@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.collections import LineCollection
 
-from replications.evidence.palette import PALETTE
+from replications.evidence.palette import ON_LIGHT, PALETTE
 from replications.evidence.plots import COLUMN, Figure, canvas, dots, published
 from replications.evidence.results import NotMeasured, Results
 from replications.evidence.runs import Run
@@ -404,10 +404,10 @@ def a_cell_on_text(results: Results) -> Figure:
             [(column, row + 0.97), (column + 1, row + 0.97)] for column, inside in enumerate(truth[start : start + len(shown)]) if inside
         ]
         for word in re.finditer(r"\S+", shown):  # a font that is a little wider or narrower stays near its cells
-            size = {"family": "DejaVu Sans Mono", "fontsize": 72 * 2 * COLUMN / width / MONOSPACE}
+            size = {"family": "DejaVu Sans Mono", "fontsize": 72 * 2 * COLUMN / width / MONOSPACE, "color": ON_LIGHT}
             axis.text(word.start(), row + 0.5, word.group(), ha="left", va="center", parse_math=False, **size)
     axis.imshow(picture, extent=(0, width, len(lines), 0), aspect="auto", interpolation="nearest")
-    axis.add_collection(LineCollection(held, colors="#000000", linewidths=1))
+    axis.add_collection(LineCollection(held, colors=ON_LIGHT, linewidths=1))
     axis.set_xlim(0, width)
     axis.set_ylim(len(lines), 0)
     drawn = min(int(starts[-1]), len(text))
