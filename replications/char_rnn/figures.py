@@ -397,7 +397,7 @@ def a_cell_on_text(results: Results) -> Figure:
     axis.set_axis_off()
     picture = np.ones((len(lines), width, 3))
     held: list[list[tuple[int, float]]] = []
-    for row, (line, start) in enumerate(zip(lines, starts, strict=False)):
+    for row, (line, start) in enumerate(zip(lines, starts[:-1], strict=True)):
         shown = line[:width]
         picture[row, : len(shown)] = shades[start : start + len(shown)]
         held += [

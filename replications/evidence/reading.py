@@ -14,7 +14,7 @@ from replications.evidence.errors import InputError, nearest
 _SafeLoader: type[yaml.SafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # in C where PyYAML has it: ten times as fast
 
 
-class _UniqueKeyLoader(_SafeLoader):  # type: ignore[misc, valid-type]
+class _UniqueKeyLoader(_SafeLoader):  # type: ignore[misc, valid-type]  # mypy knows no base that is chosen at run time
     """Safe YAML that refuses a key given twice instead of keeping the last."""
 
 

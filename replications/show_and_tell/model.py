@@ -73,7 +73,7 @@ class Cell(nn.Module):
 
     def __init__(self, n_in: int, hidden: int, *, library: bool, generators: Sequence[torch.Generator]) -> None:
         super().__init__()
-        self.library = library
+        self.with_tanh = library
         self.inputs = SeedLinear(n_in, 4 * hidden, generators=generators, bias=library)
         self.hidden = SeedLinear(hidden, 4 * hidden, generators=generators, bias=False)
 
@@ -83,7 +83,7 @@ class Cell(nn.Module):
         opened, update = total.split([3 * hidden.shape[-1], hidden.shape[-1]], dim=-1)
         i, f, o = opened.sigmoid().chunk(3, dim=-1)
         cell = torch.addcmul(f * cell, i, update.tanh())
-        return o * (cell.tanh() if self.library else cell), cell
+        return o * (cell.tanh() if self.with_tanh else cell), cell
 
 
 class Words(nn.Module):
@@ -172,7 +172,7 @@ class Captioner(nn.Module):
         gates = self.cell.inputs(embedded.flatten(1, 2)).view(n_slots, length, n_rows, -1)
         if "image" in state:
             gates = gates + state["image"][:, None]
-        hidden, _ = recurrence(gates, state["hidden"], state["cell"], self.cell.hidden.weight, library=self.cell.library)
+        hidden, _ = recurrence(gates, state["hidden"], state["cell"], self.cell.hidden.weight, library=self.cell.with_tanh)
         logits = self.words.output(dropout(hidden, rate, noise).flatten(1, 2))
         return Output(logits.view(n_slots, length, n_rows, -1).transpose(1, 2))
 

@@ -22,7 +22,7 @@ class PeerDecoder(nn.Module):
         super().__init__()
         n_words, embed = ours.words.embedding.shape[1:]
         hidden = ours.settings.hidden_size
-        if not ours.cell.library or ours.cell.inputs.bias is None:
+        if not ours.cell.with_tanh or ours.cell.inputs.bias is None:
             raise ValueError("the peer has the library's cell; build ours with cell: library")
         self.image = nn.Linear(ours.image.weight.shape[1], embed)
         self.embedding = nn.Embedding(n_words, embed)

@@ -27,7 +27,7 @@ class _Recurrence(torch.autograd.Function):
             updates.append(update)
             hiddens.append(hidden)
             cells.append(cell)
-        ctx.library, ctx.size = library, size
+        ctx.with_tanh, ctx.size = library, size
         ctx.save_for_backward(weight, *opened, *updates, *hiddens, *cells)
         return torch.stack(hiddens[1:], 1), cell
 
@@ -43,10 +43,10 @@ class _Recurrence(torch.autograd.Function):
         for step in reversed(range(n_steps)):
             i, f, o = opened[step].chunk(3, dim=-1)
             update, after = updates[step], cells[step + 1]
-            shown = after.tanh() if ctx.library else after
+            shown = after.tanh() if ctx.with_tanh else after
             to_hidden = gradients[0][:, step] + arriving
             through = to_hidden * o
-            to_cell = to_cell + (through * (1 - shown * shown) if ctx.library else through)
+            to_cell = to_cell + (through * (1 - shown * shown) if ctx.with_tanh else through)
             delta = deltas[:, step]
             before_sigmoid = torch.cat([to_cell * update, to_cell * cells[step], to_hidden * shown], -1)
             torch.mul(before_sigmoid, opened[step] * (1 - opened[step]), out=delta[..., : 3 * ctx.size])
