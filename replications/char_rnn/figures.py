@@ -448,7 +448,7 @@ def memory_beyond_the_window(results: Results) -> Figure:
     axis.set_ylim(0, 1.1)
     axis.set_xlabel("characters since the opening")
     axis.set_ylabel("share at which the cell is on")
-    axis.legend(loc="lower left", frameon=True, edgecolor="none")
+    figure.legend(*axis.get_legend_handles_labels(), loc="outside lower center", ncols=2)  # no corner is free of curves
     frame = pd.concat(data, ignore_index=True)
     alt = "; ".join(f"from {since}: {value:.2f}" for since, value in frame.groupby("since")["on"].mean().dropna().items())
     return Figure(figure, frame, alt=f"Share on, by characters since the opening: {alt}.", title="Memory beyond the window of training")

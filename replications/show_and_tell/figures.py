@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 from matplotlib.patches import Rectangle
+from matplotlib.ticker import MaxNLocator
 
 from replications.evidence.palette import ON_DARK, ON_LIGHT, PALETTE
 from replications.evidence.plots import COLUMN, PUBLISHED, Figure, canvas, dots
@@ -305,6 +306,7 @@ def caption_lengths(results: Results) -> Figure:
         axes[0, 0].stairs(share, edges, color=colour, linewidth=1.4, label=name)
         rows += [{"who": name, "words": int(edge + 0.5), "share": value} for edge, value in zip(edges[:-1], share, strict=True)]
     axes[0, 0].set_xlim(0, np.percentile(written, 99.5) + 1)
+    axes[0, 0].xaxis.set_major_locator(MaxNLocator(integer=True))
     axes[0, 0].set_xlabel("words a caption")
     axes[0, 0].set_ylabel("captions (%)")
     axes[0, 0].legend()
