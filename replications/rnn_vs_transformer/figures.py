@@ -455,10 +455,10 @@ def gradients_over_time(results: Results) -> Figure:
     for model in settings["models"]:
         for seed, (norms,) in results.by_seed("gradients", f"gradient.{model}").items():
             shown = np.maximum(norms / norms[0], 1e-16)
-            axes[0, 0].plot(shown, color=_colour(model), lw=0.9)
+            axes[0, 0].plot(np.where(shown > 1e-16, shown, math.nan), color=_colour(model), lw=0.9)
             data += [{"model": model, "seed": seed, "x": i, "value": float(v)} for i, v in enumerate(shown)]
         ends.append((model, len(shown) - 1.0, float(shown[-1])))
-    axes[0, 0].set(yscale="log", ylim=(1e-16, 30), xlabel="distance T - t", ylabel="gradient norm, relative")
+    axes[0, 0].set(yscale="log", ylim=(1e-18, 30), xlabel="distance T - t", ylabel="gradient norm, relative")
     figure.draw_without_rendering()
     heights = [axes[0, 0].transData.transform((x, y))[1] * 72 / figure.dpi for _, x, y in ends]
     for (model, x, y), dy in zip(ends, _spread(heights, 9), strict=True):
