@@ -208,10 +208,11 @@ def transfer_matrix(results: Results) -> Figure:
             value = found[source, target]
             stated = _published_transfer(results, source, target, published)
             text = f"{value:.0f}" + (f"\n({stated:g})" if stated is not None else "")
-            axes[0, 0].text(j, i, text, ha="center", va="center", fontsize=8, color=ON_DARK if value > 55 else ON_LIGHT)
+            axes[0, 0].text(j, i, text, ha="center", va="center", fontsize=8, color=ON_DARK if value > 64 else ON_LIGHT)
             rows.append({"trained on": source, "tested on": target, "bleu1": value, "published": stated})
     axes[0, 0].set_xticks(range(len(tested)), [SETS.get(name, name.upper()) for name in tested], fontsize=7.5)
     axes[0, 0].set_yticks(range(len(trained)), [SETS[name] for name in trained], fontsize=7.5)
+    axes[0, 0].set_title("BLEU-1")
     axes[0, 0].set_xlabel("tested on")
     axes[0, 0].set_ylabel("trained on")
     axes[0, 0].grid(visible=False)
