@@ -11,7 +11,7 @@ import gzip
 import hashlib
 import os
 import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -199,10 +199,16 @@ def fingerprint(loaded: datasets.Dataset) -> str:
     digest = hashlib.sha256()
     for name in sorted(loaded.column_names):
         digest.update(name.encode() + b"\0")
-        for start in range(0, len(loaded), 1000):
-            for value in loaded[start : start + 1000][name]:
-                digest.update(_content(value))
+        for value in _column(loaded, name):
+            digest.update(_content(value))
     return digest.hexdigest()[:16]
+
+
+def _column(loaded: datasets.Dataset, name: str) -> Iterator[Any]:
+    """Values of one column, decoded a thousand at a time; those of others (pictures!) stay as they are stored."""
+    alone = loaded.select_columns(name)
+    for start in range(0, len(alone), 1000):
+        yield from alone[start : start + 1000][name]
 
 
 def _content(value: Any) -> bytes:
@@ -220,8 +226,8 @@ def images_and_labels(loaded: datasets.Dataset, image: str, label: str) -> tuple
     Raises:
         DataError: when pictures differ in size or mode.
     """
-    pictures = [np.asarray(picture) for start in range(0, len(loaded), 1000) for picture in loaded[start : start + 1000][image]]
+    pictures = [np.asarray(picture) for picture in _column(loaded, image)]
     shapes = {picture.shape for picture in pictures}
     if len(shapes) != 1:
         raise DataError(f"Pictures of column '{image}' differ in size or mode: {sorted(map(str, shapes))[:5]}. Use one size and mode.")
-    return np.stack(pictures).astype(np.uint8), np.asarray(loaded[:][label], dtype=np.int64)
+    return np.stack(pictures).astype(np.uint8), np.asarray(list(_column(loaded, label)), dtype=np.int64)
