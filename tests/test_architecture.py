@@ -126,3 +126,27 @@ def test_a_paper_says_which_data_every_run_loads(paper: str, tier: str) -> None:
         for source, split in data.needs(run.settings):
             assert source in data.SOURCES
             assert split in source.splits
+
+
+@pytest.mark.parametrize("paper", paper_names())
+@pytest.mark.parametrize("tier", TIERS)
+def test_rehearsals_train_what_the_run_trains(paper: str, tier: str) -> None:
+    for run in load_runs(paper, tier):
+        settings, brief = run.settings, run.settings.rehearsed(bf16=True)
+        type(settings).model_validate(brief.model_dump())
+        before, after = settings.model_dump(), brief.model_dump()
+        for key in (
+            "n_steps",
+            "batch_size",
+            "batch",
+            "training",
+            "model",
+            "models",
+            "width",
+            "depth",
+            "layers",
+            "decoder",
+            "corpus",
+            "epochs",
+        ):
+            assert before.get(key) == after.get(key), f"{run.name}: {key}"

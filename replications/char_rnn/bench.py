@@ -5,11 +5,11 @@ from __future__ import annotations
 import torch
 from torch.nn import functional
 
-from replications.char_rnn.fleet import native_bf16
 from replications.char_rnn.model import CharRNN
 from replications.char_rnn.peer import StepwiseLSTM
 from replications.char_rnn.sampling import sample
 from replications.engine.bench import Comparison
+from replications.engine.devices import native_bf16
 from replications.engine.text import Vocabulary
 
 PEER = "public per-step char-RNN (logic)"

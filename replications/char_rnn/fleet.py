@@ -19,7 +19,7 @@ from torch.nn import functional
 from replications.char_rnn.model import CharRNN, State, matched_hidden
 from replications.char_rnn.settings import Settings
 from replications.engine.context import Context
-from replications.engine.devices import GraphedStep
+from replications.engine.devices import GraphedStep, native_bf16
 from replications.engine.text import Corpus, Streams
 from replications.engine.training import cosine, set_learning_rate
 
@@ -30,14 +30,6 @@ def rate_factor(settings: Settings, step: int, n_steps: int, steps_per_epoch: in
         return cosine(step, n_steps, warmup=max(1, n_steps // 50))
     epochs_beyond = step // steps_per_epoch + 1 - settings.decay_after
     return float(settings.decay ** max(0, epochs_beyond))
-
-
-def native_bf16(device: torch.device) -> bool:
-    """Whether the device multiplies bf16 in hardware; elsewhere it is emulated, and slower than fp32."""
-    if device.type == "cuda":
-        return bool(torch.cuda.is_bf16_supported())
-    capabilities = torch.backends.cpu.get_cpu_capability() if hasattr(torch.backends, "cpu") else ""
-    return "AVX512" in capabilities and bool(torch.cpu._is_avx512_bf16_supported())
 
 
 @dataclass

@@ -6,12 +6,12 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from replications.evidence.spec import Strict
+from replications.evidence.spec import RunSettings
 
 Analysis = Literal["ngrams", "brackets", "errors", "gates", "cells", "samples"]
 
 
-class Settings(Strict):
+class Settings(RunSettings):
     """Everything that determines a run's result besides seeds, code and data."""
 
     corpus: Literal["tiny-shakespeare", "war-and-peace", "linux", "program-text"] = Field(description="Text to train on.")
@@ -47,6 +47,13 @@ class Settings(Strict):
     probe_characters: int = Field(
         60_000, ge=2000, description="Characters on which units are selected, and as many others on which scored."
     )
+
+    def rehearsed(self, *, bf16: bool) -> Settings:  # noqa: ARG002 (its products are in fp32)
+        """As they are, but with little text to score and to probe on."""
+        few = 20_000
+        return self.model_copy(
+            update={"evaluation_characters": min(self.evaluation_characters, few), "probe_characters": min(self.probe_characters, few)}
+        )
 
     @model_validator(mode="after")
     def _networks_are_known(self) -> Settings:

@@ -1,7 +1,8 @@
-"""`rehearse`: the first steps of every run of a tier, with its real settings and data, on whatever machine there is."""
+"""`rehearse`: the first steps of every run of a tier, with its real networks, recipe and data, on whatever machine there is."""
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shlex
 import sys
@@ -24,16 +25,21 @@ def rehearse(
     papers: Annotated[list[str] | None, typer.Option("--paper", help="Only this paper; may be given again.")] = None,
     names: Annotated[list[str] | None, typer.Option("--run", help="Only this run of one --paper; may be given again.")] = None,
     steps: Annotated[int, typer.Option(min=1, help="Steps of each training.")] = 2,
+    seeds: Annotated[int | None, typer.Option(min=1, help="Train so many of a run's seeds; default: all that share a job.")] = None,
     device: Annotated[str | None, typer.Option(help="cpu, cuda or cuda:N; default: a GPU if there is one.")] = None,
     peak: Annotated[float, typer.Option(min=0, help="Peak of the GPU that is to run the tier, in TFLOP/s; an H200 in bf16.")] = 989.0,
     utilisation: Annotated[float, typer.Option(min=0, max=1, help="Share of the peak that training is expected to reach.")] = 0.05,
-    keep: Annotated[Path | None, typer.Option(help="Folder that keeps what the runs write, to draw figures from; never a result.")] = None,
+    keep: Annotated[
+        Path | None, typer.Option(help="Folder that keeps what the runs write, so that a second call goes on; never a result.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print a list of objects.")] = False,
 ) -> None:
     """Train a few steps of every run, evaluate and record, and estimate the tier's minutes from counted FLOPs.
 
-    One line per run: the steps of all its seeds, seconds of one here, counted FLOPs, the minutes these take on a GPU of that
-    peak and utilisation beside those that runs.yaml expects, megabytes written. Exits with 1 when a run failed.
+    Networks, batches, recipe and data are those of the run; what is evaluated afterwards is shortened, and products are in fp32 on
+    a processor that has no bf16 (`Settings.rehearsed`). One line per run: the steps of all its seeds, counted FLOPs of the whole
+    training, the minutes these take on a GPU of that peak and utilisation beside those that runs.yaml expects, seconds and megabytes
+    here; and one line per paper. Exits with 1 when a run failed.
     """
     check_tier(tier)
     chosen = [
@@ -42,12 +48,11 @@ def rehearse(
     rows: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as scratch:
         for run in chosen:
-            rows.append(_rehearse(run, steps, device, keep or Path(scratch), peak * 1e12 * utilisation))
+            rows.append(_rehearse(run, steps, seeds, device, keep or Path(scratch), peak * 1e12 * utilisation))
     if as_json:
         print(json.dumps(rows, indent=2))
     else:
-        shown = [{name: f"{value:.3g}" if isinstance(value, float) else value for name, value in row.items()} for row in rows]
-        print_rows([{name: value for name, value in row.items() if name != "error"} for row in shown])
+        _print_by_run(rows)
         print(f"\n{len(rows)} runs, {steps} steps of each training; minutes at {utilisation:.0%} of {peak:g} TFLOP/s.")
     failed = [row for row in rows if row["error"]]
     for row in failed:
@@ -56,38 +61,56 @@ def rehearse(
         raise ReplicationError(f"{len(failed)} of {len(rows)} runs failed: {', '.join(row['run'] for row in failed)}.")
 
 
-def _rehearse(run: Run, steps: int, device: str | None, folder: Path, flops_per_second: float) -> dict[str, Any]:
+SUMMED = ("PFLOP", "minutes", "expected", "seconds", "MB")
+
+
+def _print_by_run(rows: list[dict[str, Any]]) -> None:
+    """One line per run, and one per paper with the sums."""
+    papers = list(dict.fromkeys(row["paper"] for row in rows))
+    totals = [
+        {"paper": paper, "run": "all", "steps": ""} | {name: sum(row[name] for row in rows if row["paper"] == paper) for name in SUMMED}
+        for paper in papers
+    ]
+    shown = [{name: value for name, value in row.items() if name != "error"} for row in [*rows, *totals]]
+    print_rows([{name: f"{value:.3g}" if isinstance(value, float) else value for name, value in row.items()} for row in shown])
+
+
+def _rehearse(run: Run, steps: int, n_seeds: int | None, device: str | None, folder: Path, flops_per_second: float) -> dict[str, Any]:
     from replications.engine.context import Rehearsal, StopRequest
+    from replications.engine.devices import choose_device, native_bf16
     from replications.engine.distributed import team
     from replications.engine.progress import Progress
     from replications.engine.runner import execute, seed_everything
 
-    seeds, began, error = run.chunks()[0], time.perf_counter(), ""
-    cut, stop, written, pace = Rehearsal(steps), StopRequest(), 0, None
+    chunk, began, error = run.chunks()[0], time.perf_counter(), ""
+    seeds, written, planned = chunk[:n_seeds], 0, {"steps": 0.0, "flops": 0.0}
+    stop = StopRequest()
     stop.install()
     try:
+        brief = dataclasses.replace(run, settings=run.settings.rehearsed(bf16=native_bf16(choose_device(device))))
         with team(device) as ours:
             seed_everything()
             label = f"{run.paper} {run.name} seeds {grid.seeds_label(seeds)}"
             command = shlex.join(["python", "-m", "replications", *sys.argv[1:]])
-            made = execute(run, seeds, folder, progress=Progress(label), stop=stop, command=command, team=ours, rehearsal=cut)
+            cut = Rehearsal(steps)
+            made = execute(brief, seeds, folder, progress=Progress(label), stop=stop, command=command, team=ours, rehearsal=cut)
             written = sum(path.stat().st_size for path in made.iterdir())
-            pace = json.loads((made / "provenance.json").read_text(encoding="utf-8"))["cost"].get("train_seconds")
+            planned = json.loads((made / "provenance.json").read_text(encoding="utf-8"))["rehearsal"]["planned"]
     except Preempted:
         raise
     except Exception as failure:  # of any kind: the other runs are rehearsed all the same, and the command fails at its end
         error = f"{type(failure).__name__}: {failure}"
-    chunks = len(run.chunks())
-    flops = cut.planned["flops"] * chunks
+    # Seeds that were left out, and those of other jobs, cost what these cost.
+    share = len(run.seeds) / len(seeds)
+    flops = planned["flops"] * share
     return {
         "paper": run.paper,
         "run": run.name,
-        "steps": int(cut.planned["steps"] * chunks),
+        "steps": int(planned["steps"] * len(run.chunks())),
         "PFLOP": flops / 1e15,
         "minutes": flops / flops_per_second / 60,
-        "expected": run.resources.minutes * chunks,
-        "train_s": pace,
+        "expected": run.resources.minutes * len(run.chunks()),
         "seconds": time.perf_counter() - began,
-        "MB": written / 1e6,
+        "MB": written * share / 1e6,
         "error": error,
     }

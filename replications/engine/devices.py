@@ -55,6 +55,14 @@ def peak_flops(device: torch.device) -> float | None:
     return next((peak for part, peak in PEAK_BF16.items() if part in name), None)
 
 
+def native_bf16(device: torch.device) -> bool:
+    """Whether the device multiplies bf16 in hardware; elsewhere it is emulated, and slower than fp32."""
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported())
+    capabilities = torch.backends.cpu.get_cpu_capability() if hasattr(torch.backends, "cpu") else ""
+    return "AVX512" in capabilities and bool(torch.cpu._is_avx512_bf16_supported())
+
+
 class GraphedStep:
     """A step that launches once: on CUDA the first calls run eagerly, one is captured, all later ones are replays.
 

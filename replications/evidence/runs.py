@@ -16,11 +16,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, Field, model_validator
+from pydantic import Field, model_validator
 
 from replications.evidence.errors import InputError, nearest
 from replications.evidence.reading import read_yaml, validate
-from replications.evidence.spec import TIERS, Strict, Tier, load_paper
+from replications.evidence.spec import TIERS, RunSettings, Strict, Tier, load_paper
 
 
 class Resources(Strict):
@@ -79,7 +79,7 @@ class Run:
     paper: str
     tier: str
     name: str
-    settings: BaseModel
+    settings: RunSettings
     seeds: tuple[int, ...]
     seeds_per_job: int
     group: str
@@ -143,7 +143,7 @@ def run_folder(results: Path, run: Run, seeds: tuple[int, ...]) -> Path:
     return results / run.paper / run.name / f"seeds-{seeds_label(seeds)}"
 
 
-def settings_model(paper: str) -> type[BaseModel]:
+def settings_model(paper: str) -> type[RunSettings]:
     """The paper's settings, a frozen pydantic model in `<paper>/settings.py`."""
     return importlib.import_module(f"replications.{paper}.settings").Settings
 

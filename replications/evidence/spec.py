@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -30,6 +30,18 @@ class Strict(BaseModel):
     """Immutable, and no key that was not declared."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class RunSettings(Strict):
+    """What a paper's `settings.Settings` is made of: every field with a default or a description of what to give."""
+
+    def rehearsed(self, *, bf16: bool) -> Self:  # noqa: ARG002 (for those who need it)
+        """For a rehearsal: the same networks, batches and recipe, and little to evaluate on. Default: as they are.
+
+        Args:
+            bf16: whether the machine multiplies bf16 itself; where it does not, products should be in fp32.
+        """
+        return self
 
 
 class Citation(Strict):

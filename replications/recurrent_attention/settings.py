@@ -6,13 +6,13 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from replications.evidence.spec import Strict
+from replications.evidence.spec import RunSettings
 
 DIGIT_SIDE = {"mnist": 28, "digits": 8}
 """Side of one digit in pixels, by data set."""
 
 
-class Settings(Strict):
+class Settings(RunSettings):
     """One run. The defaults are the published network on centred 28x28 digits, trained by our recipe."""
 
     measure: Literal["accuracy", "cost"] = Field(
@@ -64,6 +64,10 @@ class Settings(Strict):
     def patch_pixels(self) -> int:
         """Numbers one glimpse gives to the network."""
         return self.scales * self.glimpse_side**2
+
+    def rehearsed(self, *, bf16: bool) -> Settings:  # noqa: ARG002 (its products are in fp32)
+        """As they are, but with one episode a test digit."""
+        return self.model_copy(update={"samples": 1})
 
     @model_validator(mode="after")
     def _fits(self) -> Settings:

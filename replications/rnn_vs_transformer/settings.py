@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from replications.evidence.errors import nearest
-from replications.evidence.spec import Strict
+from replications.evidence.spec import RunSettings, Strict
 
 RECURRENT = ("rnn", "gru", "lstm")
 SCANNED = ("mingru", "minlstm", "ssm", "linear")
@@ -111,7 +111,7 @@ class Task(Strict):
     )
 
 
-class Settings(Strict):
+class Settings(RunSettings):
     """Everything that determines a run's result besides seeds, code and data."""
 
     measure: Measure = Field(description="Which measurement.")
@@ -125,6 +125,19 @@ class Settings(Strict):
     sweep: Sweep = Field(default_factory=Sweep, description="What cost is measured over.")
     text: Text = Field(default_factory=Text, description="Text to learn.")
     task: Task = Field(default_factory=Task, description="Made-up task.")
+
+    def rehearsed(self, *, bf16: bool) -> Settings:
+        """As they are, but with little text to score, and only the smallest points of a sweep."""
+        fp32 = {} if bf16 else {"precision": "fp32"}
+        points = {"values": sorted(self.sweep.values)[:2], "tokens": min(self.sweep.tokens, 1024), "repetitions": 1}
+        few = min(self.text.evaluation_characters, 4 * self.text.context)
+        return self.model_copy(
+            update={
+                "training": self.training.model_copy(update=fp32),
+                "sweep": self.sweep.model_copy(update=points | fp32),
+                "text": self.text.model_copy(update={"evaluation_characters": few}),
+            }
+        )
 
     @model_validator(mode="after")
     def _fits_together(self) -> Settings:

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from replications.evidence.spec import Strict
+from replications.evidence.spec import RunSettings, Strict
 
 Dataset = Literal["scenes", "sketches", "flickr8k", "flickr30k", "coco", "pascal", "sbu"]
 Cnn = Literal["scene", "squeezenet1_1", "googlenet", "resnet50", "resnet101"]
@@ -29,7 +29,7 @@ class Decoder(Strict):
     )
 
 
-class Settings(Strict):
+class Settings(RunSettings):
     """One run: what is trained on what, how, and what is measured."""
 
     # What produces the captions
@@ -76,6 +76,17 @@ class Settings(Strict):
     retrieval_images: int = Field(0, ge=0, description="Test pictures ranked against all their captions (Tables 4 and 5); 0: none.")
     neighbours: list[str] = Field(default_factory=list, description="Words whose nearest embeddings are recorded (Table 6).")
     samples: int = Field(0, ge=0, description="Test pictures kept with their captions for the gallery.")
+
+    def rehearsed(self, *, bf16: bool) -> Settings:  # noqa: ARG002 (its products are in fp32)
+        """As they are, but with few pictures to caption."""
+        few = 64
+        return self.model_copy(
+            update={
+                "validation_images": min(self.validation_images or few, few),
+                "test_images": min(self.test_images or few, few),
+                "retrieval_images": min(self.retrieval_images, few),
+            }
+        )
 
     @model_validator(mode="after")
     def _consistent(self) -> Settings:

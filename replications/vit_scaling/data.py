@@ -197,8 +197,8 @@ def training_pictures(settings: Settings, context: Context, seed: int) -> Pictur
 
 
 def evaluation_pictures(settings: Settings, context: Context, split: str) -> Pictures:
-    """The 'validation' or 'test' pictures, the same for every seed and N."""
+    """The 'validation' or 'test' pictures, the same for every seed and N, at most `settings.n_test`."""
     if settings.dataset == "fractals":
         stream = _TEST_STREAM if split == "test" else _VALIDATION_STREAM
         return generated(settings, settings.n_test, stream, context.device)
-    return stored(context, settings.dataset, split, settings.image_size)
+    return stored(context, settings.dataset, split, settings.image_size)[: settings.n_test]

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from replications.evidence.spec import Strict
+from replications.evidence.spec import RunSettings, Strict
 
 SIZES: dict[str, tuple[int, int, int]] = {
     "tiny": (192, 12, 3),
@@ -35,7 +35,7 @@ class Member(Strict):
     settings: dict[str, Any] = Field(default_factory=dict, description="Replaced settings; any field but `members` and `measure`.")
 
 
-class Settings(Strict):
+class Settings(RunSettings):
     """One run. The defaults are a small ViT on formula-driven pictures."""
 
     measure: Literal["accuracy", "frontier", "tuning", "counts"] = Field(
@@ -59,7 +59,11 @@ class Settings(Strict):
         0.5, ge=0, le=1, description="Range of colours; up to 0.5 the shape is lighter than its background, at 1 anything goes."
     )
     detail: int = Field(4, ge=2, le=8, description="4**detail points make a formula-driven picture.")
-    n_test: int = Field(2048, ge=64, description="Fresh formula-driven pictures for test and, of another stream, for validation.")
+    n_test: int = Field(
+        10_000,
+        ge=64,
+        description="Pictures of the test set and of the validation set: so many fresh formula-driven ones, of another set at most so many.",
+    )
 
     family: Literal["vit", "resnet", "hybrid"] = Field(
         "vit", description="Vision Transformer, ResNet, or ResNet stages feeding a Transformer."
@@ -105,7 +109,7 @@ class Settings(Strict):
     )
     mixup: float = Field(0.2, ge=0, description="MixUp's alpha under strong augmentation.")
     precision: Literal["fp32", "bf16"] = Field("fp32", description="Products in bfloat16 (master weights stay fp32), or all in fp32.")
-    compiled: bool = Field(False, description="Compile the network (GPU tiers).")
+    compiled: bool = Field(False, description="Compile the network; on a CPU, where it gains little, it is left as it is.")
     evaluations: int = Field(1, ge=1, description="Validations during training.")
 
     transfer: Literal["none", "digits", "cifar10"] = Field("none", description="Data set to which the trained network is transferred.")
@@ -151,6 +155,15 @@ class Settings(Strict):
         update = next(member.settings for member in self.members if member.label == label)
         base = self.model_dump() | {"measure": "accuracy", "members": ()}
         return Settings.model_validate(base | update)
+
+    def rehearsed(self, *, bf16: bool) -> Settings:
+        """As they are, but with few pictures to render, to test on and to probe with."""
+        brief: dict[str, Any] = {"n_test": min(self.n_test, 256), "probe_images": 1000, "probe_draws": 1}
+        if self.dataset == "fractals":
+            brief["n_images"] = min(self.n_images, 4096)
+        if not bf16:
+            brief["precision"] = "fp32"
+        return self.model_copy(update=brief)
 
     @model_validator(mode="after")
     def _fits(self) -> Settings:

@@ -121,7 +121,7 @@ class Trainer:
         return permutation
 
     def _forward(self, network: nn.Module) -> Callable[[Tensor], Tensor]:
-        if not self.settings.compiled:
+        if not self.settings.compiled or self.context.device.type == "cpu":
             return network
         # The head stays outside, so that networks that differ in classes alone share one compilation.
         features: Callable[[Tensor], Tensor] = torch.compile(network.features)  # type: ignore[arg-type]

@@ -69,6 +69,7 @@ def _standardised(parts: dict[str, Features]) -> dict[str, Features]:
 def transfer(settings: Settings, context: Context, networks: list[nn.Module]) -> None:
     """Record what `settings.transfer` gives: probes at every number of shots, one on many pictures, and fine-tuning."""
     parts = {split: stored(context, settings.transfer, split, settings.image_size) for split in ("train", "validation", "test")}
+    parts |= {split: parts[split][: settings.n_test] for split in ("validation", "test")}
     many = settings.probe_images or len(parts["train"])
     found: dict[str, list[float]] = {}
     for seed, network in zip(context.seeds, networks, strict=True):

@@ -146,6 +146,10 @@ def test_a_rehearsal_runs_everything_briefly_and_names_what_fails(suite: Path) -
     assert [(row["run"], row["error"]) for row in rows] == [("fair", ""), ("loaded", ""), ("slow", "")]
     assert rows[2]["steps"] == 60
     assert not (suite / "results").exists(), "a rehearsal is no result"
+    made = (suite / "kept" / TOY / "slow" / "seeds-0-2" / "provenance.json").stat().st_mtime_ns
+    again = json.loads(run_in(suite, "replications", "rehearse", "--tier", "smoke", "--device", "cpu", "--json", "--keep", "kept").stdout)
+    assert (again[2]["steps"], again[2]["PFLOP"]) == (rows[2]["steps"], rows[2]["PFLOP"])
+    assert (suite / "kept" / TOY / "slow" / "seeds-0-2" / "provenance.json").stat().st_mtime_ns == made, "what is kept is not made again"
     refused = run_in(suite, "replications", "promote", "kept", "--partial", check=False)
     assert refused.returncode == 2
     assert "rehearsals, which are no results: fair, loaded, slow" in refused.stderr

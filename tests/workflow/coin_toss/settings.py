@@ -2,10 +2,10 @@
 
 from pydantic import Field
 
-from replications.evidence.spec import Strict
+from replications.evidence.spec import RunSettings
 
 
-class Settings(Strict):
+class Settings(RunSettings):
     """One coin."""
 
     bias: float = Field(0.5, ge=0, le=1, description="Probability of heads.")
