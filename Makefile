@@ -11,7 +11,7 @@ SNAKEMAKE := $(BIN)/snakemake --config tier=$(TIER) source=$(SOURCE)
 # Many containers tell Python to keep no compiled files. Every job would then compile all it imports anew, for seconds each.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: report figures test test-cluster lint bench clean help
+.PHONY: report figures test test-cluster test-cluster-papers lint bench clean help
 
 report: .venv/.complete ## Train, measure, judge and report: results/<tier>/report/
 	@$(SNAKEMAKE)
@@ -24,10 +24,13 @@ figures: .venv/.complete ## Figures and tables only
 	@$(SNAKEMAKE) -- figures
 
 test: lint report ## Everything that CI checks, the whole smoke pipeline included
-	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not cluster"
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not cluster and not cluster_papers"
 
 test-cluster: .venv/.complete ## The workflow on a Slurm that is running on this machine
 	timeout -k 30 900 $(BIN)/python -m pytest -m cluster tests/cluster
+
+test-cluster-papers: report ## The smoke tier of every paper through that Slurm, beside the local one
+	timeout -k 30 4000 $(BIN)/python -m pytest -m cluster_papers tests/cluster/test_five_papers.py
 
 lint: .venv/.complete
 	$(BIN)/ruff check .

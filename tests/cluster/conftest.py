@@ -62,6 +62,7 @@ class Head:
     code: int | None = None
     calls: list[tuple[float, str]] = field(default_factory=list)
     process: subprocess.Popen[str] | None = None
+    patience: float = PATIENCE
 
     def start(self, *arguments: str, tier: str = "smoke") -> None:
         """Run the workflow through the shipped profile, with the site's keys filled in and every scheduler command counted."""
@@ -74,7 +75,7 @@ class Head:
     def finish(self) -> "Head":
         assert self.process
         try:
-            self.said, _ = self.process.communicate(timeout=PATIENCE)
+            self.said, _ = self.process.communicate(timeout=self.patience)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.said, _ = self.process.communicate()
@@ -124,6 +125,16 @@ def records(suite: Path, run: str, *, tier: str = "smoke", seeds: str = "0-2") -
     return pd.read_parquet(suite / "results" / tier / TOY / run / f"seeds-{seeds}" / "records.parquet")
 
 
+def fill_in_site(suite: Path) -> None:
+    """Write the lab's keys into the shipped profile, as a site would."""
+    profile = suite / "workflow" / "profiles" / "slurm" / "config.yaml"
+    text = profile.read_text()
+    for pattern, replacement in SITE.items():
+        text, found = re.subn(pattern, replacement, text)
+        assert found == 1, pattern
+    profile.write_text(text)
+
+
 @pytest.fixture(scope="session")
 def cluster() -> Path:
     """The scripts of the running lab."""
@@ -141,12 +152,7 @@ def base(cluster: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the suite for a cluster: the toy's runs, the site's keys, its data fetched, scheduler commands counted."""
     suite = copy_suite(tmp_path_factory.mktemp("cluster") / "suite")
     (suite / "replications" / TOY / "runs.yaml").write_text(RUNS)
-    profile = suite / "workflow" / "profiles" / "slurm" / "config.yaml"
-    text = profile.read_text()
-    for pattern, replacement in SITE.items():
-        text, found = re.subn(pattern, replacement, text)
-        assert found == 1, pattern
-    profile.write_text(text)
+    fill_in_site(suite)
     for name in ("sbatch", "squeue", "sacct", "scontrol", "sinfo", "sacctmgr", "scancel"):
         real = shutil.which(name)
         if real:
