@@ -50,7 +50,7 @@ class Settings(RunSettings):
 
     def rehearsed(self, *, bf16: bool) -> Settings:  # noqa: ARG002 (its products are in fp32)
         """As they are, but with little text to score and to probe on."""
-        few = 20_000
+        few = 10_000
         return self.model_copy(
             update={"evaluation_characters": min(self.evaluation_characters, few), "probe_characters": min(self.probe_characters, few)}
         )

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import resource
+import sys
 import time
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -63,8 +65,14 @@ def native_bf16(device: torch.device) -> bool:
     return "AVX512" in capabilities and bool(torch.cpu._is_avx512_bf16_supported())
 
 
+class NotCaptured(UserWarning):
+    """A step runs slower than it could."""
+
+
 class GraphedStep:
     """A step that launches once: on CUDA the first calls run eagerly, one is captured, all later ones are replays.
+
+    A step that cannot be captured goes on as it began, kernel by kernel, with a warning.
 
     Args:
         function: no arguments; reads static tensors, returns static tensors; shapes never change.
@@ -91,21 +99,38 @@ class GraphedStep:
             return self.function()
         if self.warmup > 0:
             self.warmup -= 1
-            stream = torch.cuda.Stream(self.device)
-            stream.wait_stream(torch.cuda.current_stream(self.device))
-            with torch.cuda.stream(stream):
-                outputs = self.function()
-            torch.cuda.current_stream(self.device).wait_stream(stream)
-            return outputs
+            return self._eagerly()
         if self._graph is None:
-            graph = torch.cuda.CUDAGraph()
-            for generator in self.generators:
-                graph.register_generator_state(generator)
-            with torch.cuda.graph(graph):
-                self._outputs = self.function()
-            self._graph = graph
+            try:
+                self._graph = self._capture()
+            except torch.OutOfMemoryError:
+                raise
+            except RuntimeError as error:
+                reason = str(error).splitlines()[0]
+                warnings.warn(
+                    f"An update could not be captured as one graph and is launched in its parts, slower: {reason}", NotCaptured, 2
+                )
+                self.warmup = sys.maxsize
+                return self._eagerly()
         self._graph.replay()
         return self._outputs
+
+    def _eagerly(self) -> Mapping[str, Tensor]:
+        stream = torch.cuda.Stream(self.device)
+        stream.wait_stream(torch.cuda.current_stream(self.device))
+        with torch.cuda.stream(stream), warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="This instance was constructed with capturable=True")
+            outputs = self.function()
+        torch.cuda.current_stream(self.device).wait_stream(stream)
+        return outputs
+
+    def _capture(self) -> torch.cuda.CUDAGraph:
+        graph = torch.cuda.CUDAGraph()
+        for generator in self.generators:
+            graph.register_generator_state(generator)
+        with torch.cuda.graph(graph):
+            self._outputs = self.function()
+        return graph
 
 
 class Meter:

@@ -36,7 +36,8 @@ def hard_alibi(heads: int, n: int, device: torch.device) -> Tensor:
     """
     i = torch.arange(n, device=device)
     distance = i.unsqueeze(1) - i
-    reach = torch.tensor([m + 1 if m < heads // 2 or heads == 1 else n for m in range(heads)], device=device)
+    m = torch.arange(heads, device=device)  # made on the device: a captured graph cannot copy a list to it
+    reach = torch.where(m < max(1, heads // 2), m + 1, n)
     return (distance >= 0) & (distance < reach.view(-1, 1, 1))
 
 

@@ -77,10 +77,10 @@ class Fit:
         others = [p for name, p in model.named_parameters() if not any(p is m for m in matrices)]
         self.optimiser: torch.optim.Optimizer
         if training.optimiser == "sgd":
-            self.optimiser = torch.optim.SGD(model.parameters(), lr=rate)
+            self.optimiser = torch.optim.SGD(model.parameters(), lr=rate, fused=True)
         else:
             groups = [{"params": matrices, "weight_decay": training.weight_decay}, {"params": others, "weight_decay": 0.0}]
-            self.optimiser = torch.optim.AdamW(groups, lr=rate, betas=(0.9, training.beta2), fused=True)
+            self.optimiser = torch.optim.AdamW(groups, lr=rate, betas=(0.9, training.beta2), fused=True, capturable=graphed)
         self.data = [context.generator(seed, "data") for seed in context.seeds]
         self.masks = [context.generator(seed, "dropout") for seed in context.seeds]
         self.dropout = Dropout(training.dropout, self.masks)
