@@ -76,6 +76,10 @@ class Digits:
     images: Tensor
     labels: Tensor
 
+    def first(self, n: int) -> Digits:
+        """The first n of them, or all."""
+        return Digits(self.images[:n], self.labels[:n])
+
 
 _decoded: dict[str, tuple[np.ndarray, np.ndarray]] = {}
 

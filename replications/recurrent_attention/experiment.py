@@ -118,6 +118,7 @@ def _optimiser(settings: Settings, parameters: list[torch.nn.Parameter], device:
 
 def _train_and_test(settings: Settings, context: Context) -> None:
     digits = {split: load_digits(context, settings.dataset, split) for split in ("train", "validation", "test")}
+    digits |= {split: digits[split].first(settings.n_test) for split in ("validation", "test")}
     network = build(settings, [context.generator(seed, "initialise", device="cpu") for seed in context.seeds], context.device)
     trainer = Trainer(settings, context, network, Scenes(settings, digits["train"]))
     n_seeds = len(context.seeds)

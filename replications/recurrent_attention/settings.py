@@ -23,6 +23,7 @@ class Settings(RunSettings):
     translated: bool = Field(False, description="Place each digit uniformly at random on the canvas; else in its centre.")
     clutter: int = Field(0, ge=0, description="Patches cut from other digits and added at random places.")
     clutter_side: int = Field(8, ge=1, description="Side of a clutter patch in pixels.")
+    n_test: int = Field(10_000, ge=1, description="At most so many digits of the test set, and of the validation set.")
     test_copies: int = Field(1, ge=1, description="Placements of every digit in the validation and test sets.")
 
     model: Literal["ram", "fc", "conv", "cnn", "soft"] = Field(
@@ -66,8 +67,8 @@ class Settings(RunSettings):
         return self.scales * self.glimpse_side**2
 
     def rehearsed(self, *, bf16: bool) -> Settings:  # noqa: ARG002 (its products are in fp32)
-        """As they are, but with one episode a test digit."""
-        return self.model_copy(update={"samples": 1})
+        """As they are, but with few digits to test on."""
+        return self.model_copy(update={"samples": 2, "n_test": min(self.n_test, 500)})
 
     @model_validator(mode="after")
     def _fits(self) -> Settings:
