@@ -16,6 +16,7 @@ unexport PYTHONDONTWRITEBYTECODE
 report: .venv/.complete ## Train, measure, judge and report: results/<tier>/report/
 	@$(SNAKEMAKE)
 	@$(BIN)/python -m replications claims $(if $(filter reference,$(SOURCE)),--source reference,--tier $(TIER))
+	@$(BIN)/python -m replications costs $(if $(filter reference,$(SOURCE)),--source reference,--tier $(TIER))
 	@echo "HTML: $(DERIVED)/report/index.html"
 	@echo "PDF:  $(DERIVED)/report/report.pdf"
 	@echo "All:  $(DERIVED)/report/exports.zip"

@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from replications.commands import bench, data, drawing, judging, planning, reference, rehearsal, training
+from replications.commands import bench, costs, data, drawing, judging, planning, reference, rehearsal, training
 from replications.evidence.errors import ReplicationError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
@@ -17,6 +17,7 @@ app.command("rehearse")(rehearsal.rehearse)
 app.command("status")(planning.status)
 app.add_typer(data.app, name="data")
 app.command("claims")(judging.claims)
+app.command("costs")(costs.costs)
 app.command("cite")(judging.cite)
 app.command("judge")(judging.judge)
 app.command("merge-claims")(judging.merge_claims)

@@ -140,6 +140,8 @@ def cost_of(run: str, found: PaperResults) -> CostRow | None:
             shown[amount] = numbers.scaled(total[amount] / seconds, unit)
     if "flops" in total:
         shown["flops"] = numbers.scaled(total["flops"], "FLOP")
+    if "gpu_busy" in most:
+        shown["busy"] = f"{100 * most['gpu_busy']:.2g}{numbers.THIN}%"
     if "utilisation" in most:
         shown["utilisation"] = f"{100 * most['utilisation']:.2g}{numbers.THIN}%"
     if "peak_memory" in most:

@@ -36,6 +36,7 @@ COST_COLUMNS = {
     "examples": "Examples",
     "tokens": "Tokens",
     "flops": "Counted work",
+    "busy": "GPU busy",
     "utilisation": "Of peak",
     "peak_memory": "Peak memory",
     "energy": "Energy",

@@ -22,7 +22,7 @@ SourceOption = Annotated[str, typer.Option(help="runs: made here; reference: the
 OpenTierOption = Annotated[str | None, typer.Option(help="smoke, gpu or paper; default: smoke. The reference has its own.")]
 
 
-def _place(tier: str | None, source: str, folder: Path | None) -> tuple[str, Path]:
+def result_place(tier: str | None, source: str, folder: Path | None) -> tuple[str, Path]:
     """Tier and folder of the results that a command reads."""
     if source not in {"runs", "reference"}:
         raise InputError(f"No source is called '{source}'. Valid: reference, runs.")
@@ -44,7 +44,7 @@ def claims(
     from replications.evidence.claims import to_object
     from replications.evidence.verdicts import judge_paper
 
-    chosen, folder = _place(tier, source, out)
+    chosen, folder = result_place(tier, source, out)
     verdicts = [verdict for name in paper_names() for verdict in judge_paper(Results.read(load_paper(name), chosen, folder))]
     if as_json:
         print(json.dumps([to_object(verdict) for verdict in verdicts], indent=2, allow_nan=False))
@@ -110,7 +110,7 @@ def cite(
     from replications.evidence.citations import cite as citation
     from replications.evidence.configuration import Configuration
 
-    chosen, folder = _place(tier, source, out)
+    chosen, folder = result_place(tier, source, out)
     paper = load_paper(name.partition(".")[0])
     reference = Configuration(source="reference", results=str(folder.parent))
     derived = reference.derived_folder if source == "reference" else folder

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import resource
 import sys
+import threading
 import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -134,20 +135,31 @@ class GraphedStep:
 
 
 class Meter:
-    """Wall time, peak memory and, where NVML has it, energy of a block.
+    """Wall time, peak memory and, where the driver counts them, energy and busy time of a block.
+
+    Energy and busy time are the whole device's: of jobs that share it, each notes all.
 
     >>> with Meter(torch.device("cpu")) as meter: pass
     >>> sorted(meter.cost) == ["peak_memory", "seconds"]
     True
     """
 
+    SAMPLED = 0.5
+    """Seconds between two looks at whether the device is busy."""
+
     def __init__(self, device: torch.device) -> None:
         self.device = device
         self.cost: dict[str, float] = {}
+        self._handle = _driver_handle(device)
+        self._over = threading.Event()
+        self._busy: list[int] = []
+        self._watch = threading.Thread(target=self._sample, daemon=True)
 
     def __enter__(self) -> Meter:
         if self.device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(self.device)
+        if self._handle is not None:
+            self._watch.start()
         self._joules = self._energy()
         self._began = time.perf_counter()
         return self
@@ -163,16 +175,38 @@ class Meter:
         joules = self._energy()
         if joules is not None and self._joules is not None:
             self.cost["energy"] = joules - self._joules
+        if self._watch.ident is not None:
+            self._over.set()
+            self._watch.join()
+        if self._busy:
+            self.cost["gpu_busy"] = sum(self._busy) / len(self._busy) / 100
 
     def _energy(self) -> float | None:
         """Joules since the driver was loaded, or None where the device has no counter."""
-        if self.device.type != "cuda":
-            return None
+        if self._handle is not None:
+            import pynvml
+
+            with contextlib.suppress(pynvml.NVMLError):
+                return float(pynvml.nvmlDeviceGetTotalEnergyConsumption(self._handle)) / 1000
+        return None
+
+    def _sample(self) -> None:
+        """Note how busy the device is, in per cent of the driver's last period, until the block is over or it cannot be told."""
         import pynvml
 
         with contextlib.suppress(pynvml.NVMLError):
-            pynvml.nvmlInit()
-            uuid = str(torch.cuda.get_device_properties(self.device).uuid)
-            handle: Any = pynvml.nvmlDeviceGetHandleByUUID(uuid if uuid.startswith("GPU-") else f"GPU-{uuid}")
-            return float(pynvml.nvmlDeviceGetTotalEnergyConsumption(handle)) / 1000
+            while not self._over.wait(self.SAMPLED):
+                self._busy.append(pynvml.nvmlDeviceGetUtilizationRates(self._handle).gpu)
+
+
+def _driver_handle(device: torch.device) -> Any:
+    """The driver's handle of a GPU; None for a CPU, and where the driver's library cannot be reached."""
+    if device.type != "cuda":
         return None
+    import pynvml
+
+    with contextlib.suppress(pynvml.NVMLError):
+        pynvml.nvmlInit()
+        uuid = str(torch.cuda.get_device_properties(device).uuid)
+        return pynvml.nvmlDeviceGetHandleByUUID(uuid if uuid.startswith("GPU-") else f"GPU-{uuid}")
+    return None

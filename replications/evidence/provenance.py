@@ -35,10 +35,12 @@ COST_UNITS = {
     "utilisation": "",
     "peak_memory": "B",
     "gpu_seconds": "s",
+    "gpu_busy": "",
     "energy": "J",
     "resumes": "",
 }
-"""What `cost` of a provenance file may hold, with units; `utilisation` is counted FLOPs over the device's peak."""
+"""What `cost` of a provenance file may hold, with units; `utilisation` is counted FLOPs over the device's peak in training,
+`gpu_busy` the share of the time in which the device computed anything."""
 
 
 def import_closure(module: str) -> list[Path]:
