@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import torch
 from torch import Tensor
@@ -19,6 +19,9 @@ from replications.rnn_vs_transformer.tasks import IGNORED
 
 Batch = tuple[Tensor, Tensor]
 """Tokens and targets, int64 (seeds, batch, n); targets may be `IGNORED`."""
+
+TOKENS_AT_ONCE = 1 << 12
+"""Tokens of one seed that go through a network at once on a CPU."""
 
 SeedBatch = Callable[[torch.Generator], Batch]
 """Tokens and targets of one seed, (batch, n) each, on the generator's device."""
@@ -127,17 +130,27 @@ class Fit:
     def _one(self) -> Mapping[str, Tensor]:
         assert self._static is not None  # noqa: S101 (set by update)
         training = self.settings.training
-        with torch.autocast(self.context.device.type, torch.bfloat16, enabled=training.precision == "bf16", cache_enabled=False):
-            logits = self.model(self._static[0], self.dropout)
         scored = (self._static[1] != IGNORED).flatten(1).sum(1)
-        loss = token_loss(logits, self._static[1]).flatten(1).sum(1) / scored
         self.optimiser.zero_grad(set_to_none=True)
-        loss.sum().backward()
-        metrics = {"loss": loss.detach()}
+        losses = []
+        for tokens, targets in self._parts(*self._static):
+            with torch.autocast(self.context.device.type, torch.bfloat16, enabled=training.precision == "bf16", cache_enabled=False):
+                logits = self.model(tokens, self.dropout)
+            part = token_loss(logits, targets).flatten(1).sum(1) / scored
+            part.sum().backward()
+            losses.append(part.detach())
+        metrics = {"loss": torch.stack(losses).sum(0)}
         if training.clip is not None:
             clip_by_seed(seed_gradients(self.model, len(self.context.seeds)), training.clip, elements=training.clip_elements)
         self.optimiser.step()
         return metrics
+
+    def _parts(self, tokens: Tensor, targets: Tensor) -> Iterable[Batch]:
+        """The batch whole, or on a CPU, whose memory is small, in parts whose gradients add up to the batch's."""
+        if self.context.device.type != "cpu":
+            return [(tokens, targets)]
+        rows = max(1, TOKENS_AT_ONCE // tokens.shape[2])
+        return zip(tokens.split(rows, dim=1), targets.split(rows, dim=1), strict=True)
 
     def run(self, evaluate: Callable[[int], None], *, length: int, stage: str = "train") -> None:
         """Train from the last checkpoint to the end, evaluating on the way.

@@ -86,6 +86,20 @@ def test_a_seed_gives_the_same_alone(tmp_path: Path) -> None:
     assert not one["value"].equals(untimed(together)[lambda rows: rows["seed"] == 0]["value"].reset_index(drop=True))
 
 
+@pytest.mark.parametrize("name", ["recall", "regular"])
+def test_a_batch_in_parts_trains_like_a_whole_one(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = TRAINING | {"dropout": 0.0}
+    whole, parted = context(tmp_path / "whole"), context(tmp_path / "parted")
+    run(settings(name, training=plain), whole)
+    monkeypatch.setattr(fitting, "TOKENS_AT_ONCE", 1)
+    parts: list[int] = []
+    split = fitting.Fit._parts
+    monkeypatch.setattr(fitting.Fit, "_parts", lambda self, *batch: [part for part in split(self, *batch) if not parts.append(len(part))])  # type: ignore[func-returns-value]
+    run(settings(name, training=plain), parted)
+    assert len(parts) == 6 * 4, "every sequence alone"
+    pd.testing.assert_frame_equal(untimed(parted), untimed(whole), rtol=1e-3)
+
+
 def test_running_out_of_memory_is_a_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     measured = cost.measuring.peak_bytes
 
