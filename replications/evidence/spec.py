@@ -35,7 +35,7 @@ class Strict(BaseModel):
 class RunSettings(Strict):
     """What a paper's `settings.Settings` is made of: every field with a default or a description of what to give."""
 
-    def rehearsed(self, *, bf16: bool) -> Self:  # noqa: ARG002 (for those who need it)
+    def rehearsed(self, *, bf16: bool) -> Self:  # noqa: ARG002 (the default needs it not; papers with bf16 do)
         """For a rehearsal: the same networks, batches and recipe, and little to evaluate on. Default: as they are.
 
         Args:

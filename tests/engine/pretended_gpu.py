@@ -49,14 +49,14 @@ class OnGpu(Tensor):
 
     inner: Tensor
     __torch_function__ = torch._C._disabled_torch_function_impl
-    device = property(lambda _: torch.device("cuda", 0))  # type: ignore[assignment]
-    is_cuda = property(lambda _: True)  # type: ignore[assignment]
-    is_cpu = property(lambda _: False)  # type: ignore[assignment]
+    device = property(lambda _: torch.device("cuda", 0))
+    is_cuda = property(lambda _: True)
+    is_cpu = property(lambda _: False)
 
     @staticmethod
     def __new__(cls: type, inner: Tensor) -> OnGpu:
         options = {"strides": inner.stride(), "storage_offset": inner.storage_offset(), "dtype": inner.dtype, "layout": inner.layout}
-        made: OnGpu = Tensor._make_wrapper_subclass(cls, inner.size(), device="cpu", **options)  # type: ignore[attr-defined]
+        made: OnGpu = Tensor._make_wrapper_subclass(cls, inner.size(), device="cpu", **options)
         made.inner = inner
         return made
 
@@ -68,7 +68,7 @@ class OnGpu(Tensor):
         return f"OnGpu({self.inner!r})"
 
     @property
-    def data(self) -> Tensor:  # type: ignore[override]
+    def data(self) -> Tensor:
         return self.detach()
 
     @data.setter
@@ -220,7 +220,7 @@ def install() -> None:
             made.place = torch.device(device)
             return made
 
-        device = property(lambda self: self.place)  # type: ignore[assignment]
+        device = property(lambda self: self.place)
 
     class Autocast(torch.autocast):
         def __init__(self, _: str, *args: Any, **kwargs: Any) -> None:
@@ -249,13 +249,13 @@ def install() -> None:
     }
     for name, answer in answers.items():
         setattr(torch.cuda, name, answer)
-    torch.compile = lambda function, **_: function  # type: ignore[assignment]
-    torch.nn.Module._apply = moved(torch.nn.Module._apply)  # type: ignore[method-assign]
+    torch.compile = lambda function, **_: function
+    torch.nn.Module._apply = moved(torch.nn.Module._apply)
     torch.nn.functional.one_hot = one_hot  # the library's own asks C++ where the tensor is
-    torch.accelerator.current_accelerator = lambda **_: torch.device("cuda")  # type: ignore[assignment]
-    torch.accelerator.current_stream = Stream  # type: ignore[assignment]
-    torch.Generator = Generator  # type: ignore[misc]
-    torch.autocast = Autocast  # type: ignore[misc]
+    torch.accelerator.current_accelerator = lambda **_: torch.device("cuda")
+    torch.accelerator.current_stream = Stream
+    torch.Generator = Generator
+    torch.autocast = Autocast
 
 
 STEPS = 4
@@ -291,7 +291,7 @@ def faults() -> None:
     with Gpu(), warnings.catch_warnings():
         warnings.simplefilter("error", NotCaptured)
         for name, mistake in mistakes.items():
-            step = GraphedStep(lambda mistake=mistake: {"made": mistake()}, device, warmup=0)  # type: ignore[misc]
+            step = GraphedStep(lambda mistake=mistake: {"made": mistake()}, device, warmup=0)
             try:
                 step()
                 print(f"{name}: nothing")
@@ -328,7 +328,7 @@ def main(paper: str, tier: str, folder: str, *names: str) -> None:
             brief = dataclasses.replace(run, settings=run.settings.rehearsed(bf16=False))
             said = {"progress": Progress(run.name), "stop": StopRequest(), "command": ""}
             team = Team(device=torch.device("cuda", 0))
-            execute(brief, run.seeds[:2], Path(folder), **said, team=team, rehearsal=Rehearsal(STEPS))  # type: ignore[arg-type]
+            execute(brief, run.seeds[:2], Path(folder), **said, team=team, rehearsal=Rehearsal(STEPS))
 
 
 if __name__ == "__main__":

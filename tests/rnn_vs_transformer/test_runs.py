@@ -94,9 +94,15 @@ def test_a_batch_in_parts_trains_like_a_whole_one(name: str, tmp_path: Path, mon
     monkeypatch.setattr(fitting, "TOKENS_AT_ONCE", 1)
     parts: list[int] = []
     split = fitting.Fit._parts
-    monkeypatch.setattr(fitting.Fit, "_parts", lambda self, *batch: [part for part in split(self, *batch) if not parts.append(len(part))])  # type: ignore[func-returns-value]
+
+    def noted(fit: fitting.Fit, *batch: torch.Tensor) -> list[fitting.Batch]:
+        found = list(split(fit, *batch))
+        parts.append(len(found))
+        return found
+
+    monkeypatch.setattr(fitting.Fit, "_parts", noted)
     run(settings(name, training=plain), parted)
-    assert len(parts) == 6 * 4, "every sequence alone"
+    assert parts == [4] * 6, "every sequence alone, in every update"
     pd.testing.assert_frame_equal(untimed(parted), untimed(whole), rtol=1e-3)
 
 
