@@ -79,7 +79,7 @@ def measure(settings: Settings, context: Context) -> None:
             context.record(f"{model}_flops", [flops] * n_seeds, split="count", step=canvas, unit="FLOP")
             context.record(f"{model}_parameters", [n_parameters] * n_seeds, split="count", step=canvas)
             times = [_seconds_per_image(sized, network, context) for _ in context.seeds]
-            context.record(f"{model}_microseconds", [1e6 * t for t in times], split="timing", step=canvas, unit="us")
+            context.record(f"{model}_microseconds", [1e6 * t for t in times], split="time", step=canvas, unit="us")
         per_image = sum(forward_flops(at_size(settings, model, canvas)) for model in MODELS)
         n_images = TIMED_BATCH * (TIMED_REPEATS + 1) * len(context.seeds)
         context.add_cost(examples=n_images * len(MODELS), flops=n_images * per_image)

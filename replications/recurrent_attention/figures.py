@@ -110,7 +110,10 @@ def _error_panel(axes: Axes, results: Results, task: str, runs: list[_GlimpseRun
                     published(axes, [run.glimpses], list(value), colour=colour, label="_", marker=marker)
                     drawn.append(frame.head(1).assign(seed=-1, error=float(value.iloc[0]), version=version))
         if means:
-            axes.plot(*zip(*means, strict=True), color=colour, label=f"{policy} locations")
+            shape: dict[str, Any] = (
+                {"linestyle": "none", "marker": "_", "markersize": 12, "markeredgewidth": 1.5} if len(means) == 1 else {}
+            )
+            axes.plot(*zip(*means, strict=True), color=colour, label=f"{policy} locations", **shape)
     styles: dict[str, tuple[str, Any]] = {
         "fc-64": ("FC 64", (0, (1, 1))),
         "fc-256": ("FC 256", (0, (4, 1.5))),

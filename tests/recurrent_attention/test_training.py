@@ -136,7 +136,7 @@ def test_the_cost_run_counts_the_same_for_every_seed(tmp_path: Path) -> None:
     flops = records[records["metric"] == "ram_flops"]["value"]
     assert flops.nunique() == 1
     assert len(flops) == 4
-    assert (records[records["split"] == "timing"]["value"] > 0).all()
+    assert (records[records["split"] == "time"]["value"] > 0).all()
 
 
 def mirror() -> Path | None:
