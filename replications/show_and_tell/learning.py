@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from replications.engine import training
 from replications.engine.checkpoints import Stateful
@@ -183,6 +184,16 @@ class Learner:
             self.cnn_optimiser.step()
         return {"loss": self.by_seed(loss.detach())}
 
+    def _flops_of_looking(self) -> float:
+        """Counted cost of the moving CNNs in a mean update: a forward pass, and two more backward once they learn; 0: frozen."""
+        if not self.moving:
+            return 0.0
+        with FlopCounterMode(display=False) as counter, torch.no_grad():
+            self.task.cnns[0](self.pixels[:1])
+        pictures = self.batches.batch_size * len(self.keys)
+        learning = 1 - self.starts_moving / self.n_steps
+        return pictures * counter.get_total_flops() * (1 + 2 * learning)
+
     def by_seed(self, values: Tensor) -> Tensor:
         """Slots' values (slots,) as means over the members of each seed, (seeds,)."""
         return values.view(len(self.context.seeds), -1).mean(1)
@@ -204,7 +215,7 @@ class Learner:
             state=self.state(),
             examples_per_step=batches.batch_size * n_slots,
             tokens_per_step=round(words),
-            flops_per_step=3 * words * self.model.flops_per_word(),
+            flops_per_step=3 * words * self.model.flops_per_word() + self._flops_of_looking(),
             record_every=max(1, self.n_steps // 40),
             evaluate=self.evaluate,
             evaluate_every=max(1, self.n_steps // self.settings.validations),

@@ -127,6 +127,16 @@ def test_baselines_score_without_training(mode: str, tmp_path: Path) -> None:
         assert test["bleu1", 0] != test["bleu1_uncorrected", 0]
 
 
+def test_a_moving_cnn_is_counted_forward_always_and_backward_once_it_learns(tmp_path: Path) -> None:
+    convolutions = 576 * 3 * 16 + 144 * 16 * 32 + 36 * 32 * 64
+    one_picture = 2 * 9 * (convolutions + 64 * (SceneCnn.n_what + SceneCnn.n_where))  # 9: cells, and pixels under a filter
+
+    frozen, joint, late = (_run(tmp_path / name, **VARIANTS.get(name, {})).cost for name in ("frozen", "joint", "late"))
+    looking = one_picture * frozen["examples"]
+    assert joint["flops"] - frozen["flops"] == pytest.approx(3 * looking)
+    assert late["flops"] - frozen["flops"] == pytest.approx(2 * looking, rel=0.05)  # half of the updates, rounded to whole ones
+
+
 def test_what_the_figures_read_is_kept(tmp_path: Path) -> None:
     arrays = _run(tmp_path, **VARIANTS["plain"]).arrays
     assert arrays["gallery_captions"].shape == (2, 4)
