@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from replications.char_rnn.settings import Settings
 from replications.evidence.exhibits import Exhibit
 from replications.evidence.results import NotMeasured, Results
 
@@ -21,9 +22,9 @@ def cell_explorer(results: Results) -> Exhibit:
     score for the chosen label, on text they were not chosen on."""
     networks = []
     for run in results.runs():
-        if "cells" in run.settings.analyses and results.finished(run.name):  # type: ignore[attr-defined]
+        if "cells" in run.settings_as(Settings).analyses and results.finished(run.name):
             arrays = results.artifacts(run.name, run.seeds[0])
-            networks += [_network(run.name, name, arrays) for name in run.settings.analysed[:1]]  # type: ignore[attr-defined]
+            networks += [_network(run.name, name, arrays) for name in run.settings_as(Settings).analysed[:1]]
     if not networks:
         raise NotMeasured("needs a finished run with the analysis 'cells'")
     first = networks[0]

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.collections import LineCollection
 
+from replications.char_rnn.settings import Settings
 from replications.evidence.palette import ON_LIGHT, PALETTE
 from replications.evidence.plots import COLUMN, Figure, canvas, dots, published
 from replications.evidence.results import NotMeasured, Results
@@ -48,14 +49,14 @@ NETWORK = r"(?P<cell>lstm|gru|rnn)-(?P<layers>\d)"
 
 
 def _corpus(run: Run) -> str:
-    return str(run.settings.corpus)  # type: ignore[attr-defined]
+    return run.settings_as(Settings).corpus
 
 
 def _finished(results: Results, analysis: str) -> Iterator[tuple[Run, str]]:
     """Finished runs with the network that the analysis was done on, one entry a network."""
     for run in results.runs():
-        if analysis in run.settings.analyses and results.finished(run.name):  # type: ignore[attr-defined]
-            for name in run.settings.analysed:  # type: ignore[attr-defined]
+        if analysis in run.settings_as(Settings).analyses and results.finished(run.name):
+            for name in run.settings_as(Settings).analysed:
                 yield run, name
 
 
@@ -93,7 +94,7 @@ def _losses(results: Results, split: str) -> pd.DataFrame:
         cell=parts["cell"],
         layers=parts["layers"].astype(int),
         corpus=[_corpus(runs[name]) for name in rows["run"]],
-        size=[runs[name].settings.size for name in rows["run"]],  # type: ignore[attr-defined]
+        size=[runs[name].settings_as(Settings).size for name in rows["run"]],
     )[["run", "corpus", "size", "cell", "layers", "seed", "step", "value"]]
 
 
@@ -204,10 +205,10 @@ def finite_horizon(results: Results) -> Figure:
             published(axis, theirs["order"].tolist(), theirs["value"].tolist(), colour="#000000", label="n-gram, published")
             data.append(theirs)
         best = results.select(metric="cross_entropy.best", split="test")
-        best = best[[_corpus(runs[name]) == corpus and bool(runs[name].settings.models) for name in best["run"]]]  # type: ignore[attr-defined]
+        best = best[[_corpus(runs[name]) == corpus and bool(runs[name].settings_as(Settings).models) for name in best["run"]]]
         if len(best):
-            size = max(runs[name].settings.size for name in best["run"])  # type: ignore[attr-defined]
-            best = best[[runs[name].settings.size == size for name in best["run"]]]  # type: ignore[attr-defined]
+            size = max(runs[name].settings_as(Settings).size for name in best["run"])
+            best = best[[runs[name].settings_as(Settings).size == size for name in best["run"]]]
             axis.axhline(best["value"].mean(), color=PALETTE[0], linewidth=1)
             dots(axis, np.full(len(best), mine["order"].max() + 0.8), best["value"], colour=PALETTE[0], label=f"network, row {size}")
             data.append(best.assign(corpus=corpus, source="network")[["corpus", "source", "seed", "value"]])
@@ -296,7 +297,7 @@ def kinds_of_error(results: Results) -> Figure:
     """Characters that got less than half of the probability, by the first oracle that would have repaired them (Figure 7). One bar a
     network and seed, as a share of all characters scored."""
     found = _need(results, "errors")
-    found.sort(key=lambda pair: (_corpus(pair[0]), pair[0].settings.size, pair[1]))  # type: ignore[attr-defined]
+    found.sort(key=lambda pair: (_corpus(pair[0]), pair[0].settings_as(Settings).size, pair[1]))
     rows, labels = [], []
     for run, name in found:
         for seed in run.seeds:
@@ -304,7 +305,9 @@ def kinds_of_error(results: Results) -> Figure:
             scored = results.final(run.name, f"errors.characters.{name}").get(seed)
             if values["all"] is None or scored is None:
                 continue
-            labels.append(f"{CORPORA[_corpus(run)]}, {run.settings.size}, {_network_name(name)}" if seed == run.seeds[0] else "")  # type: ignore[attr-defined]
+            labels.append(
+                f"{CORPORA[_corpus(run)]}, {run.settings_as(Settings).size}, {_network_name(name)}" if seed == run.seeds[0] else ""
+            )
             rows += [(run.name, name, seed, len(labels) - 1, kind, values[kind] / scored) for kind in KINDS]  # type: ignore[operator]
     if not rows:
         raise NotMeasured("needs a finished run with the analysis 'errors'")
@@ -439,7 +442,7 @@ def memory_beyond_the_window(results: Results) -> Figure:
         with_data = ~np.isnan(held).all(axis=0)
         axis.plot(middles[with_data], np.nanmean(held[:, with_data], axis=0), color=colour, linewidth=1)
         axis.axhline(alarms.mean(), color=colour, linewidth=0.8, linestyle=":", label="where nothing is open")
-        window = run.settings.seq_len  # type: ignore[attr-defined]
+        window = run.settings_as(Settings).seq_len
         axis.axvline(window, color=GREY, linewidth=0.8, linestyle="--")
         axis.annotate(f"{window} characters", (window, 1.02), xytext=(3, 0), textcoords="offset points", fontsize=7.5, color=GREY)
     axis.set_xscale("log")

@@ -14,7 +14,7 @@ import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import Field, model_validator
 
@@ -72,6 +72,9 @@ class RunGrid(Strict):
     tiers: dict[Tier, TierRuns]
 
 
+S = TypeVar("S", bound=RunSettings)
+
+
 @dataclass(frozen=True)
 class Run:
     """One training or measurement with fixed settings, repeated over seeds."""
@@ -92,6 +95,16 @@ class Run:
         """Hash of what determines the run's results besides code and data: paper, name and settings."""
         content = {"paper": self.paper, "run": self.name, "settings": self.settings.model_dump(mode="json")}
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+
+    def settings_as(self, kind: type[S]) -> S:
+        """The settings as the paper's own class.
+
+        Raises:
+            TypeError: they are another paper's.
+        """
+        if not isinstance(self.settings, kind):
+            raise TypeError(f"{self.paper} {self.name} has settings of {type(self.settings).__module__}, not of {kind.__module__}")
+        return self.settings
 
     def chunks(self) -> list[tuple[int, ...]]:
         """Its seeds, cut into the parts that one job trains."""

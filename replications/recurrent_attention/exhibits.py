@@ -9,6 +9,7 @@ import numpy as np
 
 from replications.evidence.exhibits import Exhibit
 from replications.evidence.results import NotMeasured, Results
+from replications.recurrent_attention.settings import Settings
 
 N_IMAGES = 24
 
@@ -21,9 +22,9 @@ def glimpse_player(results: Results) -> Exhibit:
     """
     runs = []
     for run in results.runs():
-        settings = run.settings.model_dump()
-        if re.fullmatch(r"[a-z]+-(ram|random)-\d+", run.name) and settings["glimpses"] > 1 and results.finished(run.name):
-            runs.append({"name": run.name, "side": settings["glimpse_side"], "scales": settings["scales"]} | _arrays(results, run.name))
+        settings = run.settings_as(Settings)
+        if re.fullmatch(r"[a-z]+-(ram|random)-\d+", run.name) and settings.glimpses > 1 and results.finished(run.name):
+            runs.append({"name": run.name, "side": settings.glimpse_side, "scales": settings.scales} | _arrays(results, run.name))
     if not runs:
         raise NotMeasured("needs runs with more than one glimpse")
     names = ", ".join(str(run["name"]) for run in runs)

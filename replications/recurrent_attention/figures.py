@@ -16,6 +16,7 @@ from matplotlib.ticker import FixedLocator, NullLocator, ScalarFormatter
 from replications.evidence.palette import PALETTE
 from replications.evidence.plots import COLUMN, Figure, canvas, dots, in_words, last_rows, published
 from replications.evidence.results import NotMeasured, Results
+from replications.recurrent_attention.settings import Settings
 
 TASKS = {
     "mnist": "28x28",
@@ -149,15 +150,15 @@ def glimpse_paths(results: Results) -> Figure:
         raise NotMeasured("needs a run with a learned policy")
     run = runs[-1]
     kept = results.artifacts(run.name)
-    settings = next(plan.settings for plan in results.runs() if plan.name == run.name).model_dump()
+    settings = next(plan.settings_as(Settings) for plan in results.runs() if plan.name == run.name)
     figure, grid = canvas(2 * COLUMN, 3.9, columns=4, rows=2)
     n_shown = min(grid.size, len(kept["images"]))
     rows = []
     for index, axes in enumerate(grid.ravel()[:n_shown]):
-        path = (kept["paths"][0, index] + 1) * settings["canvas"] / 2
+        path = (kept["paths"][0, index] + 1) * settings.canvas / 2
         answer = int(kept["beliefs"][0, index, -1].argmax())
         right = answer == kept["labels"][index]
-        _draw_path(axes, kept["images"][index], path, settings["glimpse_side"])
+        _draw_path(axes, kept["images"][index], path, settings.glimpse_side)
         text = f"says {answer}, right" if right else f"says {answer}, is {kept['labels'][index]}"
         axes.set_xlabel(text, fontsize=7.5, color="black" if right else ORANGE, labelpad=2)
         rows += [{"image": index, "glimpse": t + 1, "x": x, "y": y, "label": kept["labels"][index]} for t, (x, y) in enumerate(path)]

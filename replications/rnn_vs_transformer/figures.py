@@ -15,6 +15,7 @@ from replications.evidence.palette import ON_DARK, ON_LIGHT, PALETTE
 from replications.evidence.plots import COLUMN, Figure, canvas, dots, in_words, label_end, last_rows, published
 from replications.evidence.results import NotMeasured, Results
 from replications.evidence.statistics import estimate, loglog_slope
+from replications.rnn_vs_transformer.settings import Settings
 
 COLOURS = {
     "transformer": PALETTE[0],
@@ -253,7 +254,7 @@ def flops_and_their_crossing(results: Results) -> Figure:
     """
     rows = _series(results, "cost-length", "forward_flops", "test")
     rows = rows[rows["model"].isin(["rnn", "gru", "lstm", "mingru", "ssm", "linear", "transformer"]) & (rows["seed"] == rows["seed"].min())]
-    width = next(run.settings.model_dump()["width"] for run in results.runs() if run.name == "cost-length")
+    width = next(run.settings_as(Settings).width for run in results.runs() if run.name == "cost-length")
     figure, axes = canvas(height=3.4)
     exponents = _curves(axes[0, 0], rows, xlabel="sequence length n", ylabel="counted FLOPs, forward")
     axes[0, 0].axvline(width, color="#555555", ls=":", lw=1)
@@ -301,7 +302,7 @@ def _language(results: Results, metric: str, split: str = "test") -> pd.DataFram
         if run.name.startswith("language-") and results.finished(run.name):
             values = results.final(run.name, metric, split)
             extra = {key: results.final(run.name, key) for key in ("parameters", "compute")}
-            model = run.settings.model_dump()["model"]
+            model = run.settings_as(Settings).model
             parts.append(pd.DataFrame({"run": run.name, "model": model, "value": values, **extra}).rename_axis("seed").reset_index())
     if not parts:
         raise NotMeasured("needs a language run")
@@ -354,7 +355,7 @@ def loss_by_position(results: Results) -> Figure:
     The dotted line stands at 100 tokens, after which Kaplan et al. (2020, Figure 7) see the LSTM no longer improve.
     """
     runs = [run for run in results.runs() if run.name.startswith("language-") and results.finished(run.name)]
-    widths = {(d := run.settings.model_dump())["model"] + f" {d['width']}": run.name for run in runs}
+    widths = {f"{(settings := run.settings_as(Settings)).model} {settings.width}": run.name for run in runs}
     widest = max((int(key.split()[1]) for key in widths if key.startswith("lstm ")), default=0)
     chosen = {model: name for model in ("transformer", "lstm", "mingru") if (name := widths.get(f"{model} {widest}"))}
     if not chosen:
@@ -388,9 +389,9 @@ def recall_by_pairs(results: Results) -> Figure:
         raise NotMeasured("needs a recall run")
     parts = []
     for run in runs:
-        settings = run.settings.model_dump()
+        settings = run.settings_as(Settings)
         rows = results.select(run=run.name, metric="accuracy", split="test")
-        parts.append(rows.assign(model=settings["model"], width=settings["width"])[["run", "model", "width", "seed", "step", "value"]])
+        parts.append(rows.assign(model=settings.model, width=settings.width)[["run", "model", "width", "seed", "step", "value"]])
     data = pd.concat(parts, ignore_index=True).rename(columns={"step": "pairs"})
     models = list(dict.fromkeys(data["model"]))
     rows_needed = data["width"].nunique()
@@ -419,8 +420,8 @@ def copying(results: Results) -> Figure:
     figure, axes = canvas(height=2.8, columns=2)
     parts = []
     for run in runs:
-        settings = run.settings.model_dump()
-        model, batch = settings["model"], settings["training"]["batch"]
+        settings = run.settings_as(Settings)
+        model, batch = settings.model, settings.training.batch
         learning = results.select(run=run.name, metric="string_accuracy", split="validation")
         lengths = results.select(run=run.name, metric="character_accuracy", split="test")
         learning, lengths = learning.assign(model=model, x=learning["step"] * batch), lengths.assign(model=model, x=lengths["step"])
@@ -430,7 +431,7 @@ def copying(results: Results) -> Figure:
         dots(axes[0, 1], lengths["x"], lengths["value"], colour=_colour(model))
         middle = lengths.groupby("x")["value"].mean()
         axes[0, 1].plot(middle.index, middle, color=_colour(model), ls=style, label=model)
-        axes[0, 1].axvline(settings["task"]["length"], color="#555555", ls=":", lw=1)
+        axes[0, 1].axvline(settings.task.length, color="#555555", ls=":", lw=1)
         parts += [learning, lengths]
     axes[0, 0].set(xlabel="training examples", ylabel="strings copied right", ylim=(-0.03, 1.03))
     axes[0, 1].set(xlabel="length of the string", ylabel="characters copied right", ylim=(-0.03, 1.03))
@@ -449,10 +450,10 @@ def gradients_over_time(results: Results) -> Figure:
     slopes are 1; above a radius of 1 the units saturate and hold the factor near 1.
     """
     results.need("gradients")
-    settings = next(run.settings.model_dump() for run in results.runs() if run.name == "gradients")
+    settings = next(run.settings_as(Settings) for run in results.runs() if run.name == "gradients")
     figure, axes = canvas(height=2.9, columns=2, width_ratios=[1.25, 1])
     data, ends = [], []
-    for model in settings["models"]:
+    for model in settings.models:
         for seed, (norms,) in results.by_seed("gradients", f"gradient.{model}").items():
             shown = np.maximum(norms / norms[0], 1e-16)
             axes[0, 0].plot(np.where(shown > 1e-16, shown, math.nan), color=_colour(model), lw=0.9)
@@ -469,7 +470,7 @@ def gradients_over_time(results: Results) -> Figure:
         data += [{"model": "rnn by radius", "seed": seed, "x": float(r), "value": float(v)} for r, v in zip(radii, rates, strict=True)]
     axes[0, 1].plot(radii, radii, color="#555555", ls="--", lw=1)
     axes[0, 1].set(xlabel="spectral radius of W", ylabel="gradient's factor per step")
-    kept = {model: results.final("gradients", f"kept.{model}").median() for model in settings["models"]}
+    kept = {model: results.final("gradients", f"kept.{model}").median() for model in settings.models}
     alt = "Share of the gradient left at the far end: " + ", ".join(f"{m} {v:.1e}" for m, v in kept.items())
     return Figure(figure, pd.DataFrame(data), alt=alt, title="Gradients over time")
 
@@ -482,7 +483,7 @@ def gradients_before_and_after_training(results: Results) -> Figure:
     figure, axes = canvas(height=2.4, columns=len(runs), sharey=True)
     data = []
     for panel, run in zip(axes[0], runs, strict=True):
-        model = run.settings.model_dump()["model"]
+        model = run.settings_as(Settings).model
         for seed, arrays in results.by_seed(run.name, "gradient_before", "gradient_after").items():
             for when, style, norms in zip(("before", "after"), ("--", "-"), arrays, strict=True):
                 middle = np.maximum(np.median(norms, axis=0), 1e-12)
@@ -505,7 +506,7 @@ def clipping(results: Results) -> Figure:
     for i, run in enumerate(runs):
         values = results.final(run.name, "success")
         jitter = (np.arange(len(values)) - (len(values) - 1) / 2) * 0.12
-        dots(axes[0, 0], values.to_numpy(), i + jitter, colour=_colour(run.settings.model_dump()["model"]))
+        dots(axes[0, 0], values.to_numpy(), i + jitter, colour=_colour(run.settings_as(Settings).model))
         axes[0, 0].plot([values.mean()] * 2, [i - 0.3, i + 0.3], color="#333333", lw=1.2)
         parts.append(values.rename("value").reset_index().assign(run=run.name))
     axes[0, 0].set(xlabel="share of trainings that succeed", xlim=(-0.05, 1.05))
@@ -522,9 +523,9 @@ def regular_languages(results: Results) -> Figure:
         raise NotMeasured("needs a run of a regular language")
     parts = []
     for run in runs:
-        task, model = run.settings.model_dump()["task"], run.settings.model_dump()["model"]
+        task, model = run.settings_as(Settings).task, run.settings_as(Settings).model
         rows = results.select(run=run.name, metric="character_accuracy", split="test")
-        parts.append(rows.assign(model=model, language=task["language"], trained=task["length"]))
+        parts.append(rows.assign(model=model, language=task.language, trained=task.length))
     data = pd.concat(parts, ignore_index=True)
     languages = list(dict.fromkeys(data["language"]))
     figure, axes = canvas(height=2.5, columns=len(languages), sharey=True)

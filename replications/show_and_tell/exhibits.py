@@ -11,6 +11,7 @@ from replications.evidence.exhibits import Exhibit
 from replications.evidence.results import NotMeasured, Results
 from replications.show_and_tell.figures import NAMES, SETS
 from replications.show_and_tell.grammar import KIND_OF
+from replications.show_and_tell.settings import Settings
 
 
 def caption_explorer(results: Results) -> Exhibit:
@@ -23,7 +24,7 @@ def caption_explorer(results: Results) -> Exhibit:
     runs = []
     for run in results.runs():
         prefix, _, kind = run.name.partition("-")
-        if run.settings.model_dump().get("samples") and results.finished(run.name):
+        if run.settings_as(Settings).samples and results.finished(run.name):
             runs.append({"name": f"{NAMES.get(kind, kind)}, {SETS.get(prefix, prefix)}"} | _arrays(results, run.name))
     if not runs:
         raise NotMeasured("needs a run that keeps samples")

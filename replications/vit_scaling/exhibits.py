@@ -7,6 +7,7 @@ import numpy as np
 from replications.evidence.errors import InputError
 from replications.evidence.exhibits import Exhibit
 from replications.evidence.results import NotMeasured, Results
+from replications.vit_scaling.settings import Settings
 
 _MOST_SEEDS = 3
 
@@ -18,8 +19,8 @@ def attention_viewer(results: Results) -> Exhibit:
     """
     runs = []
     for run in results.runs():
-        settings = run.settings
-        if not getattr(settings, "look", False) or settings.family != "vit" or not results.finished(run.name):  # type: ignore[attr-defined]
+        settings = run.settings_as(Settings)
+        if not settings.look or settings.family != "vit" or not results.finished(run.name):
             continue
         seen = results.by_seed(run.name, "rollout")
         shown = results.artifacts(run.name)["shown"]
@@ -31,8 +32,8 @@ def attention_viewer(results: Results) -> Exhibit:
         runs.append(
             {
                 "name": run.name,
-                "images": int(settings.n_images),  # type: ignore[attr-defined]
-                "grid": int(settings.grid),  # type: ignore[attr-defined]
+                "images": settings.n_images,
+                "grid": settings.grid,
                 "side": int(shown.shape[1]),
                 "pictures": [_hex(picture) for picture in shown],
                 "seeds": seeds,

@@ -16,6 +16,7 @@ from replications.evidence.palette import PALETTE
 from replications.evidence.plots import COLUMN, Figure, canvas, dots, in_words, label_end, last_rows, published
 from replications.evidence.results import NotMeasured, Results
 from replications.evidence.runs import Run
+from replications.vit_scaling.settings import Settings
 
 _COLOURS = {"vit": PALETTE[0], "resnet": PALETTE[1], "hybrid": PALETTE[2], "vit-large": PALETTE[3]}
 _NAMES = {"vit": "ViT", "resnet": "ResNet", "hybrid": "hybrid", "vit-large": "ViT, twice as deep"}
@@ -32,7 +33,7 @@ def _by_size(results: Results, prefix: str, metric: str, split: str) -> pd.DataF
     rows = []
     for run in _curve(results, prefix):
         for seed, value in results.final(run.name, metric, split).items():
-            rows.append({"family": prefix, "n_images": run.settings.n_images, "seed": seed, "value": value})  # type: ignore[attr-defined]
+            rows.append({"family": prefix, "n_images": run.settings_as(Settings).n_images, "seed": seed, "value": value})
     return pd.DataFrame(rows, columns=["family", "n_images", "seed", "value"])
 
 
@@ -152,8 +153,9 @@ def _members(results: Results) -> pd.DataFrame:
     results.need("frontier")
     run = next(run for run in results.runs() if run.name == "frontier")
     rows = []
-    for member in run.settings.members:  # type: ignore[attr-defined]
-        family = run.settings.member(member.label).family  # type: ignore[attr-defined]
+    settings = run.settings_as(Settings)
+    for member in settings.members:
+        family = settings.member(member.label).family
         compute = results.final("frontier", f"compute@{member.label}")
         for seed, value in results.final("frontier", f"accuracy@{member.label}").items():
             rows.append(
@@ -352,9 +354,9 @@ def attention_distance_by_depth(results: Results) -> Figure:
             for head, d in enumerate(heads)
         ]
     data = pd.DataFrame(rows)
-    settings = next(r.settings for r in results.runs() if r.name == run)
-    grid = settings.grid  # type: ignore[attr-defined]
-    at = np.stack(np.meshgrid(np.arange(grid), np.arange(grid)), -1).reshape(-1, 2) * (settings.image_size / grid)  # type: ignore[attr-defined]
+    settings = next(r.settings_as(Settings) for r in results.runs() if r.name == run)
+    grid = settings.grid
+    at = np.stack(np.meshgrid(np.arange(grid), np.arange(grid)), -1).reshape(-1, 2) * (settings.image_size / grid)
     even = float(np.linalg.norm(at[:, None] - at[None], axis=-1).mean())
     figure, axes = canvas(width=1.3 * COLUMN, height=2.5)
     ax = axes[0, 0]
@@ -433,7 +435,7 @@ def training_loss(results: Results) -> Figure:
         rows = results.select(run=run.name, metric="loss", split="train")
         for _, line in rows.groupby("seed"):
             axes[0, 0].plot(line["step"], line["value"], color=_COLOURS[family], linestyle="--" if index % 2 == 0 else "-", linewidth=0.9)
-        size = run.settings.n_images  # type: ignore[attr-defined]
+        size = run.settings_as(Settings).n_images
         axes[0, 0].plot([], [], color=_COLOURS[family], linestyle="--" if index % 2 == 0 else "-", label=f"{_NAMES[family]}, N = {size:,}")
         parts.append(rows[["run", "seed", "step", "value"]])
     axes[0, 0].set(xlabel="step", ylabel="training loss (nats)", ylim=(0, None))

@@ -19,7 +19,7 @@ CELLS = ("rnn", "gru", "lstm")
 
 def network(cell: str, layers: int = 2, hidden: int = 8, seed: int = 0, init: str = "scaled") -> CharRNN:
     generator = torch.Generator().manual_seed(seed)
-    return CharRNN(cell, layers, hidden, VOCABULARY, generator=generator, init=init)  # type: ignore[arg-type]
+    return CharRNN(cell, layers, hidden, VOCABULARY, generator=generator, init=init)
 
 
 def text(n: int, seed: int = 0) -> torch.Tensor:

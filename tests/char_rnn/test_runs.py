@@ -254,7 +254,7 @@ def test_claims_read_what_the_runs_record() -> None:
                 assert measure.run in planned, (claim.id, tier, measure.run)
                 network = str(getattr(measure, "metric", getattr(measure, "scores", ""))).split(".")[-1]
                 if network.count("-") == 1 and network.split("-")[0] in ("lstm", "gru", "rnn"):
-                    assert network in planned[measure.run].settings.models, (claim.id, tier, network)  # type: ignore[attr-defined]
+                    assert network in planned[measure.run].settings.models, (claim.id, tier, network)
 
 
 @pytest.fixture

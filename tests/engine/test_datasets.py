@@ -30,7 +30,7 @@ def mirrored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: datasets.
 
 def source(**changes: object) -> DataSource:
     base = {"name": "set", "hub": "owner/set", "revision": "0" * 40, "splits": {"train": 6}, "licence": "MIT", "citation": "none"}
-    return DataSource(**(base | changes))  # type: ignore[arg-type]
+    return DataSource(**(base | changes))
 
 
 def test_a_mirror_is_loaded_and_verified(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -28,6 +28,12 @@ def finish(folder: Path, name: str, *, kind: str = "cuda", **cost: float) -> Non
     (place / "provenance.json").write_text(json.dumps({"cost": cost, "hardware": {"kind": kind}}))
 
 
+def test_settings_are_given_as_the_papers_own_class_or_not_at_all() -> None:
+    assert run("a").settings_as(Settings) == Settings()
+    with pytest.raises(TypeError, match="paper a has settings of"):
+        run("a").settings_as(Resources)
+
+
 def test_without_measurements_a_plan_rests_on_what_is_expected(tmp_path: Path) -> None:
     found = estimates([run("a", gpus=1), run("b", gpus=1, minutes=3)], tmp_path)
     assert {name: (one.minutes, one.basis) for name, one in found.items()} == {"a": (10, "expected"), "b": (3, "expected")}

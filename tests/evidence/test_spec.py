@@ -128,4 +128,4 @@ def test_the_claims_of_every_paper_here_fit_its_grid() -> None:
 def test_models_cannot_be_changed_after_they_were_checked(make_paper: Callable[..., Paper]) -> None:
     claim: Claim = make_paper().claims[0]
     with pytest.raises(ValueError, match="frozen"):
-        claim.margin = 5  # type: ignore[misc]
+        claim.margin = 5

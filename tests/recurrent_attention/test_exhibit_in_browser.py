@@ -18,7 +18,7 @@ def player(visit: Visit) -> Page:
 
 
 def glimpse(player: Page) -> int:
-    return int(re.match(r"Glimpse (\d+)", player.get_by_role("status").inner_text())[1])  # type: ignore[index]
+    return int(re.match(r"Glimpse (\d+)", player.get_by_role("status").inner_text())[1])
 
 
 def test_buttons_step_through_the_glimpses(player: Page) -> None:

@@ -116,8 +116,8 @@ def test_a_random_policy_trains_no_location_network(tmp_path: Path) -> None:
     original = experiment.Trainer.__init__
 
     def remember(self: experiment.Trainer, *arguments: object) -> None:
-        original(self, *arguments)  # type: ignore[arg-type]
-        seen.update(locate=self.network.locate.weight, before=self.network.locate.weight.detach().clone())  # type: ignore[union-attr]
+        original(self, *arguments)
+        seen.update(locate=self.network.locate.weight, before=self.network.locate.weight.detach().clone())
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(experiment.Trainer, "__init__", remember)

@@ -74,7 +74,7 @@ def test_an_exhibit_without_its_runs_is_a_page_that_says_so(results: Path, tmp_p
     def absent(read: Results) -> object:
         raise NotMeasured("needs <large>")
 
-    sidecar = write_exhibit(absent, Results.read(load_papers()[0], "gpu", results), tmp_path)  # type: ignore[arg-type]
+    sidecar = write_exhibit(absent, Results.read(load_papers()[0], "gpu", results), tmp_path)
     assert sidecar["drawn"] is False
     assert "needs &lt;large&gt;" in (tmp_path / "absent.html").read_text()
 
@@ -85,10 +85,10 @@ def test_a_wrong_tier_names_the_nearest() -> None:
 
 
 def test_a_new_report_leaves_nothing_of_the_last_one(results: Path, tmp_path: Path, stamp: object) -> None:
-    write_report("gpu", "runs", results, results, load_papers(), tmp_path, stamp)  # type: ignore[arg-type]
+    write_report("gpu", "runs", results, results, load_papers(), tmp_path, stamp)
     stale = tmp_path / "files" / PAPER / "figures" / "forgotten.svg"
     stale.write_text("old")
-    write_report("gpu", "runs", results, results, load_papers(), tmp_path, stamp)  # type: ignore[arg-type]
+    write_report("gpu", "runs", results, results, load_papers(), tmp_path, stamp)
     assert not stale.exists()
 
 
@@ -97,5 +97,5 @@ def test_a_folder_of_somebody_else_keeps_its_files(results: Path, tmp_path: Path
     mine.parent.mkdir()
     mine.write_text("mine")
     (tmp_path / "index.html").write_text("<p>my page</p>")
-    write_report("gpu", "runs", results, results, load_papers(), tmp_path, stamp)  # type: ignore[arg-type]
+    write_report("gpu", "runs", results, results, load_papers(), tmp_path, stamp)
     assert mine.read_text() == "mine"

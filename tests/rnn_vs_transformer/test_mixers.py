@@ -86,9 +86,9 @@ def test_a_seed_does_not_depend_on_its_company(name: str) -> None:
 def test_linear_attention_equals_its_definition() -> None:
     """Katharopoulos et al. (2020), equation 8, as a double loop over positions."""
     mixer, x = layer("linear", 16), inputs(11, 16)
-    q, k, v = (part[0, 0, :, 0].double() for part in mixer._features(x))  # type: ignore[operator]
+    q, k, v = (part[0, 0, :, 0].double() for part in mixer._features(x))
     expected = torch.stack([sum((q[i] @ k[j]) * v[j] for j in range(i + 1)) / sum(q[i] @ k[j] for j in range(i + 1)) for i in range(11)])
-    out = mixer.output.weight[0].double()  # type: ignore[union-attr, index]
+    out = mixer.output.weight[0].double()
     torch.testing.assert_close(mixer(x)[0, 0].double(), expected @ out, atol=1e-5, rtol=1e-4)
 
 

@@ -62,13 +62,13 @@ def test_ranks_equal_a_slow_count() -> None:
     matrix, owner = generator.normal(size=(12, 24)), np.repeat(np.arange(12), 2)
     matrix[owner, np.arange(24)] += 1.0
     annotation, search = analysis.retrieval(matrix, owner)
-    ranks = [sorted(range(12), key=lambda i, c=c: -matrix[i, c]).index(owner[c]) for c in range(24)]  # type: ignore[misc]
+    ranks = [sorted(range(12), key=lambda i, c=c: -matrix[i, c]).index(owner[c]) for c in range(24)]
     assert search.recall1 == pytest.approx(100 * np.mean([rank == 0 for rank in ranks]))
     assert search.median == pytest.approx(np.median(ranks) + 1)
     relative = matrix - np.log(np.exp(matrix).mean(0))
     found = []
     for picture in range(12):
-        order = sorted(range(24), key=lambda c, p=picture: -relative[p, c])  # type: ignore[misc]
+        order = sorted(range(24), key=lambda c, p=picture: -relative[p, c])
         found.append(min(place - sum(owner[o] == picture for o in order[:place]) for place, c in enumerate(order) if owner[c] == picture))
     assert annotation.recall1 == pytest.approx(100 * np.mean([rank == 0 for rank in found]))
     assert annotation.recall10 == pytest.approx(100 * np.mean([rank < 10 for rank in found]))

@@ -113,7 +113,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
 
 @pytest.mark.parametrize("function", FIGURES, ids=lambda function: function.__name__)
 def test_every_figure_is_drawn_and_describes_itself(function: object, results: Results) -> None:
-    figure = function(results)  # type: ignore[operator]
+    figure = function(results)
     assert isinstance(figure, Figure)
     figure.canvas.draw_without_rendering()
     assert figure.alt

@@ -168,7 +168,7 @@ def test_a_vocabulary_that_changed_since_the_checkpoint_is_named_and_the_state_i
     before = (tmp_path / "train.checkpoint").read_bytes()
     context.checkpoints.save("other", {"vocabulary": Vocabulary(["x"]).state_dict()})
     with pytest.raises(CheckpointError, match=r"The vocabulary changed since the checkpoint: 4 words .* Restore the training captions"):
-        Vocabulary(["y", "z"]).load_state_dict(context.checkpoints.load("other", torch.device("cpu"))["vocabulary"])  # type: ignore[index]
+        Vocabulary(["y", "z"]).load_state_dict(context.checkpoints.load("other", torch.device("cpu"))["vocabulary"])
     assert (tmp_path / "train.checkpoint").read_bytes() == before
 
 

@@ -88,7 +88,7 @@ def test_slots_do_not_feel_each_other(options: dict[str, object]) -> None:
     own = Images(images.vector[1:], images.grid[1:] if images.grid is not None else None)
     for model, seen, said in ((together, images, words), (alone, own, words[1:])):
         loss, count = caption_loss(model(seen, said), said)
-        (loss / count).sum().backward()  # type: ignore[no-untyped-call]
+        (loss / count).sum().backward()
         clip_slots(model, 0.01)
     for one, both in zip(alone.parameters(), together.parameters(), strict=True):
         assert one.grad is not None and both.grad is not None

@@ -19,7 +19,7 @@ SIZE = {word: size for size, words in grammar.SIZE_WORDS.items() for word in wor
 
 def _drawn(count: int, seed: int = 0, **options: object) -> list[Scene]:
     generator = np.random.default_rng(seed)
-    return [scenes.sample_scene(generator, **options) for _ in range(count)]  # type: ignore[arg-type]
+    return [scenes.sample_scene(generator, **options) for _ in range(count)]
 
 
 def _holds(relation: str, a: Thing, b: Thing) -> bool:

@@ -104,13 +104,13 @@ def test_within_a_question_all_sizes_have_the_same_budget_and_families_equal_com
             family: [s for name, s in runs.items() if name.removeprefix(f"{prefix}{family}-n").isdigit()] for family in ("vit", "resnet")
         }
         both = [s for curve in curves.values() for s in curve]
-        assert len({(s.n_steps, s.batch_size, s.augmentation) for s in both}) <= 1  # type: ignore[attr-defined]
-        sizes = [sorted(s.n_images for s in curve) for curve in curves.values()]  # type: ignore[attr-defined]
+        assert len({(s.n_steps, s.batch_size, s.augmentation) for s in both}) <= 1
+        sizes = [sorted(s.n_images for s in curve) for curve in curves.values()]
         assert sizes[0] == sizes[1]
         if both and tier != "paper":  # ViT-S/16 and ResNet-50 have 4.6 and 4.1 GFLOPs, the usual pair
-            vit, resnet = (counts(curves[family][0])[1] for family in ("vit", "resnet"))  # type: ignore[arg-type]
+            vit, resnet = (counts(curves[family][0])[1] for family in ("vit", "resnet"))
             assert vit == pytest.approx(resnet, rel=0.05)
-    tuned = [len(s.members) for name, s in runs.items() if name.startswith("tune-")]  # type: ignore[attr-defined]
+    tuned = [len(s.members) for name, s in runs.items() if name.startswith("tune-")]
     assert len(set(tuned)) <= 1
 
 

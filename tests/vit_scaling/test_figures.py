@@ -27,7 +27,7 @@ def results(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     rows: list[dict[str, object]] = []
     for run in load_runs("vit_scaling", tier):
         settings = run.settings
-        members = [member.label for member in settings.members]  # type: ignore[attr-defined]
+        members = [member.label for member in settings.members]
         names = [("accuracy", "test"), ("loss", "train"), ("probe_accuracy_5_shot", "transfer"), ("finetuned_accuracy", "transfer")]
         names += [(f"{metric}@{member}", "test") for member in members for metric in ("accuracy", "compute", "exaflops")]
         names += [("compute_ratio", "test"), ("compute_ratio_low", "test"), ("compute_ratio_high", "test")]
@@ -38,11 +38,11 @@ def results(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
             for metric, split in names
             for step in ((1, 2) if metric == "loss" else (2,))
         ]
-        if not settings.look or settings.family != "vit":  # type: ignore[attr-defined]
+        if not settings.look or settings.family != "vit":
             continue
         place = run_folder(folder, run, run.seeds)
         write_records(place / "records.parquet", frame([]))
-        grid, side = settings.grid, settings.image_size  # type: ignore[attr-defined]
+        grid, side = settings.grid, settings.image_size
         n, patches = len(run.seeds), grid**2
         arrays = {"shown": rng.integers(0, 256, (12, side, side, 3), dtype=np.uint8)}
         arrays |= {"rollout": rng.dirichlet(np.ones(patches), (n, 12)), "attention_distance": rng.uniform(1, 9, (n, 3, 4))}

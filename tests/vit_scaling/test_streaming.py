@@ -67,11 +67,11 @@ def reduced(settings: Settings, **changes: object) -> Settings:
     return settings.model_copy(update=small | changes)  # a copy is not validated: fewer pictures than classes
 
 
-PAPER = [entry for entry in load_runs("vit_scaling", "paper") if entry.settings.measure == "accuracy"]  # type: ignore[attr-defined]
+PAPER = [entry for entry in load_runs("vit_scaling", "paper") if entry.settings.measure == "accuracy"]
 
 
 # Runs that differ only in what is reduced here (pictures, batch, steps) are one.
-DIFFERENT = {reduced(entry.settings).model_dump_json(): entry for entry in reversed(PAPER)}  # type: ignore[arg-type]
+DIFFERENT = {reduced(entry.settings).model_dump_json(): entry for entry in reversed(PAPER)}
 
 
 @pytest.mark.parametrize("entry", list(DIFFERENT.values())[::-1], ids=lambda entry: entry.name)
