@@ -38,8 +38,8 @@ def rehearse(
 
     Networks, batches, recipe and data are those of the run; what is evaluated afterwards is shortened, and products are in fp32 on
     a processor that has no bf16 (`Settings.rehearsed`). One line per run: the steps of all its seeds, counted FLOPs of the whole
-    training, the minutes these take on a GPU of that peak and utilisation beside those that runs.yaml expects, seconds and megabytes
-    here; and one line per paper. Exits with 1 when a run failed.
+    training, the milliseconds of a step and the minutes of all on a GPU of that peak and utilisation, beside the minutes that
+    runs.yaml expects, seconds and megabytes here; and sums by paper and of the tier. Exits with 1 when a run failed.
     """
     check_tier(tier)
     chosen = [
@@ -65,11 +65,12 @@ SUMMED = ("PFLOP", "minutes", "expected", "seconds", "MB")
 
 
 def _print_by_run(rows: list[dict[str, Any]]) -> None:
-    """One line per run, and one per paper with the sums."""
+    """One line per run, one per paper with the sums, and one with the sums of all."""
     papers = list(dict.fromkeys(row["paper"] for row in rows))
+    summed = {paper: [row for row in rows if row["paper"] == paper] for paper in papers} | ({"all": rows} if len(papers) > 1 else {})
     totals = [
-        {"paper": paper, "run": "all", "steps": ""} | {name: sum(row[name] for row in rows if row["paper"] == paper) for name in SUMMED}
-        for paper in papers
+        {"paper": paper, "run": "all", "steps": None, "ms_per_step": None} | {name: sum(row[name] for row in part) for name in SUMMED}
+        for paper, part in summed.items()
     ]
     shown = [{name: value for name, value in row.items() if name != "error"} for row in [*rows, *totals]]
     print_rows([{name: f"{value:.3g}" if isinstance(value, float) else value for name, value in row.items()} for row in shown])
@@ -102,11 +103,12 @@ def _rehearse(run: Run, steps: int, n_seeds: int | None, device: str | None, fol
         error = f"{type(failure).__name__}: {failure}"
     # Seeds that were left out, and those of other jobs, cost what these cost.
     share = len(run.seeds) / len(seeds)
-    flops = planned["flops"] * share
+    flops, n_steps = planned["flops"] * share, int(planned["steps"] * len(run.chunks()))
     return {
         "paper": run.paper,
         "run": run.name,
-        "steps": int(planned["steps"] * len(run.chunks())),
+        "steps": n_steps,
+        "ms_per_step": 1e3 * flops / flops_per_second / n_steps if n_steps else None,
         "PFLOP": flops / 1e15,
         "minutes": flops / flops_per_second / 60,
         "expected": run.resources.minutes * len(run.chunks()),

@@ -145,6 +145,8 @@ def test_a_rehearsal_runs_everything_briefly_and_names_what_fails(suite: Path) -
     rows = json.loads(run_in(suite, "replications", "rehearse", "--tier", "smoke", "--device", "cpu", "--json", "--keep", "kept").stdout)
     assert [(row["run"], row["error"]) for row in rows] == [("fair", ""), ("loaded", ""), ("slow", "")]
     assert rows[2]["steps"] == 60
+    assert rows[2]["ms_per_step"] == pytest.approx(1e3 * 64 * 3 / (0.05 * 989e12))
+    assert rows[2]["minutes"] == pytest.approx(60 * rows[2]["ms_per_step"] / 60e3)
     assert not (suite / "results").exists(), "a rehearsal is no result"
     made = (suite / "kept" / TOY / "slow" / "seeds-0-2" / "provenance.json").stat().st_mtime_ns
     again = json.loads(run_in(suite, "replications", "rehearse", "--tier", "smoke", "--device", "cpu", "--json", "--keep", "kept").stdout)

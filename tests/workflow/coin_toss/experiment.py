@@ -28,6 +28,7 @@ def run(settings: Settings, context: Context) -> None:
         return {"loss": loss.detach()}
 
     state = {"model": model, "generators": Generators(generators)}
-    train(context, step, n_steps=settings.n_steps, state=state, examples_per_step=64 * len(context.seeds))
+    tosses = 64 * len(context.seeds)  # one comparison each
+    train(context, step, n_steps=settings.n_steps, state=state, examples_per_step=tosses, flops_per_step=tosses)
     context.record("heads", model.heads)
     context.artifact("heads", model.heads)
