@@ -127,7 +127,7 @@ class Settings(RunSettings):
     task: Task = Field(default_factory=Task, description="Made-up task.")
 
     def rehearsed(self, *, bf16: bool) -> Settings:
-        """As they are, but with little text to score, and only the smallest points of a sweep."""
+        """As they are, but with little text and few sequences to score, and only the smallest points of a sweep."""
         fp32 = {} if bf16 else {"precision": "fp32"}
         points = {"values": sorted(self.sweep.values)[:2], "tokens": min(self.sweep.tokens, 1024), "repetitions": 1}
         few = min(self.text.evaluation_characters, 4 * self.text.context)
@@ -136,6 +136,7 @@ class Settings(RunSettings):
                 "training": self.training.model_copy(update=fp32),
                 "sweep": self.sweep.model_copy(update=points | fp32),
                 "text": self.text.model_copy(update={"evaluation_characters": few}),
+                "task": self.task.model_copy(update={"test_examples": min(self.task.test_examples, 32)}),
             }
         )
 
