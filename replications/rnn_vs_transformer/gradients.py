@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from replications.engine.checkpoints import Stateful
 from replications.engine.context import Context, Generators
 from replications.engine.layers import SeedLinear
 from replications.engine.training import train
@@ -203,13 +204,14 @@ def train_order(settings: Settings, context: Context) -> None:
         context.record("accuracy", _by_seed(right(*held), context), split="validation", step=done)
 
     before = _gradients_now(model, test_tokens[: training.batch], len(nets))
-    state = {"model": model, "optimiser": optimiser, "data": Generators(data)}
+    state: dict[str, Stateful] = {"model": model, "optimiser": optimiser, "data": Generators(data)}
     train(
         context,
         step,
         n_steps=training.steps,
-        state=state,  # type: ignore[arg-type]
+        state=state,
         examples_per_step=training.batch * len(nets),
+        flops_per_step=3 * model.layer.flops(task.length) * training.batch * len(nets),
         tokens_per_step=training.batch * len(nets) * task.length,
         evaluate=evaluate,
         evaluate_every=max(1, training.steps // training.evaluations),

@@ -77,6 +77,14 @@ def test_a_stopped_run_ends_with_the_records_of_an_uninterrupted_one(name: str, 
         np.testing.assert_array_equal(resumed.arrays[key], array, err_msg=key)
 
 
+def test_the_counted_cost_of_a_training_is_that_of_its_products(tmp_path: Path) -> None:
+    found = context(tmp_path)
+    run(settings("order"), found)
+    of_one_position = 2 * (16 * 16 + 16 * 16)  # from the input and from the state before
+    sequences = TRAINING["steps"] * TRAINING["batch"] * 2 * len(found.seeds)  # two networks a seed
+    assert found.cost["flops"] == 3 * of_one_position * 12 * sequences  # forward, and twice that backward
+
+
 def test_a_seed_gives_the_same_alone(tmp_path: Path) -> None:
     together, alone = context(tmp_path / "a", (0, 1)), context(tmp_path / "b", (1,))
     run(settings("recall"), together)
