@@ -97,9 +97,8 @@ def beta(alpha: float, generator: torch.Generator, device: torch.device) -> Tens
     u, v = torch.rand(2, 32, generator=generator, device=device).clamp(min=1e-7).log() / alpha
     accepted = torch.logaddexp(u, v) <= 0
     # The first accepted pair; 32 tries fail with a probability below 1e-9 at alpha 0.2.
-    at = accepted.int().argmax()
-    drawn: Tensor = (u - torch.logaddexp(u, v))[at].exp()
-    return drawn
+    at = accepted.int().argmax(dim=0, keepdim=True)
+    return (u - torch.logaddexp(u, v)).index_select(0, at).squeeze(0).exp()  # indexing with a scalar would wait for its value
 
 
 def mixed_loss(logits: Tensor, labels: Tensor, share: Tensor | None, smoothing: float) -> Tensor:

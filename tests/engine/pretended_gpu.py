@@ -1,7 +1,7 @@
 """A GPU that is not there: tensors that say they are on it, computed on the CPU, so that device code runs without one.
 
-Run as a program it rehearses runs on that device: `python -m tests.engine.pretended_gpu PAPER TIER FOLDER RUN...`. It shows what a
-machine without a GPU otherwise hides and a GPU refuses:
+Run as a program it rehearses runs on that device: `python -m tests.engine.pretended_gpu PAPER TIER FOLDER RUN...`, where `RUN+key=value`
+changes a setting. It shows what a machine without a GPU otherwise hides and a GPU refuses:
 
 - tensors of both kinds of memory that meet in one operation;
 - inside a captured graph: waiting for a value, copies from or to the host, random numbers of a generator that the graph does not
@@ -319,8 +319,13 @@ def main(paper: str, tier: str, folder: str, *names: str) -> None:
     from replications.evidence.runs import load_runs
 
     install()
-    runs = [run for run in load_runs(paper, tier) if run.name in names]
-    assert len(runs) == len(names), f"of {names} {paper} has only {[run.name for run in runs]}"
+    known = {run.name: run for run in load_runs(paper, tier)}
+    runs = []
+    for name in names:
+        run, *changes = name.split("+")
+        settings = known[run].settings
+        changed = settings.model_dump() | dict(change.split("=") for change in changes)
+        runs.append(dataclasses.replace(known[run], name=name, settings=type(settings).model_validate(changed)))
     with Gpu(), warnings.catch_warnings():
         warnings.simplefilter("error", NotCaptured)
         for run in runs:

@@ -13,7 +13,7 @@ RUNS = {
     "recurrent_attention": ["digits-ram-2", "digits-random-4", "digits-conv", "digits-soft"],
     "char_rnn": ["program-text-64"],
     "show_and_tell": ["scenes-attention", "scenes-joint"],
-    "vit_scaling": ["vit-n256", "resnet-n256"],
+    "vit_scaling": ["vit-n256", "resnet-n256+augmentation=strong"],
     "rnn_vs_transformer": ["cost-tokens", "language-lstm-16", "recall-transformer-32", "copying-transformer.alibi", "order-rnn-clipped"],
 }
 """One run for each kind of training a paper has."""
