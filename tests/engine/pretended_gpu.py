@@ -193,11 +193,15 @@ def one_hot(values: Tensor, classes: int) -> Tensor:
 
 
 def moved(apply: Callable[..., torch.nn.Module]) -> Callable[..., torch.nn.Module]:
-    """As `torch.nn.Module._apply`, which moves parameters: their Python objects are exchanged, not only what C++ sees of them."""
+    """As `torch.nn.Module._apply`, which moves parameters: their Python objects are exchanged, not only what C++ sees of them.
+
+    A parameter with a gradient cannot be exchanged, so a network that is moved once more loses its gradients of the last update.
+    """
 
     def exchanged(module: torch.nn.Module, *args: Any, **kwargs: Any) -> torch.nn.Module:
         before = torch.__future__.get_swap_module_params_on_conversion()
         torch.__future__.set_swap_module_params_on_conversion(True)
+        module.zero_grad(set_to_none=True)
         try:
             return apply(module, *args, **kwargs)
         finally:
