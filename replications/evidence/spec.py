@@ -35,12 +35,12 @@ class Strict(BaseModel):
 class RunSettings(Strict):
     """What a paper's `settings.Settings` is made of: every field with a default or a description of what to give."""
 
-    def rehearsed(self, *, bf16: bool) -> Self:  # noqa: ARG002 (the default needs it not; papers with bf16 do)
-        """For a rehearsal: the same networks, batches and recipe, and little to evaluate on. Default: as they are.
+    def rehearsed(self) -> Self:
+        """For a rehearsal: the same networks, batches and recipe, and little to evaluate on. Default: as they are."""
+        return self
 
-        Args:
-            bf16: whether the machine multiplies bf16 itself; where it does not, products should be in fp32.
-        """
+    def in_fp32(self) -> Self:
+        """For a rehearsal on a machine that does not multiply bf16 itself: products in fp32. Default: as they are."""
         return self
 
 

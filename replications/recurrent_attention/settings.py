@@ -66,7 +66,7 @@ class Settings(RunSettings):
         """Numbers one glimpse gives to the network."""
         return self.scales * self.glimpse_side**2
 
-    def rehearsed(self, *, bf16: bool) -> Settings:  # noqa: ARG002 (its products are in fp32)
+    def rehearsed(self) -> Settings:
         """As they are, but with few digits to test on."""
         return self.model_copy(update={"samples": 2, "n_test": min(self.n_test, 500)})
 

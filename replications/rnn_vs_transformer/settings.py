@@ -126,19 +126,22 @@ class Settings(RunSettings):
     text: Text = Field(default_factory=Text, description="Text to learn.")
     task: Task = Field(default_factory=Task, description="Made-up task.")
 
-    def rehearsed(self, *, bf16: bool) -> Settings:
+    def rehearsed(self) -> Settings:
         """As they are, but with little text and few sequences to score, and only the smallest points of a sweep."""
-        fp32 = {} if bf16 else {"precision": "fp32"}
         points = {"values": sorted(self.sweep.values)[:2], "tokens": min(self.sweep.tokens, 1024), "repetitions": 1}
         few = min(self.text.evaluation_characters, 4 * self.text.context)
         return self.model_copy(
             update={
-                "training": self.training.model_copy(update=fp32),
-                "sweep": self.sweep.model_copy(update=points | fp32),
+                "sweep": self.sweep.model_copy(update=points),
                 "text": self.text.model_copy(update={"evaluation_characters": few}),
                 "task": self.task.model_copy(update={"test_examples": min(self.task.test_examples, 32)}),
             }
         )
+
+    def in_fp32(self) -> Settings:
+        """As they are, but without bf16."""
+        fp32 = {"precision": "fp32"}
+        return self.model_copy(update={"training": self.training.model_copy(update=fp32), "sweep": self.sweep.model_copy(update=fp32)})
 
     @model_validator(mode="after")
     def _fits_together(self) -> Settings:

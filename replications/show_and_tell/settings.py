@@ -77,7 +77,7 @@ class Settings(RunSettings):
     neighbours: list[str] = Field(default_factory=list, description="Words whose nearest embeddings are recorded (Table 6).")
     samples: int = Field(0, ge=0, description="Test pictures kept with their captions for the gallery.")
 
-    def rehearsed(self, *, bf16: bool) -> Settings:  # noqa: ARG002 (its products are in fp32)
+    def rehearsed(self) -> Settings:
         """As they are, but with few pictures to caption."""
         few = 64
         return self.model_copy(

@@ -156,14 +156,16 @@ class Settings(RunSettings):
         base = self.model_dump() | {"measure": "accuracy", "members": ()}
         return Settings.model_validate(base | update)
 
-    def rehearsed(self, *, bf16: bool) -> Settings:
+    def rehearsed(self) -> Settings:
         """As they are, but with few pictures to render, to test on and to probe with."""
         brief: dict[str, Any] = {"n_test": min(self.n_test, 256), "probe_images": 1000, "probe_draws": 1}
         if self.dataset == "fractals":
             brief["n_images"] = min(self.n_images, 4096)
-        if not bf16:
-            brief["precision"] = "fp32"
         return self.model_copy(update=brief)
+
+    def in_fp32(self) -> Settings:
+        """As they are, but without bf16."""
+        return self.model_copy(update={"precision": "fp32"})
 
     @model_validator(mode="after")
     def _fits(self) -> Settings:
