@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import shutil
 import tempfile
@@ -148,14 +149,48 @@ def _claim(claim: ClaimContent) -> dict[str, Any]:
 
 
 def _table(item: TableContent) -> dict[str, Any]:
-    return {
-        "title": item.title,
-        "location": item.location,
-        "note": item.note,
-        "columns": item.columns,
-        "groups": [{"label": label, "span": span} for label, span in item.groups],
-        "rows": [{"label": label, "cells": [{"text": c.text, "detail": c.detail} for c in cells]} for label, cells in item.rows],
-    }
+    return {"title": item.title, "location": item.location, "note": item.note, "bands": table_bands(item)}
+
+
+WIDEST = 8.5
+"""Columns beside the label that fit on a page, one of ours counting for one and a half; a wider table is set as several."""
+
+
+def table_bands(item: TableContent) -> list[dict[str, Any]]:
+    """The table cut between measures into the fewest parts that fit, as equal as they can be, each with the rows' labels."""
+    ends = list(itertools.accumulate(span for _, span in item.groups))
+    starts = [0, *ends]
+    widths = [sum(1.5 if name == "ours" else 1.0 for name in item.columns[a:b]) for a, b in itertools.pairwise(starts)]
+    limit = WIDEST
+    while limit > 1 and len(_packed(widths, limit - 0.5)) == len(_packed(widths, WIDEST)):
+        limit -= 0.5
+    bands = []
+    for measures in _packed(widths, limit):
+        columns = slice(starts[measures[0]], ends[measures[-1]])
+        rows = [(label, cells[columns]) for label, cells in item.rows]
+        bands.append(
+            {
+                "columns": item.columns[columns],
+                "groups": [{"label": item.groups[i][0], "span": item.groups[i][1]} for i in measures],
+                "rows": [
+                    {"label": label, "cells": [{"text": cell.text, "detail": cell.detail} for cell in cells]}
+                    for label, cells in rows
+                    if any(cell.text or cell.detail for cell in cells)
+                ],
+            }
+        )
+    return bands
+
+
+def _packed(widths: list[float], limit: float) -> list[list[int]]:
+    """Neighbours together while their widths stay within a limit; what is wider stands alone."""
+    packed: list[list[int]] = []
+    for index, width in enumerate(widths):
+        if packed and sum(widths[i] for i in packed[-1]) + width <= limit:
+            packed[-1].append(index)
+        else:
+            packed.append([index])
+    return packed
 
 
 def _picture(item: Picture, target: Path, root: Path) -> dict[str, Any]:
