@@ -90,18 +90,19 @@ class RecurrentAttention(nn.Module):
         def linear(n_in: int, n_out: int, gain: float = 1.0) -> SeedLinear:
             return SeedLinear(n_in, n_out, generators=generators, gain=gain)
 
-        # Signals keep their size through the ReLU layers; without that the first thousands of updates go to waste on
-        # translated digits. Where two layers are summed, each gives half of the variance.
-        one, half = math.sqrt(6), math.sqrt(3)
-        self.see = linear(settings.patch_pixels, width, one)  # h_g = ReLU(Lin(retina))
-        self.place = linear(2, width, one)  # h_l = ReLU(Lin(l))
+        # Behind the retina signals keep their size through the ReLU layers (He et al. 2015; where two layers are summed, each
+        # gives half of the variance); without that the first thousands of updates go to waste on translated digits. The
+        # retina's own two layers start smaller: scaled up, they learn little beyond their random features.
+        half = math.sqrt(3)
+        self.see = linear(settings.patch_pixels, width)  # h_g = ReLU(Lin(retina))
+        self.place = linear(2, width)  # h_l = ReLU(Lin(l))
         self.from_see = linear(width, 2 * width, half)  # g = ReLU(Lin(h_g) + Lin(h_l))
         self.from_place = linear(width, 2 * width, half)
         self.from_glimpse = linear(2 * width, hidden, half)  # h_t = ReLU(Lin(h_{t-1}) + Lin(g_t))
         self.from_hidden = linear(hidden, hidden, half)
         self.classify = linear(hidden, N_CLASSES)
         self.value = linear(hidden, 1)
-        self.locate_hidden = linear(hidden, settings.locator_size, one) if settings.locator_size else None
+        self.locate_hidden = linear(hidden, settings.locator_size, math.sqrt(6)) if settings.locator_size else None
         self.locate = linear(settings.locator_size or hidden, 2)
 
     def mean_locations(self, hidden: Tensor) -> Tensor:

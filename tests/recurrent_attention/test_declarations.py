@@ -11,6 +11,7 @@ from replications.evidence.results import NotMeasured, Results
 from replications.evidence.runs import expand, jobs, load_runs
 from replications.evidence.spec import load_paper
 from replications.recurrent_attention import exhibits, figures
+from replications.recurrent_attention.settings import Settings
 
 NAME = "recurrent_attention"
 PAPER = load_paper(NAME)
@@ -31,6 +32,13 @@ def published() -> dict[str, float]:
 def test_every_published_row_has_a_run_that_expects_its_value(tier: str) -> None:
     expected = {run.name: run.expected for run in load_runs(NAME, tier) if run.expected is not None}
     assert expected == published()
+
+
+def test_the_paper_tier_trains_as_published_whatever_the_gpu_tier_does() -> None:
+    for run in load_runs(NAME, "paper"):
+        settings = run.settings_as(Settings)
+        if settings.measure == "accuracy":
+            assert (settings.optimiser, settings.batch_size, settings.n_steps) == ("sgd", 20, 1_000_000), run.name
 
 
 def test_claims_of_values_equal_the_tables() -> None:
