@@ -5,6 +5,7 @@ import importlib
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,8 @@ import pytest
 from replications.evidence.provenance import ROOT, import_closure
 from replications.evidence.runs import load_runs
 from replications.evidence.spec import PACKAGE, TIERS, paper_names
+from report.prose import fill
+from report.vocabulary import FUNCTIONS
 
 TORCH_FREE = ("figures", "exhibits", "settings")
 
@@ -151,3 +154,31 @@ def test_rehearsals_train_what_the_run_trains(paper: str, tier: str) -> None:
             "epochs",
         ):
             assert before.get(key) == after.get(key), f"{run.name}: {key}"
+
+
+class PlannedRuns:
+    """Stands for a vocabulary: every planned run is measured, every value prints nothing, and the runs asked for are remembered."""
+
+    def __init__(self, paper: str, tier: str) -> None:
+        self.planned = {run.name for run in load_runs(paper, tier)}
+        self.guards: set[str] = set()
+        self.printed: set[str] = set()
+
+    def functions(self, _: list[str] | None) -> dict[str, Callable[..., object]]:
+        told: dict[str, Callable[..., object]] = {name: lambda *_, **__: "" for name in FUNCTIONS}
+        told |= {
+            name: lambda run, *_, **__: self.printed.add(run) or "" for name in ("value", "mean", "interval", "seeds", "cost", "setting")
+        }
+        told |= {name: lambda run, other, *_, **__: self.printed.update((run, other)) or "" for name in ("difference", "ratio")}
+        return told | {"measured": lambda *runs: self.guards.update(runs) or self.planned.issuperset(runs)}
+
+
+@pytest.mark.parametrize("paper", paper_names())
+def test_a_section_prints_numbers_of_planned_runs_at_every_tier(paper: str) -> None:
+    everywhere = {run.name for tier in TIERS for run in load_runs(paper, tier)}
+    text = (PACKAGE / paper / "section.md").read_text(encoding="utf-8")
+    for tier in TIERS:
+        asked = PlannedRuns(paper, tier)
+        fill(text, asked, "section.md")
+        assert asked.printed <= asked.planned, f"{tier}: the text would say 'not measured at this tier'; put it behind measured()"
+        assert asked.guards <= everywhere, "a guard names a run that no tier has, so its text never shows"
