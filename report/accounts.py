@@ -102,14 +102,14 @@ def table_beside_ours(name: str, found: PaperResults, folder: Path) -> TableCont
         rows.append((texts[0], cells))
     n_columns = width * len(table.measures)
     told = [i for i in range(n_columns) if any(cells[i].text or cells[i].detail not in NO_COUNTERPART for _, cells in rows)]
-    kept = told or list(range(n_columns))
+    kept = told or [width - 1]  # a table of ours alone, none of it at this tier: one column says so
     units = [f"{measure.label}{f', {measure.unit}' if measure.unit else ''}" for measure in table.measures.values()]
     spans = [sum(i // width == measure for i in kept) for measure in range(len(units))]
     return TableContent(
         name=name,
         title=table.title,
         location=table.location,
-        note=" ".join([*_without_ours(table, kept, width, found.results.tier), *comparison.notes]),
+        note=" ".join([*_without_ours(table, kept, width, found), *comparison.notes]),
         columns=tuple([*versions, "ours"][i % width] for i in kept),
         groups=tuple((unit, span) for unit, span in zip(units, spans, strict=True) if span),
         rows=tuple((label, tuple(cells[i] for i in kept)) for label, cells in rows),
@@ -130,13 +130,13 @@ def _why_absent(run: str | None, found: PaperResults) -> str:
     return "not measured" if found.seeds_of(run) else "missing"
 
 
-def _without_ours(table: Table, kept: list[int], width: int, tier: str) -> list[str]:
+def _without_ours(table: Table, kept: list[int], width: int, found: PaperResults) -> list[str]:
     """A sentence on the published measures that have no column of ours."""
     without = [measure.label for i, measure in enumerate(table.measures.values()) if (i + 1) * width - 1 not in kept]
     if not without:
         return []
-    if len(without) == len(table.measures):
-        return [f"No row of this table is run at tier {tier}."]
+    if not {row.run for row in table.rows} & {run.name for run in found.runs}:
+        return [f"No row of this table is run at tier {found.results.tier}."]
     return [f"Not measured here: {', '.join(without)}."]
 
 

@@ -92,7 +92,7 @@ class RecurrentAttention(nn.Module):
 
         # Behind the retina signals keep their size through the ReLU layers (He et al. 2015; where two layers are summed, each
         # gives half of the variance); without that the first thousands of updates go to waste on translated digits. The
-        # retina's own two layers start smaller: scaled up, they learn little beyond their random features.
+        # retina's own two layers start smaller: with this scale there too, policies on centred digits come out worse.
         half = math.sqrt(3)
         self.see = linear(settings.patch_pixels, width)  # h_g = ReLU(Lin(retina))
         self.place = linear(2, width)  # h_l = ReLU(Lin(l))
