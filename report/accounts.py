@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 from replications.evidence.runs import seeds_label
-from replications.evidence.spec import Table
 from replications.evidence.tables import compare
 from report import numbers
 from report.reading import Chunk, PaperResults
@@ -87,57 +87,23 @@ _OURS = re.compile(r"(?P<mean>.*?)(?: ± (?P<half>\S+))?(?: \((?P<seeds>\d+ seed
 
 
 def table_beside_ours(name: str, found: PaperResults, folder: Path) -> TableContent:
-    """The comparison of `evidence.tables` as cells: the mean large, its half-width and seeds small.
-
-    Columns without any number are left out; a note says which of the paper's measures have no counterpart here.
-    """
-    table = found.results.table(name)
-    comparison = compare(name, found.results)
-    versions = [version.label for version in table.versions.values()]
-    width = len(versions) + 1
+    """The comparison of `evidence.tables` as cells: the mean large, its half-width and seeds small."""
+    table = compare(name, found.results)
     rows = []
-    for spec, texts in zip(table.rows, comparison.shown.to_numpy().tolist(), strict=True):
-        absent = _why_absent(spec.run, found)
-        cells = [Cell(text, "", "published") if (i + 1) % width else _ours(text, absent) for i, text in enumerate(texts[1:])]
-        rows.append((texts[0], cells))
-    n_columns = width * len(table.measures)
-    told = [i for i in range(n_columns) if any(cells[i].text or cells[i].detail not in NO_COUNTERPART for _, cells in rows)]
-    kept = told or [width - 1]  # a table of ours alone, none of it at this tier: one column says so
-    units = [f"{measure.label}{f', {measure.unit}' if measure.unit else ''}" for measure in table.measures.values()]
-    spans = [sum(i // width == measure for i in kept) for measure in range(len(units))]
+    for (label, *texts), absence in zip(table.shown.to_numpy().tolist(), table.absences, strict=True):
+        pairs = zip(texts, table.columns, strict=True)
+        rows.append((label, tuple(Cell(text, "", "published") if column.version else _ours(text, absence) for text, column in pairs)))
+    by_measure = groupby(f"{column.measure.label}{f', {column.measure.unit}' if column.measure.unit else ''}" for column in table.columns)
     return TableContent(
         name=name,
         title=table.title,
         location=table.location,
-        note=" ".join([*_without_ours(table, kept, width, found), *comparison.notes]),
-        columns=tuple([*versions, "ours"][i % width] for i in kept),
-        groups=tuple((unit, span) for unit, span in zip(units, spans, strict=True) if span),
-        rows=tuple((label, tuple(cells[i] for i in kept)) for label, cells in rows),
+        note=" ".join(table.notes),
+        columns=tuple(column.label for column in table.columns),
+        groups=tuple((measure, len(list(same))) for measure, same in by_measure),
+        rows=tuple(rows),
         files={suffix: path for suffix in ("csv", "tex", "md") if (path := folder / f"{name}.{suffix}").is_file()},
     )
-
-
-NO_COUNTERPART = ("", "not run", "not at this tier", "not measured")
-"""What stands in our cell where no number was ever to be expected; a run that failed or is unfinished is `missing`."""
-
-
-def _why_absent(run: str | None, found: PaperResults) -> str:
-    """Why a row has no number of ours: a finished run without it does not measure it."""
-    if run is None:
-        return "not run"
-    if run not in {plan.name for plan in found.runs}:
-        return "not at this tier"
-    return "not measured" if found.seeds_of(run) else "missing"
-
-
-def _without_ours(table: Table, kept: list[int], width: int, found: PaperResults) -> list[str]:
-    """A sentence on the published measures that have no column of ours."""
-    without = [measure.label for i, measure in enumerate(table.measures.values()) if (i + 1) * width - 1 not in kept]
-    if not without:
-        return []
-    if not {row.run for row in table.rows} & {run.name for run in found.runs}:
-        return [f"No row of this table is run at tier {found.results.tier}."]
-    return [f"Not measured here: {', '.join(without)}."]
 
 
 def _ours(text: str, absent: str) -> Cell:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 
 import pandas as pd
@@ -12,7 +13,7 @@ from replications.evidence import statistics
 from replications.evidence.latex import escape
 from replications.evidence.records import replacing
 from replications.evidence.results import Results
-from replications.evidence.spec import Table, TableMeasure, TableRow
+from replications.evidence.spec import Table, TableMeasure, TableRow, Version
 
 RECALLED = "†"
 STAND_IN = "*"
@@ -23,6 +24,28 @@ NOTES = {
 }
 
 
+class Absence(StrEnum):
+    """Why a row has no number of ours."""
+
+    NO_RUN = "not run"
+    OTHER_TIER = "not at this tier"
+    OTHER_MEASURE = "not measured"
+    MISSING = "missing"
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of numbers: a measure as one version of the paper gives it, or as ours (`version` None)."""
+
+    measure: TableMeasure
+    version: Version | None
+
+    @property
+    def label(self) -> str:
+        """Who says it."""
+        return self.version.label if self.version else "ours"
+
+
 @dataclass(frozen=True)
 class Comparison:
     """A table beside ours.
@@ -30,14 +53,19 @@ class Comparison:
     Attributes:
         numbers: one line per row: label, run, then per measure `<version>_<measure>` per version, `ours_<measure>`,
             `half_width_<measure>` (of the 95 % t-interval over seeds) and `seeds_<measure>`; nan where there is none.
-        shown: the same as text: label, one column per version and measure, ours as mean ± half-width (seeds).
-        notes: what the marks in `shown` mean.
+        shown: the same as text: label, then `columns`, ours as mean ± half-width (seeds).
+        columns: the columns of `shown` behind the label. One in which nobody has a number is left out, unless a run that
+            was planned is missing there; a note says which measures of the paper we do not have.
+        absences: of each row, why its cells of ours are empty if they are.
+        notes: what the marks in `shown` mean, and what is left out.
     """
 
     title: str
     location: str
     numbers: pd.DataFrame
     shown: pd.DataFrame
+    columns: tuple[Column, ...]
+    absences: tuple[Absence, ...]
     notes: tuple[str, ...]
 
 
@@ -45,29 +73,69 @@ def compare(name: str, results: Results) -> Comparison:
     """Put a published table beside our seeds. Raises InputError when the paper has no table of this name."""
     table = results.table(name)
     stand_ins = _stand_ins(results)
-    numbers, shown = [], []
+    absences = tuple(_absence(row.run, results) for row in table.rows)
+    columns = [Column(measure, version) for measure in table.measures.values() for version in (*table.versions.values(), None)]
+    numbers: list[dict[str, str | float]] = []
+    texts: list[list[str]] = []
     for row in table.rows:
-        proxy = row.run in stand_ins
-        values, texts = {"label": row.label, "run": row.run or ""}, {"": row.label + (STAND_IN if row.ours_only else "")}
+        values: dict[str, str | float] = {"label": row.label, "run": row.run or ""}
+        cells = []
         for key, measure in table.measures.items():
             for version, spec in table.versions.items():
                 published = row.value(version, key)
                 mark = RECALLED if published is not None and (row.evidence or spec.evidence) == "recalled" else ""
-                values[f"{version}_{key}"] = math.nan if published is None else published  # type: ignore[assignment]
-                text = "" if published is None else f"{published:.{measure.digits}f}{mark}"
-                texts[_heading(table, spec.label, measure)] = text
-            ours, text = _ours(results, row, key, measure, proxy=proxy)
-            values |= {f"{column}_{key}": value for column, value in ours.items()}  # type: ignore[misc]
-            texts[_heading(table, "ours", measure)] = text
+                values[f"{version}_{key}"] = math.nan if published is None else published
+                cells.append("" if published is None else f"{published:.{measure.digits}f}{mark}")
+            ours, text = _ours(results, row, key, measure, proxy=row.run in stand_ins)
+            values |= {f"{column}_{key}": value for column, value in ours.items()}
+            cells.append(text)
         numbers.append(values)
-        shown.append(texts)
-    whole = pd.DataFrame(shown)
-    return Comparison(table.title, table.location, pd.DataFrame(numbers), whole, _notes(table, whole))
+        texts.append(cells)
+    kept = _kept(columns, texts, absences)
+    chosen = tuple(columns[i] for i in kept)
+    labels = [row.label + (STAND_IN if row.ours_only else "") for row in table.rows]
+    shown = pd.DataFrame(
+        [[label, *(cells[i] for i in kept)] for label, cells in zip(labels, texts, strict=True)],
+        columns=["", *(_heading(column, alone=len(table.measures) == 1) for column in chosen)],
+    )
+    notes = (*_left_out(table, chosen, absences, results.tier), *_notes(table, shown))
+    return Comparison(table.title, table.location, pd.DataFrame(numbers), shown, chosen, absences, notes)
 
 
-def _heading(table: Table, column: str, measure: TableMeasure) -> str:
-    unit = f", {measure.unit}" if measure.unit else ""
-    return f"{column} ({measure.label}{unit})" if len(table.measures) > 1 else f"{column}{f' ({measure.unit})' if measure.unit else ''}"
+def _heading(column: Column, *, alone: bool) -> str:
+    measure = column.measure
+    named = [*([] if alone else [measure.label]), *([measure.unit] if measure.unit else [])]
+    return f"{column.label} ({', '.join(named)})" if named else column.label
+
+
+def _absence(run: str | None, results: Results) -> Absence:
+    """What an empty cell of ours means in this row: a finished run without the number does not measure it."""
+    if run is None:
+        return Absence.NO_RUN
+    if run not in {plan.name for plan in results.runs()}:
+        return Absence.OTHER_TIER
+    return Absence.OTHER_MEASURE if results.finished(run) else Absence.MISSING
+
+
+def _kept(columns: list[Column], texts: list[list[str]], absences: tuple[Absence, ...]) -> list[int]:
+    """Columns that say something; in a table of ours alone, none of it at this tier, one that says so."""
+
+    def told(i: int) -> bool:
+        hole = columns[i].version is None and Absence.MISSING in absences
+        return hole or any(cells[i] for cells in texts)
+
+    return [i for i in range(len(columns)) if told(i)] or [next(i for i, column in enumerate(columns) if column.version is None)]
+
+
+def _left_out(table: Table, kept: tuple[Column, ...], absences: tuple[Absence, ...], tier: str) -> list[str]:
+    """A sentence on the published measures that have no column of ours."""
+    ours = {column.measure.label for column in kept if column.version is None}
+    without = [measure.label for measure in table.measures.values() if measure.label not in ours]
+    if not without:
+        return []
+    if all(absence in {Absence.NO_RUN, Absence.OTHER_TIER} for absence in absences):
+        return [f"No row of this table is run at tier {tier}."]
+    return [f"Not measured here: {', '.join(without)}."]
 
 
 def _ours(results: Results, row: TableRow, key: str, measure: TableMeasure, *, proxy: bool) -> tuple[dict[str, float], str]:

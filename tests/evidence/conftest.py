@@ -142,10 +142,8 @@ class Settings(Strict):
 
 
 @pytest.fixture
-def results(
-    tmp_path: Path, make_paper: Callable[..., Paper], finish: Callable[..., None], monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Path]:
-    """A results folder of a paper that discovery finds."""
+def discovered(tmp_path: Path, make_paper: Callable[..., Paper], monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Make the paper, with three planned runs at tier gpu, one that discovery finds."""
     make_paper()
     grids = "tiers: {gpu: {seeds: 5, runs: {lady: {}, guest: {}, robot: {}}}}\n"
     (tmp_path / "tea" / "runs.yaml").write_text(grids, encoding="utf-8")
@@ -153,7 +151,13 @@ def results(
     monkeypatch.setattr(grid, "settings_model", lambda _: Settings)
     spec.load_paper.cache_clear()
     grid.load_runs.cache_clear()
-    finish("lady", error=[1.3, 1.25, 1.35, 1.31, 1.2])
-    yield tmp_path / "results"
+    yield
     spec.load_paper.cache_clear()
     grid.load_runs.cache_clear()
+
+
+@pytest.fixture
+def results(tmp_path: Path, discovered: None, finish: Callable[..., None]) -> Path:
+    """A results folder of a paper that discovery finds."""
+    finish("lady", error=[1.3, 1.25, 1.35, 1.31, 1.2])
+    return tmp_path / "results"

@@ -21,7 +21,9 @@ LADY = [1.30, 1.25, 1.35]
 
 
 @pytest.fixture
-def results(finish: Callable[..., None], make_paper: Callable[..., Paper], read: Callable[..., Results]) -> Callable[..., Results]:
+def results(
+    finish: Callable[..., None], make_paper: Callable[..., Paper], read: Callable[..., Results], discovered: None
+) -> Callable[..., Results]:
     finish("lady", error=LADY)
     finish("guest", error=[48.0])
     finish("robot", error=[3.0, math.nan])
@@ -64,6 +66,32 @@ def test_several_measures_have_a_column_each(
     assert "Book (Time, s)" in found.shown.columns
     assert found.shown["Book (Time, s)"].tolist() == ["30", "", ""]
     assert found.numbers["book_time"].tolist()[0] == 30
+
+
+def test_columns_in_which_nobody_has_a_number_are_left_out_and_named(
+    results: Callable[..., Results], paper_content: dict, make_paper: Callable[..., Paper], read: Callable[..., Results], tmp_path: Path
+) -> None:
+    table = paper_content["tables"]["cups"]
+    table["measures"]["time"] = {"label": "Time", "metric": "seconds", "unit": "s", "better": "lower", "digits": 0}
+    table["rows"][0]["published"] = {"book": {"error": 1.29, "time": 30}, "note": {"error": 1.5}}
+    table["rows"][1]["published"] = {"book": {"error": 50}}
+    found = write_table("cups", read(make_paper()), tmp_path)
+    # The draft gives no time, and no run of ours measures one; the numbers keep every column.
+    assert found.shown.columns.tolist()[1:] == ["Book (Error, %)", "Draft (Error, %)", "ours (Error, %)", "Book (Time, s)"]
+    assert found.notes[0] == "Not measured here: Time."
+    assert found.numbers["note_time"].isna().all() and found.numbers["ours_time"].isna().all()
+    assert "Draft (Time" not in (tmp_path / "cups.md").read_text() + (tmp_path / "cups.tex").read_text()
+
+
+def test_a_planned_run_without_records_keeps_its_column(
+    paper_content: dict, make_paper: Callable[..., Paper], read: Callable[..., Results], discovered: None
+) -> None:
+    found = compare("cups", read(make_paper()))
+    assert found.shown.columns.tolist()[-1] == "ours (%)"
+    assert {absence.value for absence in found.absences} == {"missing"}
+    for row in paper_content["tables"]["cups"]["rows"]:
+        del row["run"]
+    assert compare("cups", read(make_paper())).shown.columns.tolist() == ["", "Book (%)", "Draft (%)"]
 
 
 def test_three_files_are_written_and_read_back(results: Callable[..., Results], tmp_path: Path) -> None:
