@@ -156,12 +156,14 @@ def _ours(results: Results, row: TableRow, key: str, measure: TableMeasure, *, p
 
 
 def _stand_ins(results: Results) -> set[str]:
-    """Runs that stand in for larger ones: all of the smallest tier, else those that a proxy claim reads."""
-    tier = results.tier
-    if tier == "smoke":
-        return {row.run for table in results.paper.tables.values() for row in table.rows if row.run}
-    proxies = [claim for claim in results.paper.claims if tier in claim.tiers and claim.at(tier).proxy]
-    return {measure.run for claim in proxies for measure in claim.measures(tier)}
+    """Runs that stand in for larger ones: what a proxy claim reads, and on the smallest tier whatever no other claim reads."""
+    read: dict[bool, set[str]] = {True: set(), False: set()}
+    for claim in results.paper.claims:
+        if results.tier in claim.tiers:
+            read[bool(claim.at(results.tier).proxy)] |= {measure.run for measure in claim.measures(results.tier)}
+    if results.tier != "smoke":
+        return read[True]
+    return {row.run for table in results.paper.tables.values() for row in table.rows if row.run} - (read[False] - read[True])
 
 
 def _notes(table: Table, shown: pd.DataFrame) -> tuple[str, ...]:
