@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import xml.etree.ElementTree as ET
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from markupsafe import Markup
 
 from replications.evidence.exhibits import write_page
 from report import charts, prose
+from report.accounts import TableContent
 from report.citing import Entry, by_name
 from report.claims import EVIDENCE, VERDICTS, ClaimContent
 from report.content import TIER_NOTES, PaperContent, Report
@@ -129,13 +131,13 @@ def write_pages(report: Report, citations: dict[str, Entry], out: Path) -> None:
 def _paper_page(environment: Environment, common: dict[str, Any], paper: PaperContent) -> str:
     context = common | {"paper": paper, "page": paper.name}
     parts = environment.get_template("parts.html.j2").make_module(context)
-    shown = {"figure": paper.figures, "table": paper.tables, "exhibit": paper.exhibits}
+    shown: dict[str, Sequence[Picture | TableContent]] = {"figure": paper.figures, "table": paper.tables, "exhibit": paper.exhibits}
 
     def show(section: prose.Section) -> Markup:
         pieces = []
         for block in section.blocks:
             if isinstance(block, prose.Embed):
-                item = next(item for item in shown[block.kind] if item.name == block.name)  # type: ignore[attr-defined]
+                item = next(item for item in shown[block.kind] if item.name == block.name)
                 pieces.append(Markup(getattr(parts, block.kind)(item, paper)))  # noqa: S704 (an autoescaped macro)
             else:
                 pieces.append(render_tokens(block))
@@ -147,7 +149,7 @@ def _paper_page(environment: Environment, common: dict[str, Any], paper: PaperCo
         )
 
     before, after = split_text(paper)
-    rest = {kind: [item for item in items if item.name not in embedded(paper, kind)] for kind, items in shown.items()}  # type: ignore[attr-defined]
+    rest = {kind: [item for item in items if item.name not in embedded(paper, kind)] for kind, items in shown.items()}
     columns = [(key, title) for key, title in COST_COLUMNS.items() if any(key in row.shown for row in paper.costs)]
     contents = [("claims", "Claims and verdicts"), *((anchor_of(s.title), s.title) for s in before if s.title)]
     contents += [("differences", "What differs")] if paper.spec.deviations else []

@@ -301,14 +301,15 @@ def kinds_of_error(results: Results) -> Figure:
     rows, labels = [], []
     for run, name in found:
         for seed in run.seeds:
-            values = {kind: results.final(run.name, f"errors.{kind}.{name}").get(seed) for kind in (*KINDS, "all")}
+            wrong = results.final(run.name, f"errors.all.{name}").get(seed)
             scored = results.final(run.name, f"errors.characters.{name}").get(seed)
-            if values["all"] is None or scored is None:
+            if wrong is None or scored is None:
                 continue
             labels.append(
                 f"{CORPORA[_corpus(run)]}, {run.settings_as(Settings).size}, {_network_name(name)}" if seed == run.seeds[0] else ""
             )
-            rows += [(run.name, name, seed, len(labels) - 1, kind, values[kind] / scored) for kind in KINDS]  # type: ignore[operator]
+            shares = {kind: results.final(run.name, f"errors.{kind}.{name}")[seed] / scored for kind in KINDS}
+            rows += [(run.name, name, seed, len(labels) - 1, kind, share) for kind, share in shares.items()]
     if not rows:
         raise NotMeasured("needs a finished run with the analysis 'errors'")
     frame = pd.DataFrame(rows, columns=["run", "network", "seed", "bar", "kind", "share"])

@@ -83,8 +83,16 @@ class Fleet:
         settings, device = self.settings, self.context.device
         hidden = matched_hidden(cell, int(layers), settings.size, vocabulary)
         generator = self.context.generator(seed, f"weights {name}", device="cpu")
-        options = {"dropout": settings.dropout, "init": settings.init, "forget_bias": settings.forget_bias}
-        model = CharRNN(cell, int(layers), hidden, vocabulary, generator=generator, **options)  # type: ignore[arg-type]
+        model = CharRNN(
+            cell,
+            int(layers),
+            hidden,
+            vocabulary,
+            dropout=settings.dropout,
+            generator=generator,
+            init=settings.init,
+            forget_bias=settings.forget_bias,
+        )
         model.to(device)
         # A tensor that captured graphs read; on the CPU a plain number is what the fused update wants.
         rate: Any = torch.tensor(settings.learning_rate, device=device) if device.type == "cuda" else settings.learning_rate

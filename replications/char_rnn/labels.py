@@ -175,4 +175,5 @@ def _from_tree(root: Node, n: int, column: np.ndarray, indentation: np.ndarray) 
 
 def _closes_itself(comment: Node) -> bool:
     """Whether a comment of C ends with its own closing mark."""
-    return bool(comment.text) and comment.text.startswith(b"/*") and comment.text.endswith(b"*/")  # type: ignore[union-attr]
+    text = comment.text or b""
+    return text.startswith(b"/*") and text.endswith(b"*/")

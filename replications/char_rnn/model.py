@@ -14,7 +14,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-Cell = Literal["rnn", "gru", "lstm"]
 State = tuple[Tensor, ...]
 """What is carried between chunks: (h,) for RNN and GRU, (h, c) for the LSTM, each (layers, batch, hidden)."""
 
@@ -62,7 +61,7 @@ class CharRNN(nn.Module):
 
     def __init__(
         self,
-        cell: Cell,
+        cell: str,
         layers: int,
         hidden: int,
         vocabulary: int,
@@ -149,7 +148,7 @@ def unfold(model: CharRNN, tokens: Tensor, state: State | None = None) -> list[d
     return layers
 
 
-def _gates(cell: Cell, inputs: Tensor, previous: Tensor, weights: tuple[Tensor, Tensor, Tensor, Tensor], first: State) -> dict[str, Tensor]:
+def _gates(cell: str, inputs: Tensor, previous: Tensor, weights: tuple[Tensor, Tensor, Tensor, Tensor], first: State) -> dict[str, Tensor]:
     """The gates of one layer from its inputs and its hidden states one step earlier, in the library's order of rows."""
     w_ih, w_hh, b_ih, b_hh = weights
     if cell == "rnn":

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -108,12 +109,10 @@ def theme() -> None:
     )
 
 
-def canvas(
-    width: float = 2 * COLUMN, height: float = 2.6, *, columns: int = 1, rows: int = 1, **options: object
-) -> tuple[Canvas, np.ndarray]:
+def canvas(width: float = 2 * COLUMN, height: float = 2.6, *, columns: int = 1, rows: int = 1, **options: Any) -> tuple[Canvas, np.ndarray]:
     """A drawing and its axes as an array of shape (rows, columns); sizes in inches."""
     theme()
-    figure, axes = plt.subplots(rows, columns, figsize=(width, height), squeeze=False, **options)  # type: ignore[call-overload]
+    figure, axes = plt.subplots(rows, columns, figsize=(width, height), squeeze=False, **options)
     return figure, axes
 
 

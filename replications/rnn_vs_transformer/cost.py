@@ -158,7 +158,7 @@ def measure_generation(settings: Settings, context: Context) -> None:
                 unit="s",
                 seed=seed,
             )
-            numbers = sum(block.mixer.state_numbers(n) for block in model.blocks)  # type: ignore[union-attr, operator]
+            numbers = sum(block.mixer.state_numbers(n) for block in model.blocks)
             context.record(f"state_bytes.{name}", 4.0 * settings.sweep.batch * numbers, step=n, unit="B", seed=seed)
         for batch in (1, 4, 16, 64):
             seconds = _token_seconds(settings, context, model, batch, settings.sweep.length)

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from replications.engine.checkpoints import Stateful
 from replications.engine.context import Context, Generators
 from replications.engine.devices import GraphedStep
 from replications.engine.training import cosine, set_learning_rate, train
@@ -91,7 +92,7 @@ class Fit:
         self._update: Callable[[], Mapping[str, Tensor]] = GraphedStep(self._one, device, self.masks) if graphed else self._one
 
     @property
-    def state(self) -> dict[str, object]:
+    def state(self) -> dict[str, Stateful]:
         """What a checkpoint holds."""
         return {"model": self.model, "optimiser": self.optimiser, "data": Generators(self.data), "dropout": Generators(self.masks)}
 
@@ -163,7 +164,7 @@ class Fit:
             self.context,
             self.update,
             n_steps=training.steps,
-            state=self.state,  # type: ignore[arg-type]
+            state=self.state,
             examples_per_step=training.batch * seeds,
             tokens_per_step=training.batch * seeds * length,
             flops_per_step=3 * self.model.flops(length) * training.batch * seeds,

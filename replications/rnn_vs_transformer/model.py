@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -126,7 +127,7 @@ class SequenceModel(nn.Module):
         self.embedding = normal(vocabulary)
         self.places = normal(positions) if ModelName.parse(name).positions == "learned" else None
         mixers = [make_mixer(name, width, generators=generators, head_width=head_width, state=state) for _ in range(layers)]
-        self.blocks = nn.ModuleList([Block(mixer, generators, layers) for mixer in mixers])
+        self.blocks = cast("Sequence[Block]", nn.ModuleList([Block(mixer, generators, layers) for mixer in mixers]))
         self.norm = Norm(width, self.n_seeds)
         self.head = SeedLinear(width, vocabulary, generators=generators)
 
@@ -165,14 +166,14 @@ class SequenceModel(nn.Module):
     def start(self, tokens: Tensor) -> list[State]:
         """The states of all blocks before the first of tokens (seeds, batch, ...)."""
         like = self.embedding.new_zeros(self.n_seeds, tokens.shape[1], 1)
-        return [block.mixer.start(like) for block in self.blocks]  # type: ignore[union-attr, operator]
+        return [block.mixer.start(like) for block in self.blocks]
 
     def step(self, tokens: Tensor, states: list[State], position: int) -> tuple[Tensor, list[State]]:
         """Logits (seeds, batch, vocabulary) after one more token (seeds, batch), and the states to carry on."""
         x = self.embed(tokens.unsqueeze(2), position).squeeze(2)
         after = []
         for block, state in zip(self.blocks, states, strict=True):
-            x, new = block.step(x, state)  # type: ignore[operator]
+            x, new = block.step(x, state)
             after.append(new)
         return project(self.head, self.norm(x)), after
 
@@ -183,7 +184,7 @@ class SequenceModel(nn.Module):
 
     def flops(self, n: int) -> float:
         """Counted forward FLOPs of one sequence: mixers, MLPs and the output layer."""
-        blocks = sum(b.mixer.flops(n) + 4.0 * self.width * b.inner * n for b in self.blocks)  # type: ignore[union-attr, operator]
+        blocks = sum(b.mixer.flops(n) + 4.0 * self.width * b.inner * n for b in self.blocks)
         return float(blocks + 2.0 * self.width * self.vocabulary * n)
 
 

@@ -6,7 +6,8 @@ which does not, makes the same sequence of products as `_TimmLike`: one linear m
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -63,12 +64,12 @@ class _TimmLike(nn.Module):
         """Map (B, 3, H, W) to logits (B, 10)."""
         x = self.patch(pictures).flatten(2).transpose(1, 2)
         x = torch.cat([self.token.expand(len(x), -1, -1), x], dim=1) + self.places
-        for layer in self.layers:
-            parts = layer["norm1"](x)  # type: ignore[index]
+        for layer in cast("Iterable[nn.ModuleDict]", self.layers):
+            parts = layer["norm1"](x)
             B, T, D = parts.shape
-            q, k, v = layer["qkv"](parts).reshape(B, T, 3, self.n_heads, D // self.n_heads).permute(2, 0, 3, 1, 4).unbind(0)  # type: ignore[index]
-            x = x + layer["project"](functional.scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(B, T, D))  # type: ignore[index]
-            x = x + layer["mlp"](layer["norm2"](x))  # type: ignore[index]
+            q, k, v = layer["qkv"](parts).reshape(B, T, 3, self.n_heads, D // self.n_heads).permute(2, 0, 3, 1, 4).unbind(0)
+            x = x + layer["project"](functional.scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(B, T, D))
+            x = x + layer["mlp"](layer["norm2"](x))
         logits: Tensor = self.head(self.norm(x)[:, 0])
         return logits
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from torch import nn
-
 from replications.engine.context import Context
 from replications.engine.training import train
 from replications.evidence.errors import InputError
 from replications.vit_scaling import analysis
 from replications.vit_scaling.data import evaluation_pictures, training_pictures
+from replications.vit_scaling.model import Classifier
 from replications.vit_scaling.networks import build, counts, training_flops
 from replications.vit_scaling.settings import Settings
 from replications.vit_scaling.trainer import Trainer, accuracy
@@ -42,7 +41,7 @@ def run(settings: Settings, context: Context) -> None:
         look(settings, context, networks)
 
 
-def fit(settings: Settings, context: Context, label: str = "") -> list[nn.Module]:
+def fit(settings: Settings, context: Context, label: str = "") -> list[Classifier]:
     """Train one network per seed and record its accuracy and compute.
 
     Args:

@@ -9,7 +9,7 @@ from torch.nn import functional
 from replications.engine.context import Context
 from replications.vit_scaling.augmentation import normalise
 from replications.vit_scaling.data import evaluation_pictures
-from replications.vit_scaling.model import VisionTransformer
+from replications.vit_scaling.model import Classifier, VisionTransformer
 from replications.vit_scaling.settings import Settings
 from replications.vit_scaling.trainer import precision
 
@@ -84,7 +84,7 @@ def seen_by_head(network: VisionTransformer, maps: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def look(settings: Settings, context: Context, networks: list[nn.Module]) -> None:
+def look(settings: Settings, context: Context, networks: list[Classifier]) -> None:
     """Keep what the trained ViTs look at as artifacts (seed axis first) and record the distance by layer."""
     vits = [network.eval() for network in networks if isinstance(network, VisionTransformer)]
     if len(vits) < len(networks):

@@ -6,6 +6,8 @@ Shapes: B pictures, N patches, T tokens (N, or N + 1 with the class token), D wi
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -135,7 +137,30 @@ def convolution_stem(channels: int, width: int, patch_size: int) -> nn.Sequentia
     return nn.Sequential(*layers, nn.Conv2d(channels, width, 1))
 
 
-class VisionTransformer(nn.Module):
+class Classifier(nn.Module):
+    """Pictures to features, and a linear head on them.
+
+    Attributes:
+        n_features: width of the features.
+        hidden: between features and head; nothing but in the paper's pre-training.
+        head: features to logits.
+    """
+
+    n_features: int
+    hidden: nn.Module
+    head: nn.Module
+
+    def features(self, pictures: Tensor) -> Tensor:
+        """A picture's representation before the head: pictures (B, 3, H, W) to (B, n_features)."""
+        raise NotImplementedError
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        """Map pictures (B, 3, H, W) to logits (B, n_classes)."""
+        logits: Tensor = self.head(self.hidden(self.features(pictures)))
+        return logits
+
+
+class VisionTransformer(Classifier):
     """Patches, class token and positions (equation 1), encoder (2, 3), norm (4), head.
 
     Args:
@@ -169,9 +194,10 @@ class VisionTransformer(nn.Module):
         self.class_token = nn.Parameter(torch.zeros(1, 1, width)) if pooling == "token" else None
         self.positions = Positions(positions, grid, width, class_token=pooling == "token")
         self.drop = nn.Dropout(dropout)
-        self.blocks = nn.ModuleList(Block(width, n_heads, mlp_width, dropout=dropout, product=attention) for _ in range(depth))
+        blocks = [Block(width, n_heads, mlp_width, dropout=dropout, product=attention) for _ in range(depth)]
+        self.blocks = cast("Sequence[Block]", nn.ModuleList(blocks))
         self.norm = nn.LayerNorm(width, eps=1e-6)
-        self.hidden: nn.Module = nn.Sequential(nn.Linear(width, width), nn.Tanh()) if head == "mlp" else nn.Identity()
+        self.hidden = nn.Sequential(nn.Linear(width, width), nn.Tanh()) if head == "mlp" else nn.Identity()
         self.head = nn.Linear(width, n_classes)
 
     def embed(self, pictures: Tensor) -> Tensor:
@@ -192,16 +218,11 @@ class VisionTransformer(nn.Module):
         features: Tensor = tokens[:, 0] if self.pooling == "token" else tokens.mean(1)
         return features
 
-    def forward(self, pictures: Tensor) -> Tensor:
-        """Map pictures (B, 3, H, W) to logits (B, n_classes)."""
-        logits: Tensor = self.head(self.hidden(self.features(pictures)))
-        return logits
-
     @torch.no_grad()
     def attention_maps(self, pictures: Tensor) -> Tensor:
         """Attention weights of every layer: (L, B, k, T, T)."""
         tokens, maps = self.embed(pictures), []
         for block in self.blocks:
-            maps.append(block.attention.weights(block.norm_1(tokens)))  # type: ignore[union-attr, operator]
+            maps.append(block.attention.weights(block.norm_1(tokens)))
             tokens = block(tokens)
         return torch.stack(maps)

@@ -15,6 +15,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torchvision.models.resnet import BasicBlock, Bottleneck
 
+from replications.vit_scaling.model import Classifier
+
 
 class StandardisedConv2d(nn.Conv2d):
     """A convolution whose filters have mean 0 and variance 1 (Qiao et al. 2019, equation 1)."""
@@ -34,7 +36,7 @@ def group_norm(channels: int) -> nn.GroupNorm:
     return nn.GroupNorm(math.gcd(32, channels), channels)
 
 
-class ResNet(nn.Module):
+class ResNet(Classifier):
     """A ResNet (He et al. 2016).
 
     Args:
@@ -73,7 +75,7 @@ class ResNet(nn.Module):
                 layers.append(kind(inside, planes, stride, shortcut, norm_layer=normalise))
                 inside = planes * kind.expansion
         self.blocks = nn.Sequential(*layers)
-        self.n_features = inside
+        self.n_features, self.hidden = inside, nn.Identity()
         self.head = nn.Linear(inside, n_classes) if n_classes else nn.Identity()
         if norm == "group":
             _standardise(self)
@@ -86,11 +88,6 @@ class ResNet(nn.Module):
     def features(self, pictures: Tensor) -> Tensor:
         """Mean over places: (B, n_features)."""
         return self.feature_maps(pictures).mean((2, 3))
-
-    def forward(self, pictures: Tensor) -> Tensor:
-        """Map pictures (B, 3, H, W) to logits (B, n_classes)."""
-        logits: Tensor = self.head(self.features(pictures))
-        return logits
 
 
 class Trunk(nn.Module):

@@ -22,6 +22,7 @@ from replications.engine.datasets import DataSource, how_to_get, mirror
 from replications.engine.training import Metrics, cosine, linear, set_learning_rate, train
 from replications.evidence.errors import DataError, InputError
 from replications.vit_scaling.augmentation import beta, mix, mixed_loss
+from replications.vit_scaling.model import Classifier
 from replications.vit_scaling.networks import build, training_flops
 from replications.vit_scaling.settings import Settings
 from replications.vit_scaling.trainer import optimiser, precision
@@ -173,15 +174,15 @@ class Decoder:
         pictures = list(self.pool.map(self._one, raws))
         if self.randomly and self.training:
             pictures = [None if p is None else self._augmented(p, raw) for p, raw in zip(pictures, raws, strict=True)]
-        good = [i for i, picture in enumerate(pictures) if picture is not None]
+        good = {i: picture for i, picture in enumerate(pictures) if picture is not None}
         self.seen, self.corrupt = self.seen + len(raws), self.corrupt + len(raws) - len(good)
         self.check()
         wrong = [raw.label for raw in raws if not 0 <= raw.label < self.settings.classes]
         if wrong:
             raise DataError(f"A label {wrong[0]} of {self.settings.dataset} does not fit its {self.settings.classes:,} classes.")
-        chosen = [good[int(np.searchsorted(good, i)) % len(good)] for i in range(len(raws))]
-        images = torch.stack([pictures[i] for i in chosen])  # type: ignore[misc]
-        return images, torch.tensor([raws[i].label for i in chosen])
+        rows = list(good)
+        chosen = [rows[int(np.searchsorted(rows, i)) % len(rows)] for i in range(len(raws))]
+        return torch.stack([good[i] for i in chosen]), torch.tensor([raws[i].label for i in chosen])
 
     def _augmented(self, picture: Tensor, raw: Raw) -> Tensor:
         """RandAugment draws from torch's global generator, so it runs here, in order, from a seed of the picture's own."""
@@ -223,7 +224,7 @@ class StreamTrainer:
     def __init__(self, settings: Settings, context: Context, seed: int, split: str = "train") -> None:
         self.settings, self.context, self.split, self.seed = settings, context, split, seed
         team = context.team
-        self.network: nn.Module = build(settings, context.generator(seed, "initialise", device="cpu")).to(context.device)
+        self.network: Classifier = build(settings, context.generator(seed, "initialise", device="cpu")).to(context.device)
         own = optimiser(self.network, settings, settings.learning_rate, context.device)
         self.model, self.optimiser = team.setup(self.network, own)
         self.decoder = Decoder(settings, seed, training=True)
@@ -261,7 +262,7 @@ class StreamTrainer:
 
 
 @torch.no_grad()
-def stream_accuracy(settings: Settings, context: Context, network: nn.Module, split: str, limit: int) -> float:
+def stream_accuracy(settings: Settings, context: Context, network: Classifier, split: str, limit: int) -> float:
     """Accuracy in per cent over the first `limit` pictures of a split, shared among the team."""
     _, image, label = STREAMS[settings.dataset]
     decoder, network = Decoder(settings, 0, training=False), network.eval()

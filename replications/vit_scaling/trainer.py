@@ -18,6 +18,7 @@ from replications.engine.devices import GraphedStep
 from replications.engine.training import Metrics, cosine, linear, set_learning_rate
 from replications.vit_scaling.augmentation import N_UNIFORMS, augment, beta, mix, mixed_loss, normalise
 from replications.vit_scaling.data import Pictures
+from replications.vit_scaling.model import Classifier
 from replications.vit_scaling.networks import placed
 from replications.vit_scaling.settings import Settings
 
@@ -66,7 +67,7 @@ def precision(settings: Settings, device: torch.device) -> Iterator[None]:
         torch.set_float32_matmul_precision(before)
 
 
-def optimiser(network: nn.Module, settings: Settings, rate: float, device: torch.device) -> torch.optim.AdamW:
+def optimiser(network: Classifier, settings: Settings, rate: float, device: torch.device) -> torch.optim.AdamW:
     """AdamW that decays matrices and filters but no bias, normalisation, token or position."""
     decayed = [p for name, p in network.named_parameters() if p.ndim >= 2 and "positions" not in name and "class_token" not in name]
     kept = {id(p) for p in decayed}
@@ -92,7 +93,7 @@ class Trainer:
         self,
         settings: Settings,
         context: Context,
-        networks: list[nn.Module],
+        networks: list[Classifier],
         data: list[Pictures],
         *,
         n_steps: int,
@@ -101,7 +102,7 @@ class Trainer:
     ) -> None:
         self.settings, self.context, self.data, self.n_steps, self.rate = settings, context, data, n_steps, rate
         device, batch = context.device, settings.batch_size
-        self.networks: list[nn.Module] = [placed(network, settings, device).train() for network in networks]
+        self.networks: list[Classifier] = [placed(network, settings, device).train() for network in networks]
         self.optimisers = [optimiser(network, settings, rate, device) for network in self.networks]
         self.generators = [context.generator(seed, f"{stage} augmentation") for seed in context.seeds]
         self.orders = [
@@ -120,13 +121,12 @@ class Trainer:
 
         return permutation
 
-    def _forward(self, network: nn.Module) -> Callable[[Tensor], Tensor]:
+    def _forward(self, network: Classifier) -> Callable[[Tensor], Tensor]:
         if not self.settings.compiled or self.context.device.type == "cpu":
             return network
         # The head stays outside, so that networks that differ in classes alone share one compilation.
-        features: Callable[[Tensor], Tensor] = torch.compile(network.features)  # type: ignore[arg-type]
-        tail = getattr(network, "hidden", nn.Identity())
-        return lambda pictures: network.head(tail(features(pictures)))  # type: ignore[operator]
+        features = torch.compile(network.features)
+        return lambda pictures: network.head(network.hidden(features(pictures)))
 
     @property
     def state(self) -> dict[str, Stateful]:
@@ -180,11 +180,11 @@ class Trainer:
 
 
 @torch.no_grad()
-def outputs(network: nn.Module, pictures: Pictures, settings: Settings, device: torch.device, *, features: bool = False) -> Tensor:
+def outputs(network: Classifier, pictures: Pictures, settings: Settings, device: torch.device, *, features: bool = False) -> Tensor:
     """Logits, or the representation before the head, of all pictures: (n, classes or features) float32."""
     was_training = network.training
     network.eval()
-    call: Callable[[Tensor], Tensor] = network.features if features else network  # type: ignore[assignment]
+    call: Callable[[Tensor], Tensor] = network.features if features else network
     parts = []
     for start in range(0, len(pictures), EVALUATION_BATCH):
         with precision(settings, device):
@@ -193,7 +193,7 @@ def outputs(network: nn.Module, pictures: Pictures, settings: Settings, device: 
     return torch.cat(parts)
 
 
-def accuracy(network: nn.Module, pictures: Pictures, settings: Settings, device: torch.device) -> float:
+def accuracy(network: Classifier, pictures: Pictures, settings: Settings, device: torch.device) -> float:
     """Share of pictures whose highest logit is their class, in per cent."""
     predicted = outputs(network, pictures, settings, device).argmax(1)
     return float((predicted == pictures.labels).double().mean() * 100)

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from replications.engine.context import Context
 from replications.engine.training import train
 from replications.vit_scaling.data import Pictures, stored, subset
+from replications.vit_scaling.model import Classifier
 from replications.vit_scaling.networks import replace_head, training_flops
 from replications.vit_scaling.settings import Settings
 from replications.vit_scaling.trainer import Trainer, accuracy, outputs
@@ -66,7 +67,7 @@ def _standardised(parts: dict[str, Features]) -> dict[str, Features]:
     return {name: Features((part.values - mean) / deviation, part.labels) for name, part in parts.items()}
 
 
-def transfer(settings: Settings, context: Context, networks: list[nn.Module]) -> None:
+def transfer(settings: Settings, context: Context, networks: list[Classifier]) -> None:
     """Record what `settings.transfer` gives: probes at every number of shots, one on many pictures, and fine-tuning."""
     parts = {split: stored(context, settings.transfer, split, settings.image_size) for split in ("train", "validation", "test")}
     parts |= {split: parts[split][: settings.n_test] for split in ("validation", "test")}
@@ -85,7 +86,7 @@ def transfer(settings: Settings, context: Context, networks: list[nn.Module]) ->
         finetune(settings, context, networks, parts)
 
 
-def _features(network: nn.Module, pictures: Pictures, settings: Settings, context: Context) -> Features:
+def _features(network: Classifier, pictures: Pictures, settings: Settings, context: Context) -> Features:
     return Features(outputs(network, pictures, settings, context.device, features=True), pictures.labels)
 
 
@@ -101,7 +102,7 @@ def _few(settings: Settings, context: Context, seed: int, features: dict[str, Fe
     return sum(results) / len(results)
 
 
-def finetune(settings: Settings, context: Context, networks: list[nn.Module], parts: dict[str, Pictures]) -> None:
+def finetune(settings: Settings, context: Context, networks: list[Classifier], parts: dict[str, Pictures]) -> None:
     """Train whole networks on the transfer set with a new linear head (section 3.2) and record their test accuracy."""
     copies = [copy.deepcopy(network) for network in networks]
     for network in copies:
