@@ -131,10 +131,15 @@ def linear(step: int, n_steps: int, *, warmup: int = 0) -> float:
     return (step + 1) / warmup if step < warmup else (n_steps - step) / max(1, n_steps - warmup)
 
 
+FACTOR = "rate_factor"
+"""Key of a group of parameters whose learning rate is this multiple of the others'."""
+
+
 def set_learning_rate(optimiser: torch.optim.Optimizer, value: float) -> None:
-    """Set the rate of every group, in place where it is a tensor so that captured graphs see it."""
+    """Set the rate of every group, times its factor if it has one, in place where it is a tensor so that captured graphs see it."""
     for group in optimiser.param_groups:
+        rate = value * group.get(FACTOR, 1.0)
         if isinstance(group["lr"], Tensor):
-            group["lr"].fill_(value)
+            group["lr"].fill_(rate)
         else:
-            group["lr"] = value
+            group["lr"] = rate

@@ -119,15 +119,16 @@ class Evaluation:
             Measures (S,): `touch`, share of glimpses whose finest patch meets the digit's ink box; `spread_within`, root
             mean square distance of an episode's glimpses from their centre, pixels; `spread_between`, the same of one
             step's glimpses over images, averaged over steps (near zero: every image is looked at alike); `pixels_seen`,
-            percentage of the canvas inside some finest patch. All but the last leave out the first, random, glimpse where
-            there are more.
+            percentage of the canvas inside some finest patch; where digits are translated, `followed`, percentage of the
+            variance of the digit's place that an episode's mean location explains (zero: it looks wherever, or always at
+            the same place). All but `pixels_seen` leave out the first, random, glimpse where there are more.
             Heat maps (S, T, bins, bins), rows are y: `heat`, over the canvas; `heat_digit`, relative to the digit's
             centre, over a square of the canvas's size.
         """
         network, s = self.network, self.settings
         assert isinstance(network, RecurrentAttention)  # noqa: S101 (others have no glimpses)
         generators = self.generators("evaluate 1 False")
-        touch, seen, places, relative = [], [], [], []
+        touch, seen, places, relative, middles = [], [], [], [], []
         for canvases, labels, boxes in self._chunks():
             locations = network.look(canvases, self.draws(generators, len(labels), sampled=False)).locations
             chosen = locations[:, 1:] if s.glimpses > 1 else locations
@@ -138,6 +139,7 @@ class Evaluation:
             places.append(locations)
             middle = (boxes[:, :2] + boxes[:, 2:]).float() / s.canvas - 1
             relative.append(locations - middle)
+            middles.append(middle)
         located = torch.cat(places, dim=2)
         half = s.canvas / 2
         chosen = located[:, 1:] if s.glimpses > 1 else located
@@ -147,6 +149,8 @@ class Evaluation:
             "spread_between": half * _spread(chosen, 2),
             "pixels_seen": torch.cat(seen, dim=1).mean(1),
         }
+        if s.translated:
+            measures["followed"] = 100 * _explained(torch.cat(middles), chosen.mean(1))
         return measures, {"heat": _heat(located), "heat_digit": _heat(torch.cat(relative, dim=2))}
 
     def _covered(self, locations: Tensor) -> Tensor:
@@ -201,6 +205,13 @@ def _spread(locations: Tensor, axis: int) -> Tensor:
     """Root mean square distance from the mean along one axis of (S, T, B, 2), averaged over the rest: (S,)."""
     distance = (locations - locations.mean(axis, keepdim=True)).square().sum(-1)
     return distance.mean(axis).sqrt().mean(1)
+
+
+def _explained(places: Tensor, looks: Tensor) -> Tensor:
+    """Squared correlation of places (B, 2) and looks (S, B, 2), averaged over x and y: (S,); 0 where nothing varies."""
+    places, looks = places - places.mean(0), looks - looks.mean(1, keepdim=True)
+    variances = places.square().mean(0) * looks.square().mean(1)
+    return ((places * looks).mean(1).square() / variances.clamp(min=1e-12)).mean(1)
 
 
 def _heat(locations: Tensor) -> Tensor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -11,7 +12,7 @@ from torch import Tensor
 from replications.engine.checkpoints import Stateful
 from replications.engine.context import Context, Generators
 from replications.engine.devices import GraphedStep
-from replications.engine.training import Metrics, cosine, linear, set_learning_rate, train
+from replications.engine.training import FACTOR, Metrics, cosine, linear, set_learning_rate, train
 from replications.evidence.errors import InputError
 from replications.recurrent_attention import cost
 from replications.recurrent_attention.classifiers import Network, SoftAttention, build
@@ -57,7 +58,8 @@ class Trainer:
         self.settings, self.network, self.scenes = settings, network, scenes
         n_seeds, device = len(context.seeds), context.device
         self.loss = HybridLoss(settings, n_seeds).to(device)
-        self.optimiser = _optimiser(settings, list(network.parameters()), device)
+        self.parameters = list(network.parameters())
+        self.optimiser = _optimiser(settings, network, device)
         self.generators = [context.generator(seed, "train") for seed in context.seeds]
         later = settings.glimpses - 1 if settings.model == "ram" else 0
         self.n_elsewhere = 2 * later if settings.policy == "random" else 0
@@ -82,9 +84,8 @@ class Trainer:
             entropy = cross_entropy(logits, labels)
             loss = entropy.sum()
             metrics = {"loss": entropy.detach(), "error": 100 * (1 - rewards(logits, labels).mean(1))}
-        parameters = self.optimiser.param_groups[0]["params"]
         # Parameters that a run does not train (the location network of a random policy) have no gradient and are skipped.
-        for parameter, gradient in zip(parameters, torch.autograd.grad(loss, parameters, allow_unused=True), strict=True):
+        for parameter, gradient in zip(self.parameters, torch.autograd.grad(loss, self.parameters, allow_unused=True), strict=True):
             # Fused optimisers read gradients as if they lay like their parameters; a slice of a larger gradient does not.
             parameter.grad = None if gradient is None else gradient.contiguous()
         self.optimiser.step()
@@ -107,13 +108,20 @@ class Trainer:
         return canvases.view(n_seeds, s.batch_size, s.canvas, s.canvas), labels.view(n_seeds, -1), draws
 
 
-def _optimiser(settings: Settings, parameters: list[torch.nn.Parameter], device: torch.device) -> torch.optim.Optimizer:
-    """One fused kernel over all parameters; on a GPU the rate is a tensor, so that a captured step follows the schedule."""
+def _optimiser(settings: Settings, network: Network, device: torch.device) -> torch.optim.Optimizer:
+    """One fused kernel for the location network, one for the rest; on a GPU rates are tensors, which a captured step reads."""
     on_gpu = device.type == "cuda"
-    rate = torch.tensor(settings.learning_rate, device=device) if on_gpu else settings.learning_rate
+    locating = [p for name, p in network.named_parameters() if name.startswith("locate")]
+    others = [p for name, p in network.named_parameters() if not name.startswith("locate")]
+    groups: list[dict[str, Any]] = [{"params": others, FACTOR: 1.0}]
+    if locating:
+        groups.append({"params": locating, FACTOR: settings.location_rate if settings.optimiser == "adam" else 1.0})
+    for group in groups:
+        rate = settings.learning_rate * group[FACTOR]
+        group["lr"] = torch.tensor(rate, device=device) if on_gpu else rate
     if settings.optimiser == "sgd":
-        return torch.optim.SGD(parameters, lr=rate, momentum=0.9, fused=True)
-    return torch.optim.Adam(parameters, lr=rate, fused=True, capturable=on_gpu)
+        return torch.optim.SGD(groups, momentum=0.9, fused=True)
+    return torch.optim.Adam(groups, fused=True, capturable=on_gpu)
 
 
 def _train_and_test(settings: Settings, context: Context) -> None:

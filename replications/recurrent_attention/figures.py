@@ -365,16 +365,23 @@ def _heat(results: Results, run: str, name: str) -> np.ndarray:
 
 
 def where_it_looks(results: Results) -> Figure:
-    """How glimpses behave: share that touch the digit, spread over images, and share of the canvas that they uncover.
+    """How glimpses behave: share that touch the digit, how far they follow it (share of the variance of its place that an episode's
+    mean location explains), spread over images, and share of the canvas that they uncover.
 
-    Dots are seeds. A policy that has collapsed looks at every image alike: its spread over images is near zero. Random
-    locations, orange, show what no policy gets. All but the last leave out the first glimpse, which is random for both.
+    Dots are seeds. A policy that has collapsed looks at every image alike: its spread over images is near zero. One that has not
+    learnt where digits are may spread and touch, but follows nothing. Random locations, orange, show what no policy gets. All but
+    the last leave out the first glimpse, which is random for both; a digit in the centre cannot be followed.
     """
     runs = [run for run in _glimpse_runs(results) if run.glimpses > 1]
     if not runs:
         raise NotMeasured("needs runs with more than one glimpse")
-    panels = {"touch": "touch the digit (%)", "spread_between": "spread over images (pixels)", "pixels_seen": "canvas uncovered (%)"}
-    figure, grid = canvas(2 * COLUMN, 0.9 + 0.2 * len(runs), columns=3, sharey=True)
+    panels = {
+        "touch": "touch the digit (%)",
+        "followed": "follow the digit (%)",
+        "spread_between": "spread (pixels)",
+        "pixels_seen": "uncover (% of canvas)",
+    }
+    figure, grid = canvas(2 * COLUMN, 0.9 + 0.2 * len(runs), columns=len(panels), sharey=True)
     rows = []
     for axes, (metric, label) in zip(grid[0], panels.items(), strict=True):
         for place, run in enumerate(runs):
@@ -382,7 +389,7 @@ def where_it_looks(results: Results) -> Figure:
             dots(axes, values, [place] * len(values), colour=BLUE if run.policy == "learned" else ORANGE)
             rows += [{"run": run.name, "metric": metric, "seed": seed, "value": value} for seed, value in values.items()]
         axes.set(xlabel=label, ylim=(len(runs) - 0.5, -0.5))
-        axes.set_xlim(0, 105 if metric == "touch" else None)
+        axes.set_xlim(0, 105 if metric in {"touch", "followed"} else None)
     grid[0, 0].set_yticks(range(len(runs)), [run.name for run in runs])
     data = pd.DataFrame(rows)
     alt = ". ".join(f"Mean of {label}: {in_words(data[data['metric'] == metric], 'run', form='.1f')}" for metric, label in panels.items())

@@ -73,7 +73,8 @@ class Outcome:
 class RecurrentAttention(nn.Module):
     """Glimpse network f_g, core f_h, location network f_l, action network f_a and baseline of several seeds.
 
-    The location network and the baseline read h_t but do not shape it: the core learns from cross-entropy alone.
+    The core learns from cross-entropy and from REINFORCE: the gradient of log pi goes through all steps before (section 3.2,
+    equation 2). The baseline reads h_t but does not shape it.
 
     Args:
         settings: sizes and policy.
@@ -187,8 +188,8 @@ class RecurrentAttention(nn.Module):
         if n_decisions == 0:
             none = logits.new_zeros(n_seeds, 0, n_images)
             return Outcome(logits, none, none)
-        deciding = episode.hidden[:, :-1].reshape(n_seeds, -1, self.settings.hidden_size)
-        values = self.value(deciding).view(n_seeds, n_decisions, n_images)
+        deciding = hidden[:, :-1].reshape(n_seeds, -1, self.settings.hidden_size)
+        values = self.value(deciding.detach()).view(n_seeds, n_decisions, n_images)
         distance = episode.samples - self.mean_locations(deciding).view_as(episode.samples)
         return Outcome(logits, distance.square().sum(-1) / (-2 * self.settings.sigma**2), values)
 

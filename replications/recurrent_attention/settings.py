@@ -48,6 +48,7 @@ class Settings(RunSettings):
 
     optimiser: Literal["adam", "sgd"] = Field("adam", description="Adam, or SGD with momentum 0.9 as published.")
     learning_rate: float = Field(1e-3, gt=0, description="Initial learning rate, annealed to zero.")
+    location_rate: float = Field(1.0, gt=0, description="With Adam: rate of the location network, as a multiple of the others'.")
     schedule: Literal["cosine", "linear"] = Field("cosine", description="How the learning rate goes to zero.")
     batch_size: int = Field(256, ge=1, description="Images per seed and update.")
     n_steps: int = Field(20000, ge=1, description="Updates.")

@@ -75,9 +75,10 @@ def test_no_seed_s_loss_reaches_another_s_weights() -> None:
         assert not parameter[1].any()
 
 
-def test_cross_entropy_does_not_train_where_to_look_and_reinforce_does_not_train_what_is_seen() -> None:
+def test_reinforce_trains_the_location_network_and_the_core_cross_entropy_not_the_first_and_the_baseline_neither() -> None:
     model = RecurrentAttention(Settings(canvas=28), generators(0), CPU)
     outcome = model(*batch(Settings(canvas=28), 1, 4))
     locator, core = list(model.locate.parameters()), list(model.from_hidden.parameters())
     assert torch.autograd.grad(outcome.logits.sum(), locator, allow_unused=True, retain_graph=True) == (None, None)
-    assert torch.autograd.grad(outcome.log_probability.sum(), core, allow_unused=True) == (None, None)
+    assert torch.autograd.grad(outcome.values.sum(), core + locator, allow_unused=True, retain_graph=True) == (None,) * 4
+    assert all(gradient.any() for gradient in torch.autograd.grad(outcome.log_probability.sum(), core + locator))
