@@ -8,6 +8,7 @@ trained together; each has its own weights.
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any
 
@@ -29,7 +30,7 @@ def project(linear: SeedLinear, x: Tensor) -> Tensor:
     return flat.view(*x.shape[:-1], -1)
 
 
-class Mixer(nn.Module):
+class Mixer(nn.Module, ABC):
     """What all mixers share.
 
     Attributes:
@@ -54,29 +55,29 @@ class Mixer(nn.Module):
             outputs.append(y_t)
         return torch.stack(outputs, 2)
 
+    @abstractmethod
     def start(self, x: Tensor) -> State:
         """The state before the first position, for the batch, device and type of x (seeds, batch, ...)."""
-        raise NotImplementedError
 
+    @abstractmethod
     def step(self, x: Tensor, state: State) -> tuple[Tensor, State]:
         """One position (seeds, batch, width): its output and the state after it."""
-        raise NotImplementedError
 
+    @abstractmethod
     def flops(self, n: int) -> float:
         """FLOPs of one forward pass over one sequence of n positions: two a multiply-add, in matrix products and state updates."""
-        raise NotImplementedError
 
+    @abstractmethod
     def sequential(self, n: int) -> int:
         """Mixing operations that must wait for each other: what Vaswani et al. (2017), Table 1, call sequential operations."""
-        raise NotImplementedError
 
     def path(self, n: int) -> int:
         """Mixing operations on the longest way between two of n positions; here the chain that waits is also the way."""
         return self.sequential(n)
 
+    @abstractmethod
     def state_numbers(self, n: int) -> int:
         """Numbers carried for one sequence after n positions."""
-        raise NotImplementedError
 
 
 class Recurrent(Mixer):

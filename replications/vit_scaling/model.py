@@ -6,6 +6,7 @@ Shapes: B pictures, N patches, T tokens (N, or N + 1 with the class token), D wi
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import cast
 
@@ -137,7 +138,7 @@ def convolution_stem(channels: int, width: int, patch_size: int) -> nn.Sequentia
     return nn.Sequential(*layers, nn.Conv2d(channels, width, 1))
 
 
-class Classifier(nn.Module):
+class Classifier(nn.Module, ABC):
     """Pictures to features, and a linear head on them.
 
     Attributes:
@@ -150,9 +151,9 @@ class Classifier(nn.Module):
     hidden: nn.Module
     head: nn.Module
 
+    @abstractmethod
     def features(self, pictures: Tensor) -> Tensor:
         """A picture's representation before the head: pictures (B, 3, H, W) to (B, n_features)."""
-        raise NotImplementedError
 
     def forward(self, pictures: Tensor) -> Tensor:
         """Map pictures (B, 3, H, W) to logits (B, n_classes)."""

@@ -125,6 +125,19 @@ def test_a_random_policy_trains_no_location_network(tmp_path: Path) -> None:
     assert torch.equal(seen["locate"], seen["before"])
 
 
+@pytest.mark.parametrize(("optimiser", "factor"), [("adam", 0.1), ("sgd", 1.0)])
+def test_with_adam_the_location_network_has_a_rate_of_its_own(tmp_path: Path, optimiser: str, factor: float) -> None:
+    settings = Settings.model_validate(TINY | {"location_rate": 0.1, "optimiser": optimiser})
+    given = context(tmp_path)
+    digits = experiment.load_digits(given, "digits", "train")
+    network = experiment.build(settings, [given.generator(seed, "initialise", device="cpu") for seed in (0, 1)], given.device)
+    trainer = experiment.Trainer(settings, given, network, experiment.Scenes(settings, digits))
+    trainer(0)
+    others, locating = trainer.optimiser.param_groups
+    assert (others["lr"], locating["lr"]) == (settings.learning_rate, pytest.approx(factor * settings.learning_rate))
+    assert {id(p) for p in locating["params"]} == {id(p) for p in network.locate.parameters()}
+
+
 def test_no_seeds_is_an_error_that_says_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"no seeds\. Give at least one"):
         experiment.run(Settings.model_validate(TINY), context(tmp_path, ()))
