@@ -169,13 +169,17 @@ class Decoder:
             Pictures (n, 3, side, side) uint8 and labels (n,).
 
         Raises:
-            DataError: more than the allowed share of all pictures so far cannot be decoded.
+            DataError: more than the allowed share of all pictures so far cannot be decoded, or none of this part.
         """
         pictures = list(self.pool.map(self._one, raws))
         if self.randomly and self.training:
             pictures = [None if p is None else self._augmented(p, raw) for p, raw in zip(pictures, raws, strict=True)]
         good = {i: picture for i, picture in enumerate(pictures) if picture is not None}
         self.seen, self.corrupt = self.seen + len(raws), self.corrupt + len(raws) - len(good)
+        if not good:
+            raise DataError(
+                f"None of {len(raws)} pictures of {self.settings.dataset} in a row can be decoded. The copy is damaged: fetch it again."
+            )
         self.check()
         wrong = [raw.label for raw in raws if not 0 <= raw.label < self.settings.classes]
         if wrong:
@@ -194,8 +198,7 @@ class Decoder:
     def check(self) -> None:
         """Raise DataError when too many pictures could not be decoded."""
         share, allowed = self.corrupt / max(1, self.seen), self.settings.corrupt_share
-        none_left = self.seen and self.corrupt == self.seen
-        if none_left or (self.seen >= _ENOUGH and share > allowed):
+        if self.seen >= _ENOUGH and share > allowed:
             raise DataError(
                 f"{self.corrupt:,} of {self.seen:,} pictures of {self.settings.dataset} cannot be decoded "
                 f"({share:.2%}; corrupt_share allows {allowed:.2%}). The copy is damaged: fetch it again, or raise corrupt_share."

@@ -192,8 +192,10 @@ def test_unreadable_pictures_are_counted_skipped_and_then_an_error() -> None:
     with pytest.raises(DataError, match=r"pictures of imagenet-1k cannot be decoded .* corrupt_share allows 5.00%.*fetch it again"):
         for row in range(40):
             decoder([Raw(b"", 1, 1, row), *good])
-    with pytest.raises(DataError, match="1 of 1 pictures"):
-        Decoder(settings, 0, training=True)([Raw(b"", 1, 0, 0)])
+    decoder = Decoder(settings, 0, training=True)
+    decoder(good)
+    with pytest.raises(DataError, match=r"None of 2 pictures of imagenet-1k in a row can be decoded\..*fetch it again"):
+        decoder([Raw(b"", 1, 0, 0), Raw(b"", 2, 0, 1)])
 
 
 def test_a_label_beyond_the_classes_is_refused() -> None:
