@@ -2,8 +2,9 @@
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from replications.recurrent_attention.classifiers import ModernCNN
 from replications.recurrent_attention.model import Draws, RecurrentAttention
 from replications.recurrent_attention.settings import Settings
 
@@ -82,3 +83,24 @@ def test_reinforce_trains_the_location_network_and_the_core_cross_entropy_not_th
     assert torch.autograd.grad(outcome.logits.sum(), locator, allow_unused=True, retain_graph=True) == (None, None)
     assert torch.autograd.grad(outcome.values.sum(), core + locator, allow_unused=True, retain_graph=True) == (None,) * 4
     assert all(gradient.any() for gradient in torch.autograd.grad(outcome.log_probability.sum(), core + locator))
+
+
+def test_the_cnn_equals_library_layers_with_relu_before_pooling() -> None:
+    settings = Settings(canvas=20, dataset="digits", model="cnn", cnn_filters=(3, 4, 5))
+    ours = ModernCNN(settings, generators(0, 1))
+    canvases, _ = batch(settings, 2, 6)
+    scores = ours(canvases)
+    scores.square().sum().backward()
+    for seed in range(2):
+        convolutions = [nn.Conv2d(n_in, n_out, 3, padding=1) for n_in, n_out in ((1, 3), (3, 4), (4, 5))]
+        for layer, weight, bias in zip(convolutions, ours.weights, ours.biases, strict=True):
+            layer.load_state_dict({"weight": weight[seed], "bias": bias[seed]})
+        blocks = [nn.Sequential(layer, nn.ReLU(), nn.MaxPool2d(2)) for layer in convolutions]
+        top = nn.Sequential(*blocks)(canvases[seed].unsqueeze(1) / 255).amax((2, 3))
+        expected = ours.classify(top.expand(2, -1, -1))[seed]
+        torch.testing.assert_close(scores[seed], expected)
+        expected.square().sum().backward()
+        for layer, weight, bias in zip(convolutions, ours.weights, ours.biases, strict=True):
+            assert weight.grad is not None and bias.grad is not None
+            torch.testing.assert_close(weight.grad[seed], layer.weight.grad)
+            torch.testing.assert_close(bias.grad[seed], layer.bias.grad)
