@@ -49,3 +49,5 @@ def test_hostile_text_and_verdicts_are_text(pdf: Path) -> None:
     assert "$x_1^2$ *bold*" in words
     for word in ("replicated", "exceeded", "inconclusive", "not tested", "Published tables beside ours", "References"):
         assert word in words
+    # Punctuation that typesetting could take for its own.
+    assert re.search(r"All finished seeds of a run together, on [^;]+; speed is counted over training time alone\.", words)
