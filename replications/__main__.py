@@ -7,7 +7,7 @@ import sys
 import typer
 
 from replications.commands import bench, costs, data, drawing, judging, planning, reference, rehearsal, training
-from replications.evidence.errors import ReplicationError
+from replications.errors import ReplicationError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 app.command("list")(training.list_runs)

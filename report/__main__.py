@@ -13,8 +13,9 @@ from typing import Annotated
 
 import typer
 
-from replications.evidence.errors import InputError, ReplicationError, nearest
-from replications.evidence.spec import TIERS, load_papers
+from replications.errors import InputError, ReplicationError, nearest
+from replications.registry.papers import load_papers
+from replications.registry.schema import TIERS
 from report.build import write_report
 from report.exports import ARCHIVE
 

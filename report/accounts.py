@@ -8,8 +8,8 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from replications.evidence.runs import seeds_label
-from replications.evidence.tables import compare
+from replications.presentation.tables import compare
+from replications.registry.run_grid import seeds_label
 from report import numbers
 from report.reading import Chunk, PaperResults
 

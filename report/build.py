@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
-from replications.evidence.citations import write_bibliography
-from replications.evidence.claims import write_claims_csv
-from replications.evidence.exhibits import write_page
-from replications.evidence.spec import Paper
+from replications.presentation.citations import write_bibliography
+from replications.presentation.claims_csv import write_claims_csv
+from replications.presentation.exhibits import write_page
+from replications.registry.papers import Paper
 from report.citing import citation_file, entries
 from report.content import Report, build
 from report.crate import NAME, metadata

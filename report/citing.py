@@ -7,10 +7,10 @@ from functools import partial
 
 import yaml
 
-from replications.evidence import citations
-from replications.evidence.citations import Cited
-from replications.evidence.errors import ReplicationError
-from replications.evidence.results import Results
+from replications.errors import ReplicationError
+from replications.presentation import citations
+from replications.presentation.citations import Cited
+from replications.results.reader import Results
 from report.content import PaperContent, Report
 
 Entry = Cited

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import Any
 
-from replications.evidence.errors import ReplicationError
-from replications.evidence.spec import Claim, Paper
-from replications.evidence.verdicts import MARKS, Verdict, judge_paper
+from replications.errors import ReplicationError
+from replications.registry.claims import Claim
+from replications.registry.papers import Paper
+from replications.verdicts.judge import MARKS, Verdict, judge_paper
 from report import numbers
 from report.accounts import advice
 from report.reading import PaperResults, Problem

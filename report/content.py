@@ -7,12 +7,12 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
-from replications.evidence import provenance
-from replications.evidence.claims import read_claims_csv
-from replications.evidence.errors import InputError, ReplicationError
-from replications.evidence.results import Results
-from replications.evidence.spec import Paper
-from replications.evidence.verdicts import Verdict
+from replications.errors import InputError, ReplicationError
+from replications.presentation.claims_csv import read_claims_csv
+from replications.registry.papers import Paper
+from replications.results import version_control
+from replications.results.reader import Results
+from replications.verdicts.judge import Verdict
 from report import numbers, prose
 from report.accounts import CostRow, ProvenanceRow, TableContent, cost_of, origin_of, table_beside_ours
 from report.claims import VERDICTS, ClaimContent, claim_of, judged
@@ -119,7 +119,7 @@ def build(tier: str, source: str, runs: Path, derived: Path, papers: Sequence[Pa
     for verdict in read.values():
         if verdict.id not in known and verdict.paper in chosen:
             problems.append(Problem(verdict.paper, "claims", f"'{verdict.id}' is judged in claims.csv, but no paper makes this claim."))
-    report = Report(tier, source, stamp, provenance.commit() or "", bool(provenance.dirty()), tuple(built), tuple(problems))
+    report = Report(tier, source, stamp, version_control.commit() or "", bool(version_control.dirty()), tuple(built), tuple(problems))
     return replace(report, facts=_facts(report))
 
 

@@ -16,8 +16,8 @@ from typing import Any
 from rocrate.model import ContextEntity, Entity
 from rocrate.rocrate import ROCrate
 
-from replications.evidence.citations import citation_file
-from replications.evidence.spec import Citation
+from replications.presentation.citations import citation_file
+from replications.registry.papers import Citation
 from report.accounts import DataNote
 from report.citing import TITLE
 from report.content import Report

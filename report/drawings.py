@@ -8,7 +8,7 @@ from pathlib import Path
 
 from markupsafe import Markup, escape
 
-from replications.evidence.palette import ON_DARK, ON_LIGHT, PALETTE
+from replications.presentation.palette import ON_DARK, ON_LIGHT, PALETTE
 
 INK = {"#000000": "--ink", "#262626": "--ink", "#e6e6e6": "--grid", "#cccccc": "--rule"}
 INK |= {f"#{level:02x}{level:02x}{level:02x}": "--quiet" for level in range(0x30, 0x90)}

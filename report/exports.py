@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from replications.evidence.exhibits import write_page
-from replications.evidence.pipeline import workflow_files
-from replications.evidence.provenance import ROOT
-from replications.evidence.records import replacing
+from replications.files import replacing
+from replications.paths import ROOT
+from replications.presentation.exhibits import write_page
 from report.citing import TITLE
 from report.content import PaperContent, Report
+from workflow.jobs import workflow_files
 
 ARCHIVE = "exports.zip"
 LOCK = "requirements.lock"

@@ -13,7 +13,7 @@ from markdown_it.renderer import RendererHTML
 from markdown_it.token import Token
 from markupsafe import Markup
 
-from replications.evidence.exhibits import write_page
+from replications.presentation.exhibits import write_page
 from report import charts, prose
 from report.accounts import TableContent
 from report.citing import Entry, by_name

@@ -11,7 +11,7 @@ import xml.etree.ElementTree as ET
 
 import latex2mathml.converter
 
-from replications.evidence.errors import InputError, nearest
+from replications.errors import InputError, nearest
 
 NAMESPACE = "http://www.w3.org/1998/Math/MathML"
 _ALIGNED = re.compile(r"\\(begin|end)\{(?:aligned|align)\}")

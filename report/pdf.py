@@ -11,8 +11,8 @@ from typing import Any
 
 import typst
 
-from replications.evidence.errors import ReplicationError
-from replications.evidence.records import replacing
+from replications.errors import ReplicationError
+from replications.files import replacing
 from report import charts, numbers, prose
 from report.accounts import TableContent
 from report.citing import Entry, by_name

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from replications.evidence.pipeline import public_functions
-from replications.evidence.spec import Paper
+from replications.registry.papers import Paper
+from replications.source_code import public_functions
 from report.reading import Problem, read_sidecars
 
 

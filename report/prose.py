@@ -16,7 +16,7 @@ from markdown_it.token import Token
 from markupsafe import Markup
 from mdit_py_plugins.dollarmath import dollarmath_plugin
 
-from replications.evidence.errors import InputError
+from replications.errors import InputError
 from report.mathematics import mathml, typst
 from report.vocabulary import EMBED, Vocabulary, escape_markdown
 

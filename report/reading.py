@@ -9,12 +9,12 @@ from typing import Any
 
 import pandas as pd
 
-from replications.evidence.errors import ReplicationError
-from replications.evidence.provenance import cost_records, read_provenance
-from replications.evidence.records import frame, read_records
-from replications.evidence.results import Results
-from replications.evidence.runs import Run, load_runs, parse_seeds
-from replications.evidence.spec import Paper
+from replications.errors import ReplicationError
+from replications.registry.papers import Paper
+from replications.registry.run_grid import Run, load_runs, parse_seeds
+from replications.results.provenance import cost_records, read_provenance
+from replications.results.reader import Results
+from replications.results.records import frame, read_records
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,9 @@ from typing import Any
 
 from markupsafe import Markup
 
-from replications.evidence.errors import InputError, nearest
-from replications.evidence.results import Results
-from replications.evidence.statistics import Estimate, contrast, estimate
+from replications.errors import InputError, nearest
+from replications.results.reader import Results
+from replications.verdicts.statistics import Estimate, contrast, estimate
 from report import numbers
 
 NOT_MEASURED = Markup("*not measured at this tier*")

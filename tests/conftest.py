@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
-from replications.evidence.provenance import ROOT
+from replications.paths import ROOT
 
 os.environ.setdefault(
     "OMP_NUM_THREADS", "1"
@@ -22,6 +22,8 @@ LOCAL = ("file:", "data:", "blob:", "about:")
 expect.set_options(timeout=20_000)  # a browser shares its cores with other tests
 
 Visit = Callable[..., Page]
+
+pytest_plugins = ["tests.factories"]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

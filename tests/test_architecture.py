@@ -10,13 +10,16 @@ from pathlib import Path
 
 import pytest
 
-from replications.evidence.provenance import ROOT, import_closure
-from replications.evidence.runs import load_runs
-from replications.evidence.spec import PACKAGE, TIERS, paper_names
+from replications.paths import PACKAGE, PAPERS, ROOT
+from replications.registry.papers import paper_names
+from replications.registry.run_grid import load_runs
+from replications.registry.schema import TIERS
+from replications.source_code import import_closure
 from report.prose import fill
 from report.vocabulary import FUNCTIONS
 
 TORCH_FREE = ("figures", "exhibits", "settings")
+SOURCES = [path for room in ("replications", "report", "workflow") for path in sorted((ROOT / room).rglob("*.py"))]
 
 
 def imported(path: Path) -> set[str]:
@@ -33,37 +36,68 @@ def imported(path: Path) -> set[str]:
 def rooms(names: set[str]) -> set[str]:
     """The rooms of the suite that these imports reach."""
     ours = {tuple(name.split(".")) for name in names}
-    return {
-        parts[1] if parts[0] == "replications" and len(parts) > 1 else parts[0] for parts in ours if parts[0] in ("replications", "report")
-    }
+    found = set()
+    for parts in ours:
+        if parts[:2] == ("replications", "papers") and len(parts) > 2:
+            found.add(parts[2])
+        elif parts[0] == "replications" and len(parts) > 1 and (PACKAGE / parts[1]).is_dir() and parts[1] != "papers":
+            found.add(parts[1])
+        elif parts[0] in ("report", "workflow"):
+            found.add(parts[0])
+    return found
 
 
-@pytest.mark.parametrize("path", sorted((PACKAGE / "evidence").glob("*.py")), ids=lambda path: path.name)
-def test_evidence_imports_nothing_of_ours(path: Path) -> None:
-    assert rooms(imported(path)) <= {"evidence"}
+SHOWN = {"registry", "results", "verdicts", "presentation"}
+MAY_IMPORT = {
+    "registry": {"registry"},
+    "results": {"registry", "results"},
+    "verdicts": {"registry", "results", "verdicts"},
+    "presentation": SHOWN,
+    "engine": {"registry", "results", "engine"},
+    "commands": {*SHOWN, "engine", "workflow", "commands"},
+    "report": {*SHOWN, "report", "workflow"},
+    "workflow": {"registry", "results", "workflow"},
+}
+"""Which rooms the files of a room may import; the ground floor (errors, files, paths) is open to all."""
+
+FILES = [(room, path) for room in MAY_IMPORT for base in (PACKAGE, ROOT) for path in sorted((base / room).rglob("*.py"))]
 
 
-@pytest.mark.parametrize("path", sorted((PACKAGE / "engine").glob("*.py")), ids=lambda path: path.name)
-def test_engine_knows_no_paper(path: Path) -> None:
-    assert rooms(imported(path)) <= {"engine", "evidence"}
-
-
-@pytest.mark.parametrize("path", sorted((ROOT / "report").rglob("*.py")), ids=lambda path: path.name)
-def test_report_reads_evidence_only(path: Path) -> None:
-    assert rooms(imported(path)) <= {"report", "evidence"}
+@pytest.mark.parametrize(("room", "path"), FILES, ids=lambda value: value if isinstance(value, str) else value.stem)
+def test_a_room_imports_what_the_plan_allows(room: str, path: Path) -> None:
+    assert rooms(imported(path)) <= MAY_IMPORT[room]
 
 
 @pytest.mark.parametrize("paper", paper_names())
-def test_papers_do_not_import_each_other(paper: str) -> None:
-    for path in (PACKAGE / paper).glob("*.py"):
-        allowed = {"evidence", paper} if path.stem in TORCH_FREE else {"engine", "evidence", paper}
-        assert rooms(imported(path)) <= allowed, path.name
+def test_a_paper_imports_its_own_folder_and_the_shared_rooms(paper: str) -> None:
+    trains = {path for name in ("experiment", "bench") for path in import_closure(f"replications.papers.{paper}.{name}")}
+    for path in (PAPERS / paper).glob("*.py"):
+        allowed = {"registry"} if path.stem == "settings" else {"registry", "results", "verdicts"}
+        allowed |= set() if path.stem in TORCH_FREE else {"engine"}
+        allowed |= set() if path in trains else {"presentation"}
+        assert rooms(imported(path)) <= {*allowed, paper}, path.name
+
+
+def test_no_two_files_import_each_other() -> None:
+    """Neither directly nor in a circle; imports inside functions count."""
+    modules = {".".join(path.relative_to(ROOT).with_suffix("").parts): path for path in SOURCES}
+    graph = {path: [modules[name] for name in imported(path) if name in modules] for path in SOURCES}
+    done: set[Path] = set()
+
+    def visit(path: Path, trail: tuple[Path, ...]) -> None:
+        assert path not in trail, " -> ".join(str(step.relative_to(ROOT)) for step in (*trail[trail.index(path) :], path))
+        if path not in done:
+            for other in graph[path]:
+                visit(other, (*trail, path))
+            done.add(path)
+
+    for path in graph:
+        visit(path, ())
 
 
 @pytest.mark.parametrize("paper", paper_names())
 def test_no_other_file_names_a_paper(paper: str) -> None:
-    elsewhere = [path for room in ("evidence", "engine", "commands") for path in (PACKAGE / room).glob("*.py")]
-    elsewhere += [*(ROOT / "report").rglob("*.py"), *(ROOT / "workflow").rglob("*.smk"), ROOT / "workflow" / "Snakefile"]
+    elsewhere = [path for _, path in FILES] + [*(ROOT / "workflow").rglob("*.smk"), ROOT / "workflow" / "Snakefile"]
     named = []
     for path in elsewhere:
         text = path.read_text(encoding="utf-8")
@@ -81,16 +115,16 @@ def test_no_other_file_names_a_paper(paper: str) -> None:
     assert not named
 
 
-@pytest.mark.parametrize("path", sorted(PACKAGE.glob("*/figures.py")) + sorted(PACKAGE.glob("*/exhibits.py")), ids=lambda p: p.parent.name)
+@pytest.mark.parametrize("path", sorted(PAPERS.glob("*/figures.py")) + sorted(PAPERS.glob("*/exhibits.py")), ids=lambda p: p.parent.name)
 def test_figures_read_results_so_that_their_runs_are_known(path: Path) -> None:
     around = [node.lineno for node in ast.walk(ast.parse(path.read_bytes())) if isinstance(node, ast.Attribute) and node.attr == "records"]
     assert not around, f"{path}: use results.select, final or artifacts, which note the run"
 
 
 def test_what_judges_draws_and_reports_starts_without_torch() -> None:
-    modules = ["replications.__main__", "replications.evidence.verdicts", "replications.evidence.plots", "report.__main__"]
+    modules = ["replications.__main__", "replications.verdicts.judge", "replications.presentation.plots", "report.__main__"]
     modules += [
-        f"replications.{paper}.{name}" for paper in paper_names() for name in TORCH_FREE if (PACKAGE / paper / f"{name}.py").is_file()
+        f"replications.papers.{paper}.{name}" for paper in paper_names() for name in TORCH_FREE if (PAPERS / paper / f"{name}.py").is_file()
     ]
     check = (
         "import importlib, sys\n"
@@ -104,19 +138,19 @@ def test_what_judges_draws_and_reports_starts_without_torch() -> None:
 
 def test_the_import_closure_follows_imports_inside_functions(tmp_path: Path) -> None:
     closure = {path.relative_to(PACKAGE).as_posix() for path in import_closure("replications.engine.context")}
-    assert {"engine/context.py", "engine/checkpoints.py", "engine/datasets.py", "evidence/records.py", "evidence/errors.py"} <= closure
+    assert {"engine/context.py", "engine/checkpoints.py", "engine/datasets.py", "results/records.py", "errors.py"} <= closure
     assert "__main__.py" not in closure
 
 
 @pytest.mark.parametrize("paper", paper_names())
 def test_a_paper_brings_every_file_it_promises(paper: str) -> None:
     promised = {"paper.yaml", "runs.yaml", "settings.py", "data.py", "model.py", "experiment.py", "figures.py", "section.md", "__init__.py"}
-    assert promised <= {path.name for path in (PACKAGE / paper).iterdir()}
+    assert promised <= {path.name for path in (PAPERS / paper).iterdir()}
 
 
 @pytest.mark.parametrize("paper", paper_names())
 def test_a_paper_tells_what_a_reproducibility_report_does(paper: str) -> None:
-    headings = re.findall(r"^## (.+)$", (PACKAGE / paper / "section.md").read_text(encoding="utf-8"), flags=re.MULTILINE)
+    headings = re.findall(r"^## (.+)$", (PAPERS / paper / "section.md").read_text(encoding="utf-8"), flags=re.MULTILINE)
     assert {"Question", "Method", "What was easy", "What was difficult"} <= set(headings)
     assert any("esult" in heading or "read it" in heading for heading in headings)
 
@@ -124,7 +158,7 @@ def test_a_paper_tells_what_a_reproducibility_report_does(paper: str) -> None:
 @pytest.mark.parametrize("paper", paper_names())
 @pytest.mark.parametrize("tier", TIERS)
 def test_a_paper_says_which_data_every_run_loads(paper: str, tier: str) -> None:
-    data = importlib.import_module(f"replications.{paper}.data")
+    data = importlib.import_module(f"replications.papers.{paper}.data")
     for run in load_runs(paper, tier):
         for source, split in data.needs(run.settings):
             assert source in data.SOURCES
@@ -176,7 +210,7 @@ class PlannedRuns:
 @pytest.mark.parametrize("paper", paper_names())
 def test_a_section_prints_numbers_of_planned_runs_at_every_tier(paper: str) -> None:
     everywhere = {run.name for tier in TIERS for run in load_runs(paper, tier)}
-    text = (PACKAGE / paper / "section.md").read_text(encoding="utf-8")
+    text = (PAPERS / paper / "section.md").read_text(encoding="utf-8")
     for tier in TIERS:
         asked = PlannedRuns(paper, tier)
         fill(text, asked, "section.md")

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from replications.commands.output import print_rows
-from replications.evidence.errors import InputError, nearest
-from replications.evidence.spec import PACKAGE, paper_names
+from replications.errors import InputError, nearest
+from replications.paths import PAPERS
+from replications.registry.papers import paper_names
 
 if TYPE_CHECKING:
     from replications.engine.bench import Comparison
@@ -23,8 +24,8 @@ def comparisons() -> dict[str, Callable[[], Comparison]]:
     """Every public function of every paper's `bench.py`, as paper.function."""
     found: dict[str, Callable[[], Comparison]] = {}
     for paper in paper_names():
-        if (PACKAGE / paper / "bench.py").is_file():
-            module = importlib.import_module(f"replications.{paper}.bench")
+        if (PAPERS / paper / "bench.py").is_file():
+            module = importlib.import_module(f"replications.papers.{paper}.bench")
             for name, function in inspect.getmembers(module, inspect.isfunction):
                 if function.__module__ == module.__name__ and not name.startswith("_"):
                     found[f"{paper}.{name}"] = function

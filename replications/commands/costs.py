@@ -12,10 +12,10 @@ import typer
 
 from replications.commands.judging import OpenTierOption, SourceOption, result_place
 from replications.commands.output import print_rows
-from replications.evidence import provenance
-from replications.evidence.records import chunk_folders
-from replications.evidence.runs import load_runs
-from replications.evidence.spec import paper_names
+from replications.registry.papers import paper_names
+from replications.registry.run_grid import load_runs
+from replications.results import provenance
+from replications.results.store import chunk_folders
 
 Sidecar = dict[str, Any]
 

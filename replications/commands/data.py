@@ -11,10 +11,10 @@ import typer
 
 from replications.commands.output import check_tier, print_rows
 from replications.engine.datasets import DataSource, load, mirror
-from replications.evidence import runs as grid
-from replications.evidence.errors import DataError, InputError, nearest
-from replications.evidence.records import replacing
-from replications.evidence.spec import load_paper, paper_names
+from replications.errors import DataError, InputError, nearest
+from replications.files import replacing
+from replications.registry import run_grid as grid
+from replications.registry.papers import load_paper, paper_names
 
 app = typer.Typer(no_args_is_help=True, help="List, fetch and verify data sets.")
 
@@ -25,7 +25,7 @@ def sources() -> dict[str, DataSource]:
     """Every declared source by name, over all papers. Raises InputError when two differ under one name."""
     found: dict[str, DataSource] = {}
     for paper in paper_names():
-        for source in importlib.import_module(f"replications.{paper}.data").SOURCES:
+        for source in importlib.import_module(f"replications.papers.{paper}.data").SOURCES:
             if found.setdefault(source.name, source) is not source:
                 raise InputError(f"Two data sources are called '{source.name}'; one is in {paper}. Share it through engine/datasets.py.")
     return found
@@ -96,7 +96,7 @@ def fetch(
 def _needs(paper: str, tier: str) -> dict[tuple[str, str], DataSource]:
     """What the runs of a paper at a tier download: its `data.needs(settings)` over all runs, without what is embedded."""
     load_paper(paper)
-    module = importlib.import_module(f"replications.{paper}.data")
+    module = importlib.import_module(f"replications.papers.{paper}.data")
     loaded = {(source.name, split): source for run in grid.load_runs(paper, tier) for source, split in module.needs(run.settings)}
     return {key: source for key, source in loaded.items() if source.build is None}
 

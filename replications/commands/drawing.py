@@ -10,11 +10,11 @@ from typing import Annotated, Any
 import typer
 
 from replications.commands.output import check_tier
-from replications.evidence.exhibits import write_exhibit
-from replications.evidence.pipeline import public_functions
-from replications.evidence.records import write_index
-from replications.evidence.results import Results
-from replications.evidence.spec import load_paper
+from replications.files import write_index
+from replications.presentation.exhibits import write_exhibit
+from replications.registry.papers import load_paper
+from replications.results.reader import Results
+from replications.source_code import public_functions
 
 PaperArgument = Annotated[str, typer.Argument(help="Paper, as `list` names it.")]
 TierOption = Annotated[str, typer.Option(help="How much compute: smoke, gpu or paper.")]
@@ -28,7 +28,7 @@ def figures(
     out: Annotated[Path | None, typer.Option(help="Folder of the figures; default <results>/<paper>/figures.")] = None,
 ) -> None:
     """Draw every figure of a paper as SVG, PDF, PNG and CSV, with a sidecar each and their order in index.json."""
-    from replications.evidence.plots import write_figure
+    from replications.presentation.plots import write_figure
 
     _draw(write_figure, paper, "figures", tier, results, out)
 
@@ -49,5 +49,5 @@ def _draw(write: Callable[..., Any], paper: str, module: str, tier: str, results
     folder = out or read.folder / paper / module
     names = public_functions(load_paper(paper).folder / f"{module}.py")
     for name in names:
-        write(getattr(importlib.import_module(f"replications.{paper}.{module}"), name), read, folder)
+        write(getattr(importlib.import_module(f"replications.papers.{paper}.{module}"), name), read, folder)
     write_index(folder, names)

@@ -9,11 +9,11 @@ from typing import Annotated
 import typer
 
 from replications.commands.output import check_tier, console
-from replications.evidence import runs as grid
-from replications.evidence.errors import InputError
-from replications.evidence.reference import read_reference
-from replications.evidence.results import Results
-from replications.evidence.spec import load_paper, paper_names
+from replications.errors import InputError
+from replications.registry import run_grid as grid
+from replications.registry.papers import load_paper, paper_names
+from replications.results.reader import Results
+from replications.results.reference import read_reference
 
 PaperArgument = Annotated[str, typer.Argument(help="Paper, as `list` names it.")]
 TierOption = Annotated[str, typer.Option(help="How much compute: smoke, gpu or paper.")]
@@ -41,8 +41,8 @@ def claims(
     as_json: Annotated[bool, typer.Option("--json", help="Print a list of objects.")] = False,
 ) -> None:
     """Every claim with the published value, ours, its interval and the verdict, judged now from the records."""
-    from replications.evidence.claims import to_object
-    from replications.evidence.verdicts import judge_paper
+    from replications.presentation.claims_csv import to_object
+    from replications.verdicts.judge import judge_paper
 
     chosen, folder = result_place(tier, source, out)
     verdicts = [verdict for name in paper_names() for verdict in judge_paper(Results.read(load_paper(name), chosen, folder))]
@@ -52,7 +52,7 @@ def claims(
     from rich.table import Table
     from rich.text import Text
 
-    from replications.evidence.rules import number, span
+    from replications.verdicts.rules import number, span
 
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in ("", "verdict", "id", "kind", "published", "ours", "interval", "seeds"):
@@ -74,17 +74,17 @@ def judge(
     out: Annotated[Path | None, typer.Option(help="Folder that gets records, verdicts and tables; default <results>/<paper>.")] = None,
 ) -> None:
     """Gather a paper's records into one table, judge its claims, and set every published table beside ours."""
-    from replications.evidence import records as store
-    from replications.evidence.claims import write_claims_csv
-    from replications.evidence.tables import write_table
-    from replications.evidence.verdicts import judge_paper
+    from replications.presentation.claims_csv import write_claims_csv
+    from replications.presentation.tables import write_table
+    from replications.results import records, store
+    from replications.verdicts.judge import judge_paper
 
     check_tier(tier)
     spec, folder = load_paper(paper), results or Path("results") / tier
     made = out or folder / paper
-    records = store.collect(folder, paper, [run.name for run in grid.load_runs(paper, tier)])
-    store.write_records(made / "records.parquet", records)
-    read = Results(spec, tier, folder, records)
+    gathered = store.collect(folder, paper, [run.name for run in grid.load_runs(paper, tier)])
+    records.write_records(made / "records.parquet", gathered)
+    read = Results(spec, tier, folder, gathered)
     write_claims_csv(made / "claims.csv", judge_paper(read))
     for name in spec.tables:
         write_table(name, read, made / "tables")
@@ -95,7 +95,7 @@ def merge_claims(
     out: Annotated[Path, typer.Option(help="CSV file to write.")],
 ) -> None:
     """Put the verdicts of all papers into one file."""
-    from replications.evidence.claims import read_claims_csv, write_claims_csv
+    from replications.presentation.claims_csv import read_claims_csv, write_claims_csv
 
     write_claims_csv(out, [verdict for file in files for verdict in read_claims_csv(file)])
 
@@ -107,8 +107,8 @@ def cite(
     out: Annotated[Path | None, typer.Option(help="Folder of the results; default results/<tier>.")] = None,
 ) -> None:
     """BibTeX and a plain sentence for a paper, a claim with its verdict, a table, a figure or an exhibit."""
-    from replications.evidence.citations import cite as citation
-    from replications.evidence.configuration import Configuration
+    from replications.presentation.citations import cite as citation
+    from replications.registry.configuration import Configuration
 
     chosen, folder = result_place(tier, source, out)
     paper = load_paper(name.partition(".")[0])

@@ -7,8 +7,8 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any
 
-from replications.evidence.errors import InputError, nearest
-from replications.evidence.spec import TIERS
+from replications.errors import InputError, nearest
+from replications.registry.schema import TIERS
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -11,11 +11,11 @@ import typer
 
 from replications.commands.output import check_tier, print_rows
 from replications.engine.locks import held, holder
-from replications.evidence import planning
-from replications.evidence import runs as grid
-from replications.evidence.errors import InputError
-from replications.evidence.runs import Run
-from replications.evidence.spec import paper_names
+from replications.errors import InputError
+from replications.registry import run_grid as grid
+from replications.registry.papers import paper_names
+from replications.registry.run_grid import Run
+from workflow import planning
 
 TierOption = Annotated[str, typer.Option(help="How much compute: smoke, gpu or paper.")]
 FolderOption = Annotated[Path | None, typer.Option("--out", help="Folder of the tier's results; default results/<tier>.")]

@@ -10,11 +10,12 @@ from typing import Annotated
 import typer
 
 from replications.commands.output import print_rows
-from replications.evidence import reference as store
-from replications.evidence.errors import InputError
-from replications.evidence.provenance import ROOT
-from replications.evidence.records import replacing
-from replications.evidence.spec import load_papers
+from replications.errors import InputError
+from replications.files import replacing
+from replications.paths import ROOT
+from replications.presentation import readme as readme_text
+from replications.registry.papers import load_papers
+from replications.results import reference as store
 
 FOLDER = Path("results") / "reference"
 
@@ -48,20 +49,20 @@ def readme(
 def write_readmes(folder: Path, readme: Path) -> None:
     """The README's table of verdicts, and the page that explains the reference's folder."""
     generated = generated_summary(folder)
-    filled = store.fill_readme(readme.read_text(encoding="utf-8"), generated, str(readme))
-    for path, content in ((readme, filled), (folder / "README.md", store.page(store.read_reference(folder), generated))):
+    filled = readme_text.fill_readme(readme.read_text(encoding="utf-8"), generated, str(readme))
+    for path, content in ((readme, filled), (folder / "README.md", readme_text.page(store.read_reference(folder), generated))):
         with replacing(path) as temporary:
             temporary.write_text(content, encoding="utf-8")
 
 
 def generated_summary(folder: Path) -> str:
     """The verdicts of the reference in `folder` as Markdown, judged now."""
-    from replications.evidence.results import Results
-    from replications.evidence.verdicts import judge_paper
+    from replications.results.reader import Results
+    from replications.verdicts.judge import judge_paper
 
     found = store.read_reference(folder)
     verdicts = [verdict for paper in load_papers() for verdict in judge_paper(Results.read(paper, found.tier, folder))]
-    return store.summary(found, verdicts)
+    return readme_text.summary(found, verdicts)
 
 
 def diff(
@@ -73,7 +74,7 @@ def diff(
     """Which verdicts, intervals and costs changed between two results folders."""
     if as_markdown and as_json:
         raise InputError("Give --markdown or --json, not both.")
-    from replications.evidence import difference
+    from replications.presentation import difference
 
     papers = load_papers()
     old, new = (difference.read_side(folder, papers) for folder in (before, after))

@@ -14,10 +14,10 @@ from typing import Annotated, Any
 import typer
 
 from replications.commands.output import check_tier, print_rows
-from replications.evidence import runs as grid
-from replications.evidence.errors import Preempted, ReplicationError
-from replications.evidence.runs import Run
-from replications.evidence.spec import load_paper, paper_names
+from replications.errors import Preempted, ReplicationError
+from replications.registry import run_grid as grid
+from replications.registry.papers import load_paper, paper_names
+from replications.registry.run_grid import Run
 
 
 def rehearse(

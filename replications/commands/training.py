@@ -10,8 +10,8 @@ from typing import Annotated
 import typer
 
 from replications.commands.output import check_tier, print_rows
-from replications.evidence import runs as grid
-from replications.evidence.spec import load_paper, paper_names
+from replications.registry import run_grid as grid
+from replications.registry.papers import load_paper, paper_names
 
 TierOption = Annotated[str, typer.Option(help="How much compute: smoke, gpu or paper.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print a list of objects.")]

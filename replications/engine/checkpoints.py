@@ -20,8 +20,8 @@ from typing import Any, Protocol
 import torch
 
 from replications.engine.locks import FileLock, holder
-from replications.evidence.errors import CheckpointError, ReplicationError
-from replications.evidence.records import replacing
+from replications.errors import CheckpointError, ReplicationError
+from replications.files import replacing
 
 
 class Stateful(Protocol):

@@ -18,7 +18,7 @@ from replications.engine.checkpoints import CheckpointStore, Stateful
 from replications.engine.distributed import Team
 from replications.engine.events import EventFiles
 from replications.engine.progress import Progress
-from replications.evidence.errors import Preempted, ReplicationError
+from replications.errors import Preempted, ReplicationError
 
 if TYPE_CHECKING:
     import datasets

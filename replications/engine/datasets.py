@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from replications.evidence.errors import DataError, nearest
+from replications.errors import DataError, nearest
 
 if TYPE_CHECKING:
     import datasets

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from replications.engine.locks import FileLock
-from replications.evidence.errors import InputError
+from replications.errors import InputError
 
 QUARTERS = 4
 SCHEDULERS = ("SLURM_JOB_ID", "PBS_JOBID", "LSB_JOBID", "JOB_ID", "KUBERNETES_SERVICE_HOST")

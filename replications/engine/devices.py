@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from replications.evidence.errors import InputError
+from replications.errors import InputError
 
 PEAK_BF16 = {"H200": 989e12, "H100": 989e12, "A100": 312e12, "L40S": 362e12, "V100": 125e12}
 """Dense bf16 (V100: fp16) FLOP/s from the makers' data sheets, by a part of the device's name."""
@@ -45,7 +45,7 @@ def choose_device(name: str | None) -> torch.device:
 
 def device_name(device: torch.device) -> str:
     """The device's own name."""
-    from replications.evidence.provenance import cpu_name
+    from replications.results.provenance import cpu_name
 
     return torch.cuda.get_device_name(device) if device.type == "cuda" else cpu_name()
 

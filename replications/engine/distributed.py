@@ -45,7 +45,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from replications.engine.devices import choose_device
-from replications.evidence.errors import InputError, Preempted, ReplicationError
+from replications.errors import InputError, Preempted, ReplicationError
 
 PATIENCE = timedelta(minutes=10)
 """A process that waits this long for another gives up. A dead one is noticed at once; this is for one that hangs."""

@@ -12,8 +12,8 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 
 from replications.engine.device_slots import QUARTERS, DeviceSlots, default_folder, scheduled, usable_devices
-from replications.evidence.errors import InputError
-from replications.evidence.runs import Resources, Run
+from replications.errors import InputError
+from replications.registry.run_grid import Resources, Run
 
 SIGNALS = "SIGTERM,SIGINT,SIGHUP,SIGQUIT,SIGUSR1"
 """What torchrun hands on to its processes. SIGUSR1 is not among its own choice, and would kill it and leave them."""

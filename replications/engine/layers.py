@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from replications.evidence.errors import InputError
+from replications.errors import InputError
 
 
 def seeded_uniform(shape: Sequence[int], bound: float, generators: Sequence[torch.Generator]) -> Tensor:

@@ -17,8 +17,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from replications.evidence.errors import ReplicationError
-from replications.evidence.provenance import now
+from replications.errors import ReplicationError
+from replications.results.provenance import now
 
 UNSUPPORTED = (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
 FLOCK = "hhqqi4x"

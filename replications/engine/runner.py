@@ -19,17 +19,18 @@ from replications.engine.devices import Meter, device_name, peak_flops
 from replications.engine.distributed import Team
 from replications.engine.events import EventFiles
 from replications.engine.progress import Progress
-from replications.evidence import provenance
-from replications.evidence.errors import Preempted
-from replications.evidence.records import frame, write_artifacts, write_records
-from replications.evidence.runs import Run, run_folder, seeds_label
+from replications.errors import Preempted
+from replications.registry.run_grid import Run, run_folder, seeds_label
+from replications.results import provenance, version_control
+from replications.results.records import frame, write_artifacts, write_records
+from replications.source_code import code_digest
 
 OUTPUTS = ("records.parquet", "artifacts.npz", "provenance.json")
 
 
 def run_key(run: Run, seeds: tuple[int, ...], device: torch.device, rehearsal: Rehearsal | None = None) -> str:
     """Identity of a chunk's state: settings, seeds, code, kind of device, and how short a rehearsal is."""
-    parts = f"{run.digest} {seeds_label(seeds)} {provenance.code_digest(run.paper)} {device.type}"
+    parts = f"{run.digest} {seeds_label(seeds)} {code_digest(run.paper)} {device.type}"
     parts += f" rehearsal of {rehearsal.steps}" if rehearsal else ""
     return hashlib.sha256(parts.encode()).hexdigest()[:32]
 
@@ -122,7 +123,7 @@ def _measure(
         rehearsal=rehearsal,
     )
     started = provenance.now()
-    experiment = importlib.import_module(f"replications.{run.paper}.experiment")
+    experiment = importlib.import_module(f"replications.papers.{run.paper}.experiment")
     with Meter(device) as meter:
         experiment.run(run.settings, context)
     cost = _cost(context, meter, device)
@@ -162,9 +163,9 @@ def _sidecar(
         "seeds": list(seeds),
         "settings": run.settings.model_dump(mode="json"),
         "settings_digest": run.digest,
-        "code_digest": provenance.code_digest(run.paper),
-        "commit": provenance.commit(),
-        "dirty": provenance.dirty(),
+        "code_digest": code_digest(run.paper),
+        "commit": version_control.commit(),
+        "dirty": version_control.dirty(),
         "lock": provenance.lock_digest(),
         "packages": provenance.package_versions(),
         "hardware": provenance.hardware() | {"device": device_name(device), "kind": device.type, "threads": torch.get_num_threads()},

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from replications.engine.datasets import DataSource
-from replications.evidence.errors import CheckpointError, DataError, InputError, nearest
+from replications.errors import CheckpointError, DataError, InputError, nearest
 
 if TYPE_CHECKING:
     import datasets

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from replications.engine.checkpoints import Stateful
 from replications.engine.context import Context
-from replications.evidence.errors import ReplicationError
+from replications.errors import ReplicationError
 
 Metrics = Mapping[str, Tensor]
 

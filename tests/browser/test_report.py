@@ -11,13 +11,14 @@ from axe_playwright_python.base import AXE_SCRIPT
 from PIL import Image, ImageStat
 from playwright.sync_api import Page, expect
 
-from replications.evidence.pipeline import public_functions
-from replications.evidence.spec import PACKAGE, paper_names
+from replications.paths import PAPERS
+from replications.registry.papers import paper_names
+from replications.source_code import public_functions
 from tests.conftest import Visit
 
 pytestmark = pytest.mark.pipeline
 
-EXHIBITS = [(paper, name) for paper in paper_names() for name in public_functions(PACKAGE / paper / "exhibits.py")]
+EXHIBITS = [(paper, name) for paper in paper_names() for name in public_functions(PAPERS / paper / "exhibits.py")]
 PAPER_PAGES = [f"{paper}.html" for paper in paper_names()]
 PAGES = ["index.html", *PAPER_PAGES, *(f"exhibits/{paper}.{name}.html" for paper, name in EXHIBITS)]
 HEAVIEST = 15_000_000

@@ -15,7 +15,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from replications.evidence.provenance import ROOT
+from replications.paths import ROOT
 from tests.workflow.conftest import TOY, copy_suite, environment, run_in
 
 LAB = ROOT.parent / "shared" / "slurm"
@@ -151,7 +151,7 @@ def cluster() -> Path:
 def base(cluster: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the suite for a cluster: the toy's runs, the site's keys, its data fetched, scheduler commands counted."""
     suite = copy_suite(tmp_path_factory.mktemp("cluster") / "suite")
-    (suite / "replications" / TOY / "runs.yaml").write_text(RUNS)
+    (suite / "replications" / "papers" / TOY / "runs.yaml").write_text(RUNS)
     fill_in_site(suite)
     for name in ("sbatch", "squeue", "sacct", "scontrol", "sinfo", "sacctmgr", "scancel"):
         real = shutil.which(name)
@@ -172,7 +172,7 @@ def local(base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What the same runs give without a cluster. The pause only makes a run slow, so it is left out."""
     suite = tmp_path_factory.mktemp("local") / "suite"
     shutil.copytree(base, suite)
-    runs = suite / "replications" / TOY / "runs.yaml"
+    runs = suite / "replications" / "papers" / TOY / "runs.yaml"
     runs.write_text(runs.read_text().replace("pause: 0.1", "pause: 0"))
     run_in(suite, "replications", "run", TOY, "fair", "loaded", "slow", "--threads", "1")
     run_in(suite, "replications", "run", TOY, "two", "--tier", "gpu", "--threads", "1", "--device", "cpu")

@@ -37,7 +37,7 @@ def cancelled(heads: Heads) -> Head:
 def out_of_time(heads: Heads) -> Head:
     """Once it trains, its job's time limit is set to one or two minutes from then; it needs more."""
     head = heads()
-    runs = head.suite / "replications" / TOY / "runs.yaml"
+    runs = head.suite / "replications" / "papers" / TOY / "runs.yaml"
     runs.write_text(runs.read_text().replace("pause: 0.1", "pause: 0.25"))
     head.start("--set-resources", extra("--signal=TERM@10 --exclude=node4"), "--", SLOW)
     job = head.job()

@@ -7,9 +7,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from replications.evidence.provenance import ROOT
-from replications.evidence.runs import Run, load_runs, run_folder
-from replications.evidence.spec import paper_names
+from replications.paths import ROOT
+from replications.registry.papers import paper_names
+from replications.registry.run_grid import Run, load_runs, run_folder
 from tests.cluster.conftest import Head, fill_in_site
 
 pytestmark = pytest.mark.cluster_papers

@@ -320,7 +320,7 @@ def main(paper: str, tier: str, folder: str, *names: str) -> None:
     from replications.engine.distributed import Team
     from replications.engine.progress import Progress
     from replications.engine.runner import execute, seed_everything
-    from replications.evidence.runs import load_runs
+    from replications.registry.run_grid import load_runs
 
     install()
     known = {run.name: run for run in load_runs(paper, tier)}

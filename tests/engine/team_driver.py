@@ -16,7 +16,7 @@ import torch
 from lightning_fabric.strategies.ddp import DDPStrategy
 
 from replications.engine.distributed import Team, team
-from replications.evidence.errors import InputError
+from replications.errors import InputError
 
 assert DDPStrategy  # imported here, before the forks
 

@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 from replications.__main__ import app
 from replications.commands.bench import comparisons
 from replications.engine.bench import Comparison, measure
-from replications.evidence.errors import InputError
+from replications.errors import InputError
 
 
 def burn(seconds: float) -> None:

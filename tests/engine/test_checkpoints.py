@@ -8,8 +8,8 @@ import torch
 
 from replications.engine import checkpoints
 from replications.engine.checkpoints import CheckpointStore
-from replications.evidence import records
-from replications.evidence.errors import CheckpointError
+from replications.errors import CheckpointError
+from replications.results import records
 
 CPU = torch.device("cpu")
 

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from replications.engine.datasets import DataSource, fingerprint, images_and_labels, load
-from replications.evidence.errors import DataError
+from replications.errors import DataError
 
 
 def pictures(n: int = 6) -> datasets.Dataset:

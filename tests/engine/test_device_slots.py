@@ -12,8 +12,8 @@ import pytest
 from replications.engine import device_slots
 from replications.engine.device_slots import DeviceSlots, scheduled, usable_devices
 from replications.engine.locks import FileLock, held, holder
-from replications.evidence.errors import InputError, ReplicationError
-from replications.evidence.provenance import ROOT
+from replications.errors import InputError, ReplicationError
+from replications.paths import ROOT
 
 HOLD = """
 import sys, time

@@ -14,8 +14,8 @@ import torch
 
 from replications.engine import distributed
 from replications.engine.distributed import Team
-from replications.evidence.errors import InputError
-from replications.evidence.provenance import ROOT
+from replications.errors import InputError
+from replications.paths import ROOT
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from replications.evidence.provenance import ROOT
+from replications.paths import ROOT
 from tests.workflow.conftest import environment
 
 RUNS = {

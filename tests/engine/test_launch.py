@@ -8,8 +8,8 @@ import pytest
 
 from replications.engine import launch
 from replications.engine.device_slots import SCHEDULERS
-from replications.evidence.errors import InputError
-from replications.evidence.runs import Resources
+from replications.errors import InputError
+from replications.registry.run_grid import Resources
 
 ARGUMENTS = ["run", "a_paper", "a-run", "--tier", "paper"]
 

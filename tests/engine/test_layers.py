@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from replications.engine.layers import SeedLinear, known_linear_relu, known_relu_recurrence, seeded_uniform
-from replications.evidence.errors import InputError
+from replications.errors import InputError
 
 
 def generators(*seeds: int) -> list[torch.Generator]:

@@ -23,7 +23,7 @@ from replications.engine.text import (
     random_crops,
     split_text,
 )
-from replications.evidence.errors import CheckpointError, DataError, InputError
+from replications.errors import CheckpointError, DataError, InputError
 
 
 @given(st.text(min_size=1, max_size=60))

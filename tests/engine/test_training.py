@@ -12,7 +12,7 @@ from replications.engine.checkpoints import CheckpointStore
 from replications.engine.context import Context, Generators, Rehearsal
 from replications.engine.progress import Progress
 from replications.engine.training import cosine, linear, set_learning_rate, train
-from replications.evidence.errors import Preempted, ReplicationError
+from replications.errors import Preempted, ReplicationError
 
 N_STEPS = 12
 

@@ -15,17 +15,20 @@ import numpy as np
 import pytest
 
 import replications
-from replications.evidence import runs as grid
-from replications.evidence import spec
-from replications.evidence.claims import write_claims_csv
-from replications.evidence.exhibits import write_exhibit
-from replications.evidence.pipeline import public_functions
-from replications.evidence.plots import write_figure
-from replications.evidence.provenance import write_provenance
-from replications.evidence.records import frame, write_artifacts, write_index, write_records
-from replications.evidence.results import Results
-from replications.evidence.tables import write_table
-from replications.evidence.verdicts import judge_paper
+import replications.papers
+from replications import paths
+from replications.files import write_index
+from replications.presentation.claims_csv import write_claims_csv
+from replications.presentation.exhibits import write_exhibit
+from replications.presentation.plots import write_figure
+from replications.presentation.tables import write_table
+from replications.registry import papers as spec
+from replications.registry import run_grid as grid
+from replications.results.provenance import write_provenance
+from replications.results.reader import Results
+from replications.results.records import frame, write_artifacts, write_records
+from replications.source_code import public_functions
+from replications.verdicts.judge import judge_paper
 
 HOSTILE = "<script>alert('x')</script> & \"quotes\" #let x = 1 $x_1^2$ *bold* [link](http://example.org) \\textbf{x}"
 STAMP = datetime(2026, 1, 2, 3, 4, tzinfo=UTC)
@@ -180,7 +183,7 @@ tiers:
 SETTINGS = '''
 """Settings."""
 from pydantic import Field
-from replications.evidence.spec import Strict
+from replications.registry.schema import Strict
 class Settings(Strict):
     looks: int = Field(6, description="Looks a field.")
     learning_rate: float = Field(0.003, description="Step size.")
@@ -188,7 +191,7 @@ class Settings(Strict):
 
 FIGURES = '''
 """Figures."""
-from replications.evidence import plots
+from replications.presentation import plots
 def error_by_looks(results):
     """Test error by the number of looks; every dot is a seed, open diamonds are published values."""
     results.need("looks-4", "looks-6")
@@ -209,7 +212,7 @@ def never_measured(results):
 
 EXHIBITS = '''
 """Exhibits."""
-from replications.evidence.exhibits import Exhibit
+from replications.presentation.exhibits import Exhibit
 def looking(results):
     """Where the reader looks, step by step."""
     results.artifacts("looks-6")
@@ -304,7 +307,7 @@ def write_derived(results: Path, papers: list[str], tier: str = "gpu") -> None:
         for table in read.paper.tables:
             write_table(table, read, results / name / "tables")
         for module, write in (("figures", write_figure), ("exhibits", write_exhibit)):
-            loaded = importlib.import_module(f"replications.{name}.{module}")
+            loaded = importlib.import_module(f"replications.papers.{name}.{module}")
             names = public_functions(read.paper.folder / f"{module}.py")
             for function in names:
                 write(getattr(loaded, function), read, results / name / module)
@@ -323,16 +326,16 @@ def write_results(results: Path, papers: list[str], tier: str = "gpu") -> None:
 @contextmanager
 def only_papers_in(package: Path) -> Iterator[None]:
     """Make the papers in `package` the only ones that discovery finds."""
-    before = spec.PACKAGE
-    spec.PACKAGE = package
-    replications.__path__.append(str(package))
+    before = paths.PAPERS
+    paths.PAPERS = package
+    replications.papers.__path__.append(str(package))
     forget()
     try:
         yield
     finally:
-        spec.PACKAGE = before
-        replications.__path__.remove(str(package))
-        for module in [module for module in sys.modules if module.startswith("replications.lantern_reading")]:
+        paths.PAPERS = before
+        replications.papers.__path__.remove(str(package))
+        for module in [module for module in sys.modules if module.startswith("replications.papers.lantern_reading")]:
             del sys.modules[module]
         forget()
 

@@ -8,11 +8,11 @@ import pytest
 from PIL import Image
 
 from replications.commands import drawing
-from replications.evidence import plots
-from replications.evidence.errors import InputError
-from replications.evidence.exhibits import write_exhibit
-from replications.evidence.results import NotMeasured, Results
-from replications.evidence.spec import load_papers
+from replications.errors import InputError
+from replications.presentation import plots
+from replications.presentation.exhibits import write_exhibit
+from replications.registry.papers import load_papers
+from replications.results.reader import NotMeasured, Results
 from report.build import write_report
 
 PAPER = "lantern_reading"

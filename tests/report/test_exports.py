@@ -14,12 +14,12 @@ import pytest
 import yaml
 from rocrate.rocrate import ROCrate
 
-from replications.evidence import pipeline
-from replications.evidence.claims import read_claims_csv
-from replications.evidence.provenance import ROOT
-from replications.evidence.spec import load_papers
+from replications.paths import ROOT
+from replications.presentation.claims_csv import read_claims_csv
+from replications.registry.papers import load_papers
 from report.build import write_report
 from report.crate import FORMATS
+from workflow import jobs as pipeline
 
 PAPER = "lantern_reading"
 FILES = f"files/{PAPER}"
@@ -88,7 +88,7 @@ def test_exported_claims_are_those_of_the_report(folder: Path, finished: Path) -
 
 def test_a_report_is_built_again_when_what_it_imports_or_hands_out_changes() -> None:
     code = {Path(path).resolve().relative_to(ROOT).as_posix() for path in pipeline.report_code()}
-    assert {"report/crate.py", "report/templates/index.html.j2", "replications/evidence/citations.py"} <= code
+    assert {"report/crate.py", "report/templates/index.html.j2", "replications/presentation/citations.py"} <= code
     assert not {path for path in code if path.startswith("replications/engine")}
     assert {ROOT / "requirements.lock", ROOT / "workflow" / "Snakefile"} <= set(pipeline.workflow_files())
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from replications.evidence.errors import ReplicationError
-from replications.evidence.spec import load_papers
+from replications.errors import ReplicationError
+from replications.registry.papers import load_papers
 from report.__main__ import command
 from report.build import write_report
 
@@ -130,7 +130,7 @@ def test_a_figure_that_was_never_drawn_is_a_hole_where_the_text_shows_it(results
 
 
 def test_a_wrong_call_in_the_text_is_shown_and_the_rest_stays(results: Path, build: Build, finished: Path) -> None:
-    path = Path(str(importlib.import_module(f"replications.{PAPER}").__file__)).parent / "section.md"
+    path = Path(str(importlib.import_module(f"replications.papers.{PAPER}").__file__)).parent / "section.md"
     before = path.read_text(encoding="utf-8")
     try:
         path.write_text(before.replace('published("table-1a"', 'published("table-9"'), encoding="utf-8")

@@ -5,7 +5,7 @@ import xml.etree.ElementTree as ET
 import pytest
 import typst as compiler
 
-from replications.evidence.errors import InputError
+from replications.errors import InputError
 from report.mathematics import mathml, typst
 
 EQUATIONS = [

@@ -10,9 +10,9 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 
-from replications.evidence.citations import cite
-from replications.evidence.results import Results
-from replications.evidence.spec import load_papers
+from replications.presentation.citations import cite
+from replications.registry.papers import load_papers
+from replications.results.reader import Results
 from report.build import write_report
 from report.charts import SHAPES, SLUGS
 from report.citing import entries

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from replications.evidence.spec import load_papers
+from replications.registry.papers import load_papers
 from report.build import write_report
 
 

@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from replications.evidence.errors import InputError
-from replications.evidence.results import Results
-from replications.evidence.spec import PACKAGE, load_papers
+from replications.errors import InputError
+from replications.paths import PAPERS
+from replications.registry.papers import load_papers
+from replications.results.reader import Results
 from report import prose
 from report.citing import by_name
 from report.html import render_tokens
@@ -165,7 +166,7 @@ def test_counts_shapes_places_and_generated_numbers_are_fine(text: str) -> None:
     assert prose.bare_numbers(text) == []
 
 
-SECTIONS = sorted(PACKAGE.glob("*/section.md"))
+SECTIONS = sorted(PAPERS.glob("*/section.md"))
 
 
 @pytest.mark.parametrize("path", SECTIONS, ids=[path.parent.name for path in SECTIONS])

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from replications.evidence.exhibits import STYLE
+from replications.presentation.exhibits import STYLE
 from report.html import HERE
 from report.pdf import COLOURS
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from replications.evidence.spec import load_papers
+from replications.registry.papers import load_papers
 from report.accounts import Cell, TableContent
 from report.build import write_report
 from report.content import Report

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from replications.evidence.provenance import ROOT
-from replications.evidence.spec import paper_names
+from replications.paths import PAPERS, ROOT
+from replications.registry.papers import paper_names
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
 
 TOY = "coin_toss"
-PAPERS = paper_names()
+PAPER_NAMES = paper_names()
 """The real papers, found before any test can put others in their place."""
 
 
@@ -27,9 +27,15 @@ def environment(**changes: str) -> dict[str, str]:
 
 def copy_suite(target: Path) -> Path:
     """Everything but results, environment and history, with the toy as its only paper."""
-    left_out = shutil.ignore_patterns(".git", ".venv", "results", "logs", ".snakemake", "__pycache__", "tests", *PAPERS)
+
+    def left_out(folder: str, names: list[str]) -> set[str]:
+        anywhere = {"__pycache__"}
+        at_top = {".git", ".venv", "results", "logs", ".snakemake", "tests"} if Path(folder) == ROOT else set()
+        return {*anywhere, *at_top, *(PAPER_NAMES if Path(folder) == PAPERS else ())} & set(names)
+
     shutil.copytree(ROOT, target, ignore=left_out)
-    shutil.copytree(ROOT / "tests" / "workflow" / TOY, target / "replications" / TOY, ignore=shutil.ignore_patterns("__pycache__"))
+    toy = target / "replications" / "papers" / TOY
+    shutil.copytree(ROOT / "tests" / "workflow" / TOY, toy, ignore=shutil.ignore_patterns("__pycache__"))
     return target
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from replications.evidence.provenance import ROOT
+from replications.paths import ROOT
 
 FOLDER = ROOT / "containers"
 

@@ -35,7 +35,7 @@ def begin(suite: Path, *more: str) -> subprocess.Popen[str]:
 @pytest.fixture
 def slow(suite: Path) -> Path:
     """The toy's slow run, made longer than any test waits."""
-    runs = suite / "replications" / TOY / "runs.yaml"
+    runs = suite / "replications" / "papers" / TOY / "runs.yaml"
     runs.write_text(runs.read_text().replace("n_steps: 60", "n_steps: 5000"))
     return suite
 
@@ -131,7 +131,7 @@ def test_two_processes_train_one_run_and_stop_and_resume_together(slow: Path) ->
 
 
 def test_thousands_of_jobs_are_planned(suite: Path) -> None:
-    runs = suite / "replications" / TOY / "runs.yaml"
+    runs = suite / "replications" / "papers" / TOY / "runs.yaml"
     steps = ", ".join(str(i) for i in range(1, 61))
     many = f"  paper:\n    seeds: 50\n    seeds_per_job: 1\n    runs:\n      many-{{n_steps}}: {{grid: {{n_steps: [{steps}]}}}}\n"
     runs.write_text(runs.read_text() + many)
@@ -155,7 +155,7 @@ def test_a_rehearsal_runs_everything_briefly_and_names_what_fails(suite: Path) -
     refused = run_in(suite, "replications", "promote", "kept", "--partial", check=False)
     assert refused.returncode == 2
     assert "rehearsals, which are no results: fair, loaded, slow" in refused.stderr
-    experiment = suite / "replications" / TOY / "experiment.py"
+    experiment = suite / "replications" / "papers" / TOY / "experiment.py"
     experiment.write_text(experiment.read_text().replace('context.artifact("heads", model.heads)', "_ = 1 / (settings.bias - 0.9)"))
     done = run_in(suite, "replications", "rehearse", "--tier", "smoke", "--device", "cpu", check=False)
     assert done.returncode == 1

@@ -11,12 +11,13 @@ import pytest
 from matplotlib import pyplot as plt
 
 from replications.commands.reference import generated_summary
-from replications.evidence.pipeline import public_functions
-from replications.evidence.provenance import ROOT
-from replications.evidence.reference import LARGEST, fill_readme, read_reference
-from replications.evidence.results import NotMeasured, Results
-from replications.evidence.spec import PACKAGE, load_paper
-from tests.workflow.conftest import PAPERS, TOY, run_in
+from replications.paths import PAPERS, ROOT
+from replications.presentation.readme import fill_readme
+from replications.registry.papers import load_paper
+from replications.results.reader import NotMeasured, Results
+from replications.results.reference import LARGEST, read_reference
+from replications.source_code import public_functions
+from tests.workflow.conftest import PAPER_NAMES, TOY, run_in
 
 REFERENCE = ROOT / "results" / "reference"
 
@@ -56,12 +57,12 @@ def test_the_committed_reference_is_small_and_of_clean_code() -> None:
     assert read_reference(REFERENCE).reservations == []
 
 
-@pytest.mark.parametrize("paper", PAPERS)
+@pytest.mark.parametrize("paper", PAPER_NAMES)
 def test_every_figure_of_the_committed_reference_is_drawn(paper: str) -> None:
-    module = importlib.import_module(f"replications.{paper}.figures")
+    module = importlib.import_module(f"replications.papers.{paper}.figures")
     results = Results.read(load_paper(paper), read_reference(REFERENCE).tier, REFERENCE)
     drawn = 0
-    for name in public_functions(PACKAGE / paper / "figures.py"):
+    for name in public_functions(PAPERS / paper / "figures.py"):
         with contextlib.suppress(NotMeasured):
             figure = getattr(module, name)(results)
             assert len(figure.data), name
@@ -75,5 +76,5 @@ def test_make_figures_asks_for_figures_of_the_reference() -> None:
     said = subprocess.run(["make", "-n", "figures", "SOURCE=reference"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     (line,) = [line for line in said.splitlines() if "snakemake" in line]
     done = run_in(ROOT, "snakemake", "--dry-run", "--forceall", *line.split()[1:])  # whatever was drawn before
-    assert all(f"figures_{paper}" in done.stdout for paper in PAPERS)
+    assert all(f"figures_{paper}" in done.stdout for paper in PAPER_NAMES)
     assert "train_" not in done.stdout

@@ -9,13 +9,13 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from replications.evidence import pipeline
-from replications.evidence.configuration import read_configuration
-from replications.evidence.provenance import ROOT
-from replications.evidence.records import COLUMNS, read_records
-from replications.evidence.runs import load_runs, run_folder
-from replications.evidence.spec import load_paper, paper_names
+from replications.paths import ROOT
+from replications.registry.papers import load_paper, paper_names
+from replications.registry.run_grid import load_runs, run_folder
+from replications.results.records import COLUMNS, read_records
 from tests.workflow.conftest import run_in
+from workflow import jobs as pipeline
+from workflow.configuration import read_configuration
 
 pytestmark = pytest.mark.pipeline
 

@@ -82,7 +82,7 @@ def test_touching_every_file_runs_nothing(mine: Path) -> None:
     assert planned(mine) == []
 
 
-@pytest.mark.parametrize("module", [f"{TOY}/model.py", "engine/training.py"])
+@pytest.mark.parametrize("module", [f"papers/{TOY}/model.py", "engine/training.py"])
 def test_an_edit_to_what_the_experiment_imports_trains_again(mine: Path, module: str) -> None:
     path = mine / "replications" / module
     path.write_text(path.read_text() + "\n# x\n")
@@ -91,13 +91,13 @@ def test_an_edit_to_what_the_experiment_imports_trains_again(mine: Path, module:
 
 
 def test_an_edit_to_a_figure_draws_and_does_not_train(mine: Path) -> None:
-    path = mine / "replications" / TOY / "figures.py"
+    path = mine / "replications" / "papers" / TOY / "figures.py"
     path.write_text(path.read_text().replace("share of heads", "heads"))
     assert planned(mine) == [f"figures_{TOY}", "report_pages"]
 
 
 def test_a_changed_setting_trains_its_group_only_and_keeps_the_other_run(mine: Path) -> None:
-    path = mine / "replications" / TOY / "runs.yaml"
+    path = mine / "replications" / "papers" / TOY / "runs.yaml"
     before = records(mine, "fair")
     path.write_text(path.read_text().replace("bias: 0.9", "bias: 0.8"))
     trained = [rule for rule in planned(mine) if rule.startswith("train")]

@@ -6,10 +6,10 @@ from pathlib import Path
 SUITE = Path(workflow.basedir).parent
 sys.path.insert(0, str(SUITE))
 
-from replications.evidence import pipeline
-from replications.evidence.configuration import read_configuration
-from replications.evidence.errors import ReplicationError
-from replications.evidence.spec import load_paper
+from workflow import jobs as pipeline
+from workflow.configuration import read_configuration
+from replications.errors import ReplicationError
+from replications.registry.papers import load_paper
 
 try:
     CONFIG = read_configuration(dict(config))

@@ -20,7 +20,7 @@ for paper in PAPERS:
         input:
             records=f"{DERIVED}/{paper}/records.parquet",
             published=pipeline.text_inputs(paper),
-            code=pipeline.code_of(f"{paper}.figures"),
+            code=pipeline.code_of(f"papers.{paper}.figures"),
         output:
             [
                 shown(path, paper, "figure")
@@ -48,7 +48,7 @@ for paper in PAPERS:
             input:
                 records=f"{DERIVED}/{paper}/records.parquet",
                 templates=pipeline.text_inputs(paper),
-                code=pipeline.code_of(f"{paper}.exhibits"),
+                code=pipeline.code_of(f"papers.{paper}.exhibits"),
             output:
                 [
                     shown(path, paper, "exhibit")

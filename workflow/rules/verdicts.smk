@@ -8,7 +8,7 @@ for paper in PAPERS:
         input:
             runs=pipeline.run_outputs(CONFIG, paper),
             claims=pipeline.text_inputs(paper),
-            code=pipeline.code_of("evidence.verdicts", "evidence.tables"),
+            code=pipeline.code_of("verdicts.judge", "presentation.tables"),
         output:
             records=f"{DERIVED}/{paper}/records.parquet",
             claims=f"{DERIVED}/{paper}/claims.csv",

@@ -2,8 +2,8 @@
 
 import datasets
 
-from replications.coin_toss.settings import Settings
 from replications.engine.datasets import DataSource
+from replications.papers.coin_toss.settings import Settings
 
 SIDES = DataSource(
     name="sides",

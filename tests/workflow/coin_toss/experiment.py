@@ -4,11 +4,11 @@ import time
 
 import torch
 
-from replications.coin_toss.data import SIDES
-from replications.coin_toss.model import Estimate
-from replications.coin_toss.settings import Settings
 from replications.engine.context import Context, Generators
 from replications.engine.training import train
+from replications.papers.coin_toss.data import SIDES
+from replications.papers.coin_toss.model import Estimate
+from replications.papers.coin_toss.settings import Settings
 
 RATE = 0.05
 

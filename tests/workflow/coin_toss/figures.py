@@ -1,7 +1,7 @@
 """The coin, drawn."""
 
-from replications.evidence.plots import PALETTE, Figure, canvas, dots
-from replications.evidence.results import Results
+from replications.presentation.plots import PALETTE, Figure, canvas, dots
+from replications.results.reader import Results
 
 
 def heads_by_coin(results: Results) -> Figure:

@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from replications.evidence.spec import RunSettings
+from replications.registry.settings import RunSettings
 
 
 class Settings(RunSettings):

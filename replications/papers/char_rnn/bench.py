@@ -1,0 +1,87 @@
+"""Speed comparisons of this paper, for `python -m replications bench char_rnn`."""
+
+from __future__ import annotations
+
+import torch
+from torch.nn import functional
+
+from replications.engine.bench import Comparison
+from replications.engine.devices import native_bf16
+from replications.engine.text import Vocabulary
+from replications.papers.char_rnn.model import CharRNN
+from replications.papers.char_rnn.peer import StepwiseLSTM
+from replications.papers.char_rnn.sampling import sample
+
+PEER = "public per-step char-RNN (logic)"
+VOCABULARY, BATCH, SEQ_LEN = 65, 100, 100
+WRITTEN = 200
+CHARACTERS = "".join(map(chr, range(32, 32 + VOCABULARY)))
+
+
+def training_2x128() -> Comparison:
+    """An update of 2 x 128 units, batch 100, 100 characters, float32."""
+    return _training("train, 2x128, fp32", layers=2, hidden=128, bf16=False, at_least=1.7)
+
+
+def training_2x128_bf16() -> Comparison:
+    """The same with our side in bf16; four times is promised where the processor has matrix units for it (AMX)."""
+    return _training("train, 2x128, bf16", layers=2, hidden=128, bf16=True, at_least=4.0 if _matrix_units() else None)
+
+
+def training_3x512() -> Comparison:
+    """An update of 3 x 512 units, batch 100, 100 characters, float32."""
+    return _training("train, 3x512, fp32", layers=3, hidden=512, bf16=False, at_least=1.5)
+
+
+def sampling_2x128() -> Comparison:
+    """One stream of 2 x 128 units, 200 characters."""
+    return _sampling("sample, 2x128", layers=2, hidden=128, at_least=3.0)
+
+
+def _matrix_units() -> bool:
+    return native_bf16(torch.device("cpu")) and torch.cpu._is_amx_tile_supported()
+
+
+def _networks(layers: int, hidden: int) -> tuple[CharRNN, StepwiseLSTM, torch.Generator]:
+    generator = torch.Generator().manual_seed(0)
+    ours = CharRNN("lstm", layers, hidden, VOCABULARY, generator=generator, init="scaled")
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        peer = StepwiseLSTM(VOCABULARY, hidden, layers)
+    return ours, peer, generator
+
+
+def _training(name: str, *, layers: int, hidden: int, bf16: bool, at_least: float | None) -> Comparison:
+    ours, peer, generator = _networks(layers, hidden)
+    text = torch.randint(VOCABULARY, (2, SEQ_LEN, BATCH), generator=generator)
+    our_adam = torch.optim.Adam(ours.parameters(), lr=2e-3, fused=True)
+    peer_adam = torch.optim.Adam(peer.parameters(), lr=2e-3)
+
+    def our_step() -> None:
+        with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
+            logits, _ = ours(text[0], ours.zero_state(BATCH))
+        loss = functional.cross_entropy(logits.float().flatten(0, 1), text[1].flatten())
+        our_adam.zero_grad()
+        loss.backward()
+        our_adam.step()
+
+    def peer_step() -> None:
+        peer_adam.zero_grad()
+        peer.loss(text[0], text[1]).backward()
+        peer_adam.step()
+
+    return Comparison(name, our_step, peer_step, "characters", BATCH * SEQ_LEN, PEER, at_least)
+
+
+def _sampling(name: str, *, layers: int, hidden: int, at_least: float) -> Comparison:
+    ours, peer, generator = _networks(layers, hidden)
+    vocabulary = Vocabulary(CHARACTERS)
+    return Comparison(
+        name,
+        lambda: sample(ours, vocabulary, WRITTEN, prompt=" ", generator=generator),
+        lambda: peer.sample(WRITTEN, 0),
+        "characters",
+        WRITTEN,
+        PEER,
+        at_least,
+    )

@@ -1,0 +1,180 @@
+"""Which single units can be read: every unit against every label, selected on one text, scored on another.
+
+The authors looked at cells and named what they saw. Here a unit counts only if a rule fixed on the *selection* text (which
+direction, which threshold) holds on the *scoring* text, where labels moved along the text, and an untrained network, fail.
+Characters are no independent samples, so p-values come from circular shifts: the labels keep their runs and lose their place.
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from replications.papers.char_rnn.labels import Labels
+
+GUARD = 1000
+"""Shifts below this many characters are left out: a label moved by less than what it describes is still almost in place."""
+OPENINGS = 20
+"""A binary label that a text has fewer times is not scored: a dozen strings make anything look like a detector."""
+
+
+@dataclass(frozen=True)
+class Probe:
+    """One threshold, or one direction, for each of `units` units, and how well it did.
+
+    Attributes:
+        sign: +1 where the unit rises with the label, -1 where it falls; (units,).
+        threshold: on `sign * activation`; nan for graded labels.
+        selection, score: on the selection and the scoring text: balanced accuracy of a binary label, sign * r of a graded one.
+        auc: area under the ROC curve on the scoring text in the selected direction; nan for graded labels.
+        p: share of circular shifts of the labels that score as high. Without permutation p is 1 and auc nan.
+    """
+
+    sign: np.ndarray
+    threshold: np.ndarray
+    selection: np.ndarray
+    score: np.ndarray
+    auc: np.ndarray
+    p: np.ndarray
+
+    @property
+    def best(self) -> int:
+        """The unit chosen on the selection text."""
+        return int(np.argmax(self.selection))
+
+
+class Units:
+    """Activations of all units on both texts, sorted once for all labels.
+
+    Args:
+        selection, scoring: (n, units) and (m, units), on one device.
+    """
+
+    def __init__(self, selection: Tensor, scoring: Tensor) -> None:
+        self.selection, self.scoring = selection.T.contiguous(), scoring.T.contiguous()
+        self._sorted, self._order = self.selection.sort(dim=1)
+
+    @functools.cached_property
+    def _ranks(self) -> Tensor:
+        """Of every activation on the scoring text among its unit's, ties sharing their mean rank."""
+        ascending = self.scoring.sort(dim=1).values
+        ties_below, ties_above = (torch.searchsorted(ascending, self.scoring, side=side) for side in ("left", "right"))
+        return (ties_below + ties_above + 1) / 2
+
+    def probes(self, selected: Labels, scored: Labels, *, permute: bool = True) -> dict[str, Probe]:
+        """Probe every unit for every label, binary ones first.
+
+        Args:
+            selected, scored: labels of the selection and of the scoring text.
+            permute: whether to compute p-values and areas under the curve.
+        """
+        binary = {name: self.binary(label, scored.binary[name], permute=permute) for name, label in selected.binary.items()}
+        return binary | {name: self.graded(label, scored.graded[name], permute=permute) for name, label in selected.graded.items()}
+
+    def binary(self, selected: np.ndarray, scored: np.ndarray, *, permute: bool = True) -> Probe:
+        """Probe every unit for a binary label, bool (n,) and (m,), with one threshold.
+
+        Where either text opens it fewer than `OPENINGS` times, all scores are 0.5 and all p are 1: nothing can be said.
+        """
+        units = len(self.selection)
+        if min(np.count_nonzero(np.diff(label.astype(np.int8)) == 1) for label in (selected, scored)) < OPENINGS:
+            half, ones = np.full(units, 0.5), np.ones(units)
+            return Probe(ones, np.zeros(units), half, half, half, ones)
+        label = torch.from_numpy(selected).to(self.selection.device)
+        positive_below = label[self._order].cumsum(1)[:, :-1]
+        below = torch.arange(1, len(label), device=label.device)
+        positives, negatives = int(selected.sum()), int((~selected).sum())
+        # The unit is "on" above a threshold between two neighbours: recall and false alarms from the counts below it.
+        accuracy = (1 - positive_below.double() / positives + (below - positive_below).double() / negatives) / 2
+        accuracy = torch.where(self._sorted.diff(dim=1) > 0, accuracy, 0.5)
+        high, low = accuracy.max(1), accuracy.min(1)
+        falls = 1 - low.values > high.values
+        at = torch.where(falls, low.indices, high.indices).unsqueeze(1)
+        sign = torch.where(falls, -1.0, 1.0)
+        threshold = sign * (self._sorted.gather(1, at) + self._sorted.gather(1, at + 1))[:, 0] / 2
+        chosen = torch.where(falls, 1 - low.values, high.values)
+        on = self.scoring * sign[:, None] > threshold[:, None]
+        score, p = _shifted(on.double(), scored, binary=True, permute=permute)
+        area = _area(self._ranks, torch.from_numpy(scored).to(label.device)) if permute else torch.full_like(score, float("nan"))
+        area = torch.where(falls, 1 - area, area)
+        return Probe(*(part.cpu().numpy() for part in (sign, threshold, chosen, score, area, p)))
+
+    def graded(self, selected: np.ndarray, scored: np.ndarray, *, permute: bool = True) -> Probe:
+        """Probe every unit for a number, (n,) and (m,), by its correlation; the sign is that of the selection text."""
+        label = _standard(torch.from_numpy(selected).to(self.selection.device))
+        r = _standard(self.selection) @ label / len(label)
+        sign = torch.where(r < 0, -1.0, 1.0)
+        score, p = _shifted(_standard(self.scoring) * sign[:, None], scored, binary=False, permute=permute)
+        nothing = torch.full_like(r, float("nan"))
+        return Probe(*(part.cpu().numpy() for part in (sign, nothing, r.abs(), score, nothing, p)))
+
+    def on(self, probe: Probe) -> np.ndarray:
+        """Where on the scoring text the chosen unit is beyond its threshold, bool (m,)."""
+        activation = self.scoring[probe.best].cpu().numpy()
+        return np.asarray(activation * probe.sign[probe.best] > probe.threshold[probe.best])
+
+
+def _area(ranks: Tensor, label: Tensor) -> Tensor:
+    """Area under the ROC curve from ranks (units, m), ties sharing their mean rank, and a bool label (m,)."""
+    positives = label.sum().double()
+    u = ranks.double()[:, label].sum(1) - positives * (positives + 1) / 2
+    return u / (positives * (len(label) - positives))
+
+
+def _standard(rows: Tensor) -> Tensor:
+    """Rows of zero mean and unit variance, float64; constant ones are zero."""
+    centred = rows.double() - rows.double().mean(-1, keepdim=True)
+    deviation = centred.square().mean(-1, keepdim=True).sqrt()
+    return centred / torch.where(deviation > 0, deviation, 1.0)
+
+
+def _shifted(rows: Tensor, label: np.ndarray, *, binary: bool, permute: bool) -> tuple[Tensor, Tensor]:
+    """Score of every unit, and its p over all circular shifts of the label by at least `GUARD` characters.
+
+    The sum over the text of value(t) * label(t - s), for every s at once, is one product of Fourier transforms.
+
+    Args:
+        rows: float64 (units, m): 0 and 1 for a binary label, standardised for a graded one.
+    """
+    m = rows.shape[1]
+    target = torch.from_numpy(label).to(rows.device)
+    target = target.double() if binary else _standard(target)
+    sums = torch.fft.irfft(torch.fft.rfft(rows) * torch.fft.rfft(target).conj(), n=m) if permute else (rows @ target)[:, None]
+    if binary:
+        positives, on = target.sum(), rows.sum(1, keepdim=True)
+        scores = (sums / positives + 1 - (on - sums) / (m - positives)) / 2
+    else:
+        scores = sums / m
+    if not permute:
+        return scores[:, 0], torch.ones_like(scores[:, 0])
+    guard = min(GUARD, m // 4)
+    shifts = scores[:, guard : m - guard + 1]
+    as_high = (shifts >= scores[:, :1] - 1e-12).sum(1)
+    return scores[:, 0], (1 + as_high.double()) / (1 + shifts.shape[1])
+
+
+def shifted_labels(labels: Labels, shift: int) -> Labels:
+    """The control: the same labels, moved along the text as a ring."""
+    return Labels(
+        {name: np.roll(values, shift) for name, values in labels.binary.items()},
+        {name: np.roll(values, shift) for name, values in labels.graded.items()},
+        {name: np.roll(values, shift) for name, values in labels.since.items()},
+        labels.brackets,
+    )
+
+
+def held(on: np.ndarray, label: np.ndarray, since: np.ndarray, edges: list[int]) -> np.ndarray:
+    """Share of open characters at which the unit is on, by characters since the opening; nan where there are none.
+
+    Args:
+        on, label: bool (n,).
+        since: int (n,).
+        edges: bounds of the bins, k + 1 of them, lower ones included.
+    """
+    bins = [(since >= low) & (since < high) & label for low, high in itertools.pairwise(edges)]
+    return np.array([on[chosen].mean() if chosen.sum() else np.nan for chosen in bins])

@@ -1,0 +1,72 @@
+"""Interactive exhibits: a text as every unit of a trained network sees it."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+import numpy as np
+
+from replications.papers.char_rnn.settings import Settings
+from replications.presentation.exhibits import Exhibit
+from replications.results.reader import NotMeasured, Results
+
+BINARY = {"quote": "quotation open", "string": "string open", "comment": "comment open", "condition": "if condition open"}
+GRADED = {"column": "position in line", "indentation": "indentation", "depth": "bracket depth"}
+SHOWN = 192
+"""Units shown of a large network: those that score highest for any label."""
+
+
+def cell_explorer(results: Results) -> Exhibit:
+    """Held-out text coloured by the activation of any unit, with the parser's truth below each character. Units are sorted by their
+    score for the chosen label, on text they were not chosen on."""
+    networks = []
+    for run in results.runs():
+        if "cells" in run.settings_as(Settings).analyses and results.finished(run.name):
+            arrays = results.artifacts(run.name, run.seeds[0])
+            networks += [_network(run.name, name, arrays) for name in run.settings_as(Settings).analysed[:1]]
+    if not networks:
+        raise NotMeasured("needs a finished run with the analysis 'cells'")
+    first = networks[0]
+    alt = f"{len(first['units'])} units over {len(first['text']):,} characters of held-out text of run {first['run']}."
+    return Exhibit("Cell explorer", alt, {"networks": networks})
+
+
+def _network(run: str, name: str, arrays: dict[str, np.ndarray]) -> dict[str, Any]:
+    """Everything the page needs of one network, numbers rounded to what is shown."""
+    recorded = [key for key in (*BINARY, *GRADED) if f"score.{key}.{name}" in arrays]
+    keys = [key for key in recorded if bool((arrays[f"p.{key}.{name}"] < 1).any())]  # others were too rare to score
+    scores = {key: arrays[f"score.{key}.{name}"][0] for key in keys}
+    selection = {key: arrays[f"selection.{key}.{name}"][0] for key in keys}
+    # How far above chance, so that labels of both kinds compete for the places.
+    merit = {key: (2 * selection[key] - 1) if key in BINARY else selection[key] for key in keys}
+    keys.sort(key=lambda key: -float(merit[key].max()))
+    units = np.sort(np.argsort(-np.max(list(merit.values()), axis=0), kind="stable")[:SHOWN])
+    labels = []
+    for key in keys:
+        truth = arrays[f"explorer_label.{key}.{name}"]
+        labels.append(
+            {
+                "name": (BINARY | GRADED)[key],
+                "binary": key in BINARY,
+                "measure": "balanced accuracy" if key in BINARY else "correlation",
+                "truth": _base64(truth.clip(0, 255).astype(np.uint8)),
+                "highest": int(truth.max()),
+                "score": [round(float(scores[key][unit]), 3) for unit in units],
+                "p": [float(f"{arrays[f'p.{key}.{name}'][0][unit]:.2g}") for unit in units],
+                "untrained": round(float(arrays[f"untrained.{key}.{name}"][0].max()), 3),
+                "chosen": int(arrays[f"chosen.{key}.{name}"][0]),
+            }
+        )
+    return {
+        "run": run,
+        "name": name,
+        "text": bytes(arrays[f"explorer_text.{name}"]).decode("latin-1"),
+        "units": [int(unit) for unit in units],
+        "activations": _base64(arrays[f"explorer_units.{name}"][units]),
+        "labels": labels,
+    }
+
+
+def _base64(array: np.ndarray) -> str:
+    return base64.b64encode(np.ascontiguousarray(array).tobytes()).decode("ascii")

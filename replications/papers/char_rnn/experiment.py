@@ -1,0 +1,120 @@
+"""Train the networks of a run side by side, score them on held-out text, and take the chosen ones apart."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from replications.engine.context import Context
+from replications.engine.text import Corpus, load_corpus
+from replications.engine.training import train
+from replications.papers.char_rnn.analysis import Analysis, known_words
+from replications.papers.char_rnn.breakdown import word_counts
+from replications.papers.char_rnn.fleet import Fleet
+from replications.papers.char_rnn.reading import log_probabilities
+from replications.papers.char_rnn.sampling import sample
+from replications.papers.char_rnn.settings import Settings
+
+Losses = Mapping[tuple[str, int], float]
+"""Cross-entropy in nats a character, by network and seed."""
+SAMPLED = 300
+"""Characters of a sample along training."""
+WIN = 0.03
+"""Nats by which a gated network must beat the tanh RNN for the comparison to count (claim gated-beats-plain)."""
+
+
+def run(settings: Settings, context: Context) -> None:
+    """Train, evaluate, analyse, record."""
+    corpus = load_corpus(settings.corpus, context.load)
+    analysis = Analysis(context, settings, corpus)
+    if settings.models:
+        fleet = Fleet(context, settings, corpus)
+        train_fleet(settings, context, corpus, fleet)
+        for name in settings.analysed:
+            analysis.of(name, fleet.of(name))
+    if "ngrams" in settings.analyses:
+        analysis.record_ngrams()
+
+
+def train_fleet(settings: Settings, context: Context, corpus: Corpus, fleet: Fleet) -> None:
+    """Train every network, keep the weights that do best on validation text, and record the test cross-entropy of both."""
+    limit = settings.evaluation_characters
+    validation = corpus.tokens("validation", context.device)[:limit]
+    test = corpus.tokens("test", context.device)[:limit]
+    known = set(word_counts(corpus.train)) if "samples" in settings.analyses else set()
+
+    def evaluate(step: int) -> None:
+        losses = {(t.name, t.seed): -float(log_probabilities(t.model, validation)[1:].mean()) for t in fleet.trainees}
+        fleet.keep_best(losses)
+        _record(context, settings, "cross_entropy", losses, split="validation", step=step)
+        for name in settings.analysed if "samples" in settings.analyses else ():
+            texts = {}
+            for trainee in fleet.of(name):
+                generator = context.generator(trainee.seed, f"sample at step {step}", device="cpu")
+                texts[trainee.seed] = sample(trainee.model, corpus.vocabulary, SAMPLED, generator=generator)
+            context.artifact(f"sample_step_{step:08}.{name}", np.asarray(texts[context.seeds[0]]))
+            shares = [known_words(texts[seed], known) for seed in context.seeds]
+            context.record(f"known_words.{name}", shares, split="sample", step=step)
+
+    evaluate(0)
+    train(
+        context,
+        fleet.update,
+        n_steps=fleet.n_steps,
+        state={"fleet": fleet, "vocabulary": corpus.vocabulary},
+        examples_per_step=settings.batch * len(fleet.trainees),
+        tokens_per_step=settings.batch * settings.seq_len * len(fleet.trainees),
+        flops_per_step=fleet.flops_per_step,
+        evaluate=evaluate,
+        evaluate_every=max(1, -(-fleet.n_steps // settings.evaluations)),
+    )
+
+    def test_losses() -> Losses:
+        return {(t.name, t.seed): -float(log_probabilities(t.model, test)[1:].mean()) for t in fleet.trainees}
+
+    _record(context, settings, "cross_entropy_last", test_losses(), step=fleet.n_steps)
+    for trainee in fleet.trainees:
+        trainee.model.load_state_dict(trainee.best)
+    best = test_losses()
+    _record(context, settings, "cross_entropy", best, step=fleet.n_steps)
+    _record_comparisons(settings, context, fleet, best)
+    for name in settings.models:
+        model = fleet.of(name)[0].model
+        parameters = float(sum(p.numel() for p in model.parameters()))
+        for metric, value in (("parameters", parameters), ("hidden", float(model.hidden))):
+            context.record(f"{metric}.{name}", [value] * len(context.seeds), split="model", step=fleet.n_steps)
+
+
+def _record_comparisons(settings: Settings, context: Context, fleet: Fleet, losses: Losses) -> None:
+    """What a whole row says: means over depths, wins at equal depth, the network that validation text would choose."""
+    step = fleet.n_steps
+    families = {cell: [name for name in settings.models if name.startswith(f"{cell}-")] for cell in ("lstm", "gru", "rnn")}
+    for seed in context.seeds:
+
+        def loss(name: str, seed: int = seed) -> float:
+            return losses[name, seed]
+
+        for cell, names in families.items():
+            if len(names) > 1:
+                mean = float(np.mean([loss(name) for name in names]))
+                context.record(f"cross_entropy.{cell}", mean, step=step, unit="nats/char", seed=seed)
+        against_plain = [
+            (name, f"rnn-{name[-1]}") for cell in ("lstm", "gru") for name in families[cell] if f"rnn-{name[-1]}" in families["rnn"]
+        ]
+        against_gru = [(name, f"gru-{name[-1]}") for name in families["lstm"] if f"gru-{name[-1]}" in families["gru"]]
+        if against_plain:
+            wins = np.mean([loss(plain) - loss(gated) >= WIN for gated, plain in against_plain])
+            context.record("gated_wins", float(wins), step=step, seed=seed)
+        if against_gru:
+            context.record("lstm_wins", float(np.mean([loss(lstm) < loss(gru) for lstm, gru in against_gru])), step=step, seed=seed)
+        if {"lstm-2", "lstm-3"} <= set(settings.models):
+            context.record("third_layer_gain", loss("lstm-2") - loss("lstm-3"), step=step, unit="nats/char", seed=seed)
+        chosen = min((t for t in fleet.trainees if t.seed == seed), key=lambda t: t.best_loss)
+        context.record("cross_entropy.best", loss(chosen.name), step=step, unit="nats/char", seed=seed)
+
+
+def _record(context: Context, settings: Settings, metric: str, values: Losses, *, split: str = "test", step: int) -> None:
+    """Record one value for each network and seed as `<metric>.<network>`, in nats a character."""
+    for name in settings.models:
+        context.record(f"{metric}.{name}", [values[name, seed] for seed in context.seeds], split=split, step=step, unit="nats/char")

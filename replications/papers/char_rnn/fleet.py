@@ -1,0 +1,200 @@
+"""Many small networks trained side by side: one alone leaves a GPU idle, however its kernels are written.
+
+Each update moves every network one chunk on. On a GPU the networks of a run sit on streams of their own, and one update of
+them all is captured as one graph, so that hundreds of tiny kernels a network cost no launch and overlap with those of the
+others. On a CPU they take turns. Every network reads the same text; seeds differ in initial weights and in where the text,
+read as a ring, is cut into streams.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from replications.engine.context import Context
+from replications.engine.devices import GraphedStep, native_bf16
+from replications.engine.text import Corpus, Streams
+from replications.engine.training import cosine, set_learning_rate
+from replications.papers.char_rnn.model import CharRNN, State, matched_hidden
+from replications.papers.char_rnn.settings import Settings
+
+
+def rate_factor(settings: Settings, step: int, n_steps: int, steps_per_epoch: int) -> float:
+    """The run's schedule: what the peak rate is multiplied by at one update."""
+    if settings.schedule == "cosine":
+        return cosine(step, n_steps, warmup=max(1, n_steps // 50))
+    epochs_beyond = step // steps_per_epoch + 1 - settings.decay_after
+    return float(settings.decay ** max(0, epochs_beyond))
+
+
+@dataclass
+class Trainee:
+    """One network of the fleet, with what a checkpoint of it needs."""
+
+    name: str
+    seed: int
+    model: CharRNN
+    optimiser: torch.optim.Optimizer
+    carried: State
+    initial: dict[str, Tensor]
+    best: dict[str, Tensor]
+    best_loss: float = float("inf")
+
+
+class Fleet:
+    """All networks of a run, over its seeds.
+
+    Args:
+        context: gives seeds, device and generators.
+        settings: of the run.
+        corpus: its training text is cut into streams.
+
+    Raises:
+        DataError: the training text is shorter than one chunk of every stream.
+    """
+
+    def __init__(self, context: Context, settings: Settings, corpus: Corpus) -> None:
+        self.context, self.settings = context, settings
+        tokens = corpus.tokens("train", context.device)
+        self.streams: dict[int, Streams] = {}
+        for seed in context.seeds:
+            place = torch.randint(len(tokens), (), generator=context.generator(seed, "offset", device="cpu"))
+            self.streams[seed] = Streams(
+                tokens, settings.batch, settings.seq_len, offset=int(place), name=f"training text of {corpus.name}"
+            )
+        self.steps_per_epoch = self.streams[context.seeds[0]].n_chunks
+        self.n_steps = max(1, round(settings.epochs * self.steps_per_epoch))
+        self.bf16 = settings.precision == "bf16" or (settings.precision == "auto" and native_bf16(context.device))
+        self.trainees = [self._trainee(name, seed, len(corpus.vocabulary)) for name in settings.models for seed in context.seeds]
+        shape = (settings.seq_len, settings.batch)
+        self._chunks = {seed: torch.zeros((2, *shape), dtype=torch.int64, device=context.device) for seed in context.seeds}
+        cuda = context.device.type == "cuda"
+        self._lanes = [torch.cuda.Stream(context.device) for _ in self.trainees] if cuda else []
+        self._step = 0
+        self._update = GraphedStep(self._all, context.device) if settings.cuda_graph else self._all
+
+    def _trainee(self, name: str, seed: int, vocabulary: int) -> Trainee:
+        cell, _, layers = name.partition("-")
+        settings, device = self.settings, self.context.device
+        hidden = matched_hidden(cell, int(layers), settings.size, vocabulary)
+        generator = self.context.generator(seed, f"weights {name}", device="cpu")
+        model = CharRNN(
+            cell,
+            int(layers),
+            hidden,
+            vocabulary,
+            dropout=settings.dropout,
+            generator=generator,
+            init=settings.init,
+            forget_bias=settings.forget_bias,
+        )
+        model.to(device)
+        # A tensor that captured graphs read; on the CPU a plain number is what the fused update wants.
+        rate: Any = torch.tensor(settings.learning_rate, device=device) if device.type == "cuda" else settings.learning_rate
+        optimiser: torch.optim.Optimizer
+        if settings.optimiser == "adam":
+            optimiser = torch.optim.Adam(model.parameters(), lr=rate, betas=(0.9, 0.99), fused=True, capturable=device.type == "cuda")
+        else:
+            optimiser = torch.optim.RMSprop(model.parameters(), lr=rate, alpha=0.95, capturable=device.type == "cuda")
+        initial = {key: value.clone() for key, value in model.state_dict().items()}
+        return Trainee(name, seed, model, optimiser, model.zero_state(settings.batch), initial, initial)
+
+    @property
+    def flops_per_step(self) -> float:
+        """Counted FLOPs of one update of all networks."""
+        return self.settings.batch * self.settings.seq_len * sum(trainee.model.flops_per_character for trainee in self.trainees)
+
+    def of(self, name: str) -> list[Trainee]:
+        """The trainees of one network, one for each seed, in the order of the seeds."""
+        return [trainee for trainee in self.trainees if trainee.name == name]
+
+    def update(self, step: int) -> Mapping[str, Tensor]:
+        """Make update number `step` of every network.
+
+        Returns:
+            For each name of `settings.models` the loss in nats a character, (seeds,).
+        """
+        self._step = step
+        factor = rate_factor(self.settings, step, self.n_steps, self.steps_per_epoch)
+        for seed, streams in self.streams.items():
+            inputs, targets = streams.chunk(step)
+            self._chunks[seed][0].copy_(inputs)
+            self._chunks[seed][1].copy_(targets)
+        for trainee in self.trainees:
+            set_learning_rate(trainee.optimiser, factor * self.settings.learning_rate)
+            if self.streams[trainee.seed].begins_anew(step):
+                for part in trainee.carried:
+                    part.zero_()
+        return self._update()
+
+    def _all(self) -> dict[str, Tensor]:
+        """One update of every network on the chunks laid ready, each on its own lane where there are lanes."""
+        losses: dict[str, list[Tensor]] = {name: [] for name in self.settings.models}
+        if not self._lanes:
+            for trainee in self.trainees:
+                losses[trainee.name].append(self._one(trainee))
+        else:
+            main = torch.cuda.current_stream(self.context.device)
+            for trainee, lane in zip(self.trainees, self._lanes, strict=True):
+                lane.wait_stream(main)
+                with torch.cuda.stream(lane):
+                    losses[trainee.name].append(self._one(trainee))
+            for lane in self._lanes:
+                main.wait_stream(lane)
+        return {f"loss.{name}": torch.stack(values) for name, values in losses.items()}
+
+    def _one(self, trainee: Trainee) -> Tensor:
+        model, (inputs, targets) = trainee.model, self._chunks[trainee.seed]
+        if self.settings.dropout:  # the library's dropout draws from the global generator: fix it by seed, network and step
+            torch.manual_seed(
+                int(self.context.generator(trainee.seed, f"dropout {trainee.name} {self._step}", device="cpu").initial_seed())
+            )
+        model.train()
+        with torch.autocast(self.context.device.type, torch.bfloat16, enabled=self.bf16, cache_enabled=False):
+            logits, after = model(inputs, trainee.carried)
+        loss = functional.cross_entropy(logits.float().flatten(0, 1), targets.flatten())
+        trainee.optimiser.zero_grad()
+        loss.backward()
+        gradients = [parameter.grad for parameter in model.parameters() if parameter.grad is not None]
+        torch._foreach_clamp_min_(gradients, -self.settings.clip)
+        torch._foreach_clamp_max_(gradients, self.settings.clip)
+        trainee.optimiser.step()
+        for part, new in zip(trainee.carried, after, strict=True):
+            part.copy_(new)
+        return loss.detach()
+
+    def keep_best(self, losses: Mapping[tuple[str, int], float]) -> None:
+        """Keep the weights of every network whose validation loss, by (name, seed), is its lowest so far."""
+        for trainee in self.trainees:
+            loss = losses[trainee.name, trainee.seed]
+            if loss < trainee.best_loss:
+                trainee.best_loss = loss
+                trainee.best = {key: value.detach().clone() for key, value in trainee.model.state_dict().items()}
+
+    def state_dict(self) -> dict[str, Any]:
+        """Weights, optimisers, carried states and best weights of all networks."""
+        return {
+            f"{t.name}/{t.seed}": {
+                "model": t.model.state_dict(),
+                "optimiser": t.optimiser.state_dict(),
+                "carried": list(t.carried),
+                "best": t.best,
+                "best_loss": t.best_loss,
+            }
+            for t in self.trainees
+        }
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Continue where `state_dict` was taken, the hidden states included."""
+        for trainee in self.trainees:
+            saved = state_dict[f"{trainee.name}/{trainee.seed}"]
+            trainee.model.load_state_dict(saved["model"])
+            trainee.optimiser.load_state_dict(saved["optimiser"])
+            for part, value in zip(trainee.carried, saved["carried"], strict=True):
+                part.copy_(value)
+            trainee.best, trainee.best_loss = saved["best"], saved["best_loss"]

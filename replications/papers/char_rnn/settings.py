@@ -1,0 +1,79 @@
+"""Settings of one run: a corpus, the networks trained on it side by side, how, and what is measured afterwards."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from replications.registry.settings import RunSettings
+
+Analysis = Literal["ngrams", "brackets", "errors", "gates", "cells", "samples"]
+
+
+class Settings(RunSettings):
+    """Everything that determines a run's result besides seeds, code and data."""
+
+    corpus: Literal["tiny-shakespeare", "war-and-peace", "linux", "program-text"] = Field(description="Text to train on.")
+    models: list[str] = Field(
+        default_factory=list, description="Networks trained side by side, as cell-layers: 'lstm-2' is a two-layer LSTM."
+    )
+    size: int = Field(128, ge=4, description="Row of Table 1: all networks have the parameters of a one-layer LSTM of so many units.")
+
+    epochs: float = Field(1.0, gt=0, description="Passes over the training text.")
+    batch: int = Field(100, ge=1, description="Streams read side by side.")
+    seq_len: int = Field(100, ge=2, description="Characters of back-propagation; the state is carried beyond.")
+    optimiser: Literal["adam", "rmsprop"] = Field("adam", description="The paper: RMSProp.")
+    learning_rate: float = Field(2e-3, gt=0, description="Peak rate.")
+    schedule: Literal["cosine", "epochs"] = Field(
+        "cosine", description="cosine to zero after 2 % warm-up, or a factor per epoch after a number of epochs (the paper)."
+    )
+    decay: float = Field(0.95, gt=0, le=1, description="Schedule 'epochs': factor on the rate per epoch.")
+    decay_after: int = Field(10, ge=0, description="Schedule 'epochs': epochs at the full rate.")
+    clip: float = Field(5.0, gt=0, description="Each element of the gradient is kept within +/- clip, as in the authors' trainer.")
+    init: Literal["uniform", "scaled"] = Field("uniform", description="uniform: U(-0.08, 0.08); scaled: U(-1, 1) / sqrt(fan-in).")
+    forget_bias: float = Field(1.0, description="Initial bias of an LSTM's forget gates; 1 in the authors' trainer.")
+    dropout: float = Field(0.0, ge=0, lt=1, description="Between layers; the paper cross-validated it per network.")
+    precision: Literal["fp32", "bf16", "auto"] = Field("fp32", description="auto: bf16 on processors that multiply it natively.")
+    cuda_graph: bool = Field(True, description="On a GPU, capture one update of every network as one graph.")
+    evaluations: int = Field(10, ge=1, description="Times that validation text is scored during training.")
+    evaluation_characters: int = Field(
+        300_000, ge=1000, description="At most so many characters of validation and of test text are scored."
+    )
+
+    analyses: list[Analysis] = Field(default_factory=list, description="What is measured after training, for `analysed`.")
+    analysed: list[str] = Field(default_factory=list, description="Networks of `models` that are taken apart.")
+    max_order: int = Field(20, ge=2, le=32, description="Longest n-gram.")
+    probe_characters: int = Field(
+        60_000, ge=2000, description="Characters on which units are selected, and as many others on which scored."
+    )
+
+    def rehearsed(self) -> Settings:
+        """As they are, but with little text to score and to probe on."""
+        few = 10_000
+        return self.model_copy(
+            update={"evaluation_characters": min(self.evaluation_characters, few), "probe_characters": min(self.probe_characters, few)}
+        )
+
+    @model_validator(mode="after")
+    def _networks_are_known(self) -> Settings:
+        for name in self.models:
+            cell, _, layers = name.partition("-")
+            if cell not in ("rnn", "gru", "lstm") or layers not in ("1", "2", "3", "4"):
+                raise ValueError(f"models: '{name}': write cell-layers, with cell rnn, gru or lstm and 1 to 4 layers, for example lstm-2")
+        if len(set(self.models)) < len(self.models):
+            raise ValueError("models: a network is listed twice")
+        for name in self.analysed:
+            if name not in self.models:
+                raise ValueError(f"analysed: '{name}' is not among the models {self.models}")
+        if not self.models and "ngrams" not in self.analyses:
+            raise ValueError("models: empty, and analyses has no 'ngrams': the run would do nothing")
+        if self.dropout and self.cuda_graph:
+            raise ValueError("dropout: its random numbers are seeded step by step, which a captured graph cannot do; set cuda_graph: false")
+        if set(self.analyses) - {"ngrams"} and not self.analysed:
+            raise ValueError(f"analyses: {self.analyses} need at least one network in 'analysed'")
+        if "gates" in self.analyses and not any(name.startswith("lstm") for name in self.analysed):
+            raise ValueError("analyses: 'gates' needs an LSTM in 'analysed'")
+        if self.probe_characters > self.evaluation_characters:
+            raise ValueError("probe_characters: at most evaluation_characters, for units are probed on text that is scored")
+        return self

@@ -1,0 +1,59 @@
+"""Speed comparisons of this paper, for `python -m replications bench recurrent_attention`."""
+
+from __future__ import annotations
+
+import torch
+
+from replications.engine.bench import Comparison
+from replications.papers.recurrent_attention.model import Draws, RecurrentAttention
+from replications.papers.recurrent_attention.objective import HybridLoss
+from replications.papers.recurrent_attention.peer import PeerRAM
+from replications.papers.recurrent_attention.settings import Settings
+
+PEER = "public PyTorch RAM (logic)"
+BATCH, GLIMPSES, SIGMA = 128, 6, 0.05
+LOCATOR = 128
+"""The peer's location network has a hidden layer; so has ours here."""
+
+
+def training_28() -> Comparison:
+    """A training step on 28x28 images, 6 glimpses of 8x8x1, batch 128, float32."""
+    return _training("train, 28x28, 8x8x1", canvas=28, side=8, scales=1, at_least=2.2)
+
+
+def training_60() -> Comparison:
+    """A training step on 60x60 images, 6 glimpses of 12x12x3, batch 128, float32."""
+    return _training("train, 60x60, 12x12x3", canvas=60, side=12, scales=3, at_least=4.5)
+
+
+def _training(name: str, *, canvas: int, side: int, scales: int, at_least: float) -> Comparison:
+    settings = Settings(canvas=canvas, glimpse_side=side, scales=scales, glimpses=GLIMPSES, sigma=SIGMA, locator_size=LOCATOR)
+    generator = torch.Generator().manual_seed(0)
+    pixels = torch.randint(0, 256, (BATCH, 1, canvas, canvas), generator=generator).float()
+    labels = torch.randint(0, 10, (BATCH,), generator=generator)
+    scaled = pixels / 255
+
+    ours = RecurrentAttention(settings, [generator], torch.device("cpu"))
+    objective = HybridLoss(settings, n_seeds=1)
+    parameters = list(ours.parameters())
+    our_adam = torch.optim.Adam(parameters, lr=3e-4, fused=True)
+    first, noise = torch.empty(1, BATCH, 2), torch.empty(1, GLIMPSES - 1, BATCH, 2)
+
+    def our_step() -> None:
+        draws = Draws(first.uniform_(-1, 1, generator=generator), noise.normal_(generator=generator))
+        loss, _ = objective(ours(pixels.view(1, BATCH, canvas, canvas), draws), labels[None])
+        for parameter, gradient in zip(parameters, torch.autograd.grad(loss, parameters), strict=True):
+            parameter.grad = gradient.contiguous()
+        our_adam.step()
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        peer = PeerRAM(side, scales, GLIMPSES, SIGMA)
+    peer_adam = torch.optim.Adam(peer.parameters(), lr=3e-4)
+
+    def peer_step() -> None:
+        peer_adam.zero_grad()
+        peer.loss(scaled, labels).backward()
+        peer_adam.step()
+
+    return Comparison(name, our_step, peer_step, "images", BATCH, PEER, at_least)

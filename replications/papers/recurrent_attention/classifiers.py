@@ -1,0 +1,158 @@
+"""The networks beside the recurrent attention model: published baselines, a modern CNN, and soft attention.
+
+All see the whole image: (S, B, canvas, canvas) with integers 0..255, to class scores (S, B, 10), for S seeds at once.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from replications.engine.layers import SeedLinear, seeded_uniform
+from replications.papers.recurrent_attention.model import N_CLASSES, RecurrentAttention
+from replications.papers.recurrent_attention.settings import Settings
+
+RELU = math.sqrt(6)
+"""Gain of initial weights before a ReLU."""
+
+
+class FullyConnected(nn.Module):
+    """Two hidden layers of ReLU units on the raw image: 'FC, 2 layers' of tables 1 and 2."""
+
+    def __init__(self, settings: Settings, generators: Sequence[torch.Generator]) -> None:
+        super().__init__()
+        sizes = [settings.canvas**2, settings.fc_size, settings.fc_size, N_CLASSES]
+        gains = [RELU, RELU, 1.0]
+        self.layers = nn.ModuleList(
+            SeedLinear(a, b, generators=generators, gain=gain) for a, b, gain in zip(sizes[:-1], sizes[1:], gains, strict=True)
+        )
+
+    def forward(self, canvases: Tensor) -> Tensor:
+        """Class scores."""
+        values = canvases.flatten(2) / 255
+        for layer in self.layers[:-1]:
+            values = layer(values).relu()
+        return self.layers[-1](values)
+
+
+class Convolutional(nn.Module):
+    """One layer of strided filters, then one fully connected layer: the paper's convolutional baseline (captions of tables 1, 2).
+
+    A convolution whose stride is half its filter is few, large patches, so it is written as one product over patches.
+    """
+
+    def __init__(self, settings: Settings, generators: Sequence[torch.Generator]) -> None:
+        super().__init__()
+        self.side, self.stride = settings.conv_side, settings.conv_stride
+        positions = (settings.canvas - self.side) // self.stride + 1
+        self.filters = SeedLinear(self.side**2, settings.conv_filters, generators=generators, gain=RELU)
+        self.hidden = SeedLinear(positions**2 * settings.conv_filters, settings.fc_size, generators=generators, gain=RELU)
+        self.classify = SeedLinear(settings.fc_size, N_CLASSES, generators=generators)
+
+    def forward(self, canvases: Tensor) -> Tensor:
+        """Class scores."""
+        n_seeds, n_images = canvases.shape[:2]
+        patches = (canvases / 255).unfold(2, self.side, self.stride).unfold(3, self.side, self.stride)
+        maps = self.filters(patches.reshape(n_seeds, -1, self.side**2)).relu()
+        return self.classify(self.hidden(maps.view(n_seeds, n_images, -1)).relu())
+
+
+class ModernCNN(nn.Module):
+    """3x3 convolutions, each with ReLU and 2x2 max-pooling, then the maximum over the image and a linear layer.
+
+    Ours, not the paper's: what an ordinary network of several convolutions does with the whole image.
+    """
+
+    def __init__(self, settings: Settings, generators: Sequence[torch.Generator]) -> None:
+        super().__init__()
+        widths = [1, *settings.cnn_filters]
+        self.weights = nn.ParameterList()
+        self.biases = nn.ParameterList()
+        for n_in, n_out in itertools.pairwise(widths):
+            self.weights.append(nn.Parameter(seeded_uniform((n_out, n_in, 3, 3), RELU / math.sqrt(9 * n_in), generators)))
+            self.biases.append(nn.Parameter(torch.zeros(len(generators), n_out)))
+        self.classify = SeedLinear(widths[-1], N_CLASSES, generators=generators)
+
+    def forward(self, canvases: Tensor) -> Tensor:
+        """Class scores."""
+        # One convolution per seed: grouped convolutions are slower than a loop on every backend tried.
+        weights, biases = (zip(*(parameter.unbind() for parameter in kind), strict=True) for kind in (self.weights, self.biases))
+        tops = [self._features(*seed) for seed in zip(canvases, weights, biases, strict=True)]
+        return self.classify(torch.stack(tops))
+
+    @staticmethod
+    def _features(canvases: Tensor, weights: tuple[Tensor, ...], biases: tuple[Tensor, ...]) -> Tensor:
+        maps = (canvases / 255).unsqueeze(1)
+        for weight, bias in zip(weights, biases, strict=True):
+            # ReLU and maximum commute; after pooling a quarter of the numbers is left to pass through ReLU, there and back.
+            maps = functional.max_pool2d(functional.conv2d(maps, weight, bias, padding=1), 2).relu()
+        return maps.amax((2, 3))
+
+
+class SoftAttention(nn.Module):
+    """The differentiable counterpart: every step reads a weighted mean of all patches of a grid instead of one glimpse.
+
+    Patches of side g lie g/2 apart. Patch and position become a vector g as in the glimpse network; the core's state asks
+    for a weight on each, and the weighted mean is the core's input (additive in nothing but the core; weights by softmax
+    of scaled products). It needs no REINFORCE, and must read the whole image.
+    """
+
+    def __init__(self, settings: Settings, generators: Sequence[torch.Generator]) -> None:
+        super().__init__()
+        self.side, self.n_steps = settings.glimpse_side, settings.glimpses
+        self.stride = max(1, self.side // 2)
+        width, hidden = settings.glimpse_size, settings.hidden_size
+        per_side = (settings.canvas - self.side) // self.stride + 1
+        middle = (torch.arange(per_side) * self.stride + self.side / 2) * (2 / settings.canvas) - 1
+        positions = torch.cartesian_prod(middle, middle).flip(1)
+        self.register_buffer("positions", positions, persistent=False)
+
+        def linear(n_in: int, n_out: int, gain: float = 1.0) -> SeedLinear:
+            return SeedLinear(n_in, n_out, generators=generators, gain=gain)
+
+        half = RELU / math.sqrt(2)
+        self.see, self.place = linear(self.side**2, width, RELU), linear(2, width, RELU)
+        self.from_see, self.from_place = linear(width, 2 * width, half), linear(width, 2 * width, half)
+        self.query = linear(hidden, 2 * width)
+        self.from_glimpse, self.from_hidden = linear(2 * width, hidden, half), linear(hidden, hidden, half)
+        self.classify = linear(hidden, N_CLASSES)
+
+    def attend(self, canvases: Tensor) -> tuple[Tensor, Tensor]:
+        """Class scores (S, B, 10) and the weights of every step (S, T, B, patches)."""
+        n_seeds, n_images = canvases.shape[:2]
+        patches = (canvases / 255).unfold(2, self.side, self.stride).unfold(3, self.side, self.stride)
+        see = self.see(patches.reshape(n_seeds, -1, self.side**2)).relu()
+        positions = self.get_buffer("positions")
+        place = self.from_place(self.place(positions.expand(n_seeds, -1, -1)).relu())
+        vectors = self.from_see(see).view(n_seeds, n_images, len(positions), -1) + place[:, None]
+        vectors = vectors.relu().flatten(0, 1)
+        hidden = canvases.new_zeros(n_seeds, n_images, self.from_hidden.weight.shape[1])
+        weights = []
+        for _ in range(self.n_steps):
+            query = self.query(hidden).flatten(0, 1).unsqueeze(-1)
+            weight = torch.softmax(torch.bmm(vectors, query).squeeze(-1) / math.sqrt(vectors.shape[-1]), dim=-1)
+            mean = torch.bmm(weight.unsqueeze(1), vectors).view(n_seeds, n_images, -1)
+            hidden = (self.from_glimpse(mean) + self.from_hidden(hidden)).relu()
+            weights.append(weight.view(n_seeds, n_images, -1))
+        return self.classify(hidden), torch.stack(weights, dim=1)
+
+    def forward(self, canvases: Tensor) -> Tensor:
+        """Class scores."""
+        return self.attend(canvases)[0]
+
+
+Network = RecurrentAttention | FullyConnected | Convolutional | ModernCNN | SoftAttention
+
+
+def build(settings: Settings, generators: Sequence[torch.Generator], device: torch.device) -> Network:
+    """The network of a run, on its device, one set of weights per generator."""
+    if settings.model == "ram":
+        return RecurrentAttention(settings, generators, device).to(device)
+    kinds: dict[str, type[FullyConnected | Convolutional | ModernCNN | SoftAttention]]
+    kinds = {"fc": FullyConnected, "conv": Convolutional, "cnn": ModernCNN, "soft": SoftAttention}
+    return kinds[settings.model](settings, generators).to(device)

@@ -1,0 +1,104 @@
+"""What a model costs: floating-point operations counted from its layers, and time."""
+
+from __future__ import annotations
+
+import itertools
+import time
+
+import torch
+
+from replications.engine.context import Context
+from replications.papers.recurrent_attention.classifiers import build
+from replications.papers.recurrent_attention.model import N_CLASSES, Draws, RecurrentAttention
+from replications.papers.recurrent_attention.settings import Settings
+
+MODELS = ("ram", "conv", "fc", "cnn", "soft")
+TIMED_BATCH = 16
+TIMED_REPEATS = 3
+
+
+def linear_flops(*widths: int) -> int:
+    """Multiplications and additions of a chain of linear layers for one input; biases and ReLUs are not counted."""
+    return sum(2 * a * b for a, b in itertools.pairwise(widths))
+
+
+def forward_flops(settings: Settings) -> int:
+    """Operations in matrix products and convolutions to classify one image.
+
+    For the recurrent attention model this leaves out the retina, which only adds: a crop adds the same number of pixels
+    whatever the image's size, and our integral image, which replaces it, adds about two per pixel of the image.
+    """
+    s = settings
+    if s.model == "fc":
+        return linear_flops(s.canvas**2, s.fc_size, s.fc_size, N_CLASSES)
+    if s.model == "conv":
+        positions = ((s.canvas - s.conv_side) // s.conv_stride + 1) ** 2
+        return positions * linear_flops(s.conv_side**2, s.conv_filters) + linear_flops(positions * s.conv_filters, s.fc_size, N_CLASSES)
+    if s.model == "cnn":
+        total, side, n_in = 0, s.canvas, 1
+        for n_out in s.cnn_filters:
+            total, side, n_in = total + side**2 * linear_flops(9 * n_in, n_out), side // 2, n_out
+        return total + linear_flops(n_in, N_CLASSES)
+    width, hidden = s.glimpse_size, s.hidden_size
+    core = linear_flops(2 * width, hidden) + linear_flops(hidden, hidden)
+    if s.model == "soft":
+        patches = ((s.canvas - s.glimpse_side) // max(1, s.glimpse_side // 2) + 1) ** 2
+        once = patches * linear_flops(s.glimpse_side**2, width, 2 * width)
+        # Positions are embedded once for the whole batch; an image's share of that is not counted.
+        each = linear_flops(hidden, 2 * width) + 2 * patches * linear_flops(2 * width, 1) + core
+        return once + s.glimpses * each + linear_flops(hidden, N_CLASSES)
+    glimpse = linear_flops(s.patch_pixels, width, 2 * width) + linear_flops(2, width, 2 * width)
+    locate = linear_flops(hidden, s.locator_size, 2) if s.locator_size else linear_flops(hidden, 2)
+    later = s.glimpses - 1 if s.policy == "learned" else 0
+    return s.glimpses * (glimpse + core) - linear_flops(hidden, hidden) + later * locate + linear_flops(hidden, N_CLASSES)
+
+
+def training_flops(settings: Settings) -> int:
+    """Operations of one training example: the backward pass is two products for each of the forward pass."""
+    return 3 * forward_flops(settings)
+
+
+def at_size(settings: Settings, model: str, canvas: int) -> Settings:
+    """The same run with another model and image size."""
+    return Settings.model_validate(settings.model_dump() | {"model": model, "canvas": canvas, "measure": "accuracy", "translated": True})
+
+
+def measure(settings: Settings, context: Context) -> None:
+    """Record operations, parameters and time per image of every model over `cost_canvases`; the step is the canvas side.
+
+    Counts (split 'count') are exact and equal for every seed. Times (split 'timing') are of one network forward without
+    gradients, in microseconds per image: the median of several batches.
+    """
+    for done, canvas in enumerate(settings.cost_canvases):
+        for model in MODELS:
+            sized = at_size(settings, model, canvas)
+            flops = forward_flops(sized)
+            network = build(sized, [context.generator(0, "initialise", device="cpu")], context.device)
+            n_parameters = sum(value.numel() for value in network.parameters())
+            n_seeds = len(context.seeds)
+            context.record(f"{model}_flops", [flops] * n_seeds, split="count", step=canvas, unit="FLOP")
+            context.record(f"{model}_parameters", [n_parameters] * n_seeds, split="count", step=canvas)
+            times = [_seconds_per_image(sized, network, context) for _ in context.seeds]
+            context.record(f"{model}_microseconds", [1e6 * t for t in times], split="time", step=canvas, unit="us")
+        per_image = sum(forward_flops(at_size(settings, model, canvas)) for model in MODELS)
+        n_images = TIMED_BATCH * (TIMED_REPEATS + 1) * len(context.seeds)
+        context.add_cost(examples=n_images * len(MODELS), flops=n_images * per_image)
+        context.progress.update("cost", done + 1, len(settings.cost_canvases), canvas=canvas)
+
+
+@torch.no_grad()
+def _seconds_per_image(settings: Settings, network: torch.nn.Module, context: Context) -> float:
+    canvases = torch.zeros(1, TIMED_BATCH, settings.canvas, settings.canvas, device=context.device)
+    draws = Draws(torch.zeros(1, TIMED_BATCH, 2, device=context.device))
+    seconds = []
+    for _ in range(TIMED_REPEATS + 1):
+        began = time.perf_counter()
+        if isinstance(network, RecurrentAttention):
+            network.classify(network.look(canvases, draws).hidden[:, -1])
+        else:
+            network(canvases)
+        if context.device.type == "cuda":
+            torch.cuda.synchronize(context.device)
+        seconds.append(time.perf_counter() - began)
+    # The first call allocates and chooses kernels.
+    return sorted(seconds[1:])[TIMED_REPEATS // 2] / TIMED_BATCH

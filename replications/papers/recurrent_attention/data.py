@@ -1,0 +1,223 @@
+"""Digits on canvases: centred, translated, cluttered; built on the device, fresh for every batch.
+
+MNIST's last 10,000 training digits are our validation set, so that 50,000 remain to train on, as in the paper.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from replications.engine.context import Context
+from replications.engine.datasets import DataSource, images_and_labels
+from replications.papers.recurrent_attention.settings import Settings
+
+if TYPE_CHECKING:
+    import datasets
+
+N_VALIDATION = 10_000
+DIGITS_SPLITS = {"train": (0, 1197), "validation": (1197, 1437), "test": (1437, 1797)}
+"""Rows of scikit-learn's digits by split; the file is ordered by writer, so the test digits are by other hands."""
+
+
+def _embedded(split: str) -> datasets.Dataset:
+    """Rows of scikit-learn's digits as 'image' (8, 8) 0..255 and 'label'."""
+    import datasets
+    from sklearn.datasets import load_digits
+
+    bunch = load_digits()
+    first, last = DIGITS_SPLITS[split]
+    # 16 grey levels become 0..255.
+    images = np.round(bunch.images[first:last] * (255 / 16)).astype(np.uint8)
+    features = datasets.Features({"image": datasets.Array2D((8, 8), "uint8"), "label": datasets.Value("int64")})
+    return datasets.Dataset.from_dict({"image": list(images), "label": bunch.target[first:last].tolist()}, features=features)
+
+
+MNIST = DataSource(
+    name="mnist",
+    hub="ylecun/mnist",
+    revision="77f3279092a1c1579b2250db8eafed0ad422088c",
+    config="mnist",
+    splits={"train": 60_000, "test": 10_000},
+    fingerprints={"train": "f81fc297973e38be", "test": "7dd25b7c8f6925d8"},
+    licence="MIT (as stated on the hub page); original by LeCun, Cortes and Burges",
+    citation="LeCun, Bottou, Bengio, Haffner: Gradient-based learning applied to document recognition. Proceedings of the IEEE, 1998.",
+    note="Checked against the checksums of the four original files.",
+)
+
+DIGITS = DataSource(
+    name="digits",
+    splits={split: last - first for split, (first, last) in DIGITS_SPLITS.items()},
+    fingerprints={"train": "40038b98942411b2", "validation": "a5adf583fe6e447e", "test": "c44b527804781ca0"},
+    build=_embedded,
+    licence="CC BY 4.0 (UCI), shipped with scikit-learn (BSD-3-Clause)",
+    citation="Alpaydin, Kaynak: Optical Recognition of Handwritten Digits. UCI Machine Learning Repository, 1998.",
+)
+
+SOURCES = [MNIST, DIGITS]
+
+
+def needs(settings: Settings) -> list[tuple[DataSource, str]]:
+    """The splits that a run loads; a cost measurement loads none."""
+    if settings.measure == "cost":
+        return []
+    source = DIGITS if settings.dataset == "digits" else MNIST
+    return [(source, split) for split in source.splits]
+
+
+@dataclass(frozen=True)
+class Digits:
+    """Digits of one split on the device: images (n, side, side) uint8, labels (n,) int64."""
+
+    images: Tensor
+    labels: Tensor
+
+    def first(self, n: int) -> Digits:
+        """The first n of them, or all."""
+        return Digits(self.images[:n], self.labels[:n])
+
+
+_decoded: dict[str, tuple[np.ndarray, np.ndarray]] = {}
+
+
+def _decode(context: Context, source: DataSource, split: str) -> tuple[np.ndarray, np.ndarray]:
+    """Arrays of one split; a process that does several runs decodes each content once."""
+    loaded = context.load(source, split)
+    key = f"{source.name}/{split}/{context.data[f'{source.name}/{split}']['fingerprint']}"
+    if key not in _decoded:
+        _decoded[key] = images_and_labels(loaded, "image", "label")
+    return _decoded[key]
+
+
+def load_digits(context: Context, dataset: str, split: str) -> Digits:
+    """The digits of 'train', 'validation' or 'test'.
+
+    Raises:
+        DataError: the data is missing, altered or incomplete.
+    """
+    if dataset == "digits":
+        images, labels = _decode(context, DIGITS, split)
+    else:
+        images, labels = _decode(context, MNIST, "test" if split == "test" else "train")
+        cut = len(images) - N_VALIDATION
+        part = {"train": slice(0, cut), "validation": slice(cut, None), "test": slice(None)}[split]
+        images, labels = images[part], labels[part]
+    return Digits(torch.from_numpy(images).to(context.device), torch.from_numpy(labels).to(context.device))
+
+
+class Scenes:
+    """Makes canvases from uniform random numbers, so that whoever owns the generator owns the randomness.
+
+    Args:
+        settings: canvas, translation and clutter.
+        digits: where digits and clutter come from.
+    """
+
+    def __init__(self, settings: Settings, digits: Digits) -> None:
+        self.settings, self.digits = settings, digits
+        device = digits.images.device
+        self.flat = digits.images.reshape(-1)
+        self._digit = _grid(settings.digit, settings.canvas, device)
+        self._from = _grid(settings.clutter_side, settings.digit, device)
+        self._to = _grid(settings.clutter_side, settings.canvas, device)
+
+    @property
+    def n_uniforms(self) -> int:
+        """Random numbers one canvas takes: digit, row, column; and per patch of clutter digit, from (2), to (2)."""
+        return 3 + 5 * self.settings.clutter
+
+    def __call__(self, uniforms: Tensor, which: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
+        """Build canvases.
+
+        Args:
+            uniforms: (n, n_uniforms) in [0, 1).
+            which: (n,) digits to place; default: drawn with replacement.
+
+        Returns:
+            canvases (n, canvas, canvas) float32 holding integers 0..255, labels (n,), corners (n, 2): the x and y of each
+            digit's upper left pixel.
+        """
+        s, n = self.settings, len(uniforms)
+        which = _integers(uniforms[:, 0], len(self.digits.labels)) if which is None else which
+        free = s.canvas - s.digit
+        corners = _integers(uniforms[:, 1:3], free + 1) if s.translated else torch.full_like(uniforms[:, 1:3], free // 2, dtype=torch.long)
+        canvases = torch.zeros(n, s.canvas**2, device=uniforms.device)
+        target = self._digit + (corners[:, 1] * s.canvas + corners[:, 0])[:, None]
+        canvases.scatter_(1, target, self.digits.images[which].view(n, -1).float())
+        if s.clutter:
+            self._add_clutter(canvases, uniforms[:, 3:].view(n, s.clutter, 5))
+        return canvases.view(n, s.canvas, s.canvas), self.digits.labels[which], corners
+
+    def _add_clutter(self, canvases: Tensor, uniforms: Tensor) -> None:
+        """Add patches from random places of random digits at random places, clipping at white."""
+        s, n = self.settings, len(canvases)
+        source = _integers(uniforms[..., 0], len(self.digits.labels)) * s.digit**2
+        cut = _integers(uniforms[..., 1:3], s.digit - s.clutter_side + 1)
+        put = _integers(uniforms[..., 3:5], s.canvas - s.clutter_side + 1)
+        start = source + cut[..., 1] * s.digit + cut[..., 0]
+        patches = self.flat[start[..., None] + self._from].float()
+        target = (put[..., 1] * s.canvas + put[..., 0])[..., None] + self._to
+        # The sums are integers, so the order in which a GPU adds overlapping patches does not matter.
+        canvases.scatter_add_(1, target.view(n, -1), patches.view(n, -1)).clamp_(max=255)
+
+
+def _grid(side: int, stride: int, device: torch.device) -> Tensor:
+    """Flat indices of a square of `side` in an image of row length `stride`: (side**2,)."""
+    steps = torch.arange(side, device=device)
+    return (steps[:, None] * stride + steps).view(-1)
+
+
+def _integers(uniforms: Tensor, n: int) -> Tensor:
+    """Uniform integers 0..n-1 from uniform numbers."""
+    # A float32 just below 1 times n can round up to n.
+    return (uniforms * n).long().clamp_(max=n - 1)
+
+
+@dataclass(frozen=True)
+class FixedSet:
+    """A validation or test set whose canvases never change.
+
+    Attributes:
+        canvases: (n, canvas, canvas) uint8.
+        labels: (n,).
+        boxes: (n, 4) left, top, right, bottom of each digit's ink in pixels, right and bottom exclusive.
+    """
+
+    canvases: Tensor
+    labels: Tensor
+    boxes: Tensor
+
+
+def fixed_set(settings: Settings, digits: Digits, generator: torch.Generator) -> FixedSet:
+    """Place every digit `test_copies` times; the same for every model and seed of a task.
+
+    Args:
+        generator: on the CPU, so that the set does not depend on the device.
+    """
+    scenes = Scenes(settings, digits)
+    device = digits.images.device
+    parts: list[tuple[Tensor, Tensor, Tensor]] = []
+    for _ in range(settings.test_copies):
+        for which in torch.arange(len(digits.labels), device=device).split(1000):
+            uniforms = torch.rand(len(which), scenes.n_uniforms, generator=generator).to(device)
+            canvases, labels, corners = scenes(uniforms, which)
+            parts.append((canvases.to(torch.uint8), labels, ink_boxes(digits.images[which]) + corners.repeat(1, 2)))
+    canvases, labels, boxes = (torch.cat(column) for column in zip(*parts, strict=True))
+    return FixedSet(canvases, labels, boxes)
+
+
+def ink_boxes(images: Tensor) -> Tensor:
+    """The smallest box around each image's ink: (n, 4) left, top, right, bottom, the last two exclusive."""
+    ink = images > 0
+    side = images.shape[-1]
+    edges = []
+    for any_ink in (ink.any(1), ink.any(2)):  # by column, by row
+        first = any_ink.int().argmax(1)
+        last = side - any_ink.flip(1).int().argmax(1)
+        edges.append((first, last))
+    (left, right), (top, bottom) = edges
+    return torch.stack([left, top, right, bottom], dim=1)

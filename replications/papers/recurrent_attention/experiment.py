@@ -1,0 +1,201 @@
+"""Train, choose, test, record: one run of this paper."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from replications.engine.checkpoints import Stateful
+from replications.engine.context import Context, Generators
+from replications.engine.devices import GraphedStep
+from replications.engine.training import FACTOR, Metrics, cosine, linear, set_learning_rate, train
+from replications.errors import InputError
+from replications.papers.recurrent_attention import cost
+from replications.papers.recurrent_attention.classifiers import Network, SoftAttention, build
+from replications.papers.recurrent_attention.data import FixedSet, Scenes, fixed_set, load_digits
+from replications.papers.recurrent_attention.evaluation import BestParameters, Evaluation
+from replications.papers.recurrent_attention.model import Draws, RecurrentAttention
+from replications.papers.recurrent_attention.objective import HybridLoss, cross_entropy, rewards
+from replications.papers.recurrent_attention.settings import Settings
+
+
+def run(settings: Settings, context: Context) -> None:
+    """Make one run: train all seeds at once and test them, or measure cost.
+
+    Raises:
+        InputError: there is no seed.
+        DataError: the digits are missing or altered.
+    """
+    if not context.seeds:
+        raise InputError(f"{context.paper} {context.run}: no seeds. Give at least one, for example --seeds 0-2.")
+    if settings.measure == "cost":
+        cost.measure(settings, context)
+        return
+    with _precision(settings, context.device):
+        _train_and_test(settings, context)
+
+
+@contextmanager
+def _precision(settings: Settings, device: torch.device) -> Iterator[None]:
+    """TF32 products on a GPU where the run allows them."""
+    before = torch.get_float32_matmul_precision()
+    if device.type == "cuda" and settings.matmul == "tf32":
+        torch.set_float32_matmul_precision("high")
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before)
+
+
+class Trainer:
+    """One update of all seeds: fresh canvases, episodes, loss, step. Shapes never change, and nothing waits for the device."""
+
+    def __init__(self, settings: Settings, context: Context, network: Network, scenes: Scenes) -> None:
+        self.settings, self.network, self.scenes = settings, network, scenes
+        n_seeds, device = len(context.seeds), context.device
+        self.loss = HybridLoss(settings, n_seeds).to(device)
+        self.parameters = list(network.parameters())
+        self.optimiser = _optimiser(settings, network, device)
+        self.generators = [context.generator(seed, "train") for seed in context.seeds]
+        later = settings.glimpses - 1 if settings.model == "ram" else 0
+        self.n_elsewhere = 2 * later if settings.policy == "random" else 0
+        width = scenes.n_uniforms + 2 + self.n_elsewhere
+        self.uniforms = torch.empty(n_seeds, settings.batch_size, width, device=device)
+        self.noise = torch.empty(n_seeds, later, settings.batch_size, 2, device=device)
+        self.update = GraphedStep(self._update, device, self.generators)
+
+    def __call__(self, step: int) -> Metrics:
+        """Make update number `step`."""
+        schedule = cosine if self.settings.schedule == "cosine" else linear
+        set_learning_rate(self.optimiser, self.settings.learning_rate * schedule(step, self.settings.n_steps))
+        return self.update()
+
+    def _update(self) -> Metrics:
+        canvases, labels, draws = self._batch()
+        metrics: dict[str, Tensor]
+        if isinstance(self.network, RecurrentAttention):
+            loss, metrics = self.loss(self.network(canvases, draws), labels)
+        else:
+            logits = self.network(canvases)
+            entropy = cross_entropy(logits, labels)
+            loss = entropy.sum()
+            metrics = {"loss": entropy.detach(), "error": 100 * (1 - rewards(logits, labels).mean(1))}
+        # Parameters that a run does not train (the location network of a random policy) have no gradient and are skipped.
+        for parameter, gradient in zip(self.parameters, torch.autograd.grad(loss, self.parameters, allow_unused=True), strict=True):
+            # Fused optimisers read gradients as if they lay like their parameters; a slice of a larger gradient does not.
+            parameter.grad = None if gradient is None else gradient.contiguous()
+        self.optimiser.step()
+        return metrics
+
+    def _batch(self) -> tuple[Tensor, Tensor, Draws]:
+        """Canvases (S, B, canvas, canvas), labels (S, B) and draws. Each seed fills its own row from its own generator."""
+        s = self.settings
+        for seed, generator in enumerate(self.generators):
+            self.uniforms[seed].uniform_(generator=generator)
+            if s.policy == "learned" and self.noise.shape[1]:
+                self.noise[seed].normal_(generator=generator)
+        n_seeds, n_scene = len(self.generators), self.scenes.n_uniforms
+        canvases, labels, _ = self.scenes(self.uniforms[..., :n_scene].reshape(-1, n_scene))
+        looks = self.uniforms[..., n_scene:] * 2 - 1
+        elsewhere = None
+        if self.n_elsewhere:
+            elsewhere = looks[..., 2:].view(n_seeds, s.batch_size, -1, 2).transpose(1, 2)
+        draws = Draws(looks[..., :2], noise=None if self.n_elsewhere else self.noise, elsewhere=elsewhere)
+        return canvases.view(n_seeds, s.batch_size, s.canvas, s.canvas), labels.view(n_seeds, -1), draws
+
+
+def _optimiser(settings: Settings, network: Network, device: torch.device) -> torch.optim.Optimizer:
+    """One fused kernel for the location network, one for the rest; on a GPU rates are tensors, which a captured step reads."""
+    on_gpu = device.type == "cuda"
+    locating = [p for name, p in network.named_parameters() if name.startswith("locate")]
+    others = [p for name, p in network.named_parameters() if not name.startswith("locate")]
+    groups: list[dict[str, Any]] = [{"params": others, FACTOR: 1.0}]
+    if locating:
+        groups.append({"params": locating, FACTOR: settings.location_rate if settings.optimiser == "adam" else 1.0})
+    for group in groups:
+        rate = settings.learning_rate * group[FACTOR]
+        group["lr"] = torch.tensor(rate, device=device) if on_gpu else rate
+    if settings.optimiser == "sgd":
+        return torch.optim.SGD(groups, momentum=0.9, fused=True)
+    return torch.optim.Adam(groups, fused=True, capturable=on_gpu)
+
+
+def _train_and_test(settings: Settings, context: Context) -> None:
+    digits = {split: load_digits(context, settings.dataset, split) for split in ("train", "validation", "test")}
+    digits |= {split: digits[split].first(settings.n_test) for split in ("validation", "test")}
+    network = build(settings, [context.generator(seed, "initialise", device="cpu") for seed in context.seeds], context.device)
+    trainer = Trainer(settings, context, network, Scenes(settings, digits["train"]))
+    n_seeds = len(context.seeds)
+    best = BestParameters(network, n_seeds, context.device)
+
+    def evaluation(split: str) -> Evaluation:
+        # Seed 0 for all: every model and seed of a task is tested on the same canvases.
+        data: FixedSet = fixed_set(settings, digits[split], context.generator(0, f"{split} canvases", device="cpu"))
+
+        def generators(purpose: str) -> list[torch.Generator]:
+            return [context.generator(seed, f"{split} {purpose}", device="cpu") for seed in context.seeds]
+
+        return Evaluation(network, settings, data, generators, n_seeds)
+
+    validation = evaluation("validation")
+
+    def validate(step: int) -> None:
+        errors = validation.error()
+        context.record("error", errors, split="validation", step=step, unit="%")
+        best.update(network, errors)
+
+    state: dict[str, Stateful] = {
+        "network": network,
+        "optimiser": trainer.optimiser,
+        "loss": trainer.loss,
+        "best": best,
+        "generators": Generators(trainer.generators),
+    }
+    examples = settings.batch_size * n_seeds
+    train(
+        context,
+        trainer,
+        n_steps=settings.n_steps,
+        state=state,
+        examples_per_step=examples,
+        flops_per_step=examples * cost.training_flops(settings),
+        evaluate=validate,
+        evaluate_every=max(1, settings.n_steps // settings.evaluations),
+    )
+    test = evaluation("test")
+    _test(settings, context, test, "test")
+    _keep_artifacts(context, test)
+    best.put_into(network)
+    _test(settings, context, test, "test-best")
+
+
+def _test(settings: Settings, context: Context, test: Evaluation, split: str) -> None:
+    """Record the headline error (one episode, locations at the policy's means), its sampled forms, and where it looks."""
+    step = settings.n_steps
+    context.record("error", test.error(), split=split, step=step, unit="%")
+    if not isinstance(test.network, RecurrentAttention):
+        return
+    context.record("error_sampled", test.error(sampled=True), split=split, step=step, unit="%")
+    context.record("error_averaged", test.error(samples=settings.samples, sampled=True), split=split, step=step, unit="%")
+    measures, heat = test.glimpses()
+    for name, values in measures.items():
+        context.record(name, values, split=split, step=step, unit="px" if name.startswith("spread") else "%")
+    context.record("pixels_read", [float(settings.glimpses * settings.patch_pixels)] * len(context.seeds), split=split, step=step)
+    if split == "test":
+        for name, values in heat.items():
+            context.artifact(name, values.to(torch.float16))
+
+
+def _keep_artifacts(context: Context, test: Evaluation) -> None:
+    if isinstance(test.network, RecurrentAttention):
+        kept = test.paths()
+    elif isinstance(test.network, SoftAttention):
+        kept = test.attention()
+    else:
+        return
+    for name, array in kept.items():
+        context.artifact(name, array)

@@ -1,0 +1,396 @@
+"""Figures of this paper: functions from results to drawings. Free of torch."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.patches import Rectangle
+from matplotlib.ticker import FixedLocator, NullLocator, ScalarFormatter
+
+from replications.papers.recurrent_attention.settings import Settings
+from replications.presentation.palette import PALETTE
+from replications.presentation.plots import COLUMN, Figure, canvas, dots, in_words, last_rows, published
+from replications.results.reader import NotMeasured, Results
+
+TASKS = {
+    "mnist": "28x28",
+    "translated": "60x60 translated",
+    "cluttered": "60x60 cluttered",
+    "wide": "100x100 cluttered",
+    "digits": "16x16, 8x8 digits",
+}
+"""First part of a run's name -> what is classified."""
+
+BLUE, ORANGE, GREEN, PINK, AMBER, SKY, BLACK, OLIVE = PALETTE
+VERSIONS = {"v1": ("D", "arXiv v1"), "nips": ("s", "NIPS")}
+
+
+@dataclass(frozen=True)
+class _GlimpseRun:
+    name: str
+    task: str
+    policy: str
+    glimpses: int
+
+
+def _glimpse_runs(results: Results) -> list[_GlimpseRun]:
+    """Finished runs of the glimpse model that belong to a table, by task and number of glimpses."""
+    found = []
+    for run in results.runs():
+        match = re.fullmatch(r"([a-z]+)-(ram|random)-(\d+)", run.name)
+        if match and results.finished(run.name):
+            found.append(_GlimpseRun(run.name, match[1], "learned" if match[2] == "ram" else "random", int(match[3])))
+    return sorted(found, key=lambda run: (list(TASKS).index(run.task), run.policy, run.glimpses))
+
+
+def _published_by_run(results: Results) -> pd.DataFrame:
+    """Published values of every table row that has a run: run, version, value."""
+    parts = [results.ours(name) for name in results.paper.tables]
+    rows = pd.concat(parts, ignore_index=True)
+    return rows[rows["version"] != "ours"][["run", "version", "value"]]
+
+
+def _percent_axis(axes: Axes, values: pd.Series | np.ndarray) -> None:
+    """Logarithmic where values span much, with plain numbers."""
+    values = np.asarray(values, dtype=float)
+    if values.min() > 0 and values.max() / values.min() > 4:
+        axes.set_yscale("log")
+        ticks = [t for t in (0.5, 1, 2, 5, 10, 20, 50, 100) if values.min() / 2.2 <= t <= values.max() * 2.2]
+        axes.yaxis.set_major_locator(FixedLocator(ticks))
+        axes.yaxis.set_major_formatter(ScalarFormatter())
+        axes.yaxis.set_minor_locator(NullLocator())
+    else:
+        axes.set_ylim(bottom=0)
+
+
+def error_by_glimpses(results: Results) -> Figure:
+    """Test error by number of glimpses, beside networks that see the whole image.
+
+    Dots are our seeds, lines their means; open diamonds are arXiv v1, open squares the NIPS version. Random locations are
+    orange. Horizontal lines are the means of our networks that see the whole image. One episode per image, locations at
+    the policy's means.
+    """
+    runs = _glimpse_runs(results)
+    if not runs:
+        raise NotMeasured("needs runs of the glimpse model")
+    theirs = _published_by_run(results)
+    tasks = [task for task in TASKS if any(run.task == task for run in runs)]
+    width = 2 * COLUMN if len(tasks) > 1 else 1.35 * COLUMN
+    rows = (len(tasks) + 1) // 2 if len(tasks) > 2 else 1
+    figure, grid = canvas(width, 2.7 * rows, columns=-(-len(tasks) // rows), rows=rows)
+    drawn: list[pd.DataFrame] = []
+    for axes, task in zip(grid.ravel(), tasks, strict=False):
+        drawn += _error_panel(axes, results, task, [run for run in runs if run.task == task], theirs)
+    for axes in grid.ravel()[len(tasks) :]:
+        axes.axis("off")
+    data = pd.concat(drawn, ignore_index=True)
+    ours = data[(data["version"] == "ours") & (data["glimpses"] > 0)]
+    alt = f"Mean test error in per cent by policy and number of glimpses: {in_words(ours, ['task', 'series', 'glimpses'], 'error', '.1f')}."
+    return Figure(figure, data, alt, "Error by number of glimpses", [run.name for run in runs])
+
+
+def _error_panel(axes: Axes, results: Results, task: str, runs: list[_GlimpseRun], theirs: pd.DataFrame) -> list[pd.DataFrame]:
+    drawn = []
+    for policy, colour in (("learned", BLUE), ("random", ORANGE)):
+        means = []
+        for run in (run for run in runs if run.policy == policy):
+            values = results.final(run.name, "error")
+            dots(axes, [run.glimpses] * len(values), values, colour=colour)
+            means.append((run.glimpses, values.mean()))
+            frame = pd.DataFrame({"task": task, "series": policy, "glimpses": run.glimpses, "seed": values.index, "error": values})
+            drawn.append(frame.assign(version="ours"))
+            for version, (marker, _) in VERSIONS.items():
+                value = theirs[(theirs["run"] == run.name) & (theirs["version"] == version)]["value"]
+                if len(value):
+                    published(axes, [run.glimpses], list(value), colour=colour, label="_", marker=marker)
+                    drawn.append(frame.head(1).assign(seed=-1, error=float(value.iloc[0]), version=version))
+        if means:
+            shape: dict[str, Any] = (
+                {"linestyle": "none", "marker": "_", "markersize": 12, "markeredgewidth": 1.5} if len(means) == 1 else {}
+            )
+            axes.plot(*zip(*means, strict=True), color=colour, label=f"{policy} locations", **shape)
+    styles: dict[str, tuple[str, Any]] = {
+        "fc-64": ("FC 64", (0, (1, 1))),
+        "fc-256": ("FC 256", (0, (4, 1.5))),
+        "conv": ("convolution", (0, (6, 1, 1, 1))),
+    }
+    styles |= {"cnn": ("CNN", "solid"), "soft": ("soft attention", (0, (2, 2)))}
+    for kind, (label, dash) in styles.items():
+        values = results.final(f"{task}-{kind}", "error")
+        if len(values):
+            axes.axhline(values.mean(), color="#555555", linewidth=1, linestyle=dash, label=label, zorder=1)
+            frame = pd.DataFrame({"task": task, "series": kind, "glimpses": -1, "seed": values.index, "error": values})
+            drawn.append(frame.assign(version="ours"))
+    for version, (marker, label) in VERSIONS.items():
+        if any((frame["version"] == version).any() for frame in drawn):
+            published(axes, [], [], colour=BLUE, label=label, marker=marker)
+    _percent_axis(axes, pd.concat(drawn)["error"])
+    glimpses = sorted({run.glimpses for run in runs})
+    axes.set(
+        title=TASKS[task], xlabel="glimpses", ylabel="test error (%)", xticks=glimpses, xlim=(min(glimpses) - 0.6, max(glimpses) + 0.6)
+    )
+    axes.legend(loc="upper left", bbox_to_anchor=(1, 1), handlelength=2.2)
+    return drawn
+
+
+def glimpse_paths(results: Results) -> Figure:
+    """Where a trained network looks: eight test images and the path of one episode on each.
+
+    Squares are the finest patches, numbered; the first glimpse, dashed, is always at a random place. Below each image: the
+    answer, and whether it is right. Seed 0, the last checkpoint, the task with the most clutter that this tier has.
+    """
+    runs = [run for run in _glimpse_runs(results) if run.policy == "learned" and run.glimpses > 1]
+    if not runs:
+        raise NotMeasured("needs a run with a learned policy")
+    run = runs[-1]
+    kept = results.artifacts(run.name)
+    settings = next(plan.settings_as(Settings) for plan in results.runs() if plan.name == run.name)
+    figure, grid = canvas(2 * COLUMN, 3.9, columns=4, rows=2)
+    n_shown = min(grid.size, len(kept["images"]))
+    rows = []
+    for index, axes in enumerate(grid.ravel()[:n_shown]):
+        path = (kept["paths"][0, index] + 1) * settings.canvas / 2
+        answer = int(kept["beliefs"][0, index, -1].argmax())
+        right = answer == kept["labels"][index]
+        _draw_path(axes, kept["images"][index], path, settings.glimpse_side)
+        text = f"says {answer}, right" if right else f"says {answer}, is {kept['labels'][index]}"
+        axes.set_xlabel(text, fontsize=7.5, color="black" if right else ORANGE, labelpad=2)
+        rows += [{"image": index, "glimpse": t + 1, "x": x, "y": y, "label": kept["labels"][index]} for t, (x, y) in enumerate(path)]
+    for axes in grid.ravel()[n_shown:]:
+        axes.axis("off")
+    alt = f"Paths of {run.glimpses} glimpses over {n_shown} test images of {TASKS[run.task]}, seed 0."
+    return Figure(figure, pd.DataFrame(rows), alt, f"Glimpse paths, {TASKS[run.task]}", [run.name])
+
+
+def _draw_path(axes: Axes, image: np.ndarray, path: np.ndarray, side: int) -> None:
+    n = len(image)
+    axes.imshow(image, cmap="gray_r", vmin=0, vmax=330, extent=(0, n, n, 0), interpolation="nearest")
+    axes.plot(path[:, 0], path[:, 1], color=BLUE, linewidth=1, alpha=0.8)
+    for t, (x, y) in enumerate(path):
+        left, top = np.floor(x) - side // 2, np.floor(y) - side // 2
+        dash = (0, (2, 1.5)) if t == 0 else "solid"
+        axes.add_patch(Rectangle((left, top), side, side, fill=False, edgecolor=BLUE, linewidth=0.7, linestyle=dash, alpha=0.45))
+    for t, (x, y) in enumerate(path):
+        # Later numbers cover earlier ones where a path stands still.
+        axes.text(x, y, str(t + 1), fontsize=6, ha="center", va="center", color="white", clip_on=True,
+                  bbox={"boxstyle": "circle,pad=0.12", "facecolor": BLUE if t else "#666666", "linewidth": 0})  # fmt: skip
+    axes.set(xlim=(0, n), ylim=(n, 0), xticks=[], yticks=[])
+    axes.grid(visible=False)
+    for spine in axes.spines.values():
+        spine.set(visible=True, color="#bbbbbb", linewidth=0.6)
+
+
+def error_by_sigma(results: Results) -> Figure:
+    """Test error by the standard deviation of the location policy.
+
+    Dots are seeds, lines means. Blue: locations at the policy's means; green: locations drawn from the policy. Too little
+    noise explores too little; too much blurs where to look, which drawing at test time then shows most.
+    """
+    return _sweep(results, "sigma", "standard deviation of locations (half canvases)", "Error by exploration noise")
+
+
+def error_by_baseline(results: Results) -> Figure:
+    """Test error by what REINFORCE subtracts from the reward: nothing, a moving average, or a learned value.
+
+    Dots are seeds, bars means. A baseline changes the variance of the gradient estimate, not its mean.
+    """
+    return _sweep(results, "baseline", "baseline of REINFORCE", "Error by baseline")
+
+
+def _sweep(results: Results, setting: str, label: str, title: str) -> Figure:
+    """Final errors of the runs of one sweep. A run outside the sweep joins where everything but the swept setting agrees."""
+    plans = {run.name: run for run in results.runs()}
+    members = {name: run for name, run in plans.items() if f"-{setting}-" in name and results.finished(name)}
+    if not members:
+        raise NotMeasured(f"needs a sweep over {setting}")
+
+    def others(name: str) -> dict[str, object]:
+        return {key: value for key, value in plans[name].settings.model_dump().items() if key != setting}
+
+    reference = others(next(iter(members)))
+    members |= {name: run for name, run in plans.items() if others(name) == reference and results.finished(name)}
+    series = {"error": ("policy's means", BLUE), "error_sampled": ("drawn", GREEN)} if setting == "sigma" else {"error": ("", BLUE)}
+    rows = [
+        {"run": name, setting: getattr(run.settings, setting), "metric": metric, "seed": seed, "error": value}
+        for name, run in members.items()
+        for metric in series
+        for seed, value in results.final(name, metric).items()
+    ]
+    data = pd.DataFrame(rows)
+    known = ["none", "moving-average", "learned"]
+    order = sorted(data[setting].unique(), key=known.index if setting == "baseline" else None)
+    figure, grid = canvas(1.25 * COLUMN, 2.6)
+    axes = grid[0, 0]
+    for metric, (name, colour) in series.items():
+        part = data[data["metric"] == metric]
+        position = part[setting] if setting == "sigma" else part[setting].map(order.index)
+        dots(axes, position, part["error"], colour=colour)
+        means = part.groupby(setting)["error"].mean().reindex(order)
+        if setting == "sigma":
+            axes.plot(order, means, color=colour, label=name)
+        else:
+            axes.hlines(means, np.arange(len(order)) - 0.2, np.arange(len(order)) + 0.2, color=colour)
+    if setting == "sigma":
+        axes.legend(title="locations at test", loc="upper left", bbox_to_anchor=(1, 1), title_fontsize=7.5)
+        axes.set_xlim(left=0)
+    else:
+        axes.set_xticks(range(len(order)), [name.replace("-", "\n") for name in order])
+        axes.set_xlim(-0.5, len(order) - 0.5)
+    task = TASKS[next(iter(members)).split("-")[0]]
+    axes.set(xlabel=label, ylabel="test error (%)", title=task)
+    _percent_axis(axes, data["error"])
+    errors = in_words(
+        data[data["metric"] == "error"].sort_values(setting, key=lambda column: column.map(order.index)), setting, "error", ".1f"
+    )
+    return Figure(figure, data, f"{title} on {task}, means in per cent: {errors}.", title, list(members))
+
+
+def cost_by_image_size(results: Results) -> Figure:
+    """What one image costs by its number of pixels: operations counted from the layers (left) and measured time (right).
+
+    The glimpse model's line is flat; those of networks that see the whole image rise in proportion to the pixels. Counted
+    are matrix products and convolutions; time includes the retina, whose integral image adds two numbers per pixel.
+    """
+    results.need("cost")
+    names = {"ram": ("glimpses", BLUE), "conv": ("convolution", ORANGE), "fc": ("FC 256", GREEN), "cnn": ("CNN", PINK)}
+    names |= {"soft": ("soft attention", AMBER)}
+    figure, grid = canvas(2 * COLUMN, 2.7, columns=2)
+    parts = []
+    for axes, quantity, scale, label in (
+        (grid[0, 0], "flops", 1e6, "operations per image (MFLOP)"),
+        (grid[0, 1], "microseconds", 1.0, "time per image (µs)"),
+    ):
+        for model, (_, colour) in names.items():
+            part = results.select(run="cost", metric=f"{model}_{quantity}")
+            pixels = part["step"].astype(float) ** 2
+            dots(axes, pixels, part["value"] / scale, colour=colour)
+            means = (part["value"] / scale).groupby(pixels).mean()
+            axes.plot(means.index, means, color=colour, label=names[model][0])
+            parts.append(part.assign(model=model, quantity=quantity, pixels=pixels)[["model", "quantity", "pixels", "seed", "value"]])
+        sides = sorted(results.select(run="cost", metric="ram_flops")["step"].unique())
+        axes.set(xscale="log", yscale="log", xlabel="image (pixels)", ylabel=label)
+        axes.set_xticks([side**2 for side in sides], [f"{side}x{side}" for side in sides])
+        axes.xaxis.set_minor_locator(NullLocator())
+    handles = grid[0, 1].get_lines()
+    order = np.argsort([-line.get_ydata()[-1] for line in handles])
+    grid[0, 1].legend([handles[i] for i in order], [str(handles[i].get_label()) for i in order], loc="upper left", bbox_to_anchor=(1, 1))
+    data = pd.concat(parts, ignore_index=True)
+    ends = data[(data["quantity"] == "flops") & data["pixels"].isin([data["pixels"].min(), data["pixels"].max()])]
+    ends = ends.assign(layer=ends["model"].map(lambda model: names[model][0]), at=ends["pixels"].map("at {:,.0f} pixels".format))
+    alt = f"Operations per image, smallest and largest: {in_words(ends, ['layer', 'at'], form=',.0f')}."
+    return Figure(figure, data, alt, "Cost by image size", ["cost"])
+
+
+def learning_curves(results: Results) -> Figure:
+    """Validation error during training, every seed a line; one panel per task.
+
+    One episode per image, locations at the policy's means. The best of these points chooses the checkpoint that the
+    report calls 'test-best'; headline numbers are of the last one.
+    """
+    rows = results.select(metric="error", split="validation")
+    panels = {task: part for task, part in _by_task(rows) if len(part)}
+    if not panels:
+        raise NotMeasured("needs any trained run")
+    columns = min(2, len(panels))
+    n_rows = -(-len(panels) // columns)
+    figure, grid = canvas(2 * COLUMN, 2.7 * n_rows, columns=columns, rows=n_rows)
+    for axes, (task, part) in zip(grid.ravel(), panels.items(), strict=False):
+        names = [run.name for run in results.runs() if run.name in set(part["run"])]
+        for index, name in enumerate(names):
+            colour, dash = PALETTE[index % len(PALETTE)], "solid" if index < len(PALETTE) else (0, (3, 1.5))
+            for seed, curve in part[part["run"] == name].groupby("seed"):
+                label = name.removeprefix(f"{task}-") if seed == part["seed"].min() else None
+                axes.plot(curve["step"], curve["value"], color=colour, linestyle=dash, linewidth=0.9, alpha=0.85, label=label)
+        axes.set(title=TASKS[task], xlabel="updates", ylabel="validation error (%)")
+        _percent_axis(axes, part["value"])
+        axes.legend(loc="upper left", bbox_to_anchor=(1, 1), handlelength=1.4)
+    for axes in grid.ravel()[len(panels) :]:
+        axes.axis("off")
+    data = pd.concat(panels.values())[["run", "seed", "step", "value"]]
+    runs = sorted(set(data["run"]))
+    alt = f"Validation error in per cent at the end: {in_words(last_rows(data, 'step', 'run'), 'run', form='.1f')}."
+    return Figure(figure, data, alt, runs=runs)
+
+
+def _by_task(rows: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
+    """Rows of the runs that belong to tables, by task; sweeps repeat them with less training and are left out."""
+    table_run = ~rows["run"].str.contains("-sigma-|-baseline-")
+    for task in TASKS:
+        yield task, rows[table_run & (rows["run"].str.split("-").str[0] == task)]
+
+
+def policy_heat_map(results: Results) -> Figure:
+    """Where the learned policy looks over the whole test set, glimpse by glimpse, averaged over seeds.
+
+    Top: on the canvas. Bottom: relative to the centre of the digit, in the same units, so that a policy that finds the
+    digit is a bright spot in the middle. The first glimpse is uniformly random. Darker is more often.
+    """
+    runs = [run for run in _glimpse_runs(results) if run.policy == "learned" and run.glimpses > 1]
+    if not runs:
+        raise NotMeasured("needs a run with a learned policy")
+    run = runs[-1]
+    heat = {"on the canvas": _heat(results, run.name, "heat"), "relative to the digit": _heat(results, run.name, "heat_digit")}
+    shown = sorted({0, 1, 2, run.glimpses // 2, run.glimpses - 1} & set(range(run.glimpses)))
+    figure, grid = canvas(2 * COLUMN, 3.0, columns=len(shown), rows=2)
+    rows = []
+    for line, (label, maps) in zip(grid, heat.items(), strict=True):
+        for axes, step in zip(line, shown, strict=True):
+            axes.imshow(maps[step] ** 0.5, cmap="Blues", extent=(-1, 1, 1, -1), vmin=0, interpolation="nearest")
+            axes.axhline(0, color="#999999", linewidth=0.4)
+            axes.axvline(0, color="#999999", linewidth=0.4)
+            axes.set(xticks=[-1, 0, 1], yticks=[-1, 0, 1], xticklabels=[], yticklabels=[])
+            axes.grid(visible=False)
+            y, x = np.unravel_index(maps[step].argmax(), maps[step].shape)
+            rows.append({"map": label, "glimpse": step + 1, "peak_share": maps[step].max(), "peak_row": y, "peak_column": x})
+        line[0].set_ylabel(label, fontsize=7.5)
+    for axes, step in zip(grid[0], shown, strict=True):
+        axes.set_title(f"glimpse {step + 1}")
+    alt = f"Heat maps of glimpse locations on {TASKS[run.task]}; glimpses {', '.join(str(step + 1) for step in shown)}."
+    return Figure(figure, pd.DataFrame(rows), alt, f"Where the policy looks, {TASKS[run.task]}", [run.name])
+
+
+def _heat(results: Results, run: str, name: str) -> np.ndarray:
+    """Share of glimpses by step and bin, mean over all seeds: (T, bins, bins)."""
+    seeds = results.final(run, "error").index
+    chunks = {id_: results.artifacts(run, int(id_)) for id_ in seeds}
+    maps = np.concatenate([chunk[name] for chunk in {arrays[name].tobytes(): arrays for arrays in chunks.values()}.values()])
+    mean: np.ndarray = maps.astype(np.float64).mean(0)
+    return mean
+
+
+def where_it_looks(results: Results) -> Figure:
+    """How glimpses behave: share that touch the digit, how far they follow it (share of the variance of its place that an episode's
+    mean location explains), spread over images, and share of the canvas that they uncover.
+
+    Dots are seeds. A policy that has collapsed looks at every image alike: its spread over images is near zero. One that has not
+    learnt where digits are may spread and touch, but follows nothing. Random locations, orange, show what no policy gets. All but
+    the last leave out the first glimpse, which is random for both; a digit in the centre cannot be followed.
+    """
+    runs = [run for run in _glimpse_runs(results) if run.glimpses > 1]
+    if not runs:
+        raise NotMeasured("needs runs with more than one glimpse")
+    panels = {
+        "touch": "touch the digit (%)",
+        "followed": "follow the digit (%)",
+        "spread_between": "spread (pixels)",
+        "pixels_seen": "uncover (% of canvas)",
+    }
+    figure, grid = canvas(2 * COLUMN, 0.9 + 0.2 * len(runs), columns=len(panels), sharey=True)
+    rows = []
+    for axes, (metric, label) in zip(grid[0], panels.items(), strict=True):
+        for place, run in enumerate(runs):
+            values = results.final(run.name, metric)
+            dots(axes, values, [place] * len(values), colour=BLUE if run.policy == "learned" else ORANGE)
+            rows += [{"run": run.name, "metric": metric, "seed": seed, "value": value} for seed, value in values.items()]
+        axes.set(xlabel=label, ylim=(len(runs) - 0.5, -0.5))
+        axes.set_xlim(0, 105 if metric in {"touch", "followed"} else None)
+    grid[0, 0].set_yticks(range(len(runs)), [run.name for run in runs])
+    data = pd.DataFrame(rows)
+    alt = ". ".join(f"Mean of {label}: {in_words(data[data['metric'] == metric], 'run', form='.1f')}" for metric, label in panels.items())
+    return Figure(figure, data, f"{alt}.", "Where it looks, in numbers", [run.name for run in runs])

@@ -1,0 +1,75 @@
+"""The hybrid loss (section 3.2): cross-entropy for what is differentiable, REINFORCE for where to look."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from replications.papers.recurrent_attention.model import Outcome
+from replications.papers.recurrent_attention.settings import Settings
+
+
+def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
+    """Mean over images of -log p(label): (S, B, 10), (S, B) to (S,)."""
+    return functional.cross_entropy(logits.flatten(0, 1), labels.flatten(), reduction="none").view_as(labels).mean(1)
+
+
+def rewards(logits: Tensor, labels: Tensor) -> Tensor:
+    """1 where the most probable class is right, else 0: (S, B, 10), (S, B) to (S, B)."""
+    return (logits.argmax(-1) == labels).float()
+
+
+def reinforce(log_probability: Tensor, reward: Tensor, baseline: Tensor | float) -> Tensor:
+    """A loss whose gradient is minus the REINFORCE estimate of the reward's gradient (equation 3).
+
+    Args:
+        log_probability: (S, T - 1, B) of each decision.
+        reward: (S, B), the same for every decision of an episode.
+        baseline: subtracted from the reward, broadcastable to (S, T - 1, B); no gradient flows through it.
+
+    Returns:
+        (S,): summed over decisions, averaged over images.
+    """
+    advantage = reward.detach()[:, None] - (baseline.detach() if isinstance(baseline, Tensor) else baseline)
+    return -(log_probability * advantage).sum(1).mean(1)
+
+
+class HybridLoss(nn.Module):
+    """Cross-entropy plus weighted REINFORCE plus the squared error of the learned baseline.
+
+    Args:
+        settings: weight and baseline.
+        n_seeds: S.
+    """
+
+    MEMORY = 0.99
+    """Share of the old value that the moving-average baseline keeps per update: about the last hundred batches."""
+
+    def __init__(self, settings: Settings, n_seeds: int) -> None:
+        super().__init__()
+        self.weight, self.kind = settings.reinforce_weight, settings.baseline
+        self.learns_policy = settings.policy == "learned" and settings.glimpses > 1
+        self.register_buffer("average", torch.zeros(n_seeds))
+
+    def forward(self, outcome: Outcome, labels: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """The loss, summed over seeds so that each seed's gradient is its own, and metrics of shape (S,)."""
+        entropy = cross_entropy(outcome.logits, labels)
+        reward = rewards(outcome.logits, labels)
+        metrics = {"loss": entropy.detach(), "error": 100 * (1 - reward.mean(1))}
+        if not self.learns_policy:
+            return entropy.sum(), metrics
+        total = entropy
+        baseline: Tensor | float = 0.0
+        if self.kind == "learned":
+            baseline = outcome.values
+            squared = (outcome.values - reward[:, None]).square().mean((1, 2))
+            metrics["baseline_error"] = squared.detach()
+            total = total + squared
+        elif self.kind == "moving-average":
+            average = self.get_buffer("average")
+            # A copy, because the average moves on before the gradient is taken.
+            baseline = average.clone()[:, None, None]
+            average.mul_(self.MEMORY).add_(reward.mean(1), alpha=1 - self.MEMORY)
+        total = total + self.weight * reinforce(outcome.log_probability, reward, baseline)
+        return total.sum(), metrics

@@ -1,0 +1,28 @@
+"""One run: the measurement that its settings name."""
+
+from __future__ import annotations
+
+from replications.engine.context import Context
+from replications.papers.rnn_vs_transformer.cost import measure_cost, measure_generation
+from replications.papers.rnn_vs_transformer.counted import measure_counted
+from replications.papers.rnn_vs_transformer.gradients import measure_gradients, train_order
+from replications.papers.rnn_vs_transformer.language import train_language
+from replications.papers.rnn_vs_transformer.learning import train_copying, train_recall, train_regular
+from replications.papers.rnn_vs_transformer.settings import Settings
+
+MEASUREMENTS = {
+    "cost": measure_cost,
+    "generation": measure_generation,
+    "counted": measure_counted,
+    "language": train_language,
+    "recall": train_recall,
+    "copying": train_copying,
+    "regular": train_regular,
+    "gradients": measure_gradients,
+    "order": train_order,
+}
+
+
+def run(settings: Settings, context: Context) -> None:
+    """Measure and record."""
+    MEASUREMENTS[settings.measure](settings, context)

@@ -1,0 +1,111 @@
+"""What a trained decoder is asked: captions at several beams, likelihoods of references, ranks, attention."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from replications.papers.show_and_tell.model import Captioner, Images, caption_loss
+from replications.papers.show_and_tell.search import beam_search
+from replications.papers.show_and_tell.vocabulary import END, START, Vocabulary
+
+IMAGES_PER_SEARCH = 64
+"""Pictures searched at once: enough rows for full-size products, little enough memory for a grid of features per beam."""
+CAPTIONS_PER_PASS = 512
+
+
+@dataclass(frozen=True)
+class Generated:
+    """Captions of a split: for each picture its best ones as words, best first, and their summed log-probabilities."""
+
+    words: list[list[list[str]]]
+    scores: np.ndarray
+
+    def best(self) -> list[list[str]]:
+        """The best caption of each picture."""
+        return [several[0] for several in self.words]
+
+
+def generate(model: Captioner, images: Images, vocabulary: Vocabulary, *, beam_size: int, max_length: int, n_best: int = 1) -> Generated:
+    """Search captions for all pictures, a chunk at a time."""
+    words: list[list[list[str]]] = []
+    scores = []
+    for start in range(0, images.vector.shape[1], IMAGES_PER_SEARCH):
+        rows = torch.arange(start, min(start + IMAGES_PER_SEARCH, images.vector.shape[1]), device=images.vector.device)
+        found = beam_search(model, images.rows(rows), beam_size, max_length, n_best)
+        words += [[vocabulary.decode(sentence) for sentence in several] for several in found.words.tolist()]
+        scores.append(found.scores.cpu().numpy())
+    return Generated(words, np.concatenate(scores))
+
+
+def padded(captions: Sequence[Sequence[int]], device: torch.device) -> tuple[Tensor, Tensor]:
+    """Captions as inputs from the start symbol on and targets with the end, each (captions, length); -1 where padded."""
+    length = max(len(caption) for caption in captions) + 1
+    inputs = torch.full((len(captions), length), END)
+    targets = torch.full((len(captions), length), -1)
+    inputs[:, 0] = START
+    for row, caption in enumerate(captions):
+        words = torch.tensor(caption, dtype=torch.long)
+        inputs[row, 1 : len(caption) + 1] = words
+        targets[row, : len(caption)] = words
+        targets[row, len(caption)] = END
+    return inputs.to(device), targets.to(device)
+
+
+@torch.no_grad()
+def mean_loss(model: Captioner, images: Images, captions: Sequence[Sequence[int]], owner: Sequence[int]) -> Tensor:
+    """Mean negative log-likelihood of a word, nats, for every slot, (slots,); its exponential is the perplexity."""
+    order = sorted(range(len(captions)), key=lambda row: len(captions[row]))
+    total = count = torch.zeros(model.n_slots, device=images.vector.device)
+    for start in range(0, len(order), CAPTIONS_PER_PASS):
+        rows = order[start : start + CAPTIONS_PER_PASS]
+        inputs, targets = (part.expand(model.n_slots, -1, -1) for part in padded([captions[row] for row in rows], images.vector.device))
+        own = torch.tensor([owner[row] for row in rows], device=images.vector.device)
+        loss, words = caption_loss(model(images.rows(own), inputs), targets)
+        total, count = total + loss, count + words
+    return total / count
+
+
+@torch.no_grad()
+def word_log_likelihoods(model: Captioner, images: Images, captions: Sequence[Sequence[int]]) -> list[np.ndarray]:
+    """Log-probability of every word and the end of one caption per picture, by the first slot or the ensemble's mean."""
+    inputs, targets = padded(captions, images.vector.device)
+    logits = model(images, inputs.expand(model.n_slots, -1, -1)).logits.log_softmax(-1)
+    log_p = logits.logsumexp(0) - np.log(model.n_slots)
+    chosen = log_p.gather(-1, targets.clamp(min=0)[..., None]).squeeze(-1).cpu().numpy()
+    return [chosen[row, : len(caption) + 1] for row, caption in enumerate(captions)]
+
+
+@torch.no_grad()
+def likelihood_matrix(model: Captioner, images: Images, captions: Sequence[Sequence[int]]) -> np.ndarray:
+    """log p(caption | picture) of every caption for every picture, (pictures, captions), by the first slot or the ensemble's mean."""
+    n_images, device = images.vector.shape[1], images.vector.device
+    matrix = np.zeros((n_images, len(captions)))
+    order = sorted(range(len(captions)), key=lambda row: len(captions[row]))
+    step = max(1, CAPTIONS_PER_PASS * (16 if device.type == "cuda" else 4) // n_images)
+    for start in range(0, len(order), step):
+        rows = order[start : start + step]
+        inputs, targets = padded([captions[row] for row in rows], device)
+        picture = torch.arange(n_images, device=device).repeat(len(rows))
+        inputs, targets = (part.repeat_interleave(n_images, 0) for part in (inputs, targets))
+        logits = model(images.rows(picture), inputs.expand(model.n_slots, -1, -1)).logits
+        log_p = logits.gather(-1, targets.clamp(min=0).expand(model.n_slots, -1, -1)[..., None]).squeeze(-1) - logits.logsumexp(-1)
+        log_p = log_p.logsumexp(0) - np.log(model.n_slots)
+        total = (log_p * (targets >= 0)).sum(-1)
+        matrix[:, rows] = total.view(len(rows), n_images).T.cpu().numpy()
+    return matrix
+
+
+@torch.no_grad()
+def attention_maps(model: Captioner, images: Images, captions: Sequence[Sequence[int]]) -> list[np.ndarray]:
+    """Attention before every word of one caption per picture, (words, locations) each, by the first slot."""
+    inputs, _ = padded(captions, images.vector.device)
+    attention = model(images, inputs.expand(model.n_slots, -1, -1)).attention
+    if attention is None:
+        raise ValueError("this decoder has no attention")
+    maps = attention[0].cpu().numpy()
+    return [maps[row, : len(caption)] for row, caption in enumerate(captions)]

@@ -1,0 +1,61 @@
+"""One run: read, see, train every seed (and member) at once, decode, measure."""
+
+from __future__ import annotations
+
+import copy
+import functools
+
+from torch import nn
+
+from replications.engine.context import Context
+from replications.papers.show_and_tell import data, features, measures
+from replications.papers.show_and_tell.data import Split
+from replications.papers.show_and_tell.features import Scale
+from replications.papers.show_and_tell.learning import Learner, Task
+from replications.papers.show_and_tell.model import Captioner
+from replications.papers.show_and_tell.search import check_beam
+from replications.papers.show_and_tell.settings import Settings
+from replications.papers.show_and_tell.vocabulary import Vocabulary
+
+
+def run(settings: Settings, context: Context) -> None:
+    """Train and measure one run, or score a baseline."""
+    splits = _read(settings, context)
+    cnn = features.build_cnn(context, settings.cnn)
+    found = {name: features.extract(context, cnn, settings.cnn, split) for name, split in splits.items()}
+    if settings.mode != "train":
+        measures.baseline(context, settings, splits, found)
+        return
+    train = splits["train"]
+    vocabulary = Vocabulary.build((caption for several in train.tokens for caption in several), settings.min_count)
+    for beam in {settings.beam_size, *settings.beams}:
+        check_beam(beam, len(vocabulary), 1)
+    n_slots = len(context.seeds) * settings.members
+    moving = settings.cnn_training != "frozen"
+    cnns = nn.ModuleList([copy.deepcopy(cnn) for _ in range(n_slots)] if moving else [cnn])
+    task = Task(settings, splits, found, Scale.of(found["train"].vector), vocabulary, cnns)
+    measures.measure(context, task, train_decoder(task, context))
+
+
+def train_decoder(task: Task, context: Context) -> Captioner:
+    """Train all slots; the last parameters are scored, then each slot is put back to its best validation perplexity."""
+    learner = Learner(task, context)
+    learner.train()
+    measures.last(context, task, learner.model)
+    learner.best.restore()
+    return learner.model
+
+
+def _read(settings: Settings, context: Context) -> dict[str, Split]:
+    read = functools.partial(data.read_split, notes=context.data)
+    train = read(settings.dataset, "train")
+    splits = {
+        "train": train.first(max(1, round(len(train) * settings.train_share))),
+        "validation": read(settings.dataset, "validation").first(settings.validation_images),
+        "test": read(settings.dataset, "test").first(settings.test_images),
+    }
+    if settings.broken:
+        splits["broken"] = read("scenes", "broken").first(settings.test_images)
+    for other in settings.transfer:
+        splits[other] = read(other, "test").first(settings.test_images)
+    return splits

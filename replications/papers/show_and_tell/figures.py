@@ -1,0 +1,347 @@
+"""Figures of this paper: functions from results to drawings. Free of torch."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from matplotlib.patches import Rectangle
+from matplotlib.ticker import MaxNLocator
+
+from replications.papers.show_and_tell.pictures import GREY, captioned, missing, picture
+from replications.presentation.palette import ON_DARK, ON_LIGHT, PALETTE
+from replications.presentation.plots import COLUMN, PUBLISHED, Figure, canvas, dots
+from replications.results.reader import NotMeasured, Results
+
+BLUE, ORANGE, GREEN, PINK, AMBER, SKY, BLACK, OLIVE = PALETTE
+SETS = {"coco": "MSCOCO", "flickr30k": "Flickr30k", "flickr8k": "Flickr8k", "scenes": "scenes", "sketches": "sketches"}
+"""First part of a run's name -> the data it was trained on; the first that is measured is a tier's main one."""
+NAMES = {
+    "human": "people",
+    "random": "random caption",
+    "nearest": "nearest picture",
+    "nic": "NIC",
+    "brief": "NIC, 3 epochs",
+    "plain": "no dropout",
+    "ensemble": "ensemble of five",
+    "library-cell": "library cell",
+    "every-step": "image at every step",
+    "quarter": "quarter of the data",
+    "scheduled": "scheduled sampling",
+    "joint": "CNN from the start",
+    "late": "CNN trained late",
+    "attention": "soft attention",
+    "attention-free": "attention, no penalty",
+}
+"""Rest of a run's name -> what it is, in the order of figures."""
+
+
+def _run(results: Results, kind: str) -> str:
+    """The finished run of this kind on the first data set that has one. Raises NotMeasured when there is none."""
+    for prefix in SETS:
+        if results.finished(f"{prefix}-{kind}"):
+            return f"{prefix}-{kind}"
+    raise NotMeasured(f"needs a finished run ending in -{kind}")
+
+
+def _family(results: Results) -> tuple[str, list[tuple[str, str]]]:
+    """The tier's main data set, and the runs on it as (run, name) in the order of NAMES."""
+    prefix = _run(results, "nic").split("-")[0]
+    return prefix, [(f"{prefix}-{kind}", name) for kind, name in NAMES.items() if results.finished(f"{prefix}-{kind}")]
+
+
+def gallery(results: Results) -> Figure:
+    """Test pictures with NIC's caption and, in grey, the first of the reference captions. The pictures were drawn by a fixed seed
+    before any caption was seen and none was left out. Bold orange: a word for an object that is not there (known for rendered
+    scenes only). Seed 0, headline beam.
+    """
+    run = _run(results, "nic")
+    kept = results.artifacts(run)
+    shown = slice(0, 12)
+    captions, kinds = kept["gallery_captions"][0][shown].tolist(), kept["gallery_kinds"][shown].tolist()
+    references = kept["gallery_references"][shown, 0].tolist()
+    figure = captioned(kept["gallery_pictures"][shown], captions, kinds, references, 4)
+    data = pd.DataFrame({"picture": kept["gallery_rows"][shown], "caption": captions, "reference": references, "kinds": kinds})
+    data["cider"] = kept["gallery_cider"][0][shown]
+    return Figure(figure, data, f"Twelve test pictures with captions, for example: {captions[0]}.", "Captions, not chosen", (run,))
+
+
+def worst_captions(results: Results) -> Figure:
+    """The test pictures on which NIC scores lowest by CIDEr, with the caption and, in grey, the first reference. Bold orange: a word
+    for an object that is not there. Seed 0, headline beam.
+    """
+    run = _run(results, "nic")
+    kept = results.artifacts(run)
+    shown = slice(0, 8)
+    captions, kinds = kept["worst_captions"][0][shown].tolist(), kept["worst_kinds"][0][shown].tolist()
+    references = kept["worst_references"][0][shown, 0].tolist()
+    figure = captioned(kept["worst_pictures"][0][shown], captions, kinds, references, 4)
+    data = pd.DataFrame({"caption": captions, "reference": references, "cider": kept["worst_cider"][0][shown]})
+    return Figure(figure, data, f"Eight test pictures with the lowest CIDEr, for example: {captions[0]}.", "The worst captions", (run,))
+
+
+def missing_company(results: Results) -> Figure:
+    """Scenes in which a kind lacks the company it had in 85 % of the training scenes, with NIC's captions: bold orange is what the
+    model names although it is not there; grey says what is there. The first scenes of the split, seed 0.
+    """
+    run = "scenes-nic"
+    results.need(run)
+    kept = results.artifacts(run)
+    shown = slice(0, 8)
+    captions, kinds = kept["broken_captions"][0][shown].tolist(), kept["broken_kinds"][0][shown].tolist()
+    figure = captioned(kept["broken_pictures"][0][shown], captions, kinds, [f"there: {text}" for text in kinds], 4)
+    data = pd.DataFrame({"caption": captions, "there": kinds, "absent": kept["broken_absent"][0][shown]})
+    return Figure(
+        figure, data, f"Eight scenes without the usual company, for example: {captions[0]}.", "Seeing what should be there", (run,)
+    )
+
+
+def scores_by_variant(results: Results) -> Figure:
+    """BLEU-4 and CIDEr of every run on the tier's main data set; a dot is a seed, open diamonds are published (MSCOCO, Table 1)."""
+    prefix, runs = _family(results)
+    figure, axes = canvas(2 * COLUMN, 0.9 + 0.23 * len(runs), columns=2, sharey=True)
+    rows = []
+    published = {row.run: row for row in results.table("table-1").rows if row.run}
+    for panel, (metric, label) in zip(axes[0], (("bleu4", "BLEU-4"), ("cider", "CIDEr")), strict=True):
+        for place, (run, name) in enumerate(runs):
+            values = results.final(run, metric)
+            dots(panel, values, np.full(len(values), place), colour=BLUE)
+            rows += [{"run": run, "name": name, "metric": metric, "source": "ours", "seed": s, "value": v} for s, v in values.items()]
+            known = published[run].value("v2", metric) if run in published else None
+            if known is not None:
+                panel.scatter([known], [place], edgecolors=BLACK, marker="D", **PUBLISHED)
+                rows.append({"run": run, "name": name, "metric": metric, "source": "published", "seed": -1, "value": known})
+        panel.set_xlabel(f"{label}, {SETS[prefix]}")
+        panel.set_xlim(left=0)
+    axes[0, 0].set_yticks(range(len(runs)), [name for _, name in runs])
+    axes[0, 0].set_ylim(len(runs) - 0.5, -0.5)
+    data = pd.DataFrame(rows)
+    best = data[(data["metric"] == "cider") & (data["source"] == "ours")].groupby("name")["value"].mean().idxmax()
+    return Figure(
+        figure, data, f"Scores of {len(runs)} runs; highest mean CIDEr: {best}.", "Scores of all variants", [run for run, _ in runs]
+    )
+
+
+def scores_by_beam(results: Results) -> Figure:
+    """BLEU-4, CIDEr, length and share of captions found word for word in training, by beam size; a dot is a seed, lines join means."""
+    run = _run(results, "nic")
+    records = results.select(run=run, split="test")
+    panels = (("bleu4", "BLEU-4"), ("cider", "CIDEr"), ("length", "words a caption"), ("memorised", "verbatim in training (%)"))
+    figure, axes = canvas(2 * COLUMN, 2.0, columns=4)
+    rows = []
+    for panel, (metric, label) in zip(axes[0], panels, strict=True):
+        found = records[records["metric"].str.fullmatch(rf"{metric}_beam\d+")]
+        if found.empty:
+            raise NotMeasured(f"needs {run} at several beam sizes")
+        beams = found["metric"].str.extract(r"beam(\d+)", expand=False).astype(int)
+        dots(panel, beams, found["value"], colour=BLUE)
+        means = found["value"].groupby(beams).mean()
+        panel.plot(means.index, means.to_numpy(), color=BLUE)
+        panel.set_xscale("log")
+        panel.set_xticks(means.index.tolist(), [str(beam) for beam in means.index], fontsize=7)
+        panel.minorticks_off()
+        panel.set_xlabel("beam size")
+        panel.set_ylabel(label)
+        rows += [{"metric": metric, "beam": b, "seed": s, "value": v} for b, s, v in zip(beams, found["seed"], found["value"], strict=True)]
+    data = pd.DataFrame(rows)
+    bleu = data[data["metric"] == "bleu4"].groupby("beam")["value"].mean()
+    return Figure(figure, data, f"Mean BLEU-4 is highest at a beam of {bleu.idxmax()}.", "What the beam size does", (run,))
+
+
+def hallucination(results: Results) -> Figure:
+    """Share of object mentions that are of an absent object (CHAIRi), on scenes like those of training and on scenes where the usual
+    company is missing; a dot is a seed.
+    """
+    kinds = [("scenes-random", NAMES["random"]), ("scenes-nearest", NAMES["nearest"])]
+    kinds += [(f"scenes-{kind}", name) for kind, name in NAMES.items() if kind not in ("human", "random", "nearest")]
+    runs = [(run, name) for run, name in kinds if len(results.final(run, "chair_i", "broken"))]
+    if not runs:
+        raise NotMeasured("needs runs on rendered scenes")
+    figure, axes = canvas(2 * COLUMN, 0.9 + 0.25 * len(runs))
+    rows = []
+    for place, (run, name) in enumerate(runs):
+        for split, colour, dy in (("test", BLUE, -0.13), ("broken", ORANGE, 0.13)):
+            values = results.final(run, "chair_i", split)
+            dots(axes[0, 0], values, np.full(len(values), place + dy), colour=colour)
+            rows += [{"run": run, "name": name, "split": split, "seed": s, "value": v} for s, v in values.items()]
+    axes[0, 0].set_yticks(range(len(runs)), [name for _, name in runs])
+    axes[0, 0].set_ylim(len(runs) - 0.5, -0.75)
+    axes[0, 0].set_xlim(left=0)
+    axes[0, 0].set_xlabel("mentions of absent objects (%)")
+    first = pd.DataFrame(rows)[lambda d: d["run"] == runs[0][0]].groupby("split")["value"].mean()
+    for split, text, colour in (("test", "usual company", BLUE), ("broken", "company missing", ORANGE)):
+        axes[0, 0].annotate(text, (first[split], -0.45), color=colour, fontsize=7.5, ha="right" if split == "test" else "left", va="center")
+    data = pd.DataFrame(rows)
+    nic = {split: float(part["value"].mean()) for split, part in data[data["name"] == "NIC"].groupby("split")}
+    return Figure(
+        figure,
+        data,
+        f"Without the usual company every model names more absent objects; NIC {nic['test']:.0f} and {nic['broken']:.0f} %.",
+        "Objects that are not there",
+        [run for run, _ in runs],
+    )
+
+
+def transfer_matrix(results: Results) -> Figure:
+    """BLEU-1 on the test pictures of one data set (columns) by a model trained on another (rows), mean over seeds; in brackets the
+    published value where the paper gives it (Table 2 and section 4.3.3).
+    """
+    trained = [prefix for prefix in SETS if results.finished(f"{prefix}-nic")]
+    columns = [*SETS, "pascal", "sbu"]
+    found: dict[tuple[str, str], float] = {}
+    for source in trained:
+        for target in columns:
+            values = results.final(f"{source}-nic", "bleu1", "test" if target == source else target)
+            if len(values):
+                found[source, target] = float(values.mean())
+    tested = [target for target in columns if any((source, target) in found for source in trained)]
+    if len(trained) < 2 and len(tested) < 2:
+        raise NotMeasured("needs models of at least two data sets")
+    published = {("flickr8k", "flickr8k"): "table-2-flickr8k", ("flickr30k", "flickr30k"): "table-2-flickr30k"}
+    figure, axes = canvas(0.9 + 0.85 * len(tested), 0.75 + 0.5 * len(trained))
+    grid = np.array([[found.get((source, target), np.nan) for target in tested] for source in trained])
+    axes[0, 0].imshow(grid, cmap="Blues", vmin=20, vmax=80, aspect="auto")
+    rows = []
+    for i, source in enumerate(trained):
+        for j, target in enumerate(tested):
+            if (source, target) not in found:
+                continue
+            value = found[source, target]
+            stated = _published_transfer(results, source, target, published)
+            text = f"{value:.0f}" + (f"\n({stated:g})" if stated is not None else "")
+            axes[0, 0].text(j, i, text, ha="center", va="center", fontsize=8, color=ON_DARK if value > 64 else ON_LIGHT)
+            rows.append({"trained on": source, "tested on": target, "bleu1": value, "published": stated})
+    axes[0, 0].set_xticks(range(len(tested)), [SETS.get(name, name.upper()) for name in tested], fontsize=7.5)
+    axes[0, 0].set_yticks(range(len(trained)), [SETS[name] for name in trained], fontsize=7.5)
+    axes[0, 0].set_title("BLEU-1")
+    axes[0, 0].set_xlabel("tested on")
+    axes[0, 0].set_ylabel("trained on")
+    axes[0, 0].grid(visible=False)
+    alt = "; ".join(f"{row['trained on']} to {row['tested on']} {row['bleu1']:.0f}" for row in rows)
+    return Figure(figure, pd.DataFrame(rows), f"BLEU-1: {alt}.", "Transfer between data sets", [f"{name}-nic" for name in trained])
+
+
+def _published_transfer(results: Results, source: str, target: str, own: dict[tuple[str, str], str]) -> float | None:
+    """The published BLEU-1 of a cell of the transfer matrix."""
+    table = own.get((source, target), f"table-2-{target}" if target in ("pascal", "sbu") else "")
+    if not table:
+        return None
+    return next((row.value("v2", "bleu1") for row in results.table(table).rows if row.run == f"{source}-nic"), None)
+
+
+def attention_by_word(results: Results) -> Figure:
+    """Where soft attention looks before each word: the brighter, the more weight; maps are scaled to the largest weight of their
+    picture. The first pictures of the uncurated gallery, seed 0. Bold orange: a word for an object that is not there.
+    """
+    run = _run(results, "attention")
+    kept = results.artifacts(run)
+    if "gallery_attention" not in kept:
+        raise NotMeasured(f"needs {run} with samples")
+    pictures, columns = 4, 12
+    figure, axes = canvas(2 * COLUMN, 0.76 * pictures, columns=columns + 1, rows=pictures, layout="none")
+    figure.subplots_adjust(left=0.005, right=0.995, top=0.96, bottom=0.01, wspace=0.06, hspace=0.32)
+    rows = []
+    for row in range(pictures):
+        words = str(kept["gallery_captions"][0][row]).split()
+        kinds = str(kept["gallery_kinds"][row])
+        maps = kept["gallery_attention"][0][row].astype(float)
+        side = round(maps.shape[1] ** 0.5)
+        for ax in axes[row]:
+            ax.set_axis_off()
+        picture(axes[row, 0], kept["gallery_pictures"][row])
+        top = maps[: len(words)].max() if words else 1.0
+        for place, (word, bad) in enumerate(zip(words[:columns], missing(words, kinds), strict=False)):
+            panel = axes[row, place + 1]
+            picture(panel, kept["gallery_pictures"][row])
+            shade = 1 - maps[place].reshape(side, side) / top
+            panel.imshow(
+                np.zeros((side, side)), cmap="gray", alpha=0.75 * shade, extent=(0, 1, 0, 1), interpolation="bilinear", vmin=0, vmax=1
+            )
+            panel.set_title(
+                word, fontsize=5.6, pad=1.5, loc="center", color=ORANGE if bad else "black", fontweight="bold" if bad else "normal"
+            )
+            rows += [{"picture": row, "position": place, "word": word, "location": i, "weight": w} for i, w in enumerate(maps[place])]
+    return Figure(figure, pd.DataFrame(rows), "Attention over the picture before each word of four captions.", "Attention by word", (run,))
+
+
+def learning_curves(results: Results) -> Figure:
+    """Validation perplexity by update for the decoders on the tier's main data set: thin lines are seeds; the lowest point of each is
+    what was kept.
+    """
+    prefix, runs = _family(results)
+    curves = [(run, name) for run, name in runs if len(results.select(run=run, metric="perplexity", split="validation"))]
+    figure, axes = canvas(2 * COLUMN, 2.8)
+    rows = []
+    for index, (run, name) in enumerate(curves):
+        colour, dash = PALETTE[index % len(PALETTE)], ("-", "--")[index // len(PALETTE) % 2]
+        found = results.select(run=run, metric="perplexity", split="validation")
+        for seed, line in found.groupby("seed"):
+            axes[0, 0].plot(
+                line["step"], line["value"], color=colour, linestyle=dash, linewidth=0.9, alpha=0.8, label=name if seed == 0 else None
+            )
+            dots(axes[0, 0], line["step"], line["value"], colour=colour)
+        rows += found[["run", "seed", "step", "value"]].to_dict("records")
+    axes[0, 0].set_yscale("log")
+    axes[0, 0].yaxis.set_major_formatter("{x:g}")
+    axes[0, 0].yaxis.set_minor_formatter("{x:g}")
+    axes[0, 0].tick_params(axis="y", which="minor", labelsize=7)
+    axes[0, 0].set_xlabel("updates")
+    axes[0, 0].set_ylabel(f"validation perplexity, {SETS[prefix]}")
+    axes[0, 0].legend(ncols=1, loc="center left", bbox_to_anchor=(1.0, 0.5))
+    data = pd.DataFrame(rows)
+    lowest = data.groupby("run")["value"].min().idxmin()
+    return Figure(
+        figure, data, f"Validation perplexity falls in all runs; lowest for {lowest}.", "Learning curves", [run for run, _ in curves]
+    )
+
+
+def caption_lengths(results: Results) -> Figure:
+    """Words a caption: generated by NIC at the headline beam (all seeds) and written by people for the same pictures."""
+    run = _run(results, "nic")
+    kept = results.artifacts(run)
+    generated, written = kept["lengths"].ravel(), kept["reference_lengths"].ravel()
+    edges = np.arange(0, max(generated.max(), written.max()) + 2) - 0.5
+    figure, axes = canvas(COLUMN, 2.2)
+    rows = []
+    for lengths, colour, name in ((written, GREY, "people"), (generated, BLUE, "NIC")):
+        share = 100 * np.histogram(lengths, edges)[0] / len(lengths)
+        axes[0, 0].stairs(share, edges, color=colour, linewidth=1.4, label=name)
+        rows += [{"who": name, "words": int(edge + 0.5), "share": value} for edge, value in zip(edges[:-1], share, strict=True)]
+    axes[0, 0].set_xlim(0, np.percentile(written, 99.5) + 1)
+    axes[0, 0].xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes[0, 0].set_xlabel("words a caption")
+    axes[0, 0].set_ylabel("captions (%)")
+    axes[0, 0].legend()
+    alt = f"People write {written.mean():.1f} words on average, NIC {generated.mean():.1f}."
+    return Figure(figure, pd.DataFrame(rows), alt, "Length of captions", (run,))
+
+
+PUBLISHED_NEIGHBOURS = {
+    "car": "van cab suv vehicule jeep",
+    "boy": "toddler gentleman daughter son",
+    "street": "road streets highway freeway",
+    "horse": "pony donkey pig goat mule",
+    "computer": "computers pc crt chip compute",
+}
+"""Table 6 of the paper, as printed (arXiv v2)."""
+
+
+def word_neighbours(results: Results) -> Figure:
+    """Nearest neighbours of word embeddings, seed 0, beside Table 6 of the paper. A dash: the word is not in the vocabulary."""
+    run = _run(results, "nic")
+    kept = results.artifacts(run)
+    if "neighbours" not in kept:
+        raise NotMeasured(f"needs {run} with neighbours")
+    rows = [
+        {"word": word, "ours": near or "-", "published": PUBLISHED_NEIGHBOURS.get(word, "")}
+        for word, near in zip(kept["neighbour_words"].tolist(), kept["neighbours"][0].tolist(), strict=True)
+    ]
+    figure, axes = canvas(2 * COLUMN, 0.35 + 0.2 * len(rows))
+    axes[0, 0].set_axis_off()
+    for column, (key, x) in enumerate((("word", 0.0), ("ours", 0.14), ("published", 0.58))):
+        axes[0, 0].text(x, 1.0, key, fontsize=8, fontweight="bold", va="top")
+        for line, row in enumerate(rows, 1):
+            axes[0, 0].text(x, 1 - line / (len(rows) + 1), row[key], fontsize=7.5, va="top", color=GREY if column == 2 else "black")
+    axes[0, 0].add_patch(Rectangle((0, 0), 1, 1, fill=False, linewidth=0))
+    return Figure(
+        figure, pd.DataFrame(rows), f"Nearest words, for example {rows[0]['word']}: {rows[0]['ours']}.", "Neighbours of words", (run,)
+    )

@@ -1,0 +1,245 @@
+"""Training: all seeds and members of a run at once, each left at its best validation perplexity."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from replications.engine import training
+from replications.engine.checkpoints import Stateful
+from replications.engine.context import Context, Generators
+from replications.papers.show_and_tell import features
+from replications.papers.show_and_tell.attention import AttentiveCaptioner
+from replications.papers.show_and_tell.batches import Batch, Batches
+from replications.papers.show_and_tell.data import Split
+from replications.papers.show_and_tell.evaluation import mean_loss
+from replications.papers.show_and_tell.features import Features, Scale
+from replications.papers.show_and_tell.model import Captioner, Images, Noise, caption_loss, coverage_penalty
+from replications.papers.show_and_tell.settings import Settings
+from replications.papers.show_and_tell.vocabulary import Vocabulary
+
+WARMUP = 50
+"""Updates over which the rate rises, at most a tenth of all."""
+
+
+@dataclass
+class Task:
+    """Everything a training and its measures read.
+
+    `cnns` holds one picture network a slot where they move, else one for all.
+    """
+
+    settings: Settings
+    splits: dict[str, Split]
+    features: dict[str, Features]
+    scale: Scale
+    vocabulary: Vocabulary
+    cnns: nn.ModuleList
+
+    def images(self, split: str, n_slots: int) -> Images:
+        """Standardised features of a split for all slots; a CNN that moved looks again."""
+        if self.settings.cnn_training == "frozen":
+            found = self.features[split]
+            vector = self.scale(found.vector).expand(n_slots, -1, -1)
+            return Images(vector, found.grid.float().expand(n_slots, -1, -1, -1) if self.settings.decoder.attention else None)
+        return self.slot_images(split, list(range(n_slots)))
+
+    @torch.no_grad()
+    def slot_images(self, split: str, slots: list[int]) -> Images:
+        """As `images`, of the moving CNNs of some slots."""
+        if self.settings.cnn_training == "frozen":
+            return self.images(split, len(slots))
+        source, device = self.splits[split], self.scale.mean.device
+        chunks = []
+        for start in range(0, len(source), features.BATCH):
+            pixels = torch.from_numpy(source.read(range(start, min(start + features.BATCH, len(source))))).to(device)
+            chunks.append(torch.stack([self.scale(self.cnns[slot](pixels)[0]) for slot in slots]))
+        return Images(torch.cat(chunks, 1))
+
+
+def slot_keys(context: Context, members: int) -> list[tuple[int, int]]:
+    """Seed and member of every slot: members of one seed stand side by side."""
+    return [(seed, member) for seed in context.seeds for member in range(members)]
+
+
+def build_decoder(settings: Settings, context: Context, n_words: int, found: Features) -> Captioner:
+    """A decoder whose slots start from generators of their own seeds, on the context's device."""
+    generators = [context.generator(seed, f"weights-{member}", device="cpu") for seed, member in slot_keys(context, settings.members)]
+    if settings.decoder.attention:
+        model: Captioner = AttentiveCaptioner(settings.decoder, found.grid.shape[-1], n_words, generators=generators)
+    else:
+        model = Captioner(settings.decoder, found.vector.shape[-1], n_words, generators=generators)
+    return model.to(context.device)
+
+
+class Best:
+    """The parameters of every slot at its lowest validation loss so far, as saveable state."""
+
+    def __init__(self, module: nn.Module, n_slots: int) -> None:
+        self.module, self.n_slots = module, n_slots
+        self.loss = torch.full((n_slots,), torch.inf)
+        self.step = torch.zeros(n_slots, dtype=torch.long)
+        self.kept = {name: parameter.detach().clone() for name, parameter in module.named_parameters()}
+
+    def offer(self, loss: Tensor, step: int) -> None:
+        """Keep the present parameters of the slots whose loss is the lowest so far."""
+        for slot in torch.nonzero(loss.cpu() < self.loss).flatten().tolist():
+            self.loss[slot], self.step[slot] = loss[slot].cpu(), step
+            for name, parameter in self.module.named_parameters():
+                if name.startswith("cnns."):
+                    if name.startswith(f"cnns.{slot}."):
+                        self.kept[name].copy_(parameter.detach())
+                else:
+                    self.kept[name][slot].copy_(parameter.detach()[slot])
+
+    def restore(self) -> None:
+        """Put the kept parameters back."""
+        with torch.no_grad():
+            for name, parameter in self.module.named_parameters():
+                parameter.copy_(self.kept[name])
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """Losses, steps and the kept parameters."""
+        return {"loss": self.loss, "step": self.step, **{f"kept.{name}": value for name, value in self.kept.items()}}
+
+    def load_state_dict(self, state_dict: dict[str, Tensor]) -> None:
+        """Take over what `state_dict` gave."""
+        self.loss, self.step = state_dict["loss"].cpu(), state_dict["step"].cpu()
+        for name, value in self.kept.items():
+            value.copy_(state_dict[f"kept.{name}"])
+
+
+class Learner:
+    """A decoder, the CNNs that move with it, and what is needed for their updates."""
+
+    def __init__(self, task: Task, context: Context) -> None:
+        settings, self.device = task.settings, context.device
+        self.task, self.context, self.settings = task, context, settings
+        self.keys = slot_keys(context, settings.members)
+        self.model = build_decoder(settings, context, len(task.vocabulary), task.features["train"])
+        self.model.spread_image(task.scale(task.features["train"].vector).expand(len(self.keys), -1, -1))
+        self.moving = settings.cnn_training != "frozen"
+        train = task.splits["train"]
+        captions, owners = encoded(train, task.vocabulary)
+        self.batches = Batches(captions, owners, settings.batch_size, orders=self.keys)
+        self.n_steps = max(1, round(self.batches.per_epoch * settings.epochs))
+        self.starts_moving = 0 if settings.cnn_training == "from_start" else round(settings.late_start * self.n_steps)
+        self.optimiser = _optimiser(settings, self.model)
+        self.generators = [context.generator(seed, f"noise-{member}") for seed, member in self.keys]
+        parts: dict[str, nn.Module] = {"decoder": self.model}
+        if self.moving:
+            parts["cnns"] = task.cnns.requires_grad_(True)
+            self.cnn_optimiser = torch.optim.AdamW(task.cnns.parameters(), lr=settings.cnn_learning_rate, weight_decay=0.0)
+            self.pixels = torch.from_numpy(train.read(range(len(train)))).to(self.device)
+        else:
+            self.fixed = task.images("train", len(self.keys))
+        self.modules = nn.ModuleDict(parts)
+        self.best = Best(self.modules, len(self.keys))
+        self.held_out = encoded(task.splits["validation"], task.vocabulary)
+
+    def state(self) -> dict[str, Stateful]:
+        """What a checkpoint holds."""
+        kept: dict[str, Stateful] = {
+            "vocabulary": self.task.vocabulary,
+            "model": self.modules,
+            "optimiser": self.optimiser,
+            "noise": Generators(self.generators),
+            "best": self.best,
+        }
+        return kept | ({"cnn_optimiser": self.cnn_optimiser} if self.moving else {})
+
+    def images(self, batch: Batch, *, looking: bool) -> Images:
+        """Features of a batch's pictures; gradients reach the CNNs only while they move."""
+        if self.moving:
+            with torch.set_grad_enabled(looking):
+                seen = [cnn(self.pixels[batch.images[slot]])[0] for slot, cnn in enumerate(self.task.cnns)]
+            return Images(torch.stack([self.task.scale(vector) for vector in seen]))
+        slot = torch.arange(len(self.keys), device=self.device)[:, None]
+        grid = None if self.fixed.grid is None else self.fixed.grid[slot, batch.images]
+        return Images(self.fixed.vector[slot, batch.images], grid)
+
+    def step(self, number: int) -> dict[str, Tensor]:
+        """One update of every slot; the loss of each seed."""
+        settings, batch = self.settings, self.batches(number, self.device)
+        looking = self.moving and number >= self.starts_moving
+        rate = training.cosine(number, self.n_steps, warmup=min(WARMUP, self.n_steps // 10)) if settings.schedule == "cosine" else 1.0
+        noise = Noise(self.generators, settings.scheduled_sampling * number / self.n_steps)
+        output = self.model(self.images(batch, looking=looking), batch.inputs, noise)
+        total, words = caption_loss(output, batch.targets)
+        loss = objective = total / words
+        if output.attention is not None and settings.decoder.doubly_stochastic:
+            objective = loss + settings.decoder.doubly_stochastic * coverage_penalty(output.attention, batch.targets) / words
+        self.optimiser.zero_grad(set_to_none=True)
+        if self.moving:
+            self.cnn_optimiser.zero_grad(set_to_none=True)
+        objective.sum().backward()
+        clip_slots(self.model, settings.clip)
+        training.set_learning_rate(self.optimiser, settings.learning_rate * rate)
+        self.optimiser.step()
+        if looking:
+            training.set_learning_rate(self.cnn_optimiser, settings.cnn_learning_rate * rate)
+            self.cnn_optimiser.step()
+        return {"loss": self.by_seed(loss.detach())}
+
+    def _flops_of_looking(self) -> float:
+        """Counted cost of the moving CNNs in a mean update: a forward pass, and two more backward once they learn; 0: frozen."""
+        if not self.moving:
+            return 0.0
+        with FlopCounterMode(display=False) as counter, torch.no_grad():
+            self.task.cnns[0](self.pixels[:1])
+        pictures = self.batches.batch_size * len(self.keys)
+        learning = 1 - self.starts_moving / self.n_steps
+        return pictures * counter.get_total_flops() * (1 + 2 * learning)
+
+    def by_seed(self, values: Tensor) -> Tensor:
+        """Slots' values (slots,) as means over the members of each seed, (seeds,)."""
+        return values.view(len(self.context.seeds), -1).mean(1)
+
+    def evaluate(self, done: int) -> None:
+        """Validation perplexity of every slot; the best so far is kept."""
+        loss = mean_loss(self.model, self.task.images("validation", len(self.keys)), *self.held_out)
+        self.best.offer(loss, done)
+        self.context.record("perplexity", self.by_seed(loss.exp()), split="validation", step=done)
+
+    def train(self) -> None:
+        """Train to the end, from wherever the last checkpoint stands; the model is left at its last parameters."""
+        batches, n_slots = self.batches, len(self.keys)
+        words = batches.batch_size * float(batches.lengths.mean()) * n_slots
+        training.train(
+            self.context,
+            self.step,
+            n_steps=self.n_steps,
+            state=self.state(),
+            examples_per_step=batches.batch_size * n_slots,
+            tokens_per_step=round(words),
+            flops_per_step=3 * words * self.model.flops_per_word() + self._flops_of_looking(),
+            record_every=max(1, self.n_steps // 40),
+            evaluate=self.evaluate,
+            evaluate_every=max(1, self.n_steps // self.settings.validations),
+        )
+        self.context.record("padding_waste", [100 * batches.padding()] * len(self.context.seeds), split="train", unit="%")
+        self.context.record("best_step", self.by_seed(self.best.step.double()), split="validation")
+
+
+def encoded(split: Split, vocabulary: Vocabulary) -> tuple[list[list[int]], list[int]]:
+    """All captions of a split as word numbers, and the picture of each."""
+    captions = [vocabulary.encode(tokens) for several in split.tokens for tokens in several]
+    return captions, [row for row, several in enumerate(split.tokens) for _ in several]
+
+
+def _optimiser(settings: Settings, model: nn.Module) -> torch.optim.Optimizer:
+    if settings.optimiser == "sgd":
+        return torch.optim.SGD(model.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay)
+    return torch.optim.AdamW(model.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True)
+
+
+def clip_slots(model: nn.Module, largest: float) -> None:
+    """Scale each slot's gradient down to a norm of at most `largest`: slots must not feel each other."""
+    gradients = [parameter.grad for parameter in model.parameters() if parameter.grad is not None]
+    norm = torch.stack([gradient.flatten(1).square().sum(1) for gradient in gradients]).sum(0).sqrt()
+    factor = largest / norm.clamp(min=largest)
+    for gradient in gradients:
+        gradient.mul_(factor.view(-1, *[1] * (gradient.ndim - 1)))

@@ -1,0 +1,347 @@
+"""What a run records: scores on every split, at every beam, and everything else the claims ask of the captions."""
+
+from __future__ import annotations
+
+import functools
+
+import numpy as np
+import torch
+
+from replications.engine.context import Context
+from replications.papers.show_and_tell import analysis
+from replications.papers.show_and_tell.data import Split
+from replications.papers.show_and_tell.evaluation import (
+    Generated,
+    attention_maps,
+    generate,
+    likelihood_matrix,
+    mean_loss,
+    word_log_likelihoods,
+)
+from replications.papers.show_and_tell.features import Features, Scale
+from replications.papers.show_and_tell.grammar import KIND_OF
+from replications.papers.show_and_tell.learning import Task, encoded
+from replications.papers.show_and_tell.model import Captioner, Images
+from replications.papers.show_and_tell.scores import Scorer, Scores
+from replications.papers.show_and_tell.settings import Settings
+
+METRICS = {
+    "BLEU-1": "bleu1",
+    "BLEU-2": "bleu2",
+    "BLEU-3": "bleu3",
+    "BLEU-4": "bleu4",
+    "ROUGE-L": "rouge_l",
+    "CIDEr": "cider",
+    "CIDEr-plain": "cider_plain",
+}
+"""Score to our metric; all are recorded times 100, as papers print them."""
+GALLERY_SEED, WORST = 20150417, 12
+BASELINE_CAPTIONS = 5
+"""Captions per picture over which the scores of the random and the nearest caption are averaged."""
+THUMBNAIL = 96
+LIST_SHOWN = 5
+
+
+@functools.lru_cache(maxsize=8)
+def _scorer(key: tuple[tuple[tuple[str, ...], ...], ...]) -> Scorer:
+    return Scorer(key)
+
+
+def scorer(split: Split) -> Scorer:
+    """The scorer of a split's references, made once a process."""
+    return _scorer(tuple(tuple(map(tuple, several)) for several in split.tokens))
+
+
+def _record_scores(context: Context, seed: int, scores: dict[str, float], split: str, suffix: str = "") -> None:
+    for name, value in scores.items():
+        context.record(f"{METRICS[name]}{suffix}", 100 * value, split=split, seed=seed)
+
+
+def _record_chair(context: Context, seed: int, captions: list[list[str]], split: Split, name: str) -> analysis.Hallucination | None:
+    if split.scenes is None:
+        return None
+    found = analysis.chair(captions, split.scenes)
+    context.record("chair_s", 100 * found.sentences, split=name, seed=seed, unit="%")
+    context.record("chair_i", 100 * found.instances, split=name, seed=seed, unit="%")
+    context.record("hallucinated_companions", 100 * found.company, split=name, seed=seed, unit="%")
+    return found
+
+
+def _record_lengths(context: Context, seed: int, captions: list[list[str]]) -> None:
+    lengths = np.array([len(caption) for caption in captions])
+    context.record("length_mean", float(lengths.mean()), seed=seed, unit="words")
+    context.record("length_deviation", float(lengths.std()), seed=seed, unit="words")
+
+
+def _training_captions(split: Split) -> set[tuple[str, ...]]:
+    return {tuple(caption) for several in split.tokens for caption in several}
+
+
+def baseline(context: Context, settings: Settings, splits: dict[str, Split], found: dict[str, Features]) -> None:
+    """Score one of Table 1's baselines: a random training caption, the nearest training picture's caption, or people."""
+    train = splits["train"]
+    scale = Scale.of(found["train"].vector)
+    reference = torch.nn.functional.normalize(scale(found["train"].vector), dim=1)
+    for name in [name for name in splits if name not in ("train", "validation")]:
+        split = splits[name]
+        nearest = (torch.nn.functional.normalize(scale(found[name].vector), dim=1) @ reference.T).argmax(1).cpu().numpy()
+        for seed in context.seeds:
+            pick = np.random.default_rng([seed, *settings.mode.encode()])
+            rows = [nearest if settings.mode != "random" else pick.integers(len(train), size=len(split)) for _ in range(BASELINE_CAPTIONS)]
+            # One caption a picture is a lottery; the n-th of each picture for every n, averaged, is the same score without it.
+            drawn = [[train.tokens[row][number % len(train.tokens[row])] for row in chosen] for number, chosen in enumerate(rows)]
+            if settings.mode == "human":
+                _human(context, seed, split, drawn[0], name)
+                continue
+            scored = [scorer(split).score(captions).corpus for captions in drawn]
+            _record_scores(context, seed, {key: float(np.mean([one[key] for one in scored])) for key in scored[0]}, name)
+            _record_chair(context, seed, drawn[0], split, name)
+            if name == "test":
+                _record_lengths(context, seed, [caption for captions in drawn for caption in captions])
+
+
+def _human(context: Context, seed: int, split: Split, system: list[list[str]], name: str) -> None:
+    """People against each other. The correction is measured on the nearest pictures' captions, which any tier has."""
+    # Ragged references (a picture described four times) would leave some people without all the others to be scored against.
+    fewest = min(len(several) for several in split.tokens)
+    references = [several[:fewest] for several in split.tokens]
+    corrected, raw = analysis.leave_one_out(references, system)
+    _record_scores(context, seed, corrected, name)
+    _record_scores(context, seed, raw, name, "_uncorrected")
+    _record_chair(context, seed, [several[seed % fewest] for several in references], split, name)
+    if name == "test":
+        _record_lengths(context, seed, [caption for several in references for caption in several])
+        for metric, value in analysis.mutual_bleu(references).items():
+            context.record(f"mutual_{metric}", value, seed=seed)
+
+
+def last(context: Context, task: Task, model: Captioner) -> None:
+    """Scores of the last parameters, before the best ones are put back: a beam of 3 shows the difference cheaply."""
+    settings, split = task.settings, task.splits["test"]
+    for index, seed in enumerate(context.seeds):
+        slots = list(range(index * settings.members, (index + 1) * settings.members))
+        found = generate(model.select(slots), task.slot_images("test", slots), task.vocabulary, beam_size=3, max_length=settings.max_length)
+        scores = scorer(split).score(found.best()).corpus
+        context.record("bleu4_last", 100 * scores["BLEU-4"], seed=seed)
+        context.record("cider_last", 100 * scores["CIDEr"], seed=seed)
+
+
+def measure(context: Context, task: Task, model: Captioner) -> None:
+    """Decode and measure every seed of a trained run."""
+    kept: list[dict[str, np.ndarray]] = []
+    for index, seed in enumerate(context.seeds):
+        slots = list(range(index * task.settings.members, (index + 1) * task.settings.members))
+        kept.append(_measure_seed(context, task, model.select(slots), slots, seed))
+        context.progress.update("measuring", index + 1, len(context.seeds))
+    for name in kept[0]:
+        context.artifact(name, np.stack([arrays[name] for arrays in kept]))
+    context.artifact("seeds", np.array(context.seeds))
+    if task.settings.samples:
+        _keep_gallery(context, task)
+
+
+def _measure_seed(context: Context, task: Task, model: Captioner, slots: list[int], seed: int) -> dict[str, np.ndarray]:
+    settings = task.settings
+    arrays: dict[str, np.ndarray] = {}
+    for name in [name for name in task.splits if name not in ("train", "validation")]:
+        split, images = task.splits[name], task.slot_images(name, slots)
+        found = generate(model, images, task.vocabulary, beam_size=settings.beam_size, max_length=settings.max_length)
+        scores = scorer(split).score(found.best())
+        _record_scores(context, seed, scores.corpus, name)
+        absent = _record_chair(context, seed, found.best(), split, name)
+        if absent is not None:
+            _language_prior(context, task, model, images, found.best(), absent, name, seed)
+        if settings.decoder.attention:
+            _record_attention(context, task, model, images, found.best(), split, name, seed)
+        if name == "test":
+            arrays |= _measure_test(context, task, model, images, found, scores, seed)
+        if name == "broken" and absent is not None:
+            arrays |= _broken_samples(task, found.best(), absent)
+    return arrays
+
+
+def _measure_test(
+    context: Context, task: Task, model: Captioner, images: Images, found: Generated, scores: Scores, seed: int
+) -> dict[str, np.ndarray]:
+    settings, split, vocabulary = task.settings, task.splits["test"], task.vocabulary
+    _record_lengths(context, seed, found.best())
+    training_captions = _training_captions(task.splits["train"])
+    context.record("memorised", 100 * analysis.memorised(found.best(), training_captions), seed=seed, unit="%")
+    listed = found
+    if settings.list_beam:
+        listed = generate(model, images, vocabulary, beam_size=settings.list_beam, max_length=settings.max_length, n_best=settings.n_best)
+        _record_diversity(context, listed, training_captions, seed)
+    for beam in sorted({*settings.beams, settings.beam_size}) if settings.beams else ():
+        again = {settings.list_beam: listed, settings.beam_size: found}.get(beam)
+        again = again or generate(model, images, vocabulary, beam_size=beam, max_length=settings.max_length)
+        _record_scores(context, seed, scorer(split).score(again.best()).corpus, "test", f"_beam{beam}")
+        context.record(f"memorised_beam{beam}", 100 * analysis.memorised(again.best(), training_captions), seed=seed, unit="%")
+        context.record(f"length_beam{beam}", float(np.mean([len(caption) for caption in again.best()])), seed=seed, unit="words")
+    loss = mean_loss(model, images, *encoded(split, vocabulary))
+    context.record("perplexity", float(loss.mean().exp()), seed=seed)
+    arrays = {"lengths": np.array([len(caption) for caption in found.best()])}
+    if settings.retrieval_images:
+        _record_retrieval(context, task, model, images, seed)
+    embedding = model.words.embedding[0].cpu().numpy()
+    if split.scenes is not None:
+        share, chance = analysis.synonym_neighbours(embedding, vocabulary.words)
+        context.record("synonym_neighbours", 100 * share, seed=seed, unit="%")
+        context.record("synonym_neighbours_chance", 100 * chance, seed=seed, unit="%")
+    if settings.neighbours:
+        nearest = analysis.nearest_words(embedding, vocabulary.words, settings.neighbours)
+        arrays["neighbours"] = np.array([" ".join(nearest.get(word, [])) for word in settings.neighbours])
+    if settings.samples:
+        arrays |= _samples(task, model, images, found, scores)
+        if settings.list_beam:
+            arrays |= _lists(task, listed, training_captions)
+    return arrays
+
+
+def _record_diversity(context: Context, found: Generated, training_captions: set[tuple[str, ...]], seed: int) -> None:
+    listed = [[caption for caption in several if caption] for several in found.words]
+    novel = [tuple(caption) not in training_captions for several in listed for caption in several]
+    context.record("novel", 100 * float(np.mean(novel)), seed=seed, unit="%")
+    for metric, value in analysis.mutual_bleu(listed).items():
+        context.record(f"mutual_{metric}", value, seed=seed)
+
+
+def _record_retrieval(context: Context, task: Task, model: Captioner, images: Images, seed: int) -> None:
+    split = task.splits["test"].first(task.settings.retrieval_images)
+    captions, owner = encoded(split, task.vocabulary)
+    rows = torch.arange(len(split), device=images.vector.device)
+    found = analysis.retrieval(likelihood_matrix(model, images.rows(rows), captions), np.array(owner))
+    for name, result in zip(("annotation", "search"), found, strict=True):
+        context.record(f"{name}_r1", result.recall1, seed=seed, unit="%")
+        context.record(f"{name}_r10", result.recall10, seed=seed, unit="%")
+        context.record(f"{name}_median", result.median, seed=seed)
+    context.record("retrieval_pictures", float(len(split)), seed=seed)
+
+
+def _language_prior(
+    context: Context,
+    task: Task,
+    model: Captioner,
+    images: Images,
+    captions: list[list[str]],
+    found: analysis.Hallucination,
+    name: str,
+    seed: int,
+) -> None:
+    """Log-probability of the named objects without the picture: absent ones against present ones.
+
+    The language alone is the decoder shown the mean training picture, which standardised features put at zero.
+    """
+    grid = None if images.grid is None else task.features["train"].grid.float().mean(0).expand_as(images.grid)
+    blind = Images(torch.zeros_like(images.vector), grid)
+    likelihood = word_log_likelihoods(model, blind, [task.vocabulary.encode(caption) for caption in captions])
+    values: dict[bool, list[float]] = {True: [], False: []}
+    for caption, missing, log_p in zip(captions, found.absent, likelihood, strict=True):
+        for position, word in enumerate(caption):
+            if word in KIND_OF:
+                values[KIND_OF[word] in missing].append(float(log_p[position]))
+    if values[True] and values[False]:
+        context.record("prior_absent", float(np.mean(values[True])), split=name, seed=seed, unit="nats")
+        context.record("prior_present", float(np.mean(values[False])), split=name, seed=seed, unit="nats")
+
+
+def _record_attention(
+    context: Context, task: Task, model: Captioner, images: Images, captions: list[list[str]], split: Split, name: str, seed: int
+) -> None:
+    maps = attention_maps(model, images, [task.vocabulary.encode(caption) for caption in captions])
+    found = analysis.attention_measures(captions, maps, split.scenes)
+    context.record("attention_uncovered", found.uncovered, split=name, seed=seed)
+    if split.scenes is None:
+        return
+    context.record("attention_entropy_objects", found.entropy_objects, split=name, seed=seed, unit="nats")
+    context.record("attention_entropy_function", found.entropy_function, split=name, seed=seed, unit="nats")
+    context.record("attention_inside", 100 * found.inside, split=name, seed=seed, unit="%")
+    context.record("attention_area", 100 * found.area, split=name, seed=seed, unit="%")
+    context.record("attention_gain", found.inside / found.area, split=name, seed=seed)
+
+
+def gallery_rows(n_pictures: int, count: int) -> np.ndarray:
+    """Which test pictures the gallery shows: drawn once by a fixed seed, before any caption was seen."""
+    return np.sort(np.random.default_rng(GALLERY_SEED).permutation(n_pictures)[:count])
+
+
+def _lists(task: Task, found: Generated, training_captions: set[tuple[str, ...]]) -> dict[str, np.ndarray]:
+    """The best few captions of the gallery's pictures, and which of them are new (Table 3)."""
+    rows = gallery_rows(len(task.splits["test"]), task.settings.samples)
+    lists = [found.words[row][:LIST_SHOWN] for row in rows]
+    return {
+        "gallery_lists": np.array([[" ".join(caption) for caption in several] for several in lists]),
+        "gallery_novel": np.array([[tuple(caption) not in training_captions for caption in several] for several in lists]),
+    }
+
+
+def _samples(task: Task, model: Captioner, images: Images, found: Generated, scores: Scores) -> dict[str, np.ndarray]:
+    """One seed's captions for the gallery and for the pictures with its lowest CIDEr."""
+    split, rows = task.splits["test"], gallery_rows(len(task.splits["test"]), task.settings.samples)
+    cider = scores.per_caption["CIDEr"]
+    worst = np.argsort(cider, kind="stable")[:WORST]
+    best = [" ".join(caption) for caption in found.best()]
+    arrays = {
+        "gallery_captions": np.array([best[row] for row in rows]),
+        "gallery_cider": 100 * cider[rows],
+        "worst_captions": np.array([best[row] for row in worst]),
+        "worst_cider": 100 * cider[worst],
+        "worst_pictures": thumbnails(split, worst),
+        "worst_references": _texts(split, worst),
+        "worst_kinds": _kinds(split, worst),
+    }
+    if task.settings.decoder.attention:
+        chosen = [task.vocabulary.encode(found.words[row][0]) for row in rows]
+        own = images.rows(torch.from_numpy(rows).to(images.vector.device))
+        maps = attention_maps(model, own, chosen)
+        padded = np.zeros((len(rows), task.settings.max_length, maps[0].shape[1]), dtype=np.float16)
+        for index, attention in enumerate(maps):
+            padded[index, : len(attention)] = attention
+        arrays["gallery_attention"] = padded
+    return arrays
+
+
+def _broken_samples(task: Task, captions: list[list[str]], found: analysis.Hallucination) -> dict[str, np.ndarray]:
+    """A seed's captions of the first broken scenes, with what they name that is not there."""
+    if not task.settings.samples:
+        return {}
+    rows = np.arange(min(task.settings.samples, len(captions)))
+    split = task.splits["broken"]
+    return {
+        "broken_captions": np.array([" ".join(captions[row]) for row in rows]),
+        "broken_absent": np.array([" ".join(found.absent[row]) for row in rows]),
+        "broken_pictures": thumbnails(split, rows),
+        "broken_kinds": _kinds(split, rows),
+    }
+
+
+def _texts(split: Split, rows: np.ndarray) -> np.ndarray:
+    most = max(len(split.captions[row]) for row in rows)
+    return np.array([[*split.captions[row], *[""] * (most - len(split.captions[row]))] for row in rows])
+
+
+def _kinds(split: Split, rows: np.ndarray) -> np.ndarray:
+    """The kinds that are truly there, space between; empty where unknown."""
+    return np.array([" ".join(sorted(split.scenes[row].kinds)) if split.scenes else "" for row in rows])
+
+
+def thumbnails(split: Split, rows: np.ndarray) -> np.ndarray:
+    """Small copies for figures, uint8 (pictures, 3, side, side): scenes as they are, photographs at 96 pixels."""
+    from PIL import Image
+
+    pixels = split.read(rows.tolist())
+    if pixels.shape[-1] <= THUMBNAIL:
+        return pixels
+    small = [np.asarray(Image.fromarray(p.transpose(1, 2, 0)).resize((THUMBNAIL, THUMBNAIL), Image.Resampling.BICUBIC)) for p in pixels]
+    return np.stack(small).transpose(0, 3, 1, 2)
+
+
+def _keep_gallery(context: Context, task: Task) -> None:
+    """What the gallery's pictures are, once for all seeds."""
+    split, rows = task.splits["test"], gallery_rows(len(task.splits["test"]), task.settings.samples)
+    context.artifact("gallery_rows", rows)
+    context.artifact("gallery_pictures", thumbnails(split, rows))
+    context.artifact("gallery_references", _texts(split, rows))
+    context.artifact("gallery_kinds", _kinds(split, rows))
+    context.artifact("reference_lengths", np.array([len(tokens) for several in split.tokens for tokens in several]))
+    if task.settings.neighbours:
+        context.artifact("neighbour_words", np.array(task.settings.neighbours))

@@ -1,0 +1,83 @@
+"""The usual way to search captions: one picture at a time, a beam that shrinks as sentences end, library layers.
+
+The logic is that of the best-known public PyTorch captioning code (its evaluation loop), with attention left out.
+It is what `bench` compares with, and finds the same captions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from replications.papers.show_and_tell.model import Captioner
+from replications.papers.show_and_tell.vocabulary import END, START, UNKNOWN
+
+
+class PeerDecoder(nn.Module):
+    """Embedding, LSTMCell and Linear with the weights of one slot of a `library` captioner."""
+
+    def __init__(self, ours: Captioner) -> None:
+        super().__init__()
+        n_words, embed = ours.words.embedding.shape[1:]
+        hidden = ours.settings.hidden_size
+        if not ours.cell.with_tanh or ours.cell.inputs.bias is None:
+            raise ValueError("the peer has the library's cell; build ours with cell: library")
+        self.image = nn.Linear(ours.image.weight.shape[1], embed)
+        self.embedding = nn.Embedding(n_words, embed)
+        self.cell = nn.LSTMCell(embed, hidden)
+        self.output = nn.Linear(hidden, n_words)
+        with torch.no_grad():
+            self.image.weight.copy_(ours.image.weight[0].T)
+            self.embedding.weight.copy_(ours.words.embedding[0])
+            self.output.weight.copy_(ours.words.output.weight[0].T)
+            for linear, layer in ((self.image, ours.image), (self.output, ours.words.output)):
+                if layer.bias is not None:
+                    linear.bias.copy_(layer.bias[0, 0])
+            # Ours orders the gates input, forget, output, update; the library's order is input, forget, update, output.
+            order = torch.arange(4 * hidden).view(4, hidden)[[0, 1, 3, 2]].flatten()
+            self.cell.weight_ih.copy_(ours.cell.inputs.weight[0].T[order])
+            self.cell.weight_hh.copy_(ours.cell.hidden.weight[0].T[order])
+            self.cell.bias_ih.copy_(ours.cell.inputs.bias[0, 0][order])
+            self.cell.bias_hh.zero_()
+
+
+@torch.no_grad()
+def peer_search(
+    decoder: PeerDecoder, vectors: Tensor, beam_size: int, max_length: int, words_before_end: int | None = None
+) -> list[list[int]]:
+    """The best caption of each picture, vectors (n, D).
+
+    Args:
+        words_before_end: where given, every sentence ends after this many words, so that untrained weights can be timed.
+    """
+    return [_search_one(decoder, vector, beam_size, max_length, words_before_end) for vector in vectors]
+
+
+def _search_one(decoder: PeerDecoder, vector: Tensor, beam_size: int, max_length: int, words_before_end: int | None) -> list[int]:
+    k, n_words = beam_size, decoder.embedding.num_embeddings
+    hidden, cell = decoder.cell(decoder.image(vector).expand(k, -1))
+    last = torch.full((k,), START)
+    sentences = torch.full((k, 1), START)
+    top = torch.zeros(k, 1)
+    complete: list[tuple[float, Sequence[int]]] = []
+    for step in range(1, max_length + 1):
+        hidden, cell = decoder.cell(decoder.embedding(last), (hidden, cell))
+        scores = decoder.output(hidden).log_softmax(1)
+        scores[:, START : UNKNOWN + 1] = -torch.inf
+        if words_before_end is not None:
+            scores[:, END] = 0.0 if step > words_before_end else -torch.inf
+        scores = top.expand_as(scores) + scores
+        best, flat = (scores[0] if step == 1 else scores.view(-1)).topk(k, 0)
+        row, word = flat // n_words, flat % n_words
+        sentences = torch.cat([sentences[row], word.unsqueeze(1)], dim=1)
+        going = [i for i, chosen in enumerate(word.tolist()) if chosen != END]
+        complete += [(float(best[i]), sentences[i].tolist()) for i in set(range(len(word))) - set(going)]
+        k -= len(word) - len(going)
+        if k == 0:
+            break
+        sentences, hidden, cell, top, last = sentences[going], hidden[row[going]], cell[row[going]], best[going].unsqueeze(1), word[going]
+    if not complete:
+        complete = [(float(value), sentence) for value, sentence in zip(top[:, 0].tolist(), sentences.tolist(), strict=True)]
+    return [word for word in max(complete)[1] if word not in (START, END)]

@@ -1,0 +1,177 @@
+"""Picture networks: a small one for rendered scenes, pretrained here, and torchvision's, pretrained on ImageNet.
+
+Each gives a vector for NIC and a grid of features for attention, from uint8 pixels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from replications.engine.datasets import ENVIRONMENT, mirror
+from replications.errors import DataError
+from replications.papers.show_and_tell import scenes
+from replications.papers.show_and_tell.scenes import Scene
+
+GRID = 7
+"""Photographs: side of the grid of features, averaged from the network's own (VGG's 14 x 14 in Xu et al.)."""
+
+
+class SceneCnn(nn.Module):
+    """Three strided convolutions; then, for each of the 3 x 3 cells, what is there.
+
+    The vector of 236 joins `what` (the largest response over cells, 128) and `where` (12 numbers a cell, 108): ImageNet
+    networks likewise know much better what is in a picture than where. The grid has 6 x 6 locations with 64 channels.
+    """
+
+    n_what, n_where, n_channels, n_locations = 128, 12, 64, 36
+    n_vector = n_what + n_where * scenes.CELLS**2
+
+    def __init__(self, generator: torch.Generator) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList([nn.Conv2d(3, 16, 3, 2, 1), nn.Conv2d(16, 32, 3, 2, 1), nn.Conv2d(32, self.n_channels, 3, 2, 1)])
+        self.what = nn.Linear(self.n_channels, self.n_what)
+        self.where = nn.Linear(self.n_channels, self.n_where)
+        for module in [*self.layers, self.what, self.where]:
+            nn.init.kaiming_uniform_(module.weight, nonlinearity="relu", generator=generator)
+            nn.init.zeros_(module.bias)
+
+    def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
+        """Map uint8 (n, 3, 48, 48) to a vector (n, 236) and a grid (n, 36, 64)."""
+        x = pixels.float() / 64 - 2
+        for layer in self.layers:
+            x = functional.relu(layer(x))
+        cells = functional.max_pool2d(x, 2).flatten(2).transpose(1, 2)
+        what = functional.relu(self.what(cells)).amax(1)
+        where = functional.relu(self.where(cells)).flatten(1)
+        return torch.cat([what, where], 1), x.flatten(2).transpose(1, 2)
+
+
+def scene_labels(known: Sequence[Scene]) -> tuple[np.ndarray, np.ndarray]:
+    """What the scene network is pretrained to tell: (scenes, labels) what is there, and (scenes, cells, labels) where."""
+    kinds, colours, sizes, settings = scenes.KINDS, scenes.COLOURS, scenes.SIZES, scenes.SETTINGS
+    names = [
+        *kinds,
+        *((k, c) for k in kinds for c in colours),
+        *((k, s) for k in kinds for s in sizes),
+        *((c, s) for c in colours for s in sizes),
+    ]
+    place = {name: index for index, name in enumerate([*names, *settings])}
+    what = np.zeros((len(known), len(place)), dtype=np.float32)
+    where = np.zeros((len(known), scenes.CELLS**2, len(kinds) + len(sizes)), dtype=np.float32)
+    for row, scene in enumerate(known):
+        what[row, place[scene.setting]] = 1
+        for thing in scene.things:
+            seen: list[Any] = [thing.kind, (thing.kind, thing.size)]
+            if scene.domain == "photo":
+                seen += [(thing.kind, thing.colour), (thing.colour, thing.size)]
+            what[row, [place[name] for name in seen]] = 1
+            where[row, thing.row * scenes.CELLS + thing.column, [kinds.index(thing.kind), len(kinds) + sizes.index(thing.size)]] = 1
+    return what, where
+
+
+def pretrain_scene_cnn(pixels: np.ndarray, known: Sequence[Scene], *, seed: int = 0, epochs: int = 8, batch_size: int = 50) -> SceneCnn:
+    """Train the scene network to name what is in unbiased scenes: the counterpart of ImageNet training, once for all runs.
+
+    Args:
+        pixels: uint8 (scenes, 3, 48, 48).
+        known: what is in them.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    cnn = SceneCnn(generator)
+    what, where = (torch.from_numpy(labels) for labels in scene_labels(known))
+    heads = [nn.Linear(SceneCnn.n_what, what.shape[-1]), nn.Linear(SceneCnn.n_where, where.shape[-1])]
+    for head in heads:
+        nn.init.kaiming_uniform_(head.weight, nonlinearity="linear", generator=generator)
+        nn.init.constant_(head.bias, -3.0)  # most labels are absent in most scenes
+    parameters = [*cnn.parameters(), *(parameter for head in heads for parameter in head.parameters())]
+    optimiser = torch.optim.AdamW(parameters, lr=1e-3, weight_decay=1e-3)
+    data = torch.from_numpy(pixels)
+    per_epoch = len(data) // batch_size
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 4e-3, total_steps=epochs * per_epoch)
+    for step in range(epochs * per_epoch):
+        if step % per_epoch == 0:
+            order = torch.randperm(len(data), generator=generator)
+        rows = order[(step % per_epoch) * batch_size :][:batch_size]
+        vector, _ = cnn(data[rows])
+        places = vector[:, SceneCnn.n_what :].unflatten(1, (-1, SceneCnn.n_where))
+        answers = [(heads[0](vector[:, : SceneCnn.n_what]), what[rows]), (heads[1](places), where[rows])]
+        loss = torch.stack([functional.binary_cross_entropy_with_logits(*answer, reduction="sum") for answer in answers]).sum() / batch_size
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        optimiser.step()
+        schedule.step()
+    return cnn.requires_grad_(False)
+
+
+_NODES = {
+    "squeezenet1_1": ("features", "flatten"),
+    "googlenet": ("inception5b", "fc"),
+    "resnet50": ("layer4", "fc"),
+    "resnet101": ("layer4", "fc"),
+}
+"""Name of the last grid and of the class scores in each torchvision network."""
+
+
+class PhotoCnn(nn.Module):
+    """A torchvision network with ImageNet weights: mean features and class scores as the vector, a 7 x 7 grid."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        from torchvision.models.feature_extraction import create_feature_extractor
+
+        grid, scores = _NODES[name]
+        self.network = create_feature_extractor(_imagenet_network(name), {grid: "grid", scores: "scores"}).eval()
+        self.register_buffer("mean", torch.tensor([0.485, 0.456, 0.406]).view(3, 1, 1) * 255)
+        self.register_buffer("deviation", torch.tensor([0.229, 0.224, 0.225]).view(3, 1, 1) * 255)
+
+    def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
+        """Map uint8 (n, 3, side, side) to a vector (n, C + 1000) and a grid (n, 49, C)."""
+        found = self.network((pixels.float() - self.get_buffer("mean")) / self.get_buffer("deviation"))
+        grid = functional.adaptive_avg_pool2d(found["grid"], GRID).flatten(2).transpose(1, 2)
+        return torch.cat([found["grid"].mean((2, 3)), found["scores"].flatten(1)], 1), grid
+
+
+def _imagenet_network(name: str) -> nn.Module:
+    """The network with its weights: `weights/<name>_imagenet.pt` of the local mirror, else torchvision's own.
+
+    Raises:
+        DataError: weights of another architecture, damaged, or not at hand.
+    """
+    from torchvision import models
+
+    folder = mirror()
+    path = folder / "weights" / f"{name}_imagenet.pt" if folder else None
+    if path is None or not path.is_file():
+        try:
+            return models.get_model(name, weights="IMAGENET1K_V1")
+        except Exception as error:  # no network, no permission, a damaged download: the library has many kinds
+            raise DataError(
+                f"ImageNet weights of {name} are not on this machine and could not be fetched ({error}). With a network: run again; without: put "
+                f"them at <folder>/weights/{name}_imagenet.pt (torchvision's state dict) and set {ENVIRONMENT}=<folder>."
+            ) from error
+    extra = {"init_weights": False} if name == "googlenet" else {}
+    return load_weights(models.get_model(name, weights=None, **extra), path)
+
+
+def load_weights(network: nn.Module, path: Path) -> nn.Module:
+    """Load a state dict file strictly. Raises DataError, naming the layers, when it is damaged or of another architecture."""
+    try:
+        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        wanted = network.state_dict()
+        differing = sorted(set(state) ^ set(wanted)) + sorted(k for k in set(state) & set(wanted) if state[k].shape != wanted[k].shape)
+    except Exception as error:  # zip, pickle and torch each have their own kinds for a damaged file
+        raise DataError(f"{path} cannot be read as weights ({error}). Replace the file.") from error
+    if differing:
+        shown = ", ".join(differing[:4]) + (", ..." if len(differing) > 4 else "")
+        raise DataError(
+            f"{path} holds weights of another architecture than {type(network).__name__}: {len(differing)} layers differ ({shown})."
+        )
+    network.load_state_dict(state)
+    return network

@@ -1,0 +1,147 @@
+"""Speed comparisons of this paper, for `python -m replications bench vit_scaling`.
+
+The peers are torchvision's VisionTransformer and its ResNet-18 in float32, because they come with the suite. timm's ViT,
+which does not, makes the same sequence of products as `_TimmLike`: one linear map for queries, keys and values, SDPA, GELU.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from replications.engine.bench import Comparison
+from replications.papers.vit_scaling.networks import build
+from replications.papers.vit_scaling.settings import Settings
+from replications.papers.vit_scaling.trainer import optimiser, precision
+
+BATCH = 64
+_CPU = torch.device("cpu")
+_VIT = {
+    "dataset": "cifar10",
+    "n_images": 1000,
+    "image_size": 32,
+    "size": "tiny",
+    "patch_size": 4,
+}
+_RESNET_18 = {
+    "dataset": "cifar10",
+    "n_images": 1000,
+    "image_size": 32,
+    "family": "resnet",
+    "stages": (2, 2, 2, 2),
+    "channels": 64,
+}
+
+
+class _TimmLike(nn.Module):
+    """A ViT by the logic of timm's: re-typed, not its code."""
+
+    def __init__(self, width: int, depth: int, n_heads: int, n_patches: int, patch_size: int) -> None:
+        super().__init__()
+        self.n_heads = n_heads
+        self.patch = nn.Conv2d(3, width, patch_size, stride=patch_size)
+        self.token = nn.Parameter(torch.zeros(1, 1, width))
+        self.places = nn.Parameter(torch.zeros(1, n_patches + 1, width))
+        self.layers = nn.ModuleList(
+            nn.ModuleDict(
+                {
+                    "norm1": nn.LayerNorm(width, eps=1e-6),
+                    "qkv": nn.Linear(width, 3 * width),
+                    "project": nn.Linear(width, width),
+                    "norm2": nn.LayerNorm(width, eps=1e-6),
+                    "mlp": nn.Sequential(nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width)),
+                }
+            )
+            for _ in range(depth)
+        )
+        self.norm, self.head = nn.LayerNorm(width, eps=1e-6), nn.Linear(width, 10)
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        """Map (B, 3, H, W) to logits (B, 10)."""
+        x = self.patch(pictures).flatten(2).transpose(1, 2)
+        x = torch.cat([self.token.expand(len(x), -1, -1), x], dim=1) + self.places
+        for layer in cast("Iterable[nn.ModuleDict]", self.layers):
+            parts = layer["norm1"](x)
+            B, T, D = parts.shape
+            q, k, v = layer["qkv"](parts).reshape(B, T, 3, self.n_heads, D // self.n_heads).permute(2, 0, 3, 1, 4).unbind(0)
+            x = x + layer["project"](functional.scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(B, T, D))
+            x = x + layer["mlp"](layer["norm2"](x))
+        logits: Tensor = self.head(self.norm(x)[:, 0])
+        return logits
+
+
+def vit_fp32() -> Comparison:
+    """ViT-Ti/4 at 32 pixels, forward, backward and update, float32, beside timm's logic: level."""
+    settings = Settings.model_validate(_VIT)
+    return Comparison("train ViT-Ti/4, fp32", _ours(settings), _peer(_timm_like()), "images", BATCH, "timm (logic), fp32", 0.95)
+
+
+def vit_bf16() -> Comparison:
+    """The same in bf16 with explicit attention products, beside timm's logic in float32. Needs a CPU with matrix units."""
+    settings = Settings.model_validate(_VIT | {"precision": "bf16"})
+    return Comparison("train ViT-Ti/4, bf16", _ours(settings), _peer(_timm_like()), "images", BATCH, "timm (logic), fp32", 2.4)
+
+
+def vit_torchvision() -> Comparison:
+    """The same in float32 beside torchvision's VisionTransformer."""
+    from torchvision.models import VisionTransformer
+
+    peer = VisionTransformer(image_size=32, patch_size=4, num_layers=12, num_heads=3, hidden_dim=192, mlp_dim=768, num_classes=10)
+    settings = Settings.model_validate(_VIT)
+    return Comparison("train ViT-Ti/4, fp32", _ours(settings), _peer(peer), "images", BATCH, "torchvision, fp32", 1.0)
+
+
+def resnet_bf16() -> Comparison:
+    """ResNet-18 with a small stem, bf16 and channels last, beside torchvision's in float32. Needs a CPU with matrix units."""
+    from torchvision.models import resnet18
+
+    peer = resnet18(num_classes=10)
+    peer.conv1, peer.maxpool = nn.Conv2d(3, 64, 3, padding=1, bias=False), nn.Identity()
+    settings = Settings.model_validate(_RESNET_18 | {"precision": "bf16"})
+    return Comparison("train ResNet-18, bf16", _ours(settings), _peer(peer), "images", BATCH, "torchvision, fp32", 2.0)
+
+
+def _timm_like() -> nn.Module:
+    return _TimmLike(width=192, depth=12, n_heads=3, n_patches=64, patch_size=4)
+
+
+def _batch() -> tuple[Tensor, Tensor]:
+    generator = torch.Generator().manual_seed(0)
+    return torch.randn(BATCH, 3, 32, 32, generator=generator), torch.randint(0, 10, (BATCH,), generator=generator)
+
+
+def _ours(settings: Settings) -> Callable[[], object]:
+    from replications.papers.vit_scaling.networks import placed
+
+    network = placed(build(settings, torch.Generator().manual_seed(0)), settings, _CPU)
+    pictures, labels = _batch()
+    if settings.family == "resnet":
+        pictures = pictures.contiguous(memory_format=torch.channels_last)
+    own = optimiser(network, settings, 1e-3, _CPU)
+    parameters = list(network.parameters())
+
+    def step() -> None:
+        with precision(settings, _CPU):
+            logits = network(pictures)
+        loss = functional.cross_entropy(logits.float(), labels)
+        for parameter, gradient in zip(parameters, torch.autograd.grad(loss, parameters), strict=True):
+            parameter.grad = gradient
+        own.step()
+
+    return step
+
+
+def _peer(network: nn.Module) -> Callable[[], object]:
+    pictures, labels = _batch()
+    own = torch.optim.AdamW(network.parameters(), lr=1e-3, fused=True)
+
+    def step() -> None:
+        own.zero_grad()
+        functional.cross_entropy(network(pictures), labels).backward()
+        own.step()
+
+    return step

@@ -1,0 +1,204 @@
+"""Pictures on the device: formula-driven, CIFAR-10, scikit-learn's digits; streams are in `streaming`.
+
+Of CIFAR-10's training pictures the last 5,000 are for validation, the first 45,000 to train on. A subset of N is
+balanced over classes and drawn by the seed; the subset of a smaller N is part of that of a larger one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from replications.engine.context import Context
+from replications.engine.datasets import DataSource, images_and_labels, mirror
+from replications.errors import DataError
+from replications.papers.vit_scaling.fractals import FractalWorld
+from replications.papers.vit_scaling.settings import Settings
+
+if TYPE_CHECKING:
+    import datasets
+
+N_VALIDATION = 5_000
+DIGIT_ROWS = {"train": (0, 1197), "validation": (1197, 1437), "test": (1437, 1797)}
+"""Rows of scikit-learn's digits by split; the file is ordered by writer, so the test digits are by other hands."""
+
+_TEST_STREAM, _VALIDATION_STREAM = 1_000_001, 1_000_002
+
+
+def _embedded(split: str) -> datasets.Dataset:
+    """Rows of scikit-learn's digits as 'image' (8, 8) 0..255 and 'label'."""
+    import datasets
+    from sklearn.datasets import load_digits
+
+    bunch = load_digits()
+    first, last = DIGIT_ROWS[split]
+    images = np.round(bunch.images[first:last] * (255 / 16)).astype(np.uint8)  # 16 grey levels become 0..255
+    features = datasets.Features({"image": datasets.Array2D((8, 8), "uint8"), "label": datasets.Value("int64")})
+    return datasets.Dataset.from_dict({"image": list(images), "label": bunch.target[first:last].tolist()}, features=features)
+
+
+CIFAR10 = DataSource(
+    name="cifar10",
+    hub="uoft-cs/cifar10",
+    revision="0b2714987fa478483af9968de7c934580d0bb9a2",
+    config="plain_text",
+    splits={"train": 50_000, "test": 10_000},
+    licence="no licence stated by the authors; free for research",
+    citation="Krizhevsky: Learning multiple layers of features from tiny images. Technical report, University of Toronto, 2009.",
+    # Two contents are in use and only one of them can be fingerprinted here, so neither is refused.
+    note="The hub's own pictures have no fingerprint known to us, so none is enforced. Known: the public reconstruction in original order "
+    "(fingerprints train 4388214858e8aab4, test 9cecea5c32762aea) differs from it in 77 training and 20 test pictures (92 ships, 5 horses; "
+    "0.16 %), which are decoded from a JPEG copy; the order of its training pictures 4,000 to 49,999 within a class could not be checked. "
+    "The provenance of every run states the fingerprint it met.",
+)
+DIGITS = DataSource(
+    name="handwritten-digits",
+    splits={split: last - first for split, (first, last) in DIGIT_ROWS.items()},
+    build=_embedded,
+    licence="CC BY 4.0 (UCI), shipped with scikit-learn (BSD-3-Clause)",
+    citation="Alpaydin, Kaynak: Optical Recognition of Handwritten Digits. UCI Machine Learning Repository, 1998.",
+)
+SOURCES = [CIFAR10, DIGITS]
+
+
+def needs(settings: Settings) -> list[tuple[DataSource, str]]:
+    """The splits a run loads; streams are read while they are used and are not fetched before."""
+    wanted: list[tuple[DataSource, str]] = []
+    used = {settings.dataset, settings.transfer}
+    used |= {settings.member(member.label).dataset for member in settings.members}
+    if "cifar10" in used:
+        wanted += [(CIFAR10, "train"), (CIFAR10, "test")]
+    if "digits" in used:
+        wanted += [(DIGITS, split) for split in DIGIT_ROWS]
+    return wanted
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """Labelled pictures on the device: images (n, 3, side, side) uint8, labels (n,) int64, and the number of classes."""
+
+    images: Tensor
+    labels: Tensor
+    classes: int
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getitem__(self, rows: Tensor | slice) -> Pictures:
+        return replace(self, images=self.images[rows], labels=self.labels[rows])
+
+
+def check(pictures: Pictures, side: int, where: str) -> Pictures:
+    """Raise DataError unless the pictures have three channels, this side, and labels that fit their number of classes."""
+    shape = tuple(pictures.images.shape[1:])
+    if shape != (3, side, side):
+        raise DataError(f"{where}: pictures are {' x '.join(map(str, shape))} (channels x height x width), expected 3 x {side} x {side}.")
+    low, high = int(pictures.labels.min()), int(pictures.labels.max())
+    if low < 0 or high >= pictures.classes:
+        raise DataError(
+            f"{where}: labels run from {low} to {high}, which does not fit {pictures.classes} classes (0 to {pictures.classes - 1})."
+        )
+    return pictures
+
+
+def resized(images: np.ndarray, side: int, device: torch.device) -> Tensor:
+    """Grey (n, h, w) or RGB (n, h, w, 3) uint8 as (n, 3, side, side) uint8 on the device, enlarged bilinearly."""
+    if images.ndim == 3:
+        images = np.repeat(images[..., None], 3, axis=3)
+    if images.ndim != 4 or images.shape[3] != 3:
+        raise DataError(f"Pictures of shape {images.shape[1:]} are neither grey nor RGB; convert them.")
+    tensor = torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2)))
+    if tensor.shape[-1] == side and tensor.shape[-2] == side:
+        return tensor.to(device)
+    enlarged = functional.interpolate(tensor.float(), size=(side, side), mode="bilinear", align_corners=False)
+    return enlarged.round().clamp(0, 255).to(torch.uint8).to(device)
+
+
+_decoded: dict[tuple[str, str, object], tuple[np.ndarray, np.ndarray, dict[str, str]]] = {}
+_streams: dict[str, tuple[Tensor, Tensor]] = {}
+
+
+def stored(context: Context, dataset: str, split: str, side: int) -> Pictures:
+    """The 'train', 'validation' or 'test' part of CIFAR-10 or the digits, whole.
+
+    Raises:
+        DataError: missing, altered, of the wrong size or mode.
+    """
+    source = DIGITS if dataset == "digits" else CIFAR10
+    part = split if dataset == "digits" or split == "test" else "train"
+    column = "image" if dataset == "digits" else "img"
+    # Decoding and fingerprinting 50,000 pictures takes 10 s, so a process that makes many runs does it once.
+    key, name = (source.name, part, mirror()), f"{source.name}/{part}"
+    if key not in _decoded:
+        loaded = context.load(source, part)
+        _decoded[key] = (*images_and_labels(loaded, column, "label"), context.data[name])
+    images, labels, context.data[name] = _decoded[key]
+    if dataset == "cifar10" and split != "test":
+        cut = len(images) - N_VALIDATION
+        rows = slice(0, cut) if split == "train" else slice(cut, None)
+        images, labels = images[rows], labels[rows]
+    found = Pictures(resized(images, side, context.device), torch.from_numpy(labels).to(context.device), 10)
+    return check(found, side, f"{source.name}/{split}")
+
+
+def subset(pictures: Pictures, n: int, generator: torch.Generator) -> Pictures:
+    """n of the pictures, classes in equal shares as far as they reach; a smaller n gives a part of a larger one's.
+
+    Raises:
+        DataError: there are not that many.
+    """
+    if n > len(pictures):
+        raise DataError(f"A subset of {n:,} pictures was asked for, but there are {len(pictures):,}; lower n_images.")
+    order = torch.randperm(len(pictures), generator=generator)
+    labels = pictures.labels.cpu()[order]
+    rank = torch.empty_like(order)
+    for label in labels.unique():
+        of_class = (labels == label).nonzero()[:, 0]
+        rank[of_class] = torch.arange(len(of_class))
+    chosen = order[rank.argsort(stable=True)[:n]]
+    return pictures[chosen.to(pictures.labels.device)]
+
+
+def world(settings: Settings) -> FractalWorld:
+    """The formula-driven classes of these settings."""
+    return FractalWorld(
+        n_classes=settings.n_classes,
+        siblings=settings.siblings,
+        spread=settings.spread,
+        side=settings.image_size,
+        jitter=settings.jitter,
+        depth=settings.detail,
+        clutter=settings.clutter,
+        colours=settings.colours,
+    )
+
+
+def generated(settings: Settings, n: int, stream: int, device: torch.device) -> Pictures:
+    """The first n formula-driven pictures of a stream; the longest rendered one is kept for later runs of this process."""
+    made = world(settings)
+    key = f"{made} {stream} {device}"
+    if key not in _streams or len(_streams[key][1]) < n:
+        _streams[key] = made.pictures(n, stream=stream, device=device)
+    images, labels = _streams[key]
+    return Pictures(images[:n], labels[:n], settings.n_classes)
+
+
+def training_pictures(settings: Settings, context: Context, seed: int) -> Pictures:
+    """The N pictures that one seed trains on."""
+    if settings.dataset == "fractals":
+        return check(generated(settings, settings.n_images, seed, context.device), settings.image_size, "formula-driven pictures")
+    whole = stored(context, settings.dataset, "train", settings.image_size)
+    return subset(whole, settings.n_images, context.generator(seed, "subset", device="cpu"))
+
+
+def evaluation_pictures(settings: Settings, context: Context, split: str) -> Pictures:
+    """The 'validation' or 'test' pictures, the same for every seed and N, at most `settings.n_test`."""
+    if settings.dataset == "fractals":
+        stream = _TEST_STREAM if split == "test" else _VALIDATION_STREAM
+        return generated(settings, settings.n_test, stream, context.device)
+    return stored(context, settings.dataset, split, settings.image_size)[: settings.n_test]

@@ -1,0 +1,444 @@
+"""What this paper's report draws. Torch-free."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure as Canvas
+from matplotlib.ticker import LogFormatterSciNotation, LogLocator, NullFormatter
+
+from replications.papers.vit_scaling.settings import Settings
+from replications.presentation.palette import PALETTE
+from replications.presentation.plots import COLUMN, Figure, canvas, dots, in_words, label_end, last_rows, published
+from replications.registry.run_grid import Run
+from replications.results.reader import NotMeasured, Results
+from replications.verdicts import statistics
+
+_COLOURS = {"vit": PALETTE[0], "resnet": PALETTE[1], "hybrid": PALETTE[2], "vit-large": PALETTE[3]}
+_NAMES = {"vit": "ViT", "resnet": "ResNet", "hybrid": "hybrid", "vit-large": "ViT, twice as deep"}
+
+
+def _curve(results: Results, prefix: str) -> list[Run]:
+    """Planned runs called <prefix>-n<N>, by N, without variants."""
+    found = [run for run in results.runs() if run.name.removeprefix(f"{prefix}-n").isdigit()]
+    return sorted(found, key=lambda run: int(run.name.removeprefix(f"{prefix}-n")))
+
+
+def _by_size(results: Results, prefix: str, metric: str, split: str) -> pd.DataFrame:
+    """Tidy values over N of one family: family, n_images, seed, value."""
+    rows = []
+    for run in _curve(results, prefix):
+        for seed, value in results.final(run.name, metric, split).items():
+            rows.append({"family": prefix, "n_images": run.settings_as(Settings).n_images, "seed": seed, "value": value})
+    return pd.DataFrame(rows, columns=["family", "n_images", "seed", "value"])
+
+
+def _draw(axes: Axes, data: pd.DataFrame, key: str, *, dy: float = 0) -> None:
+    family = key.removeprefix("scratch-")
+    colour = _COLOURS[family]
+    dots(axes, data["n_images"], data["value"], colour=colour)
+    means = data.groupby("n_images")["value"].mean()
+    axes.plot(means.index, means, color=colour)
+    label_end(axes, float(means.index[-1]), float(means.iloc[-1]), _NAMES[family], colour, dy=dy)
+
+
+_PANELS: list[tuple[str, str, str, str]] = [
+    ("", "accuracy", "test", "Fresh pictures of the training task"),
+    ("", "probe_accuracy_5_shot", "transfer", "5-shot linear probe, transfer"),
+    ("", "finetuned_accuracy", "transfer", "Fine-tuned, transfer"),
+    ("scratch-", "accuracy", "test", "CIFAR-10 from scratch"),
+]
+
+
+def _measured(results: Results) -> list[tuple[str, dict[str, pd.DataFrame]]]:
+    """Panels whose metric both families have at two sizes or more."""
+    panels = []
+    for prefix, metric, split, title in _PANELS:
+        tables = {family: _by_size(results, prefix + family, metric, split) for family in ("vit", "resnet")}
+        if prefix:  # the whole set stands under another name
+            for family, table in tables.items():
+                whole = results.final(f"cifar-{family}", "accuracy")
+                extra = pd.DataFrame({"family": prefix + family, "n_images": 45_000, "seed": whole.index, "value": whole.to_numpy()})
+                tables[family] = pd.concat([table, extra], ignore_index=True) if len(table) and len(extra) else table
+        if all(table["n_images"].nunique() > 1 for table in tables.values()):
+            panels.append((title, tables))
+    if not panels:
+        raise NotMeasured("needs runs of both families at two sizes or more")
+    return panels
+
+
+def _grid(n: int) -> tuple[Canvas, np.ndarray]:
+    """A drawing with n panels in rows of two; a spare one is hidden."""
+    rows = -(-n // 2)
+    figure, axes = canvas(height=2.6 * rows, columns=2, rows=rows)
+    for spare in axes.ravel()[n:]:
+        spare.axis("off")
+    return figure, axes.ravel()
+
+
+def accuracy_by_training_pictures(results: Results) -> Figure:
+    """Accuracy against the number of training pictures at an equal number of steps and equal compute per picture (the
+    paper's Figure 4). Every dot is one seed, lines join means.
+    """
+    panels = _measured(results)
+    figure, axes = _grid(len(panels))
+    drawn = []
+    for ax, (title, tables) in zip(axes, panels, strict=False):
+        ends = {family: table[table["n_images"] == table["n_images"].max()]["value"].mean() for family, table in tables.items()}
+        near = abs(ends["vit"] - ends["resnet"]) < 0.08 * np.ptp(np.concatenate([t["value"].to_numpy() for t in tables.values()]))
+        for family, table in tables.items():
+            dy = (6.0 if ends[family] == max(ends.values()) else -6.0) if near else 0.0
+            _draw(ax, table, family, dy=dy)
+            drawn.append(table.assign(panel=title))
+        ax.set(xscale="log", xlabel="training pictures N", ylabel="accuracy (%)", title=title)
+        ax.margins(x=0.12)
+    data = pd.concat(drawn, ignore_index=True)
+    return Figure(
+        figure,
+        data,
+        alt=f"Mean accuracy in per cent by N: {in_words(data, ['panel', 'family', 'n_images'], form='.1f')}.",
+        title="Accuracy by number of training pictures",
+    )
+
+
+def gap_by_training_pictures(results: Results) -> Figure:
+    """ViT minus ResNet, seed by seed. Below zero the ResNet is better; the line is the mean and the shaded range, where
+    curves cross zero, the 90 % interval of the crossing over seeds. The title of a panel says how often curves change sign.
+    """
+    panels = _measured(results)
+    figure, axes = _grid(len(panels))
+    drawn = []
+    for ax, (title, tables) in zip(axes, panels, strict=False):
+        wide = {family: table.pivot_table(index="seed", columns="n_images", values="value") for family, table in tables.items()}
+        gaps = (wide["vit"] - wide["resnet"]).dropna()
+        sizes = gaps.columns.to_numpy(dtype=float)
+        ax.axhline(0, color="#444444", linewidth=0.8)
+        for _, row in gaps.iterrows():
+            dots(ax, sizes, row.to_numpy(), colour=PALETTE[6])
+        ax.plot(sizes, gaps.mean(), color=PALETTE[6])
+        crossings = statistics.crossing(sizes, gaps.to_numpy())
+        found = crossings[np.isfinite(crossings)]
+        if found.size > 1:
+            low, high = (math.exp(edge) for edge in statistics.t_interval(np.log(found), level=0.90))
+            ax.axvspan(max(low, sizes.min()), min(high, sizes.max()), color=PALETTE[5], alpha=0.25, linewidth=0)
+        changes = [int((np.diff(np.sign(row[row != 0])) != 0).sum()) for row in gaps.to_numpy()]
+        note = f"sign changes by seed: {', '.join(map(str, changes))}"
+        ax.text(
+            0.02, 0.97, note, transform=ax.transAxes, fontsize=7, va="top", bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.8}
+        )
+        ax.set(xscale="log", xlabel="training pictures N", ylabel="ViT minus ResNet (points)", title=title)
+        ax.margins(x=0.08, y=0.2)
+        drawn.append(gaps.melt(ignore_index=False, value_name="gap").reset_index().assign(panel=title))
+    data = pd.concat(drawn, ignore_index=True)
+    return Figure(
+        figure,
+        data,
+        alt=f"Mean of ViT minus ResNet in points by N: {in_words(data, ['panel', 'n_images'], 'gap', '.1f')}.",
+        title="ViT minus ResNet by number of training pictures",
+    )
+
+
+def _frontier(points: pd.DataFrame) -> pd.DataFrame:
+    """Mean points that no cheaper one beats."""
+    ordered = points.sort_values(["compute", "accuracy"], ascending=[True, False])
+    return ordered[ordered["accuracy"] > ordered["accuracy"].cummax().shift(fill_value=-np.inf)]
+
+
+def _members(results: Results) -> pd.DataFrame:
+    """Compute and accuracy of every member of the frontier run and every seed."""
+    results.need("frontier")
+    run = next(run for run in results.runs() if run.name == "frontier")
+    rows = []
+    settings = run.settings_as(Settings)
+    for member in settings.members:
+        family = settings.member(member.label).family
+        compute = results.final("frontier", f"compute@{member.label}")
+        for seed, value in results.final("frontier", f"accuracy@{member.label}").items():
+            rows.append(
+                {"family": family, "member": member.label, "seed": seed, "compute": float(compute.to_dict()[seed]), "accuracy": value}
+            )
+    return pd.DataFrame(rows)
+
+
+def _compute_axis(axes: Axes) -> None:
+    """Ticks at 1 and 3 of every decade: a family may span less than one."""
+    axes.set_xscale("log")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 3)))
+    axes.xaxis.set_major_formatter(LogFormatterSciNotation(labelOnlyBase=False, minor_thresholds=(np.inf, np.inf)))
+    axes.xaxis.set_minor_formatter(NullFormatter())
+
+
+def _published_points(results: Results) -> pd.DataFrame:
+    rows = []
+    for row in results.table("table-6").rows:
+        family = "hybrid" if "+" in row.label else "vit" if row.label.startswith("ViT") else "resnet"
+        compute, accuracy = row.value("v2", "exaflops"), row.value("v2", "imagenet")
+        rows.append({"family": family, "member": row.label, "seed": -1, "compute": compute, "accuracy": accuracy})
+    return pd.DataFrame(rows)
+
+
+def accuracy_by_compute(results: Results) -> Figure:
+    """Accuracy against counted training compute. Left: our networks and durations, a dot per seed, lines along each
+    family's frontier of means. Right: the paper's Table 6 (ImageNet after pre-training on JFT), open markers, with the
+    frontiers that our own code draws through them.
+    """
+    ours, theirs = _members(results), _published_points(results)
+    figure, axes = canvas(height=2.9, columns=2)
+    for ax, data, unit in ((axes[0, 0], ours, "FLOP"), (axes[0, 1], theirs, "exaFLOP")):
+        for family in sorted(set(data["family"])):
+            points, colour = data[data["family"] == family], _COLOURS[family]
+            means = points.groupby("member")[["compute", "accuracy"]].mean()
+            edge = _frontier(means)
+            ax.plot(edge["compute"], edge["accuracy"], color=colour, linestyle="-" if unit == "FLOP" else "--")
+            if unit == "FLOP":
+                dots(ax, points["compute"], points["accuracy"], colour=colour, label=_NAMES[family])
+            else:
+                published(ax, list(points["compute"]), list(points["accuracy"]), colour=colour, label=_NAMES[family])
+        _compute_axis(ax)
+        ax.set(xlabel=f"training compute ({unit})", ylabel="accuracy (%)")
+        ax.legend(loc="lower right")
+    axes[0, 0].set_title("Ours")
+    axes[0, 1].set_title("Published, Table 6")
+    data = pd.concat([ours.assign(source="ours"), theirs.assign(source="published")], ignore_index=True)
+    return Figure(
+        figure,
+        data,
+        alt=f"Mean accuracy of ours in per cent, from little to much compute: {in_words(ours.sort_values('compute'), 'member', 'accuracy', '.1f')}.",
+        title="Accuracy by training compute",
+    )
+
+
+def compute_ratio_at_equal_accuracy(results: Results) -> Figure:
+    """How many times the compute of a ViT a ResNet needs for the same accuracy: mean (dot) and range (line) along both
+    frontiers, one row per seed. Above 1 the ViT is cheaper. The shaded range is the paper's statement, about 2 to 4.
+    """
+    results.need("frontier")
+    columns = {name: results.final("frontier", name) for name in ("compute_ratio", "compute_ratio_low", "compute_ratio_high")}
+    if columns["compute_ratio"].empty:
+        raise NotMeasured("needs two families whose frontiers share a range of accuracy")
+    data = pd.DataFrame(columns).reset_index(names="seed")
+    figure, axes = canvas(width=COLUMN * 1.3, height=0.9 + 0.3 * len(data))
+    ax = axes[0, 0]
+    ax.axvspan(2, 4, color=PALETTE[4], alpha=0.25, linewidth=0, label="published, about 2 to 4")
+    ax.axvline(1, color="#444444", linewidth=0.8)
+    ax.hlines(data["seed"], data["compute_ratio_low"], data["compute_ratio_high"], color=PALETTE[0])
+    dots(ax, data["compute_ratio"], data["seed"], colour=PALETTE[0])
+    ax.set(xscale="log", xlabel="compute of ResNet / compute of ViT", ylabel="seed", yticks=data["seed"], ylim=(-0.6, len(data) - 0.4))
+    ticks = [
+        t for t in (0.25, 0.5, 1, 2, 4, 8) if min(0.5, data["compute_ratio_low"].min()) <= t <= max(4, data["compute_ratio_high"].max())
+    ]
+    ax.set_xticks(ticks, [f"{t:g}" for t in ticks])
+    ax.minorticks_off()
+    ax.legend(loc="upper left", bbox_to_anchor=(0, 1.22), borderaxespad=0)
+    alt = f"Mean ratio, by seed: {in_words(data, 'seed', 'compute_ratio')}; the paper says about 2 to 4."
+    return Figure(figure, data, alt=alt, title="Compute at equal accuracy")
+
+
+def counted_compute(results: Results) -> Figure:
+    """Our count of training compute over the paper's Table 6, one open marker per architecture; 1 means equal."""
+    results.need("published-sizes")
+    rows = results.ours("table-6")
+    rows = rows[rows["measure"] == "exaflops"]
+    wide = rows[rows["seed"] <= 0].pivot_table(index="row", columns="version", values="value").reset_index()
+    wide["ratio"] = wide["ours"] / wide["v2"]
+    wide = wide.sort_values("ratio", ignore_index=True)
+    figure, axes = canvas(width=1.5 * COLUMN, height=3.4)
+    ax = axes[0, 0]
+    ax.axvline(1, color="#444444", linewidth=0.8)
+    for kind, match in _KINDS.items():
+        chosen = wide[wide["row"].map(match)]
+        published(ax, list(chosen["ratio"]), list(chosen.index), colour=_COLOURS[kind], label=_NAMES[kind])
+    ax.set(xlabel="our count / published", yticks=wide.index, xlim=(0.94, 1.06))
+    ax.set_yticklabels(wide["row"], fontsize=7)
+    ax.legend(loc="upper left")
+    return Figure(
+        figure,
+        wide,
+        alt=f"Counted over published compute of {len(wide)} architectures, from {wide['ratio'].min():.3f} to {wide['ratio'].max():.3f}.",
+        title="Counted against published compute",
+    )
+
+
+_KINDS: dict[str, Callable[[str], bool]] = {
+    "vit": lambda name: name.startswith("ViT"),
+    "resnet": lambda name: "ResNet" in name,
+    "hybrid": lambda name: "+" in name,
+}
+
+
+def larger_models_need_data(results: Results) -> Figure:
+    """Whether a larger ViT pays. Left: ours, fine-tuned on CIFAR-10 after pre-training on N formula-driven pictures, by
+    depth. Right: published, ImageNet accuracy by pre-training set (Table 5, the paper's Figure 3).
+    """
+    tables = {family: _by_size(results, family, "finetuned_accuracy", "transfer") for family in ("vit", "vit-large")}
+    if any(table.empty for table in tables.values()):
+        raise NotMeasured("needs vit-n* and vit-large-n*")
+    figure, axes = canvas(height=2.8, columns=2)
+    for family, table in tables.items():
+        _draw(axes[0, 0], table, family, dy=6 if family == "vit-large" else -6)
+    axes[0, 0].set(xscale="log", xlabel="pre-training pictures N", ylabel="accuracy (%)", title="Ours, fine-tuned on CIFAR-10")
+    axes[0, 0].margins(x=0.25)
+    sizes = {"ImageNet": 1.3e6, "ImageNet-21k": 1.4e7, "JFT-300M": 3.03e8}
+    for index, model in enumerate(("B/16", "L/16", "H/14")):
+        points = [
+            (sizes[place], row.value("v2", "imagenet"))
+            for row in results.table("table-5").rows
+            for place in sizes
+            if row.label == f"ViT-{model}, {place}"
+        ]
+        x, y = zip(*points, strict=True)
+        axes[0, 1].plot(x, y, color=PALETTE[index], linestyle="--", linewidth=0.9)
+        published(axes[0, 1], list(x), list(y), colour=PALETTE[index], label=f"ViT-{model}")
+    axes[0, 1].set(xscale="log", xlabel="pre-training pictures", ylabel="ImageNet accuracy (%)", title="Published, Table 5")
+    axes[0, 1].legend(loc="lower right")
+    data = pd.concat(tables.values(), ignore_index=True)
+    alt = f"Mean accuracy of ours in per cent by depth and N: {in_words(data, ['family', 'n_images'], form='.1f')}."
+    return Figure(figure, data, alt=alt, title="Larger models need more data")
+
+
+def components(results: Results) -> Figure:
+    """What the difference is made of: CIFAR-10 accuracy of every variant at equal steps and batch, sorted; a dot per seed.
+    The vertical line is the mean of the plain ViT.
+    """
+    variants = [run.name for run in results.runs() if run.name.startswith("cifar-")]
+    if not variants:
+        raise NotMeasured("needs the runs cifar-*")
+    results.need(*variants)
+    rows = [
+        {"variant": name.removeprefix("cifar-"), "run": name, "seed": s, "value": v}
+        for name in variants
+        for s, v in results.final(name, "accuracy").items()
+    ]
+    data = pd.DataFrame(rows)
+    order = list(data.groupby("variant")["value"].mean().sort_values().index)
+    figure, axes = canvas(width=1.6 * COLUMN, height=0.6 + 0.22 * len(order))
+    ax = axes[0, 0]
+    ax.axvline(data[data["variant"] == "vit"]["value"].mean(), color=_COLOURS["vit"], linewidth=0.9)
+    for family, match in {
+        "resnet": ("resnet", "bit"),
+        "hybrid": ("hybrid",),
+        "vit": tuple(v for v in order if v not in ("resnet", "bit", "hybrid")),
+    }.items():
+        chosen = data[data["variant"].isin(match)]
+        dots(ax, chosen["value"], [order.index(v) for v in chosen["variant"]], colour=_COLOURS[family], label=_NAMES[family])
+    ax.set(xlabel="CIFAR-10 test accuracy (%)", yticks=range(len(order)))
+    ax.set_yticklabels([name.replace("-", " ") for name in order], fontsize=7.5)
+    ax.legend(loc="lower right")
+    return Figure(
+        figure, data, alt=f"Mean accuracy in per cent: {in_words(data, 'variant', form='.1f')}.", title="What the difference is made of"
+    )
+
+
+def _looked(results: Results) -> str:
+    """The run whose attention is shown: the ViT of the largest N."""
+    runs = [run.name for run in _curve(results, "vit") if results.finished(run.name)]
+    if not runs:
+        raise NotMeasured("needs a finished run vit-n*")
+    return runs[-1]
+
+
+def attention_distance_by_depth(results: Results) -> Figure:
+    """Mean distance between a patch and what its heads attend to, by layer (the paper's Figure 7, right). Every dot is a
+    head of a seed; the dashed line is attention spread evenly over the picture.
+    """
+    run = _looked(results)
+    rows = []
+    for seed, (distances,) in results.by_seed(run, "attention_distance").items():
+        rows += [
+            {"seed": seed, "layer": layer + 1, "head": head, "distance": d}
+            for layer, heads in enumerate(distances)
+            for head, d in enumerate(heads)
+        ]
+    data = pd.DataFrame(rows)
+    settings = next(r.settings_as(Settings) for r in results.runs() if r.name == run)
+    grid = settings.grid
+    at = np.stack(np.meshgrid(np.arange(grid), np.arange(grid)), -1).reshape(-1, 2) * (settings.image_size / grid)
+    even = float(np.linalg.norm(at[:, None] - at[None], axis=-1).mean())
+    figure, axes = canvas(width=1.3 * COLUMN, height=2.5)
+    ax = axes[0, 0]
+    ax.axhline(even, color="#444444", linestyle="--", linewidth=0.9)
+    label_end(ax, 1, even, "even attention", "#444444", dx=0, dy=6)
+    shift = (data["seed"] - data["seed"].mean()) * 0.12
+    dots(ax, data["layer"] + shift, data["distance"], colour=_COLOURS["vit"])
+    ax.plot(*zip(*data.groupby("layer")["distance"].mean().items(), strict=True), color=_COLOURS["vit"])
+    ax.set(xlabel="layer", ylabel="attention distance (pixels)", xticks=sorted(data["layer"].unique()), ylim=(0, None))
+    alt = f"Mean distance in pixels by layer: {in_words(data, 'layer', 'distance', '.1f')}; even attention would reach {even:.1f}."
+    return Figure(figure, data, alt=alt, title="Attention distance by depth")
+
+
+def attention_rollouts(results: Results) -> Figure:
+    """Attention rollout (the paper's Figure 6): test pictures, and below each the same picture with every patch dimmed by
+    how little it contributes to what the classifier reads. First seed of the ViT with the largest training set.
+    """
+    run = _looked(results)
+    arrays = results.artifacts(run)
+    shown, shares = arrays["shown"][:8], arrays["rollout"][0][:8]
+    side, grid = shown.shape[1], round(shares.shape[1] ** 0.5)
+    figure, axes = canvas(height=1.9, columns=len(shown), rows=2)
+    for i, (picture, share) in enumerate(zip(shown, shares, strict=True)):
+        light = (share - share.min()) / max(float(np.ptp(share)), 1e-12)
+        mask = np.kron(light.reshape(grid, grid), np.ones((side // grid, side // grid)))[..., None]
+        for row, image in enumerate((picture, (picture * (0.15 + 0.85 * mask)).astype(np.uint8))):
+            axes[row, i].imshow(image, interpolation="nearest")
+            axes[row, i].axis("off")
+    rows = [{"picture": i, "patch": p, "share": s} for i, share in enumerate(shares) for p, s in enumerate(share)]
+    most = shares.max(axis=1) * shares.shape[1]
+    alt = f"{len(shown)} pictures; the patch that is read most gets {most.min():.1f} to {most.max():.1f} times an even share."
+    return Figure(figure, pd.DataFrame(rows), alt=alt, title="What the classifier reads")
+
+
+def position_embeddings_and_filters(results: Results) -> Figure:
+    """Left: cosine similarity of the position embedding of four patches (marked) to all others (the paper's Figure 7,
+    centre). Right: first principal components of the patch embedding's filters (Figure 7, left). First seed of the ViT
+    with the largest training set.
+    """
+    run = _looked(results)
+    arrays = results.artifacts(run)
+    if "position_similarity" not in arrays or "filters" not in arrays:
+        raise NotMeasured("needs a ViT with positions and a patch embedding")
+    similar, filters = arrays["position_similarity"][0], arrays["filters"][0][:8]
+    grid = round(len(similar) ** 0.5)
+    figure, axes = canvas(height=1.9, columns=8, rows=2)
+    chosen = [r * grid + c for r in (grid // 4, 3 * grid // 4) for c in (grid // 4, 3 * grid // 4)]
+    for cell, patch in zip(axes[:, :2].ravel(), chosen, strict=True):
+        image = cell.imshow(similar[patch].reshape(grid, grid), cmap="RdBu_r", vmin=-1, vmax=1, interpolation="nearest")
+        cell.plot(patch % grid, patch // grid, marker="s", color="black", markersize=3)
+    bar = figure.colorbar(image, ax=list(axes[:, 2]), fraction=0.5, label="similarity", ticks=[-1, 0, 1])
+    bar.ax.tick_params(labelsize=7)
+    for cell, picture in zip(axes[:, 4:].ravel(), filters, strict=False):
+        cell.imshow(picture.transpose(1, 2, 0), interpolation="nearest")
+    for cell in axes.ravel():
+        cell.axis("off")
+    axes[0, 0].set_title("Positions")
+    axes[0, 4].set_title("Filters")
+    rows = [{"patch": p, "other": q, "similarity": similar[p, q]} for p in chosen for q in range(len(similar))]
+    others = [row["similarity"] for row in rows if row["patch"] != row["other"]]
+    alt = f"Similarity of four positions to all others, from {min(others):.2f} to {max(others):.2f}, and eight filters."
+    return Figure(figure, pd.DataFrame(rows), alt=alt, title="Position embeddings and patch filters")
+
+
+def training_loss(results: Results) -> Figure:
+    """Training loss by step for the smallest and largest N of both families; a line per seed. A small N is learnt by heart,
+    a large one is not.
+    """
+    chosen = [(family, runs[i]) for family in ("vit", "resnet") if (runs := _curve(results, family)) for i in (0, -1)]
+    if not chosen:
+        raise NotMeasured("needs the runs vit-n* and resnet-n*")
+    results.need(*(run.name for _, run in chosen))
+    figure, axes = canvas(width=1.5 * COLUMN, height=2.7)
+    parts = []
+    for index, (family, run) in enumerate(chosen):
+        rows = results.select(run=run.name, metric="loss", split="train")
+        for _, line in rows.groupby("seed"):
+            axes[0, 0].plot(line["step"], line["value"], color=_COLOURS[family], linestyle="--" if index % 2 == 0 else "-", linewidth=0.9)
+        size = run.settings_as(Settings).n_images
+        axes[0, 0].plot([], [], color=_COLOURS[family], linestyle="--" if index % 2 == 0 else "-", label=f"{_NAMES[family]}, N = {size:,}")
+        parts.append(rows[["run", "seed", "step", "value"]])
+    axes[0, 0].set(xlabel="step", ylabel="training loss (nats)", ylim=(0, None))
+    axes[0, 0].legend(loc="upper left", bbox_to_anchor=(1, 1))
+    data = pd.concat(parts, ignore_index=True)
+    return Figure(figure, data, alt=f"Loss at the last step: {in_words(last_rows(data, 'step', 'run'), 'run')}.", title="Training loss")

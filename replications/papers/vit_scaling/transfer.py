@@ -1,0 +1,125 @@
+"""What a trained network is worth elsewhere: linear probes in closed form, and fine-tuning."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from replications.engine.context import Context
+from replications.engine.training import train
+from replications.papers.vit_scaling.data import Pictures, stored, subset
+from replications.papers.vit_scaling.model import Classifier
+from replications.papers.vit_scaling.networks import replace_head, training_flops
+from replications.papers.vit_scaling.settings import Settings
+from replications.papers.vit_scaling.trainer import Trainer, accuracy, outputs
+
+PENALTIES = (1e-2, 1e-1, 1.0, 1e1, 1e2)
+"""Ridge penalties per picture's worth of features, chosen on validation pictures."""
+
+
+@dataclass(frozen=True)
+class Features:
+    """Representations (n, features) and labels (n,) of one split."""
+
+    values: Tensor
+    labels: Tensor
+
+
+def least_squares(training: Features, classes: int, penalty: float) -> tuple[Tensor, Tensor]:
+    """Regularised least squares from features to {-1, 1}^K (section 4.1, 'few-shot accuracies'), in closed form.
+
+    Returns:
+        Weights (features, classes) and offsets (classes,), in float64.
+    """
+    x = training.values.double()
+    targets = 2.0 * nn.functional.one_hot(training.labels, classes).double() - 1
+    centre, mean = x.mean(0), targets.mean(0)
+    x, targets = x - centre, targets - mean
+    n, d = x.shape
+    if n < d:  # the dual problem has the same solution and a smaller matrix
+        weights = x.mT @ torch.linalg.solve(x @ x.mT + penalty * torch.eye(n, device=x.device, dtype=x.dtype), targets)
+    else:
+        weights = torch.linalg.solve(x.mT @ x + penalty * torch.eye(d, device=x.device, dtype=x.dtype), x.mT @ targets)
+    return weights, mean - centre @ weights
+
+
+def score(test: Features, weights: Tensor, offsets: Tensor) -> float:
+    """Accuracy in per cent."""
+    predicted = (test.values.double() @ weights + offsets).argmax(1)
+    return float((predicted == test.labels).double().mean() * 100)
+
+
+def probe(training: Features, validation: Features, test: Features, classes: int) -> float:
+    """Test accuracy in per cent of the least-squares probe whose penalty does best on validation data."""
+    scale = training.values.double().var(0).sum().item() or 1.0
+    fits = [least_squares(training, classes, penalty * scale) for penalty in PENALTIES]
+    best = max(range(len(fits)), key=lambda index: score(validation, *fits[index]))
+    return score(test, *fits[best])
+
+
+def _standardised(parts: dict[str, Features]) -> dict[str, Features]:
+    """All splits shifted and scaled to mean 0 and deviation 1 of the training split."""
+    values = parts["train"].values
+    mean, deviation = values.mean(0), values.std(0).clamp(min=1e-6)
+    return {name: Features((part.values - mean) / deviation, part.labels) for name, part in parts.items()}
+
+
+def transfer(settings: Settings, context: Context, networks: list[Classifier]) -> None:
+    """Record what `settings.transfer` gives: probes at every number of shots, one on many pictures, and fine-tuning."""
+    parts = {split: stored(context, settings.transfer, split, settings.image_size) for split in ("train", "validation", "test")}
+    parts |= {split: parts[split][: settings.n_test] for split in ("validation", "test")}
+    many = settings.probe_images or len(parts["train"])
+    found: dict[str, list[float]] = {}
+    for seed, network in zip(context.seeds, networks, strict=True):
+        chosen = subset(parts["train"], many, context.generator(seed, "probe subset", device="cpu"))
+        splits = {"train": chosen, "validation": parts["validation"], "test": parts["test"]}
+        features = _standardised({name: _features(network, part, settings, context) for name, part in splits.items()})
+        found.setdefault("probe_accuracy", []).append(probe(features["train"], features["validation"], features["test"], chosen.classes))
+        for shots in settings.shots:
+            found.setdefault(f"probe_accuracy_{shots}_shot", []).append(_few(settings, context, seed, features, shots, chosen.classes))
+    for name, values in found.items():
+        context.record(name, values, split="transfer", step=settings.n_steps, unit="%")
+    if settings.finetune_steps:
+        finetune(settings, context, networks, parts)
+
+
+def _features(network: Classifier, pictures: Pictures, settings: Settings, context: Context) -> Features:
+    return Features(outputs(network, pictures, settings, context.device, features=True), pictures.labels)
+
+
+def _few(settings: Settings, context: Context, seed: int, features: dict[str, Features], shots: int, classes: int) -> float:
+    """Mean test accuracy over draws of `shots` pictures a class; the same draws for every network of a seed."""
+    results = []
+    labels = features["train"].labels.cpu()
+    for draw in range(settings.probe_draws):
+        order = torch.randperm(len(labels), generator=context.generator(seed, f"{shots} shots, draw {draw}", device="cpu"))
+        rows = torch.cat([order[labels[order] == label][:shots] for label in range(classes)]).to(features["train"].labels.device)
+        few = Features(features["train"].values[rows], features["train"].labels[rows])
+        results.append(probe(few, features["validation"], features["test"], classes))
+    return sum(results) / len(results)
+
+
+def finetune(settings: Settings, context: Context, networks: list[Classifier], parts: dict[str, Pictures]) -> None:
+    """Train whole networks on the transfer set with a new linear head (section 3.2) and record their test accuracy."""
+    copies = [copy.deepcopy(network) for network in networks]
+    for network in copies:
+        replace_head(network, parts["train"].classes)
+    many = settings.probe_images or len(parts["train"])
+    data = [subset(parts["train"], many, context.generator(seed, "probe subset", device="cpu")) for seed in context.seeds]
+    recipe = settings.model_copy(update={"augmentation": "light"})
+    trainer = Trainer(recipe, context, copies, data, n_steps=settings.finetune_steps, rate=settings.finetune_rate, stage="finetune")
+    examples = settings.batch_size * len(context.seeds)
+    train(
+        context,
+        lambda step: {"finetune_loss": trainer(step)["loss"]},
+        n_steps=settings.finetune_steps,
+        state=trainer.state,
+        examples_per_step=examples,
+        flops_per_step=examples * training_flops(settings),
+        stage="finetune",
+    )
+    results = [accuracy(network, parts["test"], settings, context.device) for network in trainer.networks]
+    context.record("finetuned_accuracy", results, split="transfer", step=settings.finetune_steps, unit="%")

@@ -1,0 +1,10 @@
+"""Where the suite's own files are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+PACKAGE = Path(__file__).resolve().parent
+ROOT = PACKAGE.parent
+PAPERS = PACKAGE / "papers"
+"""One folder per paper."""

@@ -1,0 +1,1 @@
+"""Figures, tables, citations, exhibits and differences, as they are shown."""

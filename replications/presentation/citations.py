@@ -1,0 +1,244 @@
+"""How to cite: BibTeX and a plain sentence for papers, claims, tables, figures and exhibits, with the evidence they rest on."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from replications.errors import InputError, nearest
+from replications.files import replacing
+from replications.paths import ROOT
+from replications.presentation.latex import escape
+from replications.registry.papers import Citation
+from replications.registry.run_grid import seeds_label
+from replications.registry.yaml_models import read_yaml
+from replications.results.provenance import read_provenance
+from replications.results.reader import Results
+from replications.results.store import chunk_folders
+from replications.source_code import public_functions
+from replications.verdicts.judge import Verdict, judge_paper
+from replications.verdicts.rules import number, span
+
+
+@dataclass(frozen=True)
+class Cited:
+    """One thing to cite: a stable key, its BibTeX entry and a sentence for people."""
+
+    key: str
+    bibtex: str
+    sentence: str
+
+
+def _ascii(text: str) -> str:
+    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
+    return re.sub(r"[^a-z0-9]", "", plain.lower())
+
+
+def _surname(author: str) -> str:
+    return author.partition(",")[0] if "," in author else author.rpartition(" ")[2]
+
+
+def key_of(citation: Citation) -> str:
+    """Surname of the first author, year, first long word of the title: 'mnih2014recurrent'."""
+    words = [_ascii(word) for word in re.split(r"[\s:-]+", citation.title)]
+    long = next((word for word in words if len(word) > 3), next(iter(words), ""))
+    return f"{_ascii(_surname(citation.authors[0]))}{citation.year}{long}"
+
+
+def entry(kind: str, key: str, fields: dict[str, str]) -> str:
+    """One BibTeX entry. Values are plain text and are escaped here; empty ones are left out; titles keep their capitals.
+
+    Authors are joined by ' and '; an organisation stands in braces, or BibTeX would take it for a person.
+    """
+    lines = [f"@{kind}{{{key},"]
+    for name, value in fields.items():
+        if value:
+            text = value if name in {"url", "eprint", "doi"} else escape(value)
+            if name == "author":
+                text = " and ".join(f"{{{escape(who[1:-1])}}}" if who.startswith("{") else escape(who) for who in value.split(" and "))
+            lines.append(f"  {name} = {{{{{text}}}}}," if name == "title" else f"  {name} = {{{text}}},")
+    return "\n".join([*lines, "}"])
+
+
+def cite_paper(citation: Citation) -> Cited:
+    """A published work."""
+    venue = {"inproceedings": "booktitle", "article": "journal", "misc": "howpublished"}[citation.kind]
+    fields = {
+        "author": " and ".join(citation.authors),
+        "title": citation.title,
+        venue: citation.venue,
+        "year": str(citation.year),
+        "eprint": citation.arxiv or "",
+        "archiveprefix": "arXiv" if citation.arxiv else "",
+        "url": citation.url or "",
+    }
+    where = f"{citation.venue}, {citation.year}" + (f", arXiv:{citation.arxiv}" if citation.arxiv else "")
+    return Cited(
+        key_of(citation), entry(citation.kind, key_of(citation), fields), f"{_names(citation.authors)}. {citation.title}. {where}."
+    )
+
+
+def _names(authors: Sequence[str]) -> str:
+    return ", ".join(authors[:-1]) + (" and " if len(authors) > 1 else "") + authors[-1]
+
+
+def _short(citation: Citation) -> str:
+    several = " et al." if len(citation.authors) > 2 else ""
+    first = _surname(citation.authors[0])
+    pair = f" and {_surname(citation.authors[1])}" if len(citation.authors) == 2 else ""
+    return f"{first}{several}{pair} ({citation.year})"
+
+
+@cache
+def citation_file() -> dict[str, Any]:
+    """The suite's `CITATION.cff`; the least of it where the suite was installed without."""
+    path = ROOT / "CITATION.cff"
+    least = {"cff-version": "1.2.0", "title": "Replications", "authors": [{"name": "The Replications authors"}], "license": "MIT"}
+    return least | (read_yaml(path) if path.is_file() else {})
+
+
+def suite() -> dict[str, str]:
+    """Author (as BibTeX and as people write it), title, version, licence and address of this suite, from CITATION.cff."""
+    content = citation_file()
+    people = []
+    for author in content["authors"]:
+        parts = [author.get("family-names", ""), author.get("given-names", "")]
+        people.append(f"{{{author['name']}}}" if "name" in author else ", ".join(part for part in parts if part))
+    return {
+        "author": " and ".join(people),
+        "authors": ", ".join(person.strip("{}") for person in people),
+        "title": str(content["title"]),
+        "version": str(content.get("version", "")),
+        "licence": str(content["license"]),
+        "url": str(content.get("repository-code", content.get("url", ""))),
+    }
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What a set of runs was made from, over all of their chunks; every list without repeats, sorted."""
+
+    commits: tuple[str, ...]
+    settings: tuple[str, ...]
+    seeds: str
+    data: tuple[str, ...]
+    date: str
+
+    def text(self) -> str:
+        """One line for a note."""
+        commits = ", ".join(self.commits)
+        parts = [
+            f"commit{'s' if len(self.commits) > 1 else ''} {commits}" if commits else "",
+            f"settings {', '.join(self.settings)}" if self.settings else "",
+            f"seeds {self.seeds}" if self.seeds else "",
+            f"data {', '.join(self.data)}" if self.data else "",
+            f"finished {self.date}" if self.date else "",
+        ]
+        return "; ".join(part for part in parts if part)
+
+
+def origin_of(results: Results, runs: Iterable[str]) -> Origin:
+    """The provenance of the finished chunks of these runs."""
+    sidecars = []
+    for run in runs:
+        sidecars += [read_provenance(folder / "provenance.json") for folder in chunk_folders(results.folder, results.paper.name, run)]
+    seeds = sorted({int(seed) for sidecar in sidecars for seed in sidecar.get("seeds", [])})
+    whole = bool(seeds) and seeds == list(range(seeds[0], seeds[-1] + 1))
+    listed = (seeds_label(tuple(seeds)) if len(seeds) > 1 else str(seeds[0])) if whole else ", ".join(map(str, seeds))
+    prints = {(name, str(note.get("fingerprint", ""))[:12]) for sidecar in sidecars for name, note in sidecar.get("data", {}).items()}
+    dates = [str(sidecar["ended"])[:10] for sidecar in sidecars if sidecar.get("ended")]
+    commits = {str(sidecar["commit"])[:12] + ("+edits" if sidecar.get("dirty") else "") for sidecar in sidecars if sidecar.get("commit")}
+    return Origin(
+        commits=tuple(sorted(commits)),
+        settings=tuple(sorted({str(sidecar["settings_digest"]) for sidecar in sidecars if sidecar.get("settings_digest")})),
+        seeds=listed,
+        data=tuple(f"{name}={fingerprint}" for name, fingerprint in sorted(prints)),
+        date=max(dates, default=""),
+    )
+
+
+def _ours(results: Results, name: str, what: str, runs: Iterable[str], finding: str = "") -> Cited:
+    """Something of ours: a note with the finding and what it rests on."""
+    ours = suite()
+    origin = origin_of(results, runs)
+    key = f"replications-{results.paper.name}.{name}"
+    subject = _short(results.paper.citation)
+    note = ". ".join(part for part in (finding, f"Tier {results.tier}", origin.text()) if part)
+    version = f", version {ours['version']}" if ours["version"] else ""
+    fields = {
+        "author": ours["author"],
+        "title": f"{what}: replication of {subject}",
+        "howpublished": f"{ours['title']}{version}, {results.paper.name}.{name}",
+        "year": origin.date[:4],
+        "note": note,
+        "url": ours["url"],
+    }
+    made = origin.date or "not run yet"
+    sentence = f"{ours['authors']}. {fields['title']} ({fields['howpublished']}; {made}). {note}."
+    return Cited(key, entry("misc", key, fields), sentence)
+
+
+def cite_verdict(verdict: Verdict, results: Results) -> Cited:
+    """A claim with its verdict."""
+    ours = "" if verdict.ours is None else f", ours {number(verdict.ours, verdict.unit)}"
+    interval = f" ({span(verdict.low, verdict.high, verdict.unit)})" if verdict.low is not None and verdict.high is not None else ""
+    published = "" if verdict.published is None else f", published {number(verdict.published, verdict.unit)}"
+    seeds = f", {verdict.seeds_finished} of {verdict.seeds_planned} planned seeds"
+    proxy = f". Stand-in: {verdict.proxy}" if verdict.proxy else ""
+    finding = f"Verdict: {verdict.verdict}{published}{ours}{interval}{seeds}{proxy}".rstrip(".")
+    return _ours(results, verdict.id.partition(".")[2], verdict.claim.rstrip("."), verdict.runs, finding)
+
+
+def cite_table(name: str, results: Results) -> Cited:
+    """A published table beside ours."""
+    table = results.table(name)
+    runs = dict.fromkeys(row.run for row in table.rows if row.run)
+    return _ours(results, name, f"{table.title} ({table.location}) beside our runs", runs)
+
+
+def cite_drawing(kind: str, name: str, results: Results, runs: Iterable[str]) -> Cited:
+    """A figure or an exhibit, resting on the runs that its sidecar names."""
+    return _ours(results, name, f"{kind.capitalize()} '{name.replace('_', ' ')}'", runs)
+
+
+def cite(name: str, results: Results, derived: Path) -> Cited:
+    """What an id stands for: `<paper>`, or `<paper>.` and a claim, a table, a figure or an exhibit.
+
+    Args:
+        derived: folder with `<paper>/{figures,exhibits}/`, whose sidecars say which runs are drawn.
+
+    Raises:
+        InputError: no such id, with the nearest one; or a figure or exhibit that is not drawn.
+    """
+    paper = results.paper
+    _, _, part = name.partition(".")
+    if not part:
+        return cite_paper(paper.citation)
+    if part in [claim.id for claim in paper.claims]:
+        return next(cite_verdict(verdict, results) for verdict in judge_paper(results) if verdict.id == f"{paper.name}.{part}")
+    if part in paper.tables:
+        return cite_table(part, results)
+    drawings = {kind: public_functions(paper.folder / f"{kind}s.py") for kind in ("figure", "exhibit")}
+    for kind, names in drawings.items():
+        if part in names:
+            path = derived / paper.name / f"{kind}s" / f"{part}.json"
+            if not path.is_file():
+                raise InputError(f"{name} is not drawn yet: there is no {path}. Draw it with `make report` of that tier or source first.")
+            return cite_drawing(kind, part, results, read_provenance(path).get("runs", []))
+    known = [*(claim.id for claim in paper.claims), *paper.tables, *drawings["figure"], *drawings["exhibit"]]
+    raise InputError(f"{paper.name} has nothing called '{part}'. {nearest(part, known)}")
+
+
+def write_bibliography(path: Path, cited: Iterable[Cited]) -> None:
+    """Write `citations.bib`: every key once. Raises InputError when two different entries share a key."""
+    entries: dict[str, str] = {}
+    for item in cited:
+        if entries.setdefault(item.key, item.bibtex) != item.bibtex:
+            raise InputError(f"Two different works have the BibTeX key '{item.key}'. Correct the title or year of one of them.")
+    with replacing(path) as temporary:
+        temporary.write_text("\n\n".join(entries.values()) + "\n", encoding="utf-8")

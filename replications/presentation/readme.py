@@ -1,0 +1,64 @@
+"""The README's table of verdicts, and the page of the reference's folder."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from replications.errors import InputError
+from replications.results.reference import Reference
+from replications.verdicts.judge import MARKS, Verdict
+
+BEGIN, END = "<!-- verdicts of the reference: written by `python -m replications readme` -->", "<!-- end of the verdicts -->"
+
+
+LABELS = {
+    "smoke": (
+        "**These are results of tier `smoke`**: small stand-ins, trained in minutes on a CPU on embedded data. They show that the"
+        " machinery works, not that a paper holds."
+    ),
+    "gpu": "These are results of tier `gpu`: real data on one GPU, the headline results, not every published size.",
+    "paper": "These are results of tier `paper`: published sizes.",
+}
+
+
+def summary(reference: Reference, verdicts: Sequence[Verdict]) -> str:
+    """Verdicts of the reference as Markdown: what tier it is, and for each paper how many claims got which verdict."""
+    words = [word for word in MARKS if any(verdict.verdict == word for verdict in verdicts)]
+    lines = [LABELS[reference.tier], ""]
+    lines += [f"| paper | {' | '.join(f'{MARKS[word].symbol} {word}' for word in words)} |", "|---|" + "--:|" * len(words)]
+    for paper in dict.fromkeys(verdict.paper for verdict in verdicts):
+        count = Counter(verdict.verdict for verdict in verdicts if verdict.paper == paper)
+        lines.append(f"| `{paper}` | {' | '.join(str(count[word] or '') for word in words)} |")
+    lines += ["", *(f"- {doubt}" for doubt in reference.reservations)]
+    return "\n".join(lines).strip() + "\n"
+
+
+def fill_readme(text: str, generated: str, where: str) -> str:
+    """A README with the part between its two marks replaced. Raises InputError when it has no such marks."""
+    before, begin, rest = text.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise InputError(f"{where} has no place for the verdicts: it needs the lines\n{BEGIN}\n{END}")
+    return f"{before}{BEGIN}\n\n{generated}\n{END}{after}"
+
+
+def page(reference: Reference, generated: str) -> str:
+    """The README of the reference's folder."""
+    commits = ", ".join(f"`{commit[:10]}`" for commit in reference.commits)
+    return f"""# Reference results
+
+{generated}
+Promoted on {reference.promoted}; made by {commits}.
+
+`<paper>/<run>/seeds-<first>-<last>/` holds the records (parquet), the arrays that figures need (npz) and the provenance of
+each job, as the job wrote them. There are no checkpoints and no data. Everything else is redrawn from these files, without
+a GPU and without training:
+
+    make report SOURCE=reference     # results/from-reference/report/
+    make figures SOURCE=reference    # results/from-reference/<paper>/figures/
+
+This folder is replaced as a whole, never edited: `make report TIER=gpu`, then
+`.venv/bin/python -m replications promote results/gpu`, and commit. `.venv/bin/python -m replications diff results/reference
+results/gpu` says before that what would change.
+"""

@@ -1,0 +1,101 @@
+"""What a paper folder declares: `paper.yaml` (citation, published tables, claims, deviations) and its discovery.
+
+The models are the schema: an unknown key, a wrong type or a missing value is one message that names the file, the
+key, what was expected and the nearest valid key. `runs.yaml` is read by `registry.run_grid`.
+"""
+
+from __future__ import annotations
+
+import functools
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from replications import paths
+from replications.errors import InputError, nearest
+from replications.registry.claims import Claim
+from replications.registry.schema import Identifier, Strict
+from replications.registry.tables import Table
+from replications.registry.yaml_models import read_yaml, validate
+
+
+class Citation(Strict):
+    """How the replicated paper is cited."""
+
+    title: str
+    authors: list[str] = Field(min_length=1)
+    year: int
+    venue: str
+    kind: Literal["inproceedings", "article", "misc"] = Field("inproceedings", description="BibTeX entry type; misc for a preprint.")
+    arxiv: str | None = Field(None, description="Identifier with version, for example 1406.6247v1.")
+    url: str | None = None
+
+
+class Deviation(Strict):
+    """One entry of the ledger: what differs from the paper, and which way that should move the result."""
+
+    what: str
+    paper: str
+    ours: str
+    effect: Literal["better", "worse", "none", "unknown"] = Field(description="Expected effect on our score.")
+    reason: str
+
+
+class Paper(Strict):
+    """The whole of `paper.yaml`, and where it was read."""
+
+    name: str = Field(description="The folder's name; given by discovery, not written in the file.")
+    short: str = Field(description="A few words for headings, for example 'Recurrent attention'.")
+    question: str = Field(description="What the replication asks, one sentence.")
+    citation: Citation
+    cites: dict[Identifier, Citation] = Field(default_factory=dict, description="Other works the text cites.")
+    tables: dict[Identifier, Table] = Field(default_factory=dict)
+    claims: list[Claim] = Field(min_length=1)
+    deviations: list[Deviation] = Field(default_factory=list)
+
+    @model_validator(mode="after")
+    def _claim_ids_are_unique(self) -> Paper:
+        ids = [claim.id for claim in self.claims]
+        for claim_id in ids:
+            if ids.count(claim_id) > 1:
+                raise ValueError(f"claim id '{claim_id}' is used twice")
+            if claim_id in self.tables:
+                raise ValueError(f"'{claim_id}' names a claim and a table, so that a citation of it would be ambiguous")
+        return self
+
+    @property
+    def folder(self) -> Path:
+        """Where the paper lives."""
+        return paths.PAPERS / self.name
+
+    def claim(self, claim_id: str) -> Claim:
+        """The claim of this id. Raises InputError with the nearest one."""
+        for claim in self.claims:
+            if claim.id == claim_id:
+                return claim
+        raise InputError(f"{self.name} has no claim '{claim_id}'. {nearest(claim_id, [c.id for c in self.claims])}")
+
+
+def paper_names() -> list[str]:
+    """Every folder of the package that holds a `paper.yaml`, sorted."""
+    return sorted(path.parent.name for path in paths.PAPERS.glob("*/paper.yaml"))
+
+
+def read_paper(folder: Path) -> Paper:
+    """Read and validate `paper.yaml` of one folder."""
+    path = folder / "paper.yaml"
+    return validate(Paper, read_yaml(path) | {"name": folder.name}, str(path))
+
+
+@functools.cache
+def load_paper(name: str) -> Paper:
+    """The paper of this name. Raises InputError with the nearest name when there is none."""
+    if name not in paper_names():
+        raise InputError(f"No paper is called '{name}'. {nearest(name, paper_names())}")
+    return read_paper(paths.PAPERS / name)
+
+
+def load_papers(names: list[str] | None = None) -> list[Paper]:
+    """The named papers, or all of them."""
+    return [load_paper(name) for name in names or paper_names()]

@@ -1,0 +1,259 @@
+"""The run grid: `runs.yaml` expanded into runs, and runs gathered into jobs.
+
+Settings are validated here by the paper's own `settings.Settings` (a pydantic model, free of torch), so that a wrong
+key in any tier stops everything before the first job starts.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import importlib
+import itertools
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import Field, model_validator
+
+from replications.errors import InputError, nearest
+from replications.registry.papers import load_paper
+from replications.registry.schema import TIERS, Strict, Tier
+from replications.registry.settings import RunSettings
+from replications.registry.yaml_models import read_yaml, validate
+
+
+class Resources(Strict):
+    """What one job of this run asks for: the expected cost of one seed chunk on the tier's usual machine."""
+
+    minutes: float = Field(5, gt=0)
+    memory_gb: float = Field(2, gt=0, description="Of all its processes on one machine.")
+    gpus: int = Field(0, ge=0, description="In all; more than one train the run together, with an unchanged global batch.")
+    nodes: int = Field(1, ge=1, description="Machines that the GPUs are spread over, in equal parts.")
+    gpu_slots: int = Field(4, ge=1, le=4, description="Quarters of one GPU that the job fills; small ones share it.")
+    threads: int = Field(1, ge=1, description="Cores of each process; there is one process per GPU.")
+
+    @model_validator(mode="after")
+    def _gpus_spread_equally(self) -> Resources:
+        if self.nodes > 1 and (self.gpus < self.nodes or self.gpus % self.nodes):
+            raise ValueError(f"{self.gpus} GPUs cannot be spread equally over {self.nodes} nodes")
+        return self
+
+
+class RunEntry(Strict):
+    """One entry under `runs:`. A name with {fields} and a `grid` stands for every combination."""
+
+    location: str = Field("", description="Where the paper reports it.")
+    expected: float | None = Field(None, description="The published value, for orientation and checked against the claims.")
+    settings: dict[str, Any] = Field(default_factory=dict)
+    grid: dict[str, list[Any]] = Field(default_factory=dict)
+    seeds: int | None = Field(None, ge=1)
+    seeds_per_job: int | None = Field(None, ge=1)
+    group: str | None = Field(None, description="Runs of one group share a process, in the order written; may have {fields} too.")
+    resources: dict[str, Any] = Field(default_factory=dict)
+
+
+class TierRuns(Strict):
+    """The runs of one tier. `like` takes over another tier's entries, which the ones here update key by key."""
+
+    like: Tier | None = None
+    seeds: int = Field(3, ge=1)
+    seeds_per_job: int | None = Field(None, ge=1, description="None: all seeds of a run in one job.")
+    settings: dict[str, Any] = Field(default_factory=dict)
+    resources: dict[str, Any] = Field(default_factory=dict)
+    without: list[str] = Field(default_factory=list, description="Entries of `like` that this tier leaves out.")
+    runs: dict[str, RunEntry] = Field(default_factory=dict)
+
+
+class RunGrid(Strict):
+    """The whole of `runs.yaml`."""
+
+    settings: dict[str, Any] = Field(default_factory=dict, description="Common to every tier and run.")
+    tiers: dict[Tier, TierRuns]
+
+
+S = TypeVar("S", bound=RunSettings)
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training or measurement with fixed settings, repeated over seeds."""
+
+    paper: str
+    tier: str
+    name: str
+    settings: RunSettings
+    seeds: tuple[int, ...]
+    seeds_per_job: int
+    group: str
+    resources: Resources
+    location: str
+    expected: float | None
+
+    @property
+    def digest(self) -> str:
+        """Hash of what determines the run's results besides code and data: paper, name and settings."""
+        content = {"paper": self.paper, "run": self.name, "settings": self.settings.model_dump(mode="json")}
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+
+    def settings_as(self, kind: type[S]) -> S:
+        """The settings as the paper's own class.
+
+        Raises:
+            TypeError: they are another paper's.
+        """
+        if not isinstance(self.settings, kind):
+            raise TypeError(f"{self.paper} {self.name} has settings of {type(self.settings).__module__}, not of {kind.__module__}")
+        return self.settings
+
+    def chunks(self) -> list[tuple[int, ...]]:
+        """Its seeds, cut into the parts that one job trains."""
+        return [self.seeds[i : i + self.seeds_per_job] for i in range(0, len(self.seeds), self.seeds_per_job)]
+
+
+@dataclass(frozen=True)
+class Job:
+    """What one process does: the runs of one group for one chunk of seeds."""
+
+    paper: str
+    tier: str
+    group: str
+    seeds: tuple[int, ...]
+    runs: tuple[Run, ...]
+
+    @property
+    def resources(self) -> Resources:
+        """What the process asks for: its runs one after the other."""
+        return Resources(
+            minutes=sum(run.resources.minutes for run in self.runs),
+            memory_gb=max(run.resources.memory_gb for run in self.runs),
+            gpus=max(run.resources.gpus for run in self.runs),
+            nodes=max(run.resources.nodes for run in self.runs),
+            gpu_slots=max(run.resources.gpu_slots for run in self.runs),
+            threads=max(run.resources.threads for run in self.runs),
+        )
+
+
+def seeds_label(seeds: tuple[int, ...]) -> str:
+    """Folder and command-line form of consecutive seeds, for example '0-4'."""
+    return f"{seeds[0]}-{seeds[-1]}"
+
+
+def parse_seeds(label: str) -> tuple[int, ...]:
+    """Read '0-4' or '3'. Raises InputError on anything else, and on an empty range."""
+    match = re.fullmatch(r"(\d+)(?:-(\d+))?", label)
+    if not match:
+        raise InputError(f"Seeds '{label}': expected one number or a range like 0-4.")
+    first = int(match[1])
+    last = int(match[2]) if match[2] else first
+    if last < first:
+        raise InputError(f"Seeds '{label}': the range is empty. Write the smaller seed first.")
+    return tuple(range(first, last + 1))
+
+
+def run_folder(results: Path, run: Run, seeds: tuple[int, ...]) -> Path:
+    """Where one chunk of a run keeps its declared outputs."""
+    return results / run.paper / run.name / f"seeds-{seeds_label(seeds)}"
+
+
+def settings_model(paper: str) -> type[RunSettings]:
+    """The paper's settings, a frozen pydantic model in `<paper>/settings.py`."""
+    return importlib.import_module(f"replications.papers.{paper}.settings").Settings
+
+
+def _merge(base: dict[str, Any], update: dict[str, Any]) -> dict[str, Any]:
+    """`update` over `base`, mapping by mapping."""
+    merged = dict(base)
+    for key, value in update.items():
+        both = isinstance(value, dict) and isinstance(merged.get(key), dict)
+        merged[key] = _merge(merged[key], value) if both else value
+    return merged
+
+
+def _inherit(content: dict[str, Any], tier: str, path: Path, seen: tuple[str, ...] = ()) -> dict[str, Any]:
+    """A tier's raw mapping with that of its `like` underneath."""
+    if tier in seen:
+        raise InputError(f"{path}: tiers.{tier}.like: tiers inherit from each other in a circle.")
+    own = content["tiers"][tier]
+    if not own.get("like"):
+        return dict(own)
+    if own["like"] not in content["tiers"]:
+        raise InputError(f"{path}: tiers.{tier}.like: '{own['like']}' is no tier of this file. {nearest(own['like'], content['tiers'])}")
+    base = _inherit(content, own["like"], path, (*seen, tier))
+    left_out = own.get("without", [])
+    for name in left_out:
+        if name not in base["runs"]:
+            raise InputError(f"{path}: tiers.{tier}.without: no run '{name}' to leave out. {nearest(name, base['runs'])}")
+    base = base | {"runs": {name: entry for name, entry in base["runs"].items() if name not in left_out}}
+    return _merge(base, own)
+
+
+def expand(paper: str, tier: str, content: dict[str, Any], path: Path) -> list[Run]:
+    """All runs of one tier, settings validated. Raises InputError naming file, run and key."""
+    validate(RunGrid, content, str(path))
+    model = settings_model(paper)
+    grid = validate(RunGrid, content | {"tiers": {tier: _inherit(content, tier, path)}}, str(path))
+    rows = grid.tiers[tier]  # type: ignore[index]
+    runs: list[Run] = []
+    for template, entry in rows.runs.items():
+        for combination in itertools.product(*entry.grid.values()):
+            varied = dict(zip(entry.grid, combination, strict=True))
+            try:
+                name, group = template.format(**varied), (entry.group or template).format(**varied)
+            except (KeyError, IndexError):
+                raise InputError(f"{path}: tiers.{tier}.runs.{template}: a {{field}} of the name or group is not in its grid.") from None
+            if not re.fullmatch(r"[a-z0-9]+(?:[-.][a-z0-9]+)*", name):
+                raise InputError(f"{path}: run name '{name}': use lower-case letters, digits, '-' and '.'.")
+            if name in [run.name for run in runs]:
+                raise InputError(f"{path}: tiers.{tier}: two entries give the run name '{name}'.")
+            settings = _merge(_merge(grid.settings, rows.settings), _merge(entry.settings, varied))
+            seeds = entry.seeds or rows.seeds
+            runs.append(
+                Run(
+                    paper=paper,
+                    tier=tier,
+                    name=name,
+                    settings=validate(model, settings, f"{path}: tiers.{tier}.runs.{name}.settings"),
+                    seeds=tuple(range(seeds)),
+                    seeds_per_job=min(entry.seeds_per_job or rows.seeds_per_job or seeds, seeds),
+                    group=group,
+                    resources=validate(Resources, rows.resources | entry.resources, f"{path}: {name}.resources"),
+                    location=entry.location,
+                    expected=entry.expected,
+                )
+            )
+    return runs
+
+
+@functools.cache
+def load_runs(paper: str, tier: str) -> tuple[Run, ...]:
+    """The runs of a paper at a tier, in the order written; none where the paper does not have the tier."""
+    if tier not in TIERS:
+        raise InputError(f"No tier is called '{tier}'. {nearest(tier, TIERS)}")
+    path = load_paper(paper).folder / "runs.yaml"
+    content = read_yaml(path)
+    validate(RunGrid, content, str(path))
+    return tuple(expand(paper, tier, content, path)) if tier in content["tiers"] else ()
+
+
+def find_run(paper: str, tier: str, name: str) -> Run:
+    """The run of this name. Raises InputError with the nearest one."""
+    runs = {run.name: run for run in load_runs(paper, tier)}
+    if name not in runs:
+        raise InputError(f"{paper} has no run '{name}' at tier {tier}. {nearest(name, runs)}")
+    return runs[name]
+
+
+def jobs(paper: str, tier: str) -> list[Job]:
+    """The runs gathered by group and cut into chunks of seeds. Raises InputError when a group's seeds differ."""
+    groups: dict[str, list[Run]] = {}
+    for run in load_runs(paper, tier):
+        groups.setdefault(run.group, []).append(run)
+    result = []
+    for group, members in groups.items():
+        if len({tuple(run.chunks()) for run in members}) > 1:
+            raise InputError(f"{paper}, tier {tier}: the runs of group '{group}' must have equal seeds and seeds_per_job.")
+        result += [Job(paper, tier, group, seeds, tuple(members)) for seeds in members[0].chunks()]
+    return result

@@ -1,0 +1,128 @@
+"""YAML into models: every fault becomes one line that names file, key, what was expected and the nearest valid key."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from replications.errors import InputError, nearest
+
+_SafeLoader: type[yaml.SafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # in C where PyYAML has it: ten times as fast
+
+
+class _UniqueKeyLoader(_SafeLoader):  # type: ignore[misc, valid-type]  # mypy knows no base that is chosen at run time
+    """Safe YAML that refuses a key given twice instead of keeping the last."""
+
+
+def _mapping(loader: _UniqueKeyLoader, node: yaml.MappingNode) -> dict[Any, Any]:
+    loader.flatten_mapping(node)
+    seen: dict[Any, Any] = {}
+    for key_node, value_node in node.value:
+        key = loader.construct_object(key_node, deep=True)
+        if key in seen:
+            raise yaml.constructor.ConstructorError(None, None, f"key '{key}' is given twice", key_node.start_mark)
+        seen[key] = loader.construct_object(value_node, deep=True)
+    return seen
+
+
+_UniqueKeyLoader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """Read one YAML mapping. Raises InputError with file and line when it cannot be read."""
+    try:
+        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_UniqueKeyLoader)  # noqa: S506 (a SafeLoader)
+    except FileNotFoundError:
+        raise InputError(f"{path} is missing.") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} is no valid YAML: {error}") from None
+    if not isinstance(content, dict):
+        raise InputError(f"{path}: expected a mapping at the top, got {type(content).__name__}.")
+    return content
+
+
+def entry_lines(text: str, key: str) -> dict[str, set[int]]:
+    """Where the entries of the list under a top-level key are written, however they are written.
+
+    Returns:
+        `id` of an entry -> the lines, from 0, of its keys and values, those behind an alias included; empty without such a list.
+    """
+    top = yaml.compose(text, Loader=_SafeLoader)
+    entries = [entry for value in _values(top, key) if isinstance(value, yaml.SequenceNode) for entry in value.value]
+    return {name.value: set(_lines(entry)) for entry in entries for name in _values(entry, "id")}
+
+
+def _values(node: yaml.Node | None, key: str) -> list[yaml.Node]:
+    return [value for name, value in node.value if name.value == key] if isinstance(node, yaml.MappingNode) else []
+
+
+def _lines(node: yaml.Node) -> Iterator[int]:
+    if isinstance(node, yaml.ScalarNode):
+        # A block scalar ends at the beginning of the line behind it.
+        yield from range(node.start_mark.line, node.end_mark.line + (node.end_mark.column > 0))
+    else:
+        for part in node.value:
+            for child in part if isinstance(part, tuple) else (part,):
+                yield from _lines(child)
+
+
+M = TypeVar("M", bound=BaseModel)
+
+
+def _key(location: tuple[int | str, ...], content: Any) -> str:
+    """A fault's place as a dotted key; entries of lists by their id or label where they have one."""
+    parts = []
+    for part in location:
+        try:
+            content = content[part]
+        except (KeyError, IndexError, TypeError):
+            content = None
+        name = content.get("id") or content.get("label") if isinstance(part, int) and isinstance(content, dict) else None
+        parts.append(f"[{name}]" if name else str(part))
+    return ".".join(parts).replace(".[", "[") or "(top)"
+
+
+def _fields_at(model: type[BaseModel], location: tuple[int | str, ...]) -> list[str]:
+    """Names of the valid keys beside the one at `location`, found by walking the model's annotations."""
+    current: Any = model
+    for part in location[:-1]:
+        candidates = _models_in(current.model_fields[part].annotation) if _is_model(current) and part in current.model_fields else [current]
+        current = candidates[0] if candidates else current
+    return sorted(current.model_fields) if _is_model(current) else []
+
+
+def _is_model(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, BaseModel)
+
+
+def _models_in(annotation: Any) -> list[type[BaseModel]]:
+    if _is_model(annotation):
+        return [annotation]
+    return [model for part in getattr(annotation, "__args__", ()) for model in _models_in(part)]
+
+
+def validate(model: type[M], content: dict[str, Any], where: str) -> M:
+    """Validate `content`, turning every fault into one line: where, key, what was expected, the nearest valid key.
+
+    Raises:
+        InputError: listing all faults.
+    """
+    try:
+        return model.model_validate(content)
+    except ValidationError as error:
+        lines = []
+        for fault in error.errors():
+            key = _key(fault["loc"], content)
+            if fault["type"] == "extra_forbidden":
+                hint = f"unknown key. {nearest(str(fault['loc'][-1]), _fields_at(model, fault['loc']))}"
+            elif fault["type"] == "missing":
+                hint = "missing. Every such entry needs this key."
+            else:
+                got = "" if isinstance(fault["input"], dict | list | BaseModel) else f", got {fault['input']!r}"
+                hint = fault["msg"].removeprefix("Value error, ") + got + "."
+            lines.append(f"{where}: {key}: {hint}")
+        raise InputError("\n".join(lines)) from None

@@ -1,0 +1,1 @@
+"""What was recorded: records, artifacts and provenance, and the committed reference."""

@@ -1,0 +1,107 @@
+"""Where a result comes from: settings, data, packages, hardware, time and cost."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import json
+import os
+import platform
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from replications.errors import InputError
+from replications.files import replacing
+from replications.paths import ROOT
+from replications.results.records import frame
+
+PACKAGES = ("torch", "torchvision", "numpy", "scipy", "pandas", "datasets", "scikit-learn", "snakemake", "lightning-fabric")
+
+
+COST_UNITS = {
+    "seconds": "s",
+    "train_seconds": "s",
+    "examples": "",
+    "examples_per_second": "1/s",
+    "tokens": "",
+    "tokens_per_second": "1/s",
+    "flops": "FLOP",
+    "flops_per_second": "FLOP/s",
+    "utilisation": "",
+    "peak_memory": "B",
+    "gpu_seconds": "s",
+    "gpu_busy": "",
+    "energy": "J",
+    "resumes": "",
+}
+"""What `cost` of a provenance file may hold, with units; `utilisation` is counted FLOPs over the device's peak in training,
+`gpu_busy` the share of the time in which the device computed anything."""
+
+
+def lock_digest() -> str | None:
+    """Hash of `requirements.lock`."""
+    path = ROOT / "requirements.lock"
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:16] if path.is_file() else None
+
+
+def package_versions() -> dict[str, str]:
+    """Versions of the packages that can move a number."""
+    versions = {"python": platform.python_version()}
+    for name in PACKAGES:
+        try:
+            versions[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            versions[name] = "not installed"
+    return versions
+
+
+def cpu_name() -> str:
+    """The processor's own name where the system tells it, else the architecture."""
+    try:
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()
+
+
+def hardware() -> dict[str, Any]:
+    """Processor, cores and memory of this machine (no host name)."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else 0
+    return {"cpu": cpu_name(), "cores": os.cpu_count(), "memory_gb": round(memory / 2**30, 1), "system": platform.system()}
+
+
+def now() -> str:
+    """The time, UTC, ISO 8601, seconds."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def write_provenance(path: Path, content: dict[str, Any]) -> None:
+    """Write a sidecar as JSON."""
+    with replacing(path) as temporary:
+        temporary.write_text(json.dumps(content, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+
+
+def read_provenance(path: Path) -> dict[str, Any]:
+    """Read a sidecar. Raises InputError when it is missing or damaged."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"{path} is missing. Run its job again.") from None
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} cannot be read ({error}). Delete it and run its job again.") from None
+    if not isinstance(content, dict):
+        raise InputError(f"{path}: expected a JSON object.")
+    return content
+
+
+def cost_records(folder: Path, paper: str, run: str) -> pd.DataFrame:
+    """The measured cost of one finished chunk as records: split 'cost', seed of the chunk's first seed."""
+    sidecar = read_provenance(folder / "provenance.json")
+    base = {"paper": paper, "run": run, "seed": sidecar["seeds"][0], "split": "cost", "step": 0}
+    cost = {key: value for key, value in sidecar["cost"].items() if value is not None}
+    return frame([base | {"metric": key, "value": float(value), "unit": COST_UNITS.get(key, "")} for key, value in sorted(cost.items())])

@@ -1,0 +1,141 @@
+"""What figures, verdicts and reports read: the records and artifacts of one paper at one tier."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from replications.errors import InputError, ReplicationError, nearest
+from replications.registry.claims import Measure
+from replications.registry.papers import Paper
+from replications.registry.run_grid import Run, load_runs, parse_seeds
+from replications.registry.tables import Table
+from replications.results import store
+from replications.results.records import read_artifacts
+
+
+class NotMeasured(ReplicationError):
+    """A figure or exhibit needs runs that this tier does not have, or that are not finished."""
+
+
+@dataclass(frozen=True)
+class Results:
+    """Records and artifacts of one paper at one tier.
+
+    `folder` holds `<paper>/<run>/seeds-*/`: a tier's results, or the committed reference. `used` gathers the runs whose
+    records or artifacts were given out, so that whatever is made of them can name exactly those.
+    """
+
+    paper: Paper
+    tier: str
+    folder: Path
+    records: pd.DataFrame = field(repr=False)
+    used: set[str] = field(default_factory=set, init=False, repr=False, compare=False)
+
+    @classmethod
+    def read(cls, paper: Paper, tier: str, folder: Path) -> Results:
+        """What is finished of a paper's runs at a tier: from the collected table where it is newer than every chunk, else anew."""
+        collected = store.read_collected(folder, paper.name)
+        if collected is None:
+            collected = store.collect(folder, paper.name, [run.name for run in load_runs(paper.name, tier)])
+        return cls(paper, tier, folder, collected)
+
+    def unused(self) -> Results:
+        """The same results, with nothing given out yet."""
+        return replace(self)
+
+    def runs(self) -> tuple[Run, ...]:
+        """The planned runs, finished or not."""
+        return load_runs(self.paper.name, self.tier)
+
+    def finished(self, run: str) -> bool:
+        """Whether any seed of the run is recorded."""
+        return run in self._by_run
+
+    def need(self, *runs: str) -> None:
+        """Raise NotMeasured unless every one of these runs has records."""
+        missing = [run for run in runs if not self.finished(run)]
+        if missing:
+            raise NotMeasured(f"needs {', '.join(missing)}")
+
+    def select(self, *, run: str | None = None, metric: str | None = None, split: str | None = None) -> pd.DataFrame:
+        """Records that match every given key, in stored order."""
+        chosen = self.records if run is None else self._by_run.get(run, self.records.iloc[:0])
+        for column, value in (("metric", metric), ("split", split)):
+            if value is not None:
+                chosen = chosen[chosen[column] == value]
+        self.used.update(chosen["run"].unique())
+        return chosen
+
+    @cached_property
+    def _by_run(self) -> dict[str, pd.DataFrame]:
+        """The records of each run: a report asks for a thousand values, one run each."""
+        return {str(run): rows for run, rows in self.records.groupby("run", sort=False, observed=True)}
+
+    def values(self, measure: Measure) -> pd.Series[float]:
+        """One value per seed, indexed by seed; empty where nothing is recorded."""
+        rows = self.select(run=measure.run, metric=measure.metric, split=measure.split)
+        if measure.step != "last":
+            rows = rows[rows["step"] == measure.step]
+        rows = rows.sort_values("step", kind="stable").groupby("seed").tail(1)
+        return rows.set_index("seed")["value"].sort_index()
+
+    def final(self, run: str, metric: str, split: str = "test") -> pd.Series[float]:
+        """Last value per seed of one metric of one run."""
+        return self.values(Measure(run=run, metric=metric, split=split))
+
+    def artifacts(self, run: str, seed: int = 0) -> dict[str, np.ndarray]:
+        """The artifacts of the chunk that holds `seed`. Raises NotMeasured when the run is not finished."""
+        for folder in store.chunk_folders(self.folder, self.paper.name, run):
+            if seed in parse_seeds(folder.name.removeprefix("seeds-")):
+                self.used.add(run)
+                return read_artifacts(folder / "artifacts.npz")
+        raise NotMeasured(f"needs {run} (seed {seed})")
+
+    def by_seed(self, run: str, *names: str) -> dict[int, tuple[np.ndarray, ...]]:
+        """Named artifacts of a run, cut along their leading seed axis: seed -> one array per name.
+
+        Raises:
+            NotMeasured: when the run is not finished.
+            InputError: when an artifact is missing or has another number of seeds than its chunk.
+        """
+        found: dict[int, tuple[np.ndarray, ...]] = {}
+        for folder in store.chunk_folders(self.folder, self.paper.name, run):
+            arrays = read_artifacts(folder / "artifacts.npz")
+            seeds = parse_seeds(folder.name.removeprefix("seeds-"))
+            for name in names:
+                if name not in arrays:
+                    raise InputError(f"{folder / 'artifacts.npz'} has no artifact '{name}'. {nearest(name, arrays)}")
+                if len(arrays[name]) != len(seeds):
+                    raise InputError(f"Artifact '{name}' of {folder} has {len(arrays[name])} rows for {len(seeds)} seeds.")
+            found |= {seed: tuple(arrays[name][i] for name in names) for i, seed in enumerate(seeds)}
+        if not found:
+            raise NotMeasured(f"needs {run}")
+        self.used.add(run)
+        return found
+
+    def table(self, name: str) -> Table:
+        """A published table. Raises InputError when the paper has none of this name."""
+        if name not in self.paper.tables:
+            raise InputError(f"{self.paper.name} has no table '{name}'.")
+        return self.paper.tables[name]
+
+    def ours(self, table: str) -> pd.DataFrame:
+        """A published table beside our seeds, tidy: row, run, measure, version ('ours' for ours), seed, value."""
+        spec = self.table(table)
+        rows = []
+        for row in spec.rows:
+            for key, measure in spec.measures.items():
+                base = {"row": row.label, "run": row.run, "measure": key}
+                for version in spec.versions:
+                    value = row.value(version, key)
+                    if value is not None:
+                        rows.append(base | {"version": version, "seed": -1, "value": value})
+                if row.run:
+                    for seed, value in self.final(row.run, row.metrics.get(key, measure.metric), measure.split).items():
+                        rows.append(base | {"version": "ours", "seed": seed, "value": value})
+        return pd.DataFrame(rows, columns=["row", "run", "measure", "version", "seed", "value"])

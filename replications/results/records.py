@@ -1,0 +1,75 @@
+"""Tidy records and artifacts: their columns, and how they are written and read.
+
+A record is one row: paper, run, seed, split, step, metric, value, unit. An artifact is an array that a figure needs and
+that is no scalar.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from replications.errors import InputError
+from replications.files import replacing
+
+COLUMNS = ["paper", "run", "seed", "split", "step", "metric", "value", "unit"]
+
+
+DTYPES = {
+    "paper": "str",
+    "run": "str",
+    "seed": "int64",
+    "split": "str",
+    "step": "int64",
+    "metric": "str",
+    "value": "float64",
+    "unit": "str",
+}
+
+
+def frame(rows: list[dict[str, object]]) -> pd.DataFrame:
+    """Rows as a data frame with exactly the columns and types of records."""
+    return pd.DataFrame(rows, columns=COLUMNS).astype(DTYPES)
+
+
+def write_records(path: Path, records: pd.DataFrame) -> None:
+    """Write records as parquet. Raises InputError when columns are missing or a value has no number."""
+    if list(records.columns) != COLUMNS:
+        raise InputError(f"Records need the columns {COLUMNS}, got {list(records.columns)}.")
+    with replacing(path) as temporary:
+        records.astype(DTYPES).to_parquet(temporary, index=False)
+
+
+def read_records(path: Path) -> pd.DataFrame:
+    """Read records. Raises InputError when the file is missing, damaged or of another shape."""
+    try:
+        records = pd.read_parquet(path)
+    except FileNotFoundError:
+        raise InputError(f"{path} is missing. Run its job again.") from None
+    except Exception as error:  # pyarrow has a dozen kinds for a damaged file
+        raise InputError(f"{path} cannot be read ({error}). Delete it and run its job again.") from None
+    if list(records.columns) != COLUMNS:
+        raise InputError(f"{path}: expected the columns {COLUMNS}, got {list(records.columns)}.")
+    return records.astype(DTYPES)
+
+
+def write_artifacts(path: Path, arrays: dict[str, np.ndarray]) -> None:
+    """Write named arrays as a compressed npz without objects. Raises InputError on an object array."""
+    for name, array in arrays.items():
+        if array.dtype.hasobject:
+            raise InputError(f"Artifact '{name}' holds Python objects; store numbers, or text as fixed-width strings.")
+    with replacing(path) as temporary, temporary.open("wb") as file:
+        np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
+
+
+def read_artifacts(path: Path) -> dict[str, np.ndarray]:
+    """Read named arrays. Raises InputError when the file is missing or damaged."""
+    try:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
+            return {name: archive[name] for name in archive.files}
+    except FileNotFoundError:
+        raise InputError(f"{path} is missing. Run its job again.") from None
+    except Exception as error:  # zipfile, zlib and numpy each have their own kind for a damaged file
+        raise InputError(f"{path} cannot be read ({error}). Delete it and run its job again.") from None

@@ -1,0 +1,1 @@
+"""Statistics and the rule of each kind of claim."""

@@ -1,0 +1,91 @@
+"""Measures of where a policy looks, on paths whose answers are known."""
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from replications.engine.checkpoints import CheckpointStore
+from replications.engine.context import Context
+from replications.engine.progress import Progress
+from replications.papers.recurrent_attention.data import FixedSet, fixed_set, load_digits
+from replications.papers.recurrent_attention.evaluation import Evaluation
+from replications.papers.recurrent_attention.model import Draws, Episode, RecurrentAttention
+from replications.papers.recurrent_attention.settings import Settings
+
+CPU = torch.device("cpu")
+SETTINGS = Settings(dataset="digits", canvas=24, translated=True, glimpses=3, glimpse_side=6, scales=1, glimpse_size=4, hidden_size=4)
+PLACES = {
+    "at the digit": lambda middle, _: middle,
+    "beside the digit": lambda middle, _: 0.5 * middle - 0.2,
+    "the same place": lambda middle, _: torch.full_like(middle, 0.3),
+    "anywhere": lambda middle, g: torch.rand(middle.shape, generator=g) * 2 - 1,
+}
+
+
+def generators(_: str) -> list[torch.Generator]:
+    return [torch.Generator().manual_seed(0)]
+
+
+class Scripted(RecurrentAttention):
+    """Looks where it is told, from the second glimpse on; the first is elsewhere for every image."""
+
+    def __init__(self, places: Tensor) -> None:
+        super().__init__(SETTINGS, generators(""), CPU)
+        self.places = places
+
+    def look(self, canvases: Tensor, draws: Draws) -> Episode:
+        first = draws.first[:, None]
+        locations = torch.cat([first, self.places.expand(1, SETTINGS.glimpses - 1, *self.places.shape)], dim=1)
+        none = canvases.new_zeros(0)
+        return Episode(locations, none, none, none, none, none)
+
+
+@pytest.fixture
+def scenes(tmp_path: Path) -> FixedSet:
+    store = CheckpointStore(tmp_path, "key", lambda _: None)
+    context = Context("recurrent_attention", "test", "smoke", (0,), CPU, store, Progress("test", every=1e9))
+    return fixed_set(SETTINGS, load_digits(context, "digits", "test").first(300), torch.Generator().manual_seed(1))
+
+
+def measured(scenes: FixedSet, place: str) -> tuple[dict[str, float], Tensor]:
+    middle = (scenes.boxes[:, :2] + scenes.boxes[:, 2:]).float() / SETTINGS.canvas - 1
+    chosen: Callable[[Tensor, torch.Generator], Tensor] = PLACES[place]
+    places = chosen(middle, torch.Generator().manual_seed(2))
+    measures, _ = Evaluation(Scripted(places), SETTINGS, scenes, generators, 1).glimpses()
+    return {name: float(value[0]) for name, value in measures.items()}, places
+
+
+def test_looking_at_the_digit_touches_and_follows_it(scenes: FixedSet) -> None:
+    found, places = measured(scenes, "at the digit")
+    assert found["touch"] == 100
+    assert found["followed"] == pytest.approx(100, abs=1e-3)
+    assert found["spread_within"] == pytest.approx(0, abs=1e-5)
+    assert found["spread_between"] == pytest.approx(12 * np.sqrt(places.numpy().var(0).sum()), rel=1e-5)
+
+
+def test_a_path_that_moves_with_the_digit_follows_it_even_beside_it(scenes: FixedSet) -> None:
+    found, _ = measured(scenes, "beside the digit")
+    assert found["followed"] == pytest.approx(100, abs=1e-3)
+    assert found["touch"] < 100
+
+
+def test_the_same_place_in_every_image_follows_nothing(scenes: FixedSet) -> None:
+    found, _ = measured(scenes, "the same place")
+    assert found["followed"] == found["spread_between"] == pytest.approx(0, abs=1e-3)
+    assert 0 < found["touch"] < 100
+
+
+def test_touch_equals_a_loop_over_images(scenes: FixedSet) -> None:
+    found, places = measured(scenes, "anywhere")
+    side, touching = SETTINGS.glimpse_side, 0
+    for (x, y), (left, top, right, bottom) in zip(places.tolist(), scenes.boxes.tolist(), strict=True):
+        corner_x, corner_y = (math.floor((v + 1) / 2 * SETTINGS.canvas) - side // 2 for v in (x, y))
+        columns, rows = range(corner_x, corner_x + side), range(corner_y, corner_y + side)
+        touching += any(left <= column < right for column in columns) and any(top <= row < bottom for row in rows)
+    assert found["touch"] == pytest.approx(100 * touching / len(places))
+    assert found["followed"] < 3

@@ -1,0 +1,190 @@
+"""Whole runs, small: what they record, that they resume exactly, and that seeds do not depend on their company."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from replications.engine.checkpoints import CheckpointStore
+from replications.engine.context import Context
+from replications.engine.progress import Progress
+from replications.errors import CheckpointError, InputError, Preempted
+from replications.papers.show_and_tell import experiment, features, learning
+from replications.papers.show_and_tell.settings import Settings
+from replications.papers.show_and_tell.vision import SceneCnn
+from replications.papers.show_and_tell.vocabulary import Vocabulary
+from replications.results.records import frame
+
+TINY: dict[str, Any] = {
+    "decoder": {"embed_size": 12, "hidden_size": 12, "attention_size": 6, "dropout": 0.2},
+    "train_share": 0.02,
+    "validation_images": 6,
+    "test_images": 8,
+    "batch_size": 16,
+    "epochs": 1,
+    "min_count": 2,
+    "beam_size": 2,
+    "validations": 2,
+    "max_length": 8,
+}
+
+
+@pytest.fixture(autouse=True)
+def _untrained_cnn(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Pretraining is tested elsewhere; here any fixed CNN will do."""
+    monkeypatch.setenv("REPLICATIONS_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(features, "scene_cnn", lambda context: SceneCnn(torch.Generator().manual_seed(0)).requires_grad_(False))
+
+
+def _context(folder: Path, seeds: tuple[int, ...] = (0, 1)) -> Context:
+    store = CheckpointStore(folder, "key", lambda text: None)
+    return Context("show_and_tell", "test", "smoke", seeds, torch.device("cpu"), store, Progress("test", every=1e9), checkpoint_seconds=0.0)
+
+
+def _run(folder: Path, seeds: tuple[int, ...] = (0, 1), **options: Any) -> Context:
+    context = _context(folder, seeds)
+    merged = TINY | options | {"decoder": TINY["decoder"] | options.get("decoder", {})}
+    experiment.run(Settings.model_validate(merged), context)
+    return context
+
+
+def _values(context: Context) -> pd.DataFrame:
+    return frame(context.rows)
+
+
+VARIANTS: dict[str, dict[str, Any]] = {
+    "plain": {"broken": True, "samples": 4, "beams": [1], "list_beam": 4, "n_best": 3, "retrieval_images": 4, "neighbours": ["a", "zebra"]},
+    "attention": {"decoder": {"attention": True}, "samples": 3},
+    "ensemble": {"members": 2},
+    "joint": {"cnn_training": "from_start"},
+    "late": {"cnn_training": "late", "late_start": 0.5},
+    "scheduled": {"scheduled_sampling": 0.5},
+    "sgd": {"optimiser": "sgd", "schedule": "fixed", "learning_rate": 0.5},
+    "transfer": {"dataset": "sketches", "transfer": ["scenes"]},
+}
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_a_killed_run_continues_to_the_same_records_and_artifacts(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = _run(tmp_path / "whole", **VARIANTS[name])
+    steps = 0
+    original = learning.caption_loss
+
+    def dying(*arguments: Any) -> Any:
+        nonlocal steps
+        steps += torch.is_grad_enabled()
+        if steps == 6:
+            raise KeyboardInterrupt
+        return original(*arguments)
+
+    monkeypatch.setattr(learning, "caption_loss", dying)
+    with pytest.raises(KeyboardInterrupt):
+        _run(tmp_path / "killed", **VARIANTS[name])
+    again = _run(tmp_path / "killed", **VARIANTS[name])
+    assert again.resumes == 1
+    pd.testing.assert_frame_equal(_values(whole), _values(again), check_exact=True)
+    assert whole.arrays.keys() == again.arrays.keys()
+    assert all(np.array_equal(whole.arrays[key], again.arrays[key]) for key in whole.arrays)
+
+
+def test_a_signal_saves_and_the_same_command_continues(tmp_path: Path) -> None:
+    context = _context(tmp_path)
+    context.stop.signal = "SIGTERM"
+    with pytest.raises(Preempted, match="state saved"):
+        experiment.run(Settings.model_validate(TINY), context)
+    assert _run(tmp_path).resumes == 1
+
+
+def test_a_seed_is_the_same_alone_and_in_company_and_differs_from_others(tmp_path: Path) -> None:
+    together, alone = _values(_run(tmp_path / "a", (0, 1))), _values(_run(tmp_path / "b", (1,)))
+    mine = together[together["seed"] == 1].reset_index(drop=True)
+    pd.testing.assert_series_equal(mine["metric"], alone["metric"])
+    np.testing.assert_allclose(mine["value"], alone["value"], rtol=1e-3)
+    loss = together[together["metric"] == "loss"]
+    assert not np.allclose(loss[loss["seed"] == 0]["value"], loss[loss["seed"] == 1]["value"])
+
+
+def test_the_loss_falls_and_padding_is_rare(tmp_path: Path) -> None:
+    records = _values(_run(tmp_path, epochs=12, learning_rate=0.02, batch_size=32))
+    loss = records[records["metric"] == "loss"].groupby("step")["value"].mean()
+    assert loss.iloc[-3:].mean() < 0.75 * loss.iloc[0]
+    assert records[records["metric"] == "padding_waste"]["value"].max() <= 10
+
+
+@pytest.mark.parametrize("mode", ["random", "nearest", "human"])
+def test_baselines_score_without_training(mode: str, tmp_path: Path) -> None:
+    records = _values(_run(tmp_path, mode=mode))
+    test = records[records["split"] == "test"].set_index(["metric", "seed"])["value"]
+    assert 0 < test["bleu1", 0] <= 100
+    assert (test["chair_i", 0] == 0) == (mode == "human")
+    if mode == "human":
+        assert test["bleu4", 0] > test["bleu4_uncorrected", 0]
+        assert test["bleu1", 0] != test["bleu1_uncorrected", 0]
+
+
+def test_a_moving_cnn_is_counted_forward_always_and_backward_once_it_learns(tmp_path: Path) -> None:
+    convolutions = 576 * 3 * 16 + 144 * 16 * 32 + 36 * 32 * 64
+    one_picture = 2 * 9 * (convolutions + 64 * (SceneCnn.n_what + SceneCnn.n_where))  # 9: cells, and pixels under a filter
+
+    frozen, joint, late = (_run(tmp_path / name, **VARIANTS.get(name, {})).cost for name in ("frozen", "joint", "late"))
+    looking = one_picture * frozen["examples"]
+    assert joint["flops"] - frozen["flops"] == pytest.approx(3 * looking)
+    assert late["flops"] - frozen["flops"] == pytest.approx(2 * looking, rel=0.05)  # half of the updates, rounded to whole ones
+
+
+def test_what_the_figures_read_is_kept(tmp_path: Path) -> None:
+    arrays = _run(tmp_path, **VARIANTS["plain"]).arrays
+    assert arrays["gallery_captions"].shape == (2, 4)
+    assert arrays["gallery_pictures"].shape == (4, 3, 48, 48)
+    assert arrays["gallery_lists"].shape == arrays["gallery_novel"].shape == (2, 4, 3)
+    assert arrays["neighbours"].shape == (2, 2)
+    assert arrays["neighbours"][0, 0].count(" ") == 4
+    assert arrays["neighbours"][0, 1] == ""
+
+
+def test_the_gallery_is_drawn_without_seeing_a_caption() -> None:
+    from replications.papers.show_and_tell.measures import gallery_rows
+
+    assert np.array_equal(gallery_rows(100, 7), gallery_rows(100, 7))
+    assert len(set(gallery_rows(100, 7))) == 7
+
+
+def test_a_beam_larger_than_the_vocabulary_is_refused_before_training(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="A beam of 5000 is not possible"):
+        _run(tmp_path, beams=[5000])
+    assert not list(tmp_path.glob("*.checkpoint"))
+
+
+def test_a_vocabulary_that_changed_since_the_checkpoint_is_named_and_the_state_is_kept(tmp_path: Path) -> None:
+    context = _context(tmp_path)
+    context.stop.signal = "SIGTERM"
+    with pytest.raises(Preempted):
+        experiment.run(Settings.model_validate(TINY), context)
+    before = (tmp_path / "train.checkpoint").read_bytes()
+    context.checkpoints.save("other", {"vocabulary": Vocabulary(["x"]).state_dict()})
+    with pytest.raises(CheckpointError, match=r"The vocabulary changed since the checkpoint: 4 words .* Restore the training captions"):
+        Vocabulary(["y", "z"]).load_state_dict(context.checkpoints.load("other", torch.device("cpu"))["vocabulary"])
+    assert (tmp_path / "train.checkpoint").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"cnn": "squeezenet1_1"}, "rendered scenes need 'scene'"),
+        ({"dataset": "flickr8k"}, "rendered scenes need 'scene'"),
+        ({"transfer": ["flickr8k"]}, "one kind"),
+        ({"dataset": "sketches", "broken": True}, "broken is a test split of data set 'scenes' only"),
+        ({"decoder": {"attention": True, "image": "every_step"}}, "attention sees the picture at every step already"),
+        ({"decoder": {"attention": True}, "cnn_training": "late"}, "trained on a frozen CNN"),
+        ({"members": 2, "cnn_training": "late"}, "an ensemble shares one frozen CNN"),
+        ({"list_beam": 3, "n_best": 5}, "need a beam of at least that size"),
+    ],
+)
+def test_settings_that_contradict_each_other_are_explained(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Settings.model_validate(options)

@@ -1,0 +1,73 @@
+"""Every figure and the exhibit can be drawn at the tiers that have their runs, from made-up results."""
+
+import inspect
+import io
+import re
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from matplotlib import pyplot as plt
+
+from replications.papers.vit_scaling import exhibits, figures
+from replications.presentation.exhibits import page
+from replications.presentation.plots import Figure
+from replications.registry.papers import load_paper
+from replications.registry.run_grid import load_runs, run_folder
+from replications.results.reader import NotMeasured, Results
+from replications.results.records import frame, write_artifacts, write_records
+
+FIGURES = [f for name, f in vars(figures).items() if inspect.isfunction(f) and f.__module__ == figures.__name__ and name[0] != "_"]
+
+
+@pytest.fixture(scope="module", params=["smoke", "gpu"])
+def results(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Results:
+    """Random records and artifacts of every run of a tier, in the shapes that experiments give them."""
+    tier, folder, rng = request.param, tmp_path_factory.mktemp("results"), np.random.default_rng(0)
+    rows: list[dict[str, object]] = []
+    for run in load_runs("vit_scaling", tier):
+        settings = run.settings
+        members = [member.label for member in settings.members]
+        names = [("accuracy", "test"), ("loss", "train"), ("probe_accuracy_5_shot", "transfer"), ("finetuned_accuracy", "transfer")]
+        names += [(f"{metric}@{member}", "test") for member in members for metric in ("accuracy", "compute", "exaflops")]
+        names += [("compute_ratio", "test"), ("compute_ratio_low", "test"), ("compute_ratio_high", "test")]
+        base = {"paper": "vit_scaling", "run": run.name, "unit": ""}
+        rows += [
+            base | {"seed": seed, "split": split, "metric": metric, "step": step, "value": float(rng.uniform(1, 90))}
+            for seed in run.seeds
+            for metric, split in names
+            for step in ((1, 2) if metric == "loss" else (2,))
+        ]
+        if not settings.look or settings.family != "vit":
+            continue
+        place = run_folder(folder, run, run.seeds)
+        write_records(place / "records.parquet", frame([]))
+        grid, side = settings.grid, settings.image_size
+        n, patches = len(run.seeds), grid**2
+        arrays = {"shown": rng.integers(0, 256, (12, side, side, 3), dtype=np.uint8)}
+        arrays |= {"rollout": rng.dirichlet(np.ones(patches), (n, 12)), "attention_distance": rng.uniform(1, 9, (n, 3, 4))}
+        arrays |= {"position_similarity": rng.uniform(-1, 1, (n, patches, patches)), "filters": rng.random((n, 28, 3, 4, 4))}
+        write_artifacts(place / "artifacts.npz", arrays)
+    return Results(load_paper("vit_scaling"), tier, folder, frame(rows))
+
+
+@pytest.mark.parametrize("figure", FIGURES, ids=lambda f: f.__name__)
+def test_every_figure_is_drawn(figure: Callable[[Results], Figure], results: Results) -> None:
+    if results.tier == "smoke" and figure in (figures.larger_models_need_data, figures.components):
+        with pytest.raises(NotMeasured):
+            figure(results)
+        return
+    drawn = figure(results)
+    drawn.canvas.savefig(io.BytesIO(), format="png", dpi=40)
+    plt.close(drawn.canvas)
+    assert drawn.alt and drawn.title and len(drawn.data)
+    assert inspect.getdoc(figure)
+
+
+def test_the_exhibit_is_self_contained(results: Results) -> None:
+    exhibit, html = page(exhibits.attention_viewer, results)
+    assert len(html) < 3_000_000
+    assert not re.search(r"(src|href)=|https?://|@import|fetch\(", html)
+    assert all(len(picture) == 6 * run["side"] ** 2 for run in exhibit.data["runs"] for picture in run["pictures"])
+    for needed in ("light-dark(", "keydown", 'role="status"', "aria-label", "width=device-width"):
+        assert needed in html

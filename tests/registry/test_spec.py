@@ -1,0 +1,133 @@
+"""What a paper folder declares is checked before anything runs, and the message names file, key and cure."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import Field
+
+from replications.errors import InputError
+from replications.registry import papers as spec
+from replications.registry import run_grid as grid
+from replications.registry.checks import claim_faults
+from replications.registry.claims import Claim
+from replications.registry.papers import Paper, read_paper
+from replications.registry.schema import TIERS, Strict
+from replications.registry.yaml_models import read_yaml, validate
+
+FILES = sorted((Path(__file__).parent / "invalid").glob("*.yaml"))
+
+
+class Settings(Strict):
+    """Settings of a paper that does not exist."""
+
+    width: int = Field(description="Units.")
+    steps: int = Field(1, description="Updates.")
+
+
+def expand_all(path: Path) -> list[grid.Run]:
+    content = read_yaml(path)
+    validate(grid.RunGrid, content, str(path))
+    return [run for tier in content["tiers"] for run in grid.expand("tea", tier, content, path)]
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_an_invalid_file_is_refused_with_the_message_it_states(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(grid, "settings_model", lambda _: Settings)
+    text = path.read_text(encoding="utf-8")
+    expected = [line.removeprefix("# expect: ") for line in text.splitlines() if line.startswith("# expect: ")]
+    kind = path.stem.partition("-")[0]
+    copy = tmp_path / f"{kind}.yaml"
+    copy.write_text(text, encoding="utf-8")
+    with pytest.raises(InputError) as caught:
+        read_paper(tmp_path) if kind == "paper" else expand_all(copy)
+    message = str(caught.value)
+    assert expected
+    for part in expected:
+        assert part in message
+    assert str(copy) in message
+    assert caught.value.exit_code == 2
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"paper\.yaml is missing"):
+        read_paper(tmp_path)
+
+
+def test_every_fault_is_reported_at_once(make_paper: Callable[..., Paper]) -> None:
+    with pytest.raises(InputError) as caught:
+        make_paper({"margin": "wide", "reson": "none"})
+    assert "claims[claim-0].margin" in str(caught.value)
+    assert "claims[claim-0].reson" in str(caught.value)
+
+
+def test_a_tier_replaces_single_keys_and_keeps_the_rest(make_paper: Callable[..., Paper]) -> None:
+    claim = make_paper().claim("lady-error")
+    assert (claim.at("gpu").margin, claim.at("gpu").seeds, claim.at("gpu").proxy) == (0.3, 5, None)
+    smoke = claim.at("smoke")
+    assert (smoke.margin, smoke.seeds, smoke.published) == (1, 3, 1.29)
+
+
+def test_a_tier_may_replace_a_ranking_by_a_contrast(make_paper: Callable[..., Paper]) -> None:
+    ranking = [{"run": "a", "metric": "m"}, {"run": "b", "metric": "m"}]
+    contrast = {"contrast": [{"run": "c", "metric": "m", "weight": 1}], "proxy": "One run for two."}
+    claim = make_paper({"kind": "order", "ranking": ranking, "tiers": {"gpu": {}, "smoke": contrast}}).claims[0]
+    assert [measure.run for measure in claim.measures("gpu")] == ["a", "b"]
+    assert claim.at("smoke").ranking is None
+    assert [measure.run for measure in claim.measures("smoke")] == ["c"]
+
+
+def test_an_unknown_claim_is_answered_with_the_nearest(make_paper: Callable[..., Paper]) -> None:
+    with pytest.raises(InputError, match="Did you mean 'lady-error'"):
+        make_paper().claim("lady-eror")
+
+
+def runs_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str) -> list[grid.Run]:
+    monkeypatch.setattr(grid, "settings_model", lambda _: Settings)
+    path = tmp_path / "runs.yaml"
+    path.write_text(text, encoding="utf-8")
+    return expand_all(path)
+
+
+def test_a_grid_gives_every_combination_with_its_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    runs = runs_of(
+        tmp_path,
+        monkeypatch,
+        "settings: {width: 8}\n"
+        "tiers:\n"
+        "  smoke: {seeds: 3, seeds_per_job: 2, runs: {'w{width}-s{steps}': {grid: {width: [1, 2], steps: [5, 6]}}, plain: {}}}\n"
+        "  gpu: {like: smoke, seeds: 5, without: [plain], settings: {steps: 9}, runs: {more: {settings: {width: 64}}}}\n",
+    )
+    smoke = [run for run in runs if run.tier == "smoke"]
+    assert [run.name for run in smoke] == ["w1-s5", "w1-s6", "w2-s5", "w2-s6", "plain"]
+    assert smoke[1].settings.model_dump() == {"width": 1, "steps": 6}
+    assert smoke[0].chunks() == [(0, 1), (2,)]
+    gpu = {run.name: run for run in runs if run.tier == "gpu"}
+    assert "plain" not in gpu
+    assert gpu["more"].settings.model_dump() == {"width": 64, "steps": 9}
+    assert len(gpu["more"].seeds) == 5
+    assert gpu["w1-s5"].digest != gpu["w1-s6"].digest
+
+
+def test_claims_are_checked_against_the_grid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make_paper: Callable[..., Paper]) -> None:
+    runs = runs_of(tmp_path, monkeypatch, "settings: {width: 8}\ntiers: {gpu: {seeds: 3, runs: {lady: {}, quest: {}}}}\n")
+    guest: dict[str, Any] = {"measure": {"run": "guest", "metric": "error"}, "seeds": 3}
+    faults = claim_faults(make_paper({}, guest), "gpu", runs)
+    assert len(faults) == 2
+    assert "claims[claim-0]: 5 seeds are registered at tier gpu, but run 'lady' has 3" in faults[0]
+    assert "claims[claim-1]: no run 'guest' at tier gpu. Did you mean 'quest'?" in faults[1]
+    assert claim_faults(make_paper({"seeds": 3}), "gpu", runs) == []
+    assert claim_faults(make_paper({"exact": True}), "gpu", runs) == []
+
+
+def test_the_claims_of_every_paper_here_fit_its_grid() -> None:
+    for paper in spec.load_papers():
+        for tier in TIERS:
+            assert claim_faults(paper, tier, grid.load_runs(paper.name, tier)) == []
+
+
+def test_models_cannot_be_changed_after_they_were_checked(make_paper: Callable[..., Paper]) -> None:
+    claim: Claim = make_paper().claims[0]
+    with pytest.raises(ValueError, match="frozen"):
+        claim.margin = 5

@@ -1,0 +1,144 @@
+"""Results that become the committed reference, and what is said of two results folders that differ."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from replications.__main__ import app
+from replications.errors import InputError, ReplicationError
+from replications.presentation.readme import BEGIN, END
+from replications.registry.papers import load_papers
+from replications.registry.run_grid import find_run
+from replications.results import reference
+from replications.results.reference import promote, read_reference
+from workflow import jobs as pipeline
+from workflow.configuration import read_configuration
+
+RUNS = ("lady", "guest", "robot")
+
+
+@pytest.fixture
+def whole(results: Path, finish: Callable[..., None]) -> Path:
+    """A finished tier, made by committed code from today's settings."""
+    for run in RUNS:
+        finish(run, error=[1.3, 1.25, 1.35, 1.31, 1.2])
+        change(results, run, settings_digest=find_run("tea", "gpu", run).digest)
+    return results
+
+
+@pytest.fixture
+def readme(tmp_path: Path) -> Path:
+    """A README with a place for the verdicts."""
+    path = tmp_path / "README.md"
+    path.write_text(f"# Tea\n\n{BEGIN}\nold\n{END}\n\nMore.\n", encoding="utf-8")
+    return path
+
+
+def change(results: Path, run: str, **keys: object) -> None:
+    path = results / "tea" / run / "seeds-0-4" / "provenance.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | keys))
+
+
+def call(*arguments: object) -> Result:
+    return CliRunner().invoke(app, [str(argument) for argument in arguments], catch_exceptions=False, env={"COLUMNS": "200"})
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_a_finished_tier_becomes_the_reference_and_nothing_else_is_kept(whole: Path, tmp_path: Path, readme: Path) -> None:
+    (whole / "tea" / "lady" / "seeds-0-4" / "checkpoint.pt").write_bytes(b"weights")
+    target = tmp_path / "reference"
+    shown = call("promote", whole, "--out", target, "--readme", readme).output
+    assert "tea" in shown
+    kept = {f"tea/{run}/seeds-0-4/{name}" for run in RUNS for name in reference.FILES}
+    assert set(content(target)) == kept | {"reference.json", "README.md"}
+    assert read_reference(target).tier == "gpu"
+    assert read_reference(target).reservations == []
+    assert "old" not in readme.read_text()
+    for text in (readme.read_text(), (target / "README.md").read_text()):
+        assert "| `tea` | 1 |" in text, "one claim, replicated"
+        assert "tier `gpu`" in text
+
+
+def test_what_is_missing_or_in_doubt_is_refused_or_said(results: Path, tmp_path: Path) -> None:
+    change(results, "lady", dirty=True)
+    with pytest.raises(InputError, match=r"lacks seeds of guest, robot.*\n.*other settings.*lady.*\n.*uncommitted code in lady"):
+        promote(results, tmp_path / "reference", load_papers())
+    assert not (tmp_path / "reference").exists()
+    promote(results, tmp_path / "reference", load_papers(), partial=True)
+    assert len(read_reference(tmp_path / "reference").reservations) == 3
+
+
+def test_too_large_a_reference_is_refused_by_the_name_of_its_largest_part(
+    whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reference, "LARGEST", 100)
+    with pytest.raises(InputError, match=r"more than .* MB\. The largest is .*seeds-0-4"):
+        promote(whole, tmp_path / "reference", load_papers())
+
+
+def test_a_failed_copy_leaves_the_reference_as_it_was(whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    target = tmp_path / "reference"
+    promote(whole, target, load_papers())
+    before = content(target)
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(shutil, "copyfile", full)
+    with pytest.raises(ReplicationError, match=r"No space left on device\. What was there before is unchanged"):
+        promote(whole, target, load_papers())
+    assert content(target) == before
+
+
+def test_a_folder_of_no_tier_or_of_two_is_no_source(whole: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="has no finished run"):
+        promote(tmp_path / "none", tmp_path / "reference", load_papers())
+    change(whole, "guest", tier="smoke")
+    with pytest.raises(InputError, match=r"several tiers \(gpu, smoke\)"):
+        promote(whole, tmp_path / "reference", load_papers())
+
+
+def test_the_pipeline_reads_the_reference_at_its_own_tier(whole: Path, tmp_path: Path) -> None:
+    promote(whole, whole / "reference", load_papers())
+    config = read_configuration({"tier": "smoke", "source": "reference", "results": str(whole)})
+    assert config.tier == "gpu"
+    assert len(pipeline.run_outputs(config, "tea")) == len(RUNS) * len(reference.FILES)
+    shutil.rmtree(whole / "reference" / "tea" / "robot")
+    assert not any("robot" in path for path in pipeline.run_outputs(config, "tea"))
+    with pytest.raises(InputError, match=r"reference\.json is missing.*promote DIR"):
+        read_configuration({"source": "reference", "results": str(tmp_path / "none")})
+
+
+def test_a_readme_without_a_place_is_left_alone(whole: Path, tmp_path: Path) -> None:
+    promote(whole, tmp_path / "reference", load_papers())
+    plain = tmp_path / "plain.md"
+    plain.write_text("# Tea\n")
+    with pytest.raises(InputError, match="has no place for the verdicts"):
+        call("readme", "--reference", tmp_path / "reference", "--out", plain)
+    assert plain.read_text() == "# Tea\n"
+
+
+def test_a_difference_names_verdicts_estimates_and_costs(whole: Path, finish: Callable[..., None], tmp_path: Path) -> None:
+    before = Path(shutil.copytree(whole, tmp_path / "before"))
+    assert [row["kind"] for row in json.loads(call("diff", before, whole, "--json").output)] == ["cost"]
+    finish("lady", error=[1.32, 1.25, 1.35, 1.31, 1.2])
+    rows = {row["kind"]: row for row in json.loads(call("diff", before, whole, "--json").output)}
+    assert (rows["estimate"]["before"].split(" (")[0], rows["estimate"]["after"].split(" (")[0]) == ("1.282 %", "1.286 %")
+    finish("lady", error=[5.3, 5.25, 5.35, 5.31, 5.2])
+    change(whole, "lady", cost={"seconds": 6.0})
+    shown = call("diff", before, whole).output
+    assert "1 verdict changed, 0 estimates moved." in shown
+    assert "replicated" in shown
+    assert "contradicted" in shown
+    pasted = call("diff", before, whole, "--markdown").output
+    assert "| `tea.lady-error` | verdict | ✓ replicated: 1.282 %" in pasted
+    assert "| `tea` | seconds | 4.5 s | 9 s | 2.00 |" in pasted
+    with pytest.raises(InputError, match="not both"):
+        call("diff", before, whole, "--markdown", "--json")

@@ -1,0 +1,206 @@
+"""From claims and records to verdicts: what is missing, diverged, recalled or scaled down is said and decides nothing."""
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from replications.registry.papers import Paper
+from replications.results.reader import Results
+from replications.verdicts import judge as judge_module
+from replications.verdicts.judge import MARKS, Verdict, judge_paper
+
+Make = Callable[..., Paper]
+Finish = Callable[..., None]
+Read = Callable[..., Results]
+
+GOOD = [1.30, 1.25, 1.35, 1.31, 1.20]
+ORDER: dict[str, Any] = {
+    "kind": "order",
+    "published": None,
+    "margin": None,
+    "measure": None,
+    "ranking": [{"run": "lady", "metric": "error"}, {"run": "guest", "metric": "error"}],
+    "by": 1.0,
+}
+
+
+@pytest.fixture
+def verdict(make_paper: Make, read: Read) -> Callable[..., Verdict]:
+    """The verdict on one claim, made from the lady's by the changes given."""
+
+    def one(tier: str = "gpu", **changes: Any) -> Verdict:
+        return judge_paper(read(make_paper(changes), tier))[0]
+
+    return one
+
+
+def test_a_finished_claim_carries_everything_a_report_shows(finish: Finish, verdict: Callable[..., Verdict]) -> None:
+    finish("lady", error=GOOD)
+    found = verdict(id="lady-error")
+    assert (found.id, found.verdict, found.symbol, found.shape) == ("tea.lady-error", "replicated", "✓", "circle")
+    assert (found.seeds_planned, found.seeds_finished, found.level, found.margin) == (5, 5, 0.9, 0.3)
+    assert found.values == tuple(GOOD)
+    assert found.low is not None and found.high is not None
+    assert found.low < np.mean(GOOD) < found.high
+    assert found.p is not None and found.p < 0.001
+    assert found.p_holm == found.p
+    assert found.runs == ("lady",)
+
+
+def test_every_word_has_its_own_symbol_and_shape() -> None:
+    assert len({mark.symbol for mark in MARKS.values()}) == len({mark.shape for mark in MARKS.values()}) == len(MARKS) == 8
+
+
+def test_a_claim_without_this_tier_or_without_runs_is_not_tested(finish: Finish, verdict: Callable[..., Verdict]) -> None:
+    elsewhere = verdict(tier="paper")
+    assert elsewhere.verdict == "not tested"
+    assert "judged at gpu and smoke" in elsewhere.reason
+    never = verdict(tiers={}, untested="the cups are lost.")
+    assert (never.verdict, never.reason) == ("not tested", "Not tested: the cups are lost.")
+    missing = verdict()
+    assert (missing.verdict, missing.seeds_finished) == ("not tested", 0)
+    assert "run lady has no results at tier gpu" in missing.reason
+    finish("lady", errors=GOOD)
+    misnamed = verdict()
+    assert misnamed.verdict == "not tested"
+    assert "recorded no error on split test. Did you mean 'errors'?" in misnamed.reason
+
+
+def test_one_seed_never_decides_and_missing_seeds_are_said(finish: Finish, verdict: Callable[..., Verdict]) -> None:
+    finish("lady", error=GOOD[:1])
+    assert verdict().verdict == "inconclusive"
+    assert "one never decides" in verdict().reason
+    finish("lady", error=GOOD[:4])
+    found = verdict()
+    assert (found.verdict, found.seeds_finished, found.seeds_planned) == ("replicated", 4, 5)
+    assert "Only 4 of 5 planned seeds are finished." in found.reason
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf])
+def test_a_diverged_seed_is_never_left_out(bad: float, finish: Finish, verdict: Callable[..., Verdict]) -> None:
+    finish("lady", error=[*GOOD[:4], bad])
+    finish("guest", error=[50.0] * 5)
+    for found in (verdict(), verdict(**ORDER)):
+        assert found.verdict == "inconclusive"
+        assert "seed 4 of lady" in found.reason
+
+
+def test_a_recalled_value_decides_nothing_but_a_recalled_order_may(finish: Finish, verdict: Callable[..., Verdict]) -> None:
+    finish("lady", error=GOOD)
+    finish("guest", error=[49.0, 50, 51, 52, 50])
+    value = verdict(evidence="recalled")
+    assert value.verdict == "inconclusive"
+    assert value.reason.startswith("The published value is only recalled")
+    assert value.ours == pytest.approx(np.mean(GOOD))
+    assert value.p is None
+    assert verdict(evidence="recalled", **ORDER).verdict == "replicated"
+
+
+@pytest.mark.parametrize(
+    ("ours", "word"),
+    [
+        ([1.3, 1.4, 1.2], "supported (proxy)"),
+        ([0.1, 0.11, 0.12], "supported (proxy)"),
+        ([9, 9.5, 9.2], "contradicted (proxy)"),
+        ([1, 5, 3], "inconclusive"),
+    ],
+)
+def test_a_stand_in_supports_or_contradicts_as_a_proxy(
+    ours: list[float], word: str, finish: Finish, verdict: Callable[..., Verdict]
+) -> None:
+    finish("lady", error=ours)
+    found = verdict(tier="smoke")
+    assert (found.verdict, found.seeds_planned, found.margin) == (word, 3, 1)
+    assert found.proxy == "Three cups instead of eight."
+
+
+def test_the_recorded_size_of_the_test_set_widens_a_margin(finish: Finish, verdict: Callable[..., Verdict]) -> None:
+    finish("lady", error=GOOD, test_examples=[1000.0] * 5)
+    assert verdict().margin == pytest.approx(2 * 100 * math.sqrt(0.0129 * 0.9871 / 1000))
+
+
+def test_holm_over_primary_claims_opens_what_is_only_just_significant(finish: Finish, make_paper: Make, read: Read) -> None:
+    finish("lady", error=GOOD)
+    finish("edge", error=[1.5, 1.4, 1.45, 1.6, 1.5])
+    edge = {"measure": {"run": "edge", "metric": "error"}}
+    alone = judge_paper(read(make_paper(edge)))[0]
+    assert alone.verdict == "replicated"
+    assert alone.p is not None and 0.01 < alone.p < 0.05
+    factor = math.floor(0.05 / alone.p) + 1
+    family = judge_paper(read(make_paper(*[edge] * factor, {"primary": False, **edge}, {}, {"tiers": {"smoke": {"proxy": "x"}}})))
+    assert [found.verdict for found in family] == ["inconclusive"] * factor + ["replicated", "replicated", "not tested"]
+    assert family[0].p_holm == pytest.approx(factor * alone.p)
+    assert f"{factor + 1} tested primary claims (Holm)" in family[0].reason
+    assert family[0].symbol == "?"
+    assert family[factor].p_holm is None
+
+
+def test_a_margin_registered_after_its_run_began_is_flagged(
+    finish: Finish, verdict: Callable[..., Verdict], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    finish("lady", error=GOOD, started="2026-01-02T00:00:00+00:00")
+    assert verdict(id="lady-error").margin_after_run is None
+    for date, late in (("2026-01-01T00:00:00+00:00", False), ("2026-01-03T00:00:00+00:00", True)):
+        monkeypatch.setattr(judge_module, "registrations", lambda _, date=date: {"lady-error": {"commit": "abc", "date": date}})
+        found = verdict(id="lady-error")
+        assert (found.registered_commit, found.registered_date, found.margin_after_run) == ("abc", date, late)
+
+
+def test_a_gap_between_two_curves_is_subtracted_seed_by_seed(finish: Finish, verdict: Callable[..., Verdict]) -> None:
+    for size, gap in ((10, -2.0), (100, 0.0), (1000, 2.0)):
+        finish(f"vit-{size}", error=[50 + gap + 0.1, 60 + gap, 40 + gap - 0.1])
+        finish(f"cnn-{size}", error=[50.0, 60.0, 40.0])
+    points = [
+        {"run": f"vit-{size}", "metric": "error", "x": size, "minus": {"run": f"cnn-{size}", "metric": "error"}} for size in (10, 100, 1000)
+    ]
+    found = verdict(kind="trend", points=points, statistic="crossing", within=[10, 1000], seeds=3)
+    assert found.verdict == "replicated"
+    assert found.ours == pytest.approx(100, rel=0.01)
+    assert len(found.runs) == 6
+
+
+def test_a_count_reads_its_items_from_the_artifacts_of_every_chunk(finish: Finish, verdict: Callable[..., Verdict]) -> None:
+    def arrays(*good: int) -> dict[str, np.ndarray]:
+        scores = np.array([[0.95] * n + [0.5] * (10 - n) for n in good])
+        return {"s": scores, "c": np.full_like(scores, 0.5), "u": np.full_like(scores, 0.5), "p": np.where(scores > 0.9, 1e-5, 0.5)}
+
+    finish("cells", arrays=arrays(2, 3), first=0)
+    finish("cells", arrays=arrays(4), first=2)
+    names = {"scores": "s", "shuffled": "c", "untrained": "u", "p": "p"}
+    keys: dict[str, Any] = {"kind": "count", "unit": "", "items": {"run": "cells", "threshold": 0.9, "control": 0.6} | names, "seeds": 3}
+    found = verdict(**keys, at_least=2)
+    assert (found.verdict, found.values, found.seeds_finished) == ("replicated", (2, 3, 4), 3)
+    assert verdict(**keys, at_least=3).verdict == "inconclusive"
+    missing = verdict(**keys | {"items": keys["items"] | {"run": "none"}}, at_least=2)
+    assert missing.verdict == "not tested"
+
+
+def test_a_rule_that_cannot_be_applied_says_why(finish: Finish, verdict: Callable[..., Verdict]) -> None:
+    finish("lady", error=[0.0, 0.1])
+    finish("guest", error=[1.0, 1.0])
+    found = verdict(**ORDER | {"scale": "ratio"})
+    assert found.verdict == "inconclusive"
+    assert "a ratio needs values above 0" in found.reason
+
+
+def test_a_counted_claim_is_decided_by_one_seed(finish: Finish, verdict: Callable[..., Verdict]) -> None:
+    finish("lady", error=[1.29])
+    found = verdict(exact=True)
+    assert (found.verdict, found.level, found.p) == ("replicated", None, None)
+    assert "planned" not in found.reason
+
+
+def test_equal_seeds_decide_and_are_pointed_out(finish: Finish, verdict: Callable[..., Verdict]) -> None:
+    finish("lady", error=[1.3] * 5)
+    found = verdict()
+    assert (found.verdict, found.low, found.high) == ("replicated", 1.3, 1.3)
+    assert "All seeds gave the same value" in found.reason
+
+
+def test_a_verdict_is_a_value(finish: Finish, verdict: Callable[..., Verdict]) -> None:
+    finish("lady", error=GOOD)
+    assert verdict() == replace(verdict())

@@ -1,0 +1,1 @@
+"""Snakemake rules, and the Python that turns the registry into jobs."""
