@@ -169,7 +169,7 @@ def test_a_paper_says_which_data_every_run_loads(paper: str, tier: str) -> None:
 @pytest.mark.parametrize("tier", TIERS)
 def test_rehearsals_train_what_the_run_trains(paper: str, tier: str) -> None:
     for run in load_runs(paper, tier):
-        settings, brief = run.settings, run.settings.rehearsed()
+        settings, brief = run.settings, run.settings.for_trial()
         assert '"bf16"' not in settings.in_fp32().model_dump_json()
         type(settings).model_validate(brief.model_dump())
         before, after = settings.model_dump(), brief.model_dump()

@@ -84,7 +84,7 @@ def judge(
     made = out or folder / paper
     gathered = store.collect(folder, paper, [run.name for run in grid.load_runs(paper, tier)])
     records.write_records(made / "records.parquet", gathered)
-    read = Results(spec, tier, folder, gathered)
+    read = Results.read(spec, tier, folder, gathered)
     write_claims_csv(made / "claims.csv", judge_paper(read))
     for name in spec.tables:
         write_table(name, read, made / "tables")

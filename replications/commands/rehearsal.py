@@ -37,7 +37,7 @@ def rehearse(
     """Train a few steps of every run, evaluate and record, and estimate the tier's minutes from counted FLOPs.
 
     Networks, batches, recipe and data are those of the run; what is evaluated afterwards is shortened, and products are in fp32 on
-    a processor that has no bf16 (`Settings.rehearsed`, `in_fp32`). One line per run: the steps of all its seeds, counted FLOPs of the whole
+    a processor that has no bf16 (`Settings.for_trial`, `in_fp32`). One line per run: the steps of all its seeds, counted FLOPs of the whole
     training, the milliseconds of a step and the minutes of all on a GPU of that peak and utilisation, beside the minutes that
     runs.yaml expects, seconds and megabytes here; and sums by paper and of the tier. Exits with 1 when a run failed.
     """
@@ -88,7 +88,7 @@ def _rehearse(run: Run, steps: int, n_seeds: int | None, device: str | None, fol
     stop = StopRequest()
     stop.install()
     try:
-        shortened = run.settings.rehearsed()
+        shortened = run.settings.for_trial()
         brief = dataclasses.replace(run, settings=shortened if native_bf16(choose_device(device)) else shortened.in_fp32())
         with team(device) as ours:
             seed_everything()

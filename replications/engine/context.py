@@ -100,19 +100,36 @@ class Context:
         *,
         split: str = "test",
         step: int = 0,
+        model: str = "",
+        axis: str = "",
+        at: float | None = None,
         unit: str = "",
         seed: int | None = None,
     ) -> None:
         """Record a metric: one value per seed of this context, or one value for the `seed` given.
 
+        Args:
+            metric: its name, for example 'accuracy'.
+            values: shape (seeds,), or one value with `seed`.
+            split: data split that was measured.
+            step: training step, 0 where nothing is trained.
+            model: which of several networks of the run; empty where there is one.
+            axis: name of the run's own axis that `at` is a position on, for example 'beam_size'.
+            at: position on `axis`.
+            unit: unit of the values.
+            seed: the seed of a single value.
+
         Raises:
-            ReplicationError: when the number of values is not the number of seeds.
+            ReplicationError: the number of values is not the number of seeds, or only one of `axis` and `at` is given.
         """
         array = values.detach().double().cpu().numpy() if isinstance(values, Tensor) else np.asarray(values, dtype=float)
         seeds = self.seeds if seed is None else (seed,)
         if array.size != len(seeds):
             raise ReplicationError(f"{self.paper} {self.run}: {metric} has {array.size} values for {len(seeds)} seeds.")
-        base = {"paper": self.paper, "run": self.run, "split": split, "step": int(step), "metric": metric, "unit": unit}
+        if bool(axis) != (at is not None):
+            raise ReplicationError(f"{self.paper} {self.run}: {metric} needs both 'axis' and 'at', or neither.")
+        base = {"paper": self.paper, "run": self.run, "model": model, "split": split, "step": int(step), "metric": metric, "unit": unit}
+        base |= {"axis": axis, "at": None if at is None else float(at)}
         self.rows += [base | {"seed": s, "value": float(v)} for s, v in zip(seeds, array.ravel(), strict=True)]
 
     def artifact(self, name: str, array: np.ndarray | Tensor) -> None:

@@ -141,7 +141,11 @@ def _left_out(table: Table, kept: tuple[Column, ...], absences: tuple[Absence, .
 def _ours(results: Results, row: TableRow, key: str, measure: TableMeasure, *, proxy: bool) -> tuple[dict[str, float], str]:
     """Mean, half-width and seeds of one cell, and its text; seeds without a finite value are said, not left out."""
     nothing = {"ours": math.nan, "half_width": math.nan, "seeds": 0.0}
-    sample = results.final(row.run, row.metrics.get(key, measure.metric), measure.split) if row.run else None
+    metric = row.metrics.get(key, measure.metric)
+    measured = row.run and results.recorded(row.run, metric, measure.split)
+    sample = (
+        results.final(row.run, metric, measure.split, model=row.model, axis=measure.axis, at=measure.at) if row.run and measured else None
+    )
     if sample is None or not len(sample):
         return nothing, ""
     lost = sum(not math.isfinite(value) for value in sample)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -14,8 +14,17 @@ class Measure(Strict):
 
     run: str
     metric: str
-    split: str = "test"
-    step: Literal["last"] | int = Field("last", description="Step of the record; last is the largest.")
+    split: str = Field("test", description="Data split that was measured.")
+    model: str = Field("", description="Which of several networks of the run.")
+    axis: str = Field("", description="Axis of the run's own on which `at` is a position.")
+    at: float | None = Field(None, description="Position on `axis`.")
+    step: Literal["last"] | int = Field("last", description="Training step of the record; last is the largest.")
+
+    @model_validator(mode="after")
+    def _axis_has_a_position(self) -> Self:
+        if bool(self.axis) != (self.at is not None):
+            raise ValueError("'axis' and 'at' belong together: give both or neither")
+        return self
 
 
 class Term(Measure):

@@ -23,6 +23,8 @@ class TableMeasure(Strict):
     label: str
     metric: str = Field(description="Metric in our records.")
     split: str = "test"
+    axis: str = Field("", description="Axis of the runs' own on which `at` is a position.")
+    at: float | None = Field(None, description="Position on `axis`.")
     unit: str = ""
     better: Literal["lower", "higher"]
     digits: int = 2
@@ -34,6 +36,7 @@ class TableRow(Strict):
     label: str
     published: dict[str, float | dict[str, float]] = Field(default_factory=dict)
     run: str | None = Field(None, description="Our run of this row; none where we have no counterpart.")
+    model: str = Field("", description="Which of several networks of the run.")
     metrics: dict[str, str] = Field(default_factory=dict, description="Measure to our metric, where it differs.")
     evidence: EvidenceMark | None = Field(None, description="Overrides the version's mark for this row.")
     ours_only: bool = Field(False, description="A row we added; the paper has none.")

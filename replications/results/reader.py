@@ -13,6 +13,7 @@ from replications.errors import InputError, ReplicationError, nearest
 from replications.registry.claims import Measure
 from replications.registry.papers import Paper
 from replications.registry.run_grid import Run, load_runs, parse_seeds
+from replications.registry.schema import TIERS
 from replications.registry.tables import Table
 from replications.results import store
 from replications.results.records import read_artifacts
@@ -27,22 +28,31 @@ class Results:
     """Records and artifacts of one paper at one tier.
 
     `folder` holds `<paper>/<run>/seeds-*/`: a tier's results, or the committed reference. `used` gathers the runs whose
-    records or artifacts were given out, so that whatever is made of them can name exactly those.
+    records or artifacts were given out, so that whatever is made of them can name exactly those. `planned` holds the names
+    of the runs that any tier plans, so that a misspelt or renamed run is an error; None accepts every name.
     """
 
     paper: Paper
     tier: str
     folder: Path
     records: pd.DataFrame = field(repr=False)
+    planned: frozenset[str] | None = field(default=None, repr=False)
     used: set[str] = field(default_factory=set, init=False, repr=False, compare=False)
 
     @classmethod
-    def read(cls, paper: Paper, tier: str, folder: Path) -> Results:
-        """What is finished of a paper's runs at a tier: from the collected table where it is newer than every chunk, else anew."""
-        collected = store.read_collected(folder, paper.name)
+    def read(cls, paper: Paper, tier: str, folder: Path, collected: pd.DataFrame | None = None) -> Results:
+        """Return what is finished of a paper's runs at a tier.
+
+        Args:
+            collected: its records, where the caller has gathered them; default: the collected table where it is of today's chunks,
+                else gathered anew.
+        """
+        if collected is None:
+            collected = store.read_collected(folder, paper.name)
         if collected is None:
             collected = store.collect(folder, paper.name, [run.name for run in load_runs(paper.name, tier)])
-        return cls(paper, tier, folder, collected)
+        planned = {run.name for name in TIERS for run in load_runs(paper.name, name)}
+        return cls(paper, tier, folder, collected, frozenset(planned))
 
     def unused(self) -> Results:
         """The same results, with nothing given out yet."""
@@ -53,7 +63,8 @@ class Results:
         return load_runs(self.paper.name, self.tier)
 
     def finished(self, run: str) -> bool:
-        """Whether any seed of the run is recorded."""
+        """Return True when any seed of the run is recorded. Raises InputError when no tier plans the run."""
+        self.check_run(run)
         return run in self._by_run
 
     def need(self, *runs: str) -> None:
@@ -62,14 +73,52 @@ class Results:
         if missing:
             raise NotMeasured(f"needs {', '.join(missing)}")
 
-    def select(self, *, run: str | None = None, metric: str | None = None, split: str | None = None) -> pd.DataFrame:
-        """Records that match every given key, in stored order."""
-        chosen = self.records if run is None else self._by_run.get(run, self.records.iloc[:0])
-        for column, value in (("metric", metric), ("split", split)):
-            if value is not None:
-                chosen = chosen[chosen[column] == value]
-        self.used.update(chosen["run"].unique())
-        return chosen
+    def select(
+        self,
+        *,
+        run: str | None = None,
+        metric: str | None = None,
+        split: str | None = None,
+        model: str | None = None,
+        axis: str | None = None,
+        at: float | None = None,
+    ) -> pd.DataFrame:
+        """Return the records that match every given key, in stored order.
+
+        Args:
+            run: name of a run that some tier plans.
+            metric: name of a metric; likewise `split`, `model`, `axis`. None: any.
+            at: position on the axis. None: any.
+
+        Raises:
+            InputError: no tier plans the run, or the run is finished and recorded nothing of that metric, split, model, axis or position.
+                Costs (split 'cost') depend on the machine and may be missing.
+        """
+        if run is not None:
+            self.check_run(run)
+        rows = self.records if run is None else self._by_run.get(run, self.records.iloc[:0])
+        for column, value in (("metric", metric), ("split", split), ("model", model), ("axis", axis), ("at", at)):
+            if value is None:
+                continue
+            matching = rows[rows[column] == value]
+            if run is not None and len(rows) and not len(matching) and split != "cost":
+                names = {str(name) for name in rows[column]}
+                what = f"{metric}: " if metric and column != "metric" else ""
+                raise InputError(f"{self.paper.name} {run}: {what}no {column} '{value}' is recorded. {nearest(str(value), names)}")
+            rows = matching
+        self.used.update(rows["run"].unique())
+        return rows
+
+    def check_run(self, run: str) -> None:
+        """Raise InputError with the nearest name unless some tier plans a run of this name."""
+        if self.planned is not None and run not in self.planned:
+            raise InputError(f"{self.paper.name} plans no run '{run}' at any tier. {nearest(run, self.planned)}")
+
+    def recorded(self, run: str, metric: str, split: str = "test") -> bool:
+        """Return True when the run is finished and recorded this metric on this split."""
+        self.check_run(run)
+        rows = self._by_run.get(run, self.records.iloc[:0])
+        return bool(((rows["metric"] == metric) & (rows["split"] == split)).any())
 
     @cached_property
     def _by_run(self) -> dict[str, pd.DataFrame]:
@@ -77,16 +126,24 @@ class Results:
         return {str(run): rows for run, rows in self.records.groupby("run", sort=False, observed=True)}
 
     def values(self, measure: Measure) -> pd.Series[float]:
-        """One value per seed, indexed by seed; empty where nothing is recorded."""
-        rows = self.select(run=measure.run, metric=measure.metric, split=measure.split)
+        """Return one value per seed, indexed by seed; empty when the run is not finished.
+
+        Raises:
+            InputError: see `select`.
+        """
+        rows = self.select(
+            run=measure.run, metric=measure.metric, split=measure.split, model=measure.model, axis=measure.axis, at=measure.at
+        )
         if measure.step != "last":
             rows = rows[rows["step"] == measure.step]
         rows = rows.sort_values("step", kind="stable").groupby("seed").tail(1)
         return rows.set_index("seed")["value"].sort_index()
 
-    def final(self, run: str, metric: str, split: str = "test") -> pd.Series[float]:
-        """Last value per seed of one metric of one run."""
-        return self.values(Measure(run=run, metric=metric, split=split))
+    def final(
+        self, run: str, metric: str, split: str = "test", *, model: str = "", axis: str = "", at: float | None = None
+    ) -> pd.Series[float]:
+        """Return the last value per seed of one metric of one run, indexed by seed; empty where nothing is recorded."""
+        return self.values(Measure(run=run, metric=metric, split=split, model=model, axis=axis, at=at))
 
     def artifacts(self, run: str, seed: int = 0) -> dict[str, np.ndarray]:
         """The artifacts of the chunk that holds `seed`. Raises NotMeasured when the run is not finished."""
@@ -135,7 +192,9 @@ class Results:
                     value = row.value(version, key)
                     if value is not None:
                         rows.append(base | {"version": version, "seed": -1, "value": value})
-                if row.run:
-                    for seed, value in self.final(row.run, row.metrics.get(key, measure.metric), measure.split).items():
+                if row.run and self.recorded(row.run, row.metrics.get(key, measure.metric), measure.split):
+                    for seed, value in self.final(
+                        row.run, row.metrics.get(key, measure.metric), measure.split, model=row.model, axis=measure.axis, at=measure.at
+                    ).items():
                         rows.append(base | {"version": "ours", "seed": seed, "value": value})
         return pd.DataFrame(rows, columns=["row", "run", "measure", "version", "seed", "value"])

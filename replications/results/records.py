@@ -1,11 +1,11 @@
 """Tidy records and artifacts: their columns, and how they are written and read.
 
-A record is one row: paper, run, seed, split, step, metric, value, unit. An artifact is an array that a figure needs and
-that is no scalar.
+A record is one row of the tidy results. An artifact is an array that a figure needs and that is no scalar.
 """
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -14,15 +14,24 @@ import pandas as pd
 from replications.errors import InputError
 from replications.files import replacing
 
-COLUMNS = ["paper", "run", "seed", "split", "step", "metric", "value", "unit"]
+COLUMNS = ["paper", "run", "seed", "model", "split", "step", "axis", "at", "metric", "value", "unit"]
+"""Columns of a record, in stored order.
+
+`model` names one of several networks of a run and is empty where there is one. `split` is a data split and `step` the
+training step; neither means anything else. `axis` and `at` are a position on an axis of the run's own (`beam_size`, 3);
+where there is none they are empty and nan.
+"""
 
 
 DTYPES = {
     "paper": "str",
     "run": "str",
     "seed": "int64",
+    "model": "str",
     "split": "str",
     "step": "int64",
+    "axis": "str",
+    "at": "float64",
     "metric": "str",
     "value": "float64",
     "unit": "str",
@@ -30,8 +39,13 @@ DTYPES = {
 
 
 def frame(rows: list[dict[str, object]]) -> pd.DataFrame:
-    """Rows as a data frame with exactly the columns and types of records."""
-    return pd.DataFrame(rows, columns=COLUMNS).astype(DTYPES)
+    """Return rows as a data frame with exactly the columns and types of records.
+
+    Args:
+        rows: one mapping per record; `model`, `axis` and `at` may be left out.
+    """
+    empty = {"model": "", "axis": "", "at": math.nan}
+    return pd.DataFrame([empty | row for row in rows], columns=COLUMNS).astype(DTYPES)
 
 
 def write_records(path: Path, records: pd.DataFrame) -> None:
@@ -50,6 +64,10 @@ def read_records(path: Path) -> pd.DataFrame:
         raise InputError(f"{path} is missing. Run its job again.") from None
     except Exception as error:  # pyarrow has a dozen kinds for a damaged file
         raise InputError(f"{path} cannot be read ({error}). Delete it and run its job again.") from None
+    for column in ("model", "axis", "at"):  # records written before these columns existed
+        if column not in records:
+            records[column] = math.nan if column == "at" else ""
+    records = records.reindex(columns=COLUMNS) if set(records.columns) == set(COLUMNS) else records
     if list(records.columns) != COLUMNS:
         raise InputError(f"{path}: expected the columns {COLUMNS}, got {list(records.columns)}.")
     return records.astype(DTYPES)

@@ -44,7 +44,9 @@ def collect(results: Path, paper: str, runs: list[str]) -> pd.DataFrame:
         for folder in chunk_folders(results, paper, run):
             parts += [read_records(folder / "records.parquet"), cost_records(folder, paper, run)]
     merged = pd.concat([part for part in parts if len(part)] or parts[:1], ignore_index=True)
-    gathered = merged.sort_values(["run", "seed", "split", "metric", "step"], kind="stable", ignore_index=True).astype(DTYPES)
+    gathered = merged.sort_values(
+        ["run", "seed", "model", "split", "metric", "axis", "at", "step"], kind="stable", ignore_index=True
+    ).astype(DTYPES)
     gathered.attrs = {"chunks": _fingerprint(results, paper)}
     return gathered
 

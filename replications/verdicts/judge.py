@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from replications.errors import ReplicationError, nearest
+from replications.errors import InputError, ReplicationError
 from replications.registry.claims import Claim, Items, Measure, TierTest
 from replications.results import provenance
 from replications.results.reader import NotMeasured, Results
@@ -196,7 +196,10 @@ def _apply(claim: Claim, test: TierTest, results: Results, found: dict[Measure |
 def _values(measure: Measure | Items, results: Results) -> pd.Series[float]:
     """One value per seed; for items a placeholder per seed that has every array."""
     if isinstance(measure, Measure):
-        return results.values(measure)
+        try:
+            return results.values(measure)
+        except InputError:  # `_why_missing` tells what is recorded instead
+            return pd.Series(dtype=float)
     try:
         seeds = results.by_seed(measure.run, measure.scores, measure.shuffled, measure.untrained, measure.p)
     except NotMeasured:
@@ -213,13 +216,17 @@ def _why_not(claim: Claim, tier: str) -> str:
 def _why_missing(measure: Measure | Items, results: Results) -> str:
     if isinstance(measure, Items) or not results.finished(measure.run):
         return f"run {measure.run} has no results at tier {results.tier}"
-    known = results.select(run=measure.run, split=measure.split)["metric"].unique()
-    at = "" if measure.step == "last" else f" at step {measure.step}"
-    return f"run {measure.run} recorded no {measure.metric} on split {measure.split}{at}. {nearest(measure.metric, known)}"
+    try:
+        results.values(measure)
+    except InputError as error:
+        return str(error)
+    return f"run {measure.run} recorded no {measure.metric} at step {measure.step}"
 
 
 def _test_examples(measure: Measure, results: Results) -> int | None:
     """Size of the test set where the run recorded it, the smallest over seeds."""
+    if not results.recorded(measure.run, "test_examples", measure.split):
+        return None
     sizes = results.final(measure.run, "test_examples", measure.split)
     return int(sizes.min()) if len(sizes) and sizes.min() >= 1 else None
 

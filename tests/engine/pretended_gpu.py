@@ -334,7 +334,7 @@ def main(paper: str, tier: str, folder: str, *names: str) -> None:
         warnings.simplefilter("error", NotCaptured)
         for run in runs:
             seed_everything()
-            brief = dataclasses.replace(run, settings=run.settings.rehearsed().in_fp32())
+            brief = dataclasses.replace(run, settings=run.settings.for_trial().in_fp32())
             said = {"progress": Progress(run.name), "stop": StopRequest(), "command": ""}
             team = Team(device=torch.device("cuda", 0))
             execute(brief, run.seeds[:2], Path(folder), **said, team=team, rehearsal=Rehearsal(STEPS))

@@ -178,6 +178,7 @@ tiers:
       "looks-{looks}": {grid: {looks: [4, 6, 8]}}
       dense: {settings: {looks: 1}}
   gpu: {like: smoke}
+  paper: {runs: {modern: {}, large: {}}}
 """
 
 SETTINGS = '''

@@ -1,6 +1,7 @@
 """Records and artifacts come back as they were written; a failed write leaves what was there."""
 
 import errno
+import math
 import os
 import time
 from collections.abc import Callable
@@ -56,7 +57,7 @@ def test_artifacts_come_back_with_type_and_shape(tmp_path: Path) -> None:
 
 def test_a_full_disk_leaves_the_old_file_and_nothing_beside_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "records.parquet"
-    old = frame([dict(zip(COLUMNS, ("p", "r", 0, "test", 1, "error", 1.5, "%"), strict=True))])
+    old = frame([dict(zip(COLUMNS, ("p", "r", 0, "", "test", 1, "", math.nan, "error", 1.5, "%"), strict=True))])
     write_records(path, old)
 
     def full(*_: Any, **__: Any) -> None:
@@ -141,7 +142,32 @@ def test_a_measure_is_the_last_record_of_each_seed_or_that_of_its_step(make_pape
     results = Results(make_paper(), "gpu", tmp_path, frame([base | {"seed": s, "step": t, "value": v} for s, t, v in values]))
     assert results.final("lady", "error").to_dict() == {0: 4.0, 1: 3.0}
     assert results.values(Measure(run="lady", metric="error", step=10)).to_dict() == {0: 5.0, 1: 6.0}
-    assert results.final("lady", "errors").empty
+    with pytest.raises(InputError, match=r"no metric 'errors' is recorded\. Did you mean 'error'"):
+        results.final("lady", "errors")
+    assert results.final("guest", "error").empty
+
+
+def test_a_record_is_selected_by_model_axis_and_position(make_paper: Callable[..., Paper], tmp_path: Path) -> None:
+    base = {"paper": "tea", "run": "lady", "seed": 0, "split": "test", "step": 0, "metric": "error", "unit": "%"}
+    rows = [base | {"model": "green", "axis": "cups", "at": cups, "value": float(cups)} for cups in (2, 4)]
+    rows += [base | {"model": "black", "value": 7.0}]
+    results = Results(make_paper(), "gpu", tmp_path, frame(rows))
+    assert results.final("lady", "error", model="green", axis="cups", at=4).to_dict() == {0: 4.0}
+    assert results.final("lady", "error", model="black").to_dict() == {0: 7.0}
+    assert results.select(run="lady", axis="cups")["at"].tolist() == [2, 4]
+    for wrong, message in (({"model": "blue"}, "no model 'blue'"), ({"model": "green", "axis": "cups", "at": 3}, "no at '3.0'")):
+        with pytest.raises(InputError, match=message):
+            results.final("lady", "error", **wrong)
+    with pytest.raises(ValueError, match="belong together"):
+        results.final("lady", "error", model="green", axis="cups")
+
+
+def test_a_run_that_no_tier_plans_is_an_error_in_whoever_reads_it(make_paper: Callable[..., Paper], tmp_path: Path) -> None:
+    results = Results(make_paper(), "gpu", tmp_path, frame([]), frozenset({"lady"}))
+    assert results.final("lady", "error").empty
+    for ask in (lambda: results.final("lad", "error"), lambda: results.select(run="lad"), lambda: results.need("lad")):
+        with pytest.raises(InputError, match=r"plans no run 'lad' at any tier\. Did you mean 'lady'"):
+            ask()
 
 
 def test_artifacts_are_cut_by_seed_and_their_faults_named(
@@ -168,7 +194,8 @@ def test_results_know_which_runs_were_read_and_not_only_asked_about(
     results = read(make_paper())
     results.need("lady", "guest")
     assert results.finished("robot")
-    assert results.final("lady", "errors").empty
+    with pytest.raises(InputError):
+        results.final("lady", "errors")
     assert results.used == set()
     results.final("lady", "error")
     results.artifacts("guest")

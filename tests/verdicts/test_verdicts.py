@@ -67,7 +67,7 @@ def test_a_claim_without_this_tier_or_without_runs_is_not_tested(finish: Finish,
     finish("lady", errors=GOOD)
     misnamed = verdict()
     assert misnamed.verdict == "not tested"
-    assert "recorded no error on split test. Did you mean 'errors'?" in misnamed.reason
+    assert "no metric 'error' is recorded. Did you mean 'errors'?" in misnamed.reason
 
 
 def test_one_seed_never_decides_and_missing_seeds_are_said(finish: Finish, verdict: Callable[..., Verdict]) -> None:

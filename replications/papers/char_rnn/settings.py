@@ -48,7 +48,7 @@ class Settings(RunSettings):
         60_000, ge=2000, description="Characters on which units are selected, and as many others on which scored."
     )
 
-    def rehearsed(self) -> Settings:
+    def for_trial(self) -> Settings:
         """As they are, but with little text to score and to probe on."""
         few = 10_000
         return self.model_copy(

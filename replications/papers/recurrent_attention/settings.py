@@ -67,7 +67,7 @@ class Settings(RunSettings):
         """Numbers one glimpse gives to the network."""
         return self.scales * self.glimpse_side**2
 
-    def rehearsed(self) -> Settings:
+    def for_trial(self) -> Settings:
         """As they are, but with few digits to test on."""
         return self.model_copy(update={"samples": 2, "n_test": min(self.n_test, 500)})
 

@@ -127,7 +127,7 @@ class Settings(RunSettings):
     text: Text = Field(default_factory=Text, description="Text to learn.")
     task: Task = Field(default_factory=Task, description="Made-up task.")
 
-    def rehearsed(self) -> Settings:
+    def for_trial(self) -> Settings:
         """As they are, but with little text and few sequences to score, and only the smallest points of a sweep."""
         points = {"values": sorted(self.sweep.values)[:2], "tokens": min(self.sweep.tokens, 1024), "repetitions": 1}
         few = min(self.text.evaluation_characters, 4 * self.text.context)

@@ -35,10 +35,14 @@ NAMES = {
 """Rest of a run's name -> what it is, in the order of figures."""
 
 
+def _finished(results: Results, run: str) -> bool:
+    return run in {plan.name for plan in results.runs()} and results.finished(run)
+
+
 def _run(results: Results, kind: str) -> str:
     """The finished run of this kind on the first data set that has one. Raises NotMeasured when there is none."""
     for prefix in SETS:
-        if results.finished(f"{prefix}-{kind}"):
+        if _finished(results, f"{prefix}-{kind}"):
             return f"{prefix}-{kind}"
     raise NotMeasured(f"needs a finished run ending in -{kind}")
 
@@ -46,7 +50,7 @@ def _run(results: Results, kind: str) -> str:
 def _family(results: Results) -> tuple[str, list[tuple[str, str]]]:
     """The tier's main data set, and the runs on it as (run, name) in the order of NAMES."""
     prefix = _run(results, "nic").split("-")[0]
-    return prefix, [(f"{prefix}-{kind}", name) for kind, name in NAMES.items() if results.finished(f"{prefix}-{kind}")]
+    return prefix, [(f"{prefix}-{kind}", name) for kind, name in NAMES.items() if _finished(results, f"{prefix}-{kind}")]
 
 
 def gallery(results: Results) -> Figure:
@@ -153,7 +157,7 @@ def hallucination(results: Results) -> Figure:
     """
     kinds = [("scenes-random", NAMES["random"]), ("scenes-nearest", NAMES["nearest"])]
     kinds += [(f"scenes-{kind}", name) for kind, name in NAMES.items() if kind not in ("human", "random", "nearest")]
-    runs = [(run, name) for run, name in kinds if len(results.final(run, "chair_i", "broken"))]
+    runs = [(run, name) for run, name in kinds if _finished(results, run) and results.recorded(run, "chair_i", "broken")]
     if not runs:
         raise NotMeasured("needs runs on rendered scenes")
     figure, axes = canvas(2 * COLUMN, 0.9 + 0.25 * len(runs))
@@ -185,14 +189,14 @@ def transfer_matrix(results: Results) -> Figure:
     """BLEU-1 on the test pictures of one data set (columns) by a model trained on another (rows), mean over seeds; in brackets the
     published value where the paper gives it (Table 2 and section 4.3.3).
     """
-    trained = [prefix for prefix in SETS if results.finished(f"{prefix}-nic")]
+    trained = [prefix for prefix in SETS if _finished(results, f"{prefix}-nic")]
     columns = [*SETS, "pascal", "sbu"]
     found: dict[tuple[str, str], float] = {}
     for source in trained:
         for target in columns:
-            values = results.final(f"{source}-nic", "bleu1", "test" if target == source else target)
-            if len(values):
-                found[source, target] = float(values.mean())
+            split = "test" if target == source else target
+            if results.recorded(f"{source}-nic", "bleu1", split):
+                found[source, target] = float(results.final(f"{source}-nic", "bleu1", split).mean())
     tested = [target for target in columns if any((source, target) in found for source in trained)]
     if len(trained) < 2 and len(tested) < 2:
         raise NotMeasured("needs models of at least two data sets")

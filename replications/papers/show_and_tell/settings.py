@@ -78,7 +78,7 @@ class Settings(RunSettings):
     neighbours: list[str] = Field(default_factory=list, description="Words whose nearest embeddings are recorded (Table 6).")
     samples: int = Field(0, ge=0, description="Test pictures kept with their captions for the gallery.")
 
-    def rehearsed(self) -> Settings:
+    def for_trial(self) -> Settings:
         """As they are, but with few pictures to caption."""
         few = 64
         return self.model_copy(

@@ -157,7 +157,7 @@ class Settings(RunSettings):
         base = self.model_dump() | {"measure": "accuracy", "members": ()}
         return Settings.model_validate(base | update)
 
-    def rehearsed(self) -> Settings:
+    def for_trial(self) -> Settings:
         """As they are, but with few pictures to render, to test on and to probe with."""
         brief: dict[str, Any] = {"n_test": min(self.n_test, 256), "probe_images": 1000, "probe_draws": 1}
         if self.dataset == "fractals":

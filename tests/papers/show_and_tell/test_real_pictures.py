@@ -20,7 +20,7 @@ from replications.papers.show_and_tell.settings import Settings
 from replications.papers.show_and_tell.vocabulary import Vocabulary
 from replications.results.records import frame
 
-MIRROR = Path(os.environ.get("REPLICATIONS_DATA") or Path(__file__).parents[3] / "shared" / "data")
+MIRROR = Path(os.environ.get("REPLICATIONS_DATA") or Path(__file__).parents[4] / "shared" / "data")
 PRESENT = (MIRROR / "hub" / "jxie" / "flickr8k").is_dir() and (MIRROR / "weights" / "squeezenet1_1_imagenet.pt").is_file()
 SETTINGS = Settings.model_validate(
     {

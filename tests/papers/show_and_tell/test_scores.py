@@ -21,7 +21,7 @@ from replications.papers.show_and_tell.tokenizer import tokenize
 
 HERE = Path(__file__).parent
 GOLDEN = HERE / "golden_captions.json"
-MIRROR = Path(os.environ.get("REPLICATIONS_DATA") or HERE.parents[2] / "shared" / "data")
+MIRROR = Path(os.environ.get("REPLICATIONS_DATA") or HERE.parents[3] / "shared" / "data")
 """The local mirror: named by the variable, or beside the repository."""
 COCO_FILE = MIRROR / "caption-scores" / "coco_scores.json"
 

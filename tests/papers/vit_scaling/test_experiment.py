@@ -170,7 +170,7 @@ def test_attention_is_measured_as_defined(small: SmallSettings, context: MakeCon
 
 
 def test_a_short_run_on_cifar10(context: MakeContext, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    beside = Path(__file__).resolve().parents[3] / "shared" / "data"
+    beside = Path(__file__).resolve().parents[4] / "shared" / "data"
     folder = Path(os.environ.get("REPLICATIONS_DATA", beside))
     if not (folder / "hub" / "uoft-cs" / "cifar10").is_dir():
         pytest.skip("CIFAR-10 is not on this machine; set REPLICATIONS_DATA to a folder that has hub/uoft-cs/cifar10")

@@ -144,7 +144,7 @@ def test_two_processes_give_the_losses_of_one(imagenet: Path, context: MakeConte
     script = tmp_path / "team.py"
     script.write_text(TEAM)
     start = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", str(script)]
-    root = Path(__file__).resolve().parents[2]
+    root = Path(__file__).resolve().parents[3]
     environment = os.environ | {"PYTHONPATH": str(root), "OMP_NUM_THREADS": "1"}
     done = subprocess.run(
         [*start, tiny().model_dump_json(), str(tmp_path)],
