@@ -82,7 +82,7 @@ class _Reader:
         provenance: dict[str, Any] = {}
         try:
             provenance = read_provenance(folder / "provenance.json")
-            self.parts.append(cost_records(folder, self.paper.name, run))
+            self.parts.append(cost_records(provenance, self.paper.name, run))
         except (ReplicationError, KeyError, TypeError, ValueError, IndexError) as error:
             # A sidecar that was edited or cut can lack any key or hold any type.
             self.note(where, f"its provenance cannot be read, so cost and origin are unknown: {error}")

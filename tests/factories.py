@@ -16,11 +16,10 @@ from replications import paths
 from replications.registry import papers as spec
 from replications.registry import run_grid as grid
 from replications.registry.papers import Paper, read_paper
+from replications.registry.run_grid import settings_digest
 from replications.registry.schema import Strict
-from replications.results.provenance import write_provenance
 from replications.results.reader import Results
-from replications.results.records import frame, write_artifacts, write_records
-from replications.results.store import collect
+from replications.results.store import collect, write_chunk
 from replications.verdicts import judge
 
 # Timings are noisy where jobs share cores, and a suite that fails at random teaches nobody anything.
@@ -101,7 +100,7 @@ def finish(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Non
         first: int = 0,
         started: str = "2026-01-02T00:00:00+00:00",
         arrays: dict[str, np.ndarray] | None = None,
-        settings_digest: str = "5e77",
+        changes: dict[str, Any] | None = None,
         **metrics: list[float],
     ) -> None:
         n = max([len(values) for values in metrics.values()] + [len(array) for array in (arrays or {}).values()])
@@ -111,20 +110,21 @@ def finish(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Non
             for name, values in metrics.items()
             for i, value in enumerate(values)
         ]
-        write_records(folder / "records.parquet", frame(rows))
-        write_artifacts(folder / "artifacts.npz", arrays or {})
-        sidecar = {
+        provenance = {
+            "paper": "tea",
+            "run": run,
             "tier": "gpu",
             "seeds": list(range(first, first + n)),
             "started": started,
             "ended": "2026-01-02T01:00:00+00:00",
             "commit": "c0ffee" * 6,
             "dirty": False,
-            "settings_digest": settings_digest,
+            "settings": {},
+            "settings_digest": settings_digest("tea", run, {}),
             "data": {"cups/test": {"fingerprint": "abcdef0123456789"}},
             "cost": {"seconds": 1.5},
         }
-        write_provenance(folder / "provenance.json", sidecar)
+        write_chunk(folder, rows, arrays or {}, provenance | (changes or {}))
 
     return write
 

@@ -14,9 +14,9 @@ from replications.registry import run_grid as grid
 from replications.registry.checks import check_claims
 from replications.registry.configuration import Configuration
 from replications.registry.papers import load_paper
+from replications.results.store import CHUNK_FILES
 from replications.source_code import import_closure, imported_names, public_functions
 
-RUN_OUTPUTS = ("records.parquet", "artifacts.npz", "provenance.json")
 FIGURE_KINDS = ("svg", "pdf", "png", "csv", "json")
 EXHIBIT_KINDS = ("html", "json")
 TABLE_KINDS = ("csv", "tex", "md")
@@ -80,7 +80,7 @@ def training_rules(config: Configuration) -> list[TrainingRule]:
                     paper=paper,
                     runs=tuple(run.name for run in job.runs),
                     code=code,
-                    outputs=[f"{config.runs_folder}/{paper}/{run.name}/seeds-{{seeds}}/{name}" for run in job.runs for name in RUN_OUTPUTS],
+                    outputs=[f"{config.runs_folder}/{paper}/{run.name}/seeds-{{seeds}}/{name}" for run in job.runs for name in CHUNK_FILES],
                     digests=" ".join(run.digest for run in job.runs),
                     resources=job_resources(job.resources, config),
                     threads=job.resources.threads * max(1, job.resources.gpus // job.resources.nodes),
@@ -125,8 +125,8 @@ def run_outputs(config: Configuration, paper: str) -> list[str]:
     """Every file that the runs of a paper write at the configured tier; of the reference, every file that it has."""
     folders = [grid.run_folder(config.runs_folder, run, seeds) for run in grid.load_runs(paper, config.tier) for seeds in run.chunks()]
     if config.source == "reference":
-        folders = sorted(path.parent for path in (config.runs_folder / paper).glob("*/seeds-*/records.parquet"))
-    return [f"{folder}/{name}" for folder in folders for name in RUN_OUTPUTS]
+        folders = sorted(path.parent for path in (config.runs_folder / paper).glob(f"*/seeds-*/{CHUNK_FILES[0]}"))
+    return [f"{folder}/{name}" for folder in folders for name in CHUNK_FILES]
 
 
 def figure_outputs(config: Configuration, paper: str) -> list[str]:

@@ -7,7 +7,6 @@ counts as measured, the others are scaled by the ratio of measured to expected t
 from __future__ import annotations
 
 import heapq
-import json
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -15,10 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import geometric_mean
 
+from replications.errors import InputError
 from replications.registry import run_grid as grid
 from replications.registry.claims import Claim, Items
 from replications.registry.papers import load_paper
 from replications.registry.run_grid import Job, Run, run_folder
+from replications.results.store import Chunk
 
 QUARTERS = 4
 """Slots of one GPU; see `gpu_slots` of `Resources`."""
@@ -37,9 +38,9 @@ def measured_minutes(folder: Path, run: Run) -> float | None:
     found = []
     for seeds in run.chunks():
         try:
-            sidecar = json.loads((run_folder(folder, run, seeds) / "provenance.json").read_text(encoding="utf-8"))
-            cost, hardware = sidecar["cost"], sidecar["hardware"]
-        except (OSError, ValueError, KeyError):
+            provenance = Chunk(run_folder(folder, run, seeds), run.paper, run.name).provenance
+            cost, hardware = provenance["cost"], provenance["hardware"]
+        except (InputError, KeyError):
             continue
         if bool(run.resources.gpus) == (hardware.get("kind") == "cuda"):
             # After a resume `seconds` is the last attempt's alone, `train_seconds` that of all.

@@ -14,8 +14,7 @@ from replications.commands.judging import OpenTierOption, SourceOption, result_p
 from replications.commands.output import print_rows
 from replications.registry.papers import paper_names
 from replications.registry.run_grid import load_runs
-from replications.results import provenance
-from replications.results.store import chunk_folders
+from replications.results.store import chunks
 
 Sidecar = dict[str, Any]
 
@@ -34,11 +33,7 @@ def costs(
     chosen, folder = result_place(tier, source, out)
     rows, everything = [], []
     for paper in paper_names():
-        found = [
-            provenance.read_provenance(chunk / "provenance.json")
-            for run in load_runs(paper, chosen)
-            for chunk in chunk_folders(folder, paper, run.name)
-        ]
+        found = [chunk.provenance for run in load_runs(paper, chosen) for chunk in chunks(folder, paper, run.name)]
         everything += found
         rows.append(summary(paper, found))
     rows.append(summary("all", everything))

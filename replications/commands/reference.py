@@ -31,9 +31,9 @@ def promote(
     chunks = store.promote(source, out, papers, partial=partial)
     rows = []
     for paper in papers:
-        mine = [chunk for chunk in chunks if chunk.run.paper == paper.name]
+        mine = [chunk for chunk in chunks if chunk.paper == paper.name]
         size = sum(chunk.size for chunk in mine)
-        rows.append({"paper": paper.name, "runs": len({c.run.name for c in mine}), "chunks": len(mine), "MB": round(size / 1e6, 2)})
+        rows.append({"paper": paper.name, "runs": len({chunk.run for chunk in mine}), "chunks": len(mine), "MB": round(size / 1e6, 2)})
     print_rows(rows)
     write_readmes(out, readme)
 

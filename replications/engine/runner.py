@@ -20,12 +20,11 @@ from replications.engine.distributed import Team
 from replications.engine.events import EventFiles
 from replications.engine.progress import Progress
 from replications.errors import Preempted
+from replications.registry.papers import load_paper
 from replications.registry.run_grid import Run, run_folder, seeds_label
 from replications.results import provenance, version_control
-from replications.results.records import frame, write_artifacts, write_records
+from replications.results.store import CHUNK_FILES, write_chunk
 from replications.source_code import code_digest
-
-OUTPUTS = ("records.parquet", "artifacts.npz", "provenance.json")
 
 
 def run_key(run: Run, seeds: tuple[int, ...], device: torch.device, rehearsal: Rehearsal | None = None) -> str:
@@ -123,16 +122,15 @@ def _measure(
         rehearsal=rehearsal,
     )
     started = provenance.now()
+    claims = load_paper(run.paper).claim_digests(run.tier, run.name)
     experiment = importlib.import_module(f"replications.papers.{run.paper}.experiment")
     with Meter(device) as meter:
         experiment.run(run.settings, context)
     cost = _cost(context, meter, device)
     if not team.main:
         return
-    write_records(folder / OUTPUTS[0], frame(context.rows))
-    write_artifacts(folder / OUTPUTS[1], context.arrays)
-    provenance.write_provenance(folder / OUTPUTS[2], _sidecar(run, seeds, context, device, cost, started, command))
-    store.finish([folder / name for name in OUTPUTS])
+    write_chunk(folder, context.rows, context.arrays, _provenance(run, seeds, context, device, cost, started, command) | {"claims": claims})
+    store.finish([folder / name for name in CHUNK_FILES])
     speed = f"{cost['examples_per_second']:,.0f} examples/s" if "examples_per_second" in cost else ""
     if context.events:
         context.events.write(context.rows)
@@ -153,7 +151,7 @@ def _cost(context: Context, meter: Meter, device: torch.device) -> dict[str, flo
     return cost
 
 
-def _sidecar(
+def _provenance(
     run: Run, seeds: tuple[int, ...], context: Context, device: torch.device, cost: dict[str, float], started: str, command: str
 ) -> dict[str, object]:
     return {
@@ -161,6 +159,7 @@ def _sidecar(
         "run": run.name,
         "tier": run.tier,
         "seeds": list(seeds),
+        "labels": run.labels,
         "settings": run.settings.model_dump(mode="json"),
         "settings_digest": run.digest,
         "code_digest": code_digest(run.paper),

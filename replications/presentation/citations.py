@@ -19,7 +19,7 @@ from replications.registry.run_grid import seeds_label
 from replications.registry.yaml_models import read_yaml
 from replications.results.provenance import read_provenance
 from replications.results.reader import Results
-from replications.results.store import chunk_folders
+from replications.results.store import chunks
 from replications.source_code import public_functions
 from replications.verdicts.judge import Verdict, judge_paper
 from replications.verdicts.rules import number, span
@@ -146,7 +146,7 @@ def origin_of(results: Results, runs: Iterable[str]) -> Origin:
     """The provenance of the finished chunks of these runs."""
     sidecars = []
     for run in runs:
-        sidecars += [read_provenance(folder / "provenance.json") for folder in chunk_folders(results.folder, results.paper.name, run)]
+        sidecars += [chunk.provenance for chunk in chunks(results.folder, results.paper.name, run)]
     seeds = sorted({int(seed) for sidecar in sidecars for seed in sidecar.get("seeds", [])})
     whole = bool(seeds) and seeds == list(range(seeds[0], seeds[-1] + 1))
     listed = (seeds_label(tuple(seeds)) if len(seeds) > 1 else str(seeds[0])) if whole else ", ".join(map(str, seeds))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from typing import Literal, Self
 
 from pydantic import Field, model_validator
@@ -160,6 +162,14 @@ class Claim(Comparison):
             if one in override.model_fields_set and other not in override.model_fields_set:
                 merged.pop(other, None)
         return TierTest.model_validate(merged | {"seeds": override.seeds or self.seeds})
+
+    def digest(self, tier: str) -> str:
+        """Return the hash of what decides the claim at a tier: kind, measures, published value, margin, bounds and seeds.
+
+        Wording, location and reasons are not part of it.
+        """
+        content = {"kind": self.kind, "evidence": self.evidence} | self.at(tier).model_dump(mode="json")
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
     def measures(self, tier: str) -> list[Measure | Items]:
         """Everything the claim's rule reads at a tier."""

@@ -69,6 +69,11 @@ class Paper(Strict):
         """Where the paper lives."""
         return paths.PAPERS / self.name
 
+    def claim_digests(self, tier: str, run: str) -> dict[str, str]:
+        """Return the digest of each claim that reads a run at a tier, by claim id."""
+        readers = [claim for claim in self.claims if tier in claim.tiers and any(measure.run == run for measure in claim.measures(tier))]
+        return {claim.id: claim.digest(tier) for claim in readers}
+
     def claim(self, claim_id: str) -> Claim:
         """The claim of this id. Raises InputError with the nearest one."""
         for claim in self.claims:

@@ -12,7 +12,7 @@ import importlib
 import itertools
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -48,7 +48,8 @@ class RunEntry(Strict):
     location: str = Field("", description="Where the paper reports it.")
     expected: float | None = Field(None, description="The published value, for orientation and checked against the claims.")
     settings: dict[str, Any] = Field(default_factory=dict)
-    grid: dict[str, list[Any]] = Field(default_factory=dict)
+    grid: dict[str, list[Any]] = Field(default_factory=dict, description="Grid variables: each value makes a run, and is its label.")
+    labels: dict[str, str | int | float | bool] = Field(default_factory=dict, description="Further labels by which figures select the run.")
     seeds: int | None = Field(None, ge=1)
     seeds_per_job: int | None = Field(None, ge=1)
     group: str | None = Field(None, description="Runs of one group share a process, in the order written; may have {fields} too.")
@@ -77,9 +78,25 @@ class RunGrid(Strict):
 S = TypeVar("S", bound=RunSettings)
 
 
+def settings_digest(paper: str, run: str, settings: dict[str, Any]) -> str:
+    """Return the hash of what determines a run's results besides code and data.
+
+    Args:
+        paper: name of the paper.
+        run: name of the run.
+        settings: its settings as JSON holds them.
+    """
+    content = {"paper": paper, "run": run, "settings": settings}
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+
+
 @dataclass(frozen=True)
 class Run:
-    """One training or measurement with fixed settings, repeated over seeds."""
+    """One training or measurement with fixed settings, repeated over seeds.
+
+    Attributes:
+        labels: its grid variables, by which figures and tables select it; stored in its provenance.
+    """
 
     paper: str
     tier: str
@@ -91,12 +108,12 @@ class Run:
     resources: Resources
     location: str
     expected: float | None
+    labels: dict[str, Any] = field(default_factory=dict)
 
     @property
     def digest(self) -> str:
         """Hash of what determines the run's results besides code and data: paper, name and settings."""
-        content = {"paper": self.paper, "run": self.name, "settings": self.settings.model_dump(mode="json")}
-        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+        return settings_digest(self.paper, self.name, self.settings.model_dump(mode="json"))
 
     def settings_as(self, kind: type[S]) -> S:
         """The settings as the paper's own class.
@@ -222,6 +239,7 @@ def expand(paper: str, tier: str, content: dict[str, Any], path: Path) -> list[R
                     resources=validate(Resources, rows.resources | entry.resources, f"{path}: {name}.resources"),
                     location=entry.location,
                     expected=entry.expected,
+                    labels=entry.labels | varied,
                 )
             )
     return runs

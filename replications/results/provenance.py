@@ -81,13 +81,13 @@ def now() -> str:
 
 
 def write_provenance(path: Path, content: dict[str, Any]) -> None:
-    """Write a sidecar as JSON."""
+    """Write provenance or other metadata as JSON, whole or not at all."""
     with replacing(path) as temporary:
         temporary.write_text(json.dumps(content, indent=2, sort_keys=True) + "\n", encoding="utf-8")
 
 
 def read_provenance(path: Path) -> dict[str, Any]:
-    """Read a sidecar. Raises InputError when it is missing or damaged."""
+    """Return the content of a provenance file or other JSON metadata. Raises InputError when it is missing or damaged."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -99,9 +99,8 @@ def read_provenance(path: Path) -> dict[str, Any]:
     return content
 
 
-def cost_records(folder: Path, paper: str, run: str) -> pd.DataFrame:
-    """The measured cost of one finished chunk as records: split 'cost', seed of the chunk's first seed."""
-    sidecar = read_provenance(folder / "provenance.json")
-    base = {"paper": paper, "run": run, "seed": sidecar["seeds"][0], "split": "cost", "step": 0}
-    cost = {key: value for key, value in sidecar["cost"].items() if value is not None}
+def cost_records(provenance: dict[str, Any], paper: str, run: str) -> pd.DataFrame:
+    """Return the measured cost of one finished chunk as records of split 'cost', under the chunk's first seed."""
+    base = {"paper": paper, "run": run, "seed": provenance["seeds"][0], "split": "cost", "step": 0}
+    cost = {key: value for key, value in provenance["cost"].items() if value is not None}
     return frame([base | {"metric": key, "value": float(value), "unit": COST_UNITS.get(key, "")} for key, value in sorted(cost.items())])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,11 +13,10 @@ import pandas as pd
 from replications.errors import InputError, ReplicationError, nearest
 from replications.registry.claims import Measure
 from replications.registry.papers import Paper
-from replications.registry.run_grid import Run, load_runs, parse_seeds
+from replications.registry.run_grid import Run, load_runs
 from replications.registry.schema import TIERS
 from replications.registry.tables import Table
 from replications.results import store
-from replications.results.records import read_artifacts
 
 
 class NotMeasured(ReplicationError):
@@ -145,12 +145,25 @@ class Results:
         """Return the last value per seed of one metric of one run, indexed by seed; empty where nothing is recorded."""
         return self.values(Measure(run=run, metric=metric, split=split, model=model, axis=axis, at=at))
 
+    def labels(self, run: str) -> dict[str, Any]:
+        """Return the labels of a run: those stored when it was trained, else those that the plan gives it."""
+        self.check_run(run)
+        stored = [chunk.labels for chunk in store.chunks(self.folder, self.paper.name, run)]
+        planned = {plan.name: plan.labels for plan in self.runs()}
+        return next((labels for labels in stored if labels), planned.get(run, {}))
+
+    def with_labels(self, rows: pd.DataFrame, *names: str) -> pd.DataFrame:
+        """Return records with one more column per named label of their run; nothing where a run has no such label."""
+        columns = {name: rows["run"].map({run: self.labels(run).get(name) for run in rows["run"].unique()}) for name in names}
+        return rows.assign(**columns)
+
     def artifacts(self, run: str, seed: int = 0) -> dict[str, np.ndarray]:
         """The artifacts of the chunk that holds `seed`. Raises NotMeasured when the run is not finished."""
-        for folder in store.chunk_folders(self.folder, self.paper.name, run):
-            if seed in parse_seeds(folder.name.removeprefix("seeds-")):
+        self.check_run(run)
+        for chunk in store.chunks(self.folder, self.paper.name, run):
+            if seed in chunk.seeds:
                 self.used.add(run)
-                return read_artifacts(folder / "artifacts.npz")
+                return chunk.artifacts()
         raise NotMeasured(f"needs {run} (seed {seed})")
 
     def by_seed(self, run: str, *names: str) -> dict[int, tuple[np.ndarray, ...]]:
@@ -161,14 +174,14 @@ class Results:
             InputError: when an artifact is missing or has another number of seeds than its chunk.
         """
         found: dict[int, tuple[np.ndarray, ...]] = {}
-        for folder in store.chunk_folders(self.folder, self.paper.name, run):
-            arrays = read_artifacts(folder / "artifacts.npz")
-            seeds = parse_seeds(folder.name.removeprefix("seeds-"))
+        self.check_run(run)
+        for chunk in store.chunks(self.folder, self.paper.name, run):
+            arrays, seeds = chunk.artifacts(), chunk.seeds
             for name in names:
                 if name not in arrays:
-                    raise InputError(f"{folder / 'artifacts.npz'} has no artifact '{name}'. {nearest(name, arrays)}")
+                    raise InputError(f"{chunk.folder / store.ARTIFACTS} has no artifact '{name}'. {nearest(name, arrays)}")
                 if len(arrays[name]) != len(seeds):
-                    raise InputError(f"Artifact '{name}' of {folder} has {len(arrays[name])} rows for {len(seeds)} seeds.")
+                    raise InputError(f"Artifact '{name}' of {chunk.folder} has {len(arrays[name])} rows for {len(seeds)} seeds.")
             found |= {seed: tuple(arrays[name][i] for name in names) for i, seed in enumerate(seeds)}
         if not found:
             raise NotMeasured(f"needs {run}")

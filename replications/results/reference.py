@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import Field
@@ -13,13 +11,12 @@ from pydantic import Field
 from replications.errors import InputError, ReplicationError
 from replications.files import replacing
 from replications.registry.papers import Paper
-from replications.registry.run_grid import Run, load_runs
+from replications.registry.run_grid import load_runs
 from replications.registry.schema import Strict, Tier
 from replications.registry.yaml_models import read_yaml, validate
 from replications.results import provenance
-from replications.results.store import chunk_folders
+from replications.results.store import CHUNK_FILES, PROVENANCE, Chunk, chunks
 
-FILES = ("records.parquet", "artifacts.npz", "provenance.json")
 LARGEST = 20_000_000
 """Bytes that the reference may have in all: it is part of every clone."""
 
@@ -39,20 +36,6 @@ class Reference(Strict):
     reservations: list[str] = Field(default_factory=list)
 
 
-@dataclass(frozen=True)
-class Chunk:
-    """One finished chunk of a planned run, with its provenance."""
-
-    run: Run
-    folder: Path
-    sidecar: dict[str, object]
-
-    @property
-    def size(self) -> int:
-        """Bytes of the files that are kept."""
-        return sum((self.folder / name).stat().st_size for name in FILES)
-
-
 def read_reference(folder: Path) -> Reference:
     """What the reference results in `folder` are. Raises InputError when there are none, or their description is damaged."""
     path = folder / "reference.json"
@@ -67,7 +50,7 @@ def tier_of(folder: Path) -> Tier:
     Raises:
         InputError: nothing is finished there, or chunks are of different tiers.
     """
-    found = {str(provenance.read_provenance(path).get("tier")) for path in folder.glob("*/*/seeds-*/provenance.json")}
+    found = {str(provenance.read_provenance(path).get("tier")) for path in folder.glob(f"*/*/seeds-*/{PROVENANCE}")}
     if len(found) != 1:
         what = f"is of several tiers ({', '.join(sorted(found))})" if found else "has no finished run"
         raise InputError(f"{folder} {what}. Give the results folder of one tier, for example results/gpu.")
@@ -75,36 +58,30 @@ def tier_of(folder: Path) -> Tier:
 
 
 def finished_chunks(source: Path, papers: Sequence[Paper], tier: str) -> list[Chunk]:
-    """Every finished chunk of every planned run, in the order of the plan."""
-    return [
-        Chunk(run, folder, provenance.read_provenance(folder / "provenance.json"))
-        for paper in papers
-        for run in load_runs(paper.name, tier)
-        for folder in chunk_folders(source, paper.name, run.name)
-    ]
+    """Return each finished chunk of each planned run, in the order of the plan."""
+    return [chunk for paper in papers for run in load_runs(paper.name, tier) for chunk in chunks(source, paper.name, run.name)]
 
 
-def reservations(chunks: Sequence[Chunk], papers: Sequence[Paper], tier: str) -> list[str]:
-    """What keeps results from being the whole of a tier, made by committed code from today's settings."""
-    found = []
-    seeds = Counter((chunk.run.paper, chunk.run.name, seed) for chunk in chunks for seed in _seeds(chunk))
+def reservations(finished: Sequence[Chunk], papers: Sequence[Paper], tier: str) -> list[str]:
+    """Return what keeps results from being a whole tier, made by committed code from today's settings; one sentence each."""
+    sentences = []
     for paper in papers:
-        short = [run.name for run in load_runs(paper.name, tier) if any(not seeds[run.paper, run.name, seed] for seed in run.seeds)]
-        changed = [c.run.name for c in chunks if c.run.paper == paper.name and c.sidecar.get("settings_digest") != c.run.digest]
-        dirty = [c.run.name for c in chunks if c.run.paper == paper.name and c.sidecar.get("dirty")]
+        plans = {run.name: run for run in load_runs(paper.name, tier)}
+        mine = [chunk for chunk in finished if chunk.paper == paper.name]
+        seeds = {(chunk.run, seed) for chunk in mine for seed in chunk.seeds}
+        incomplete = [run.name for run in plans.values() if any((run.name, seed) not in seeds for seed in run.seeds)]
+        changed = [chunk.run for chunk in mine if chunk.provenance.get("settings_digest") != plans[chunk.run].digest]
+        dirty = [chunk.run for chunk in mine if chunk.provenance.get("dirty")]
+        damaged = [chunk.run for chunk in mine if chunk.integrity_faults(tier)]
         for names, what in (
-            (short, "lacks seeds of"),
+            (incomplete, "lacks seeds of"),
             (changed, "has other settings than runs.yaml in"),
             (dirty, "ran uncommitted code in"),
+            (damaged, "has files that do not belong together in"),
         ):
             if names:
-                found.append(f"{paper.name} {what} {', '.join(dict.fromkeys(names))}.")
-    return found
-
-
-def _seeds(chunk: Chunk) -> list[int]:
-    listed = chunk.sidecar.get("seeds")
-    return listed if isinstance(listed, list) else []
+                sentences.append(f"{paper.name} {what} {', '.join(dict.fromkeys(names))}.")
+    return sentences
 
 
 def promote(source: Path, target: Path, papers: Sequence[Paper], *, partial: bool = False) -> list[Chunk]:
@@ -117,39 +94,39 @@ def promote(source: Path, target: Path, papers: Sequence[Paper], *, partial: boo
         partial: also where something is missing or in doubt; `reference.json` and the report then say so.
 
     Raises:
-        InputError: `source` is no results folder or a rehearsal, something is missing or in doubt, or it is larger than `LARGEST`.
+        InputError: `source` is not a results folder or holds trials, something is missing or in doubt, or it is larger than `LARGEST`.
         ReplicationError: the target cannot be written; what was there before is intact.
     """
     tier = tier_of(source)
-    chunks = finished_chunks(source, papers, tier)
-    rehearsed = list(dict.fromkeys(chunk.run.name for chunk in chunks if "rehearsal" in chunk.sidecar))
-    if rehearsed:
+    finished = finished_chunks(source, papers, tier)
+    trials = list(dict.fromkeys(chunk.run for chunk in finished if "rehearsal" in chunk.provenance))
+    if trials:
         raise InputError(
-            f"{source} holds rehearsals, which are no results: {', '.join(rehearsed)}. Train them: `snakemake --config tier={tier}`."
+            f"{source} holds trials, which are not results: {', '.join(trials)}. Train them: `snakemake --config tier={tier}`."
         )
-    doubts = reservations(chunks, papers, tier)
+    doubts = reservations(finished, papers, tier)
     if doubts and not partial:
         told = "\n  ".join(doubts)
         raise InputError(
             f"{source} is not the whole tier {tier}:\n  {told}\nFinish it with `snakemake --config tier={tier}`, or give --partial."
         )
-    size = sum(chunk.size for chunk in chunks)
+    size = sum(chunk.size for chunk in finished)
     if size > LARGEST:
-        largest = max(chunks, key=lambda chunk: chunk.size)
+        largest = max(finished, key=lambda chunk: chunk.size)
         raise InputError(
             f"{source} has {size / 1e6:.1f} MB to keep, more than {LARGEST / 1e6:.0f} MB. The largest is {largest.folder} with"
             f" {largest.size / 1e6:.1f} MB; let its experiment keep only the artifacts that figures need."
         )
-    commits = sorted({str(chunk.sidecar.get("commit")) for chunk in chunks})
+    commits = sorted({str(chunk.provenance.get("commit")) for chunk in finished})
     reference = Reference(tier=tier, promoted=provenance.now()[:10], commits=commits, reservations=doubts)
     fresh, old = target.with_name(f".{target.name}.new"), target.with_name(f".{target.name}.old")
     try:
         for leftover in (fresh, old):
             shutil.rmtree(leftover, ignore_errors=True)
-        for chunk in chunks:
+        for chunk in finished:
             kept = fresh / chunk.folder.relative_to(source)
             kept.mkdir(parents=True)
-            for name in FILES:
+            for name in CHUNK_FILES:
                 shutil.copyfile(chunk.folder / name, kept / name)
         with replacing(fresh / "reference.json") as temporary:
             temporary.write_text(reference.model_dump_json(indent=2) + "\n", encoding="utf-8")
@@ -161,4 +138,4 @@ def promote(source: Path, target: Path, papers: Sequence[Paper], *, partial: boo
         if old.exists() and not target.exists():
             old.rename(target)
         raise ReplicationError(f"Cannot write {target}: {error.strerror or error}. What was there before is unchanged.") from error
-    return chunks
+    return finished

@@ -1,68 +1,189 @@
-"""The finished chunks of a results folder: where they are, and all of their records in one table."""
+"""The store of finished chunks: one writer and one reader of records, artifacts and provenance, and the integrity check.
+
+A chunk is what one job leaves: `<results>/<paper>/<run>/seeds-<first>-<last>/` with the files of `CHUNK_FILES`. Provenance
+is written last and holds the SHA-256 of the other two, so that a chunk whose files changed afterwards is noticed.
+"""
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from replications.errors import InputError
-from replications.results.provenance import cost_records
-from replications.results.records import DTYPES, frame, read_records
+from replications.registry.run_grid import settings_digest
+from replications.results.provenance import cost_records, read_provenance, write_provenance
+from replications.results.records import DTYPES, frame, read_artifacts, read_records, write_artifacts, write_records
+
+RECORDS, ARTIFACTS, PROVENANCE = CHUNK_FILES = ("records.parquet", "artifacts.npz", "provenance.json")
+"""Files of a finished chunk."""
 
 
-def chunk_folders(results: Path, paper: str, run: str) -> list[Path]:
-    """The finished chunks of a run, by first seed; a chunk inside a longer one is left out.
+@dataclass(frozen=True)
+class Chunk:
+    """One finished chunk of a run: some of its seeds, trained and measured by one job.
+
+    Attributes:
+        folder: where its files are.
+        paper: name of the paper.
+        run: name of the run.
+    """
+
+    folder: Path
+    paper: str
+    run: str
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """Seeds of the chunk, from the folder's name."""
+        first, last = seed_range(self.folder)
+        return tuple(range(first, last + 1))
+
+    @cached_property
+    def provenance(self) -> dict[str, Any]:
+        """Content of its provenance file. Raises InputError when it is missing or damaged."""
+        return read_provenance(self.folder / PROVENANCE)
+
+    @property
+    def labels(self) -> dict[str, Any]:
+        """Values of the run's grid variables when it was trained; empty where none are stored."""
+        labels = self.provenance.get("labels")
+        return dict(labels) if isinstance(labels, dict) else {}
+
+    def records(self) -> pd.DataFrame:
+        """Return its records. Raises InputError when the file is missing or damaged."""
+        return read_records(self.folder / RECORDS)
+
+    def artifacts(self) -> dict[str, np.ndarray]:
+        """Return its arrays by name. Raises InputError when the file is missing or damaged."""
+        return read_artifacts(self.folder / ARTIFACTS)
+
+    def cost(self) -> pd.DataFrame:
+        """Return its measured cost as records of split 'cost', under its first seed."""
+        return cost_records(self.provenance, self.paper, self.run)
+
+    @property
+    def size(self) -> int:
+        """Bytes of its files."""
+        return sum((self.folder / name).stat().st_size for name in CHUNK_FILES)
+
+    def integrity_faults(self, tier: str | None = None) -> list[str]:
+        """Return what is wrong between the files of the chunk, one sentence each; empty when they belong together.
+
+        Args:
+            tier: the tier that the chunk must be of; None: any.
+        """
+        try:
+            provenance, records = self.provenance, self.records()
+        except InputError as error:
+            return [str(error)]
+        return list(_faults(self, provenance, records, tier))
+
+
+def _faults(chunk: Chunk, provenance: Mapping[str, Any], records: pd.DataFrame, tier: str | None) -> Iterator[str]:
+    hashes = provenance.get("sha256")
+    for name in (RECORDS, ARTIFACTS):
+        if not isinstance(hashes, dict) or name not in hashes:
+            yield f"provenance has no SHA-256 of {name}."
+        elif file_digest(chunk.folder / name) != hashes[name]:
+            yield f"{name} is not the file that the run wrote: its SHA-256 differs."
+    for key, value in (("paper", chunk.paper), ("run", chunk.run), *((("tier", tier),) if tier else ())):
+        if provenance.get(key) != value:
+            yield f"provenance is of {key} '{provenance.get(key)}', not '{value}'."
+    for what, seeds in (("provenance", provenance.get("seeds")), ("records", sorted({int(seed) for seed in records["seed"]}))):
+        if seeds != list(chunk.seeds):
+            yield f"the folder's name says seeds {list(chunk.seeds)}, {what} {'say' if what == 'records' else 'says'} {seeds}."
+    if {str(run) for run in records["run"]} - {chunk.run} or {str(paper) for paper in records["paper"]} - {chunk.paper}:
+        yield "records are of another run or paper."
+    settings = provenance.get("settings")
+    if not isinstance(settings, dict) or settings_digest(chunk.paper, chunk.run, settings) != provenance.get("settings_digest"):
+        yield "settings do not have the digest that is stored with them."
+
+
+def file_digest(path: Path) -> str:
+    """Return the SHA-256 of a file as hexadecimal digits; empty when it cannot be read."""
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError:
+        return ""
+
+
+def write_chunk(folder: Path, rows: list[dict[str, object]], arrays: dict[str, np.ndarray], provenance: dict[str, Any]) -> None:
+    """Write a finished chunk: records and artifacts first, then provenance with their SHA-256.
+
+    Args:
+        folder: the chunk's folder.
+        rows: one mapping per record.
+        arrays: artifacts by name, without objects.
+        provenance: what is to be stored about the run; `sha256` is added here.
 
     Raises:
-        InputError: when two chunks overlap otherwise.
+        InputError: an artifact holds objects.
+        ReplicationError: the folder cannot be written.
     """
-    found = [path.parent for path in (results / paper / run).glob("seeds-*/records.parquet")]
-    found.sort(key=lambda folder: (_seed_range(folder)[0], -_seed_range(folder)[1]))
-    kept: list[Path] = []
-    for folder in found:
-        first, last = _seed_range(folder)
-        until = _seed_range(kept[-1])[1] if kept else -1
+    write_records(folder / RECORDS, frame(rows))
+    write_artifacts(folder / ARTIFACTS, arrays)
+    hashes = {name: file_digest(folder / name) for name in (RECORDS, ARTIFACTS)}
+    write_provenance(folder / PROVENANCE, provenance | {"sha256": hashes})
+
+
+def chunks(results: Path, paper: str, run: str) -> list[Chunk]:
+    """Return the finished chunks of a run by first seed, without those that lie inside a longer one.
+
+    Raises:
+        InputError: two chunks overlap otherwise.
+    """
+    folders = [path.parent for path in (results / paper / run).glob(f"seeds-*/{RECORDS}")]
+    folders.sort(key=lambda folder: (seed_range(folder)[0], -seed_range(folder)[1]))
+    separate: list[Path] = []
+    for folder in folders:
+        first, last = seed_range(folder)
+        until = seed_range(separate[-1])[1] if separate else -1
         if last <= until:  # wholly inside a longer chunk: seeds run by hand before the whole
             continue
         if first <= until:
-            raise InputError(f"{kept[-1]} and {folder.name} share seeds, which would count twice. Delete one of the two folders.")
-        kept.append(folder)
-    return kept
+            raise InputError(f"{separate[-1]} and {folder.name} share seeds, which would count twice. Delete one of the two folders.")
+        separate.append(folder)
+    return [Chunk(folder, paper, run) for folder in separate]
 
 
-def _seed_range(folder: Path) -> tuple[int, int]:
+def seed_range(folder: Path) -> tuple[int, int]:
+    """Return the first and the last seed of a chunk's folder, from its name."""
     numbers = folder.name.removeprefix("seeds-").split("-")
     return int(numbers[0]), int(numbers[-1])
 
 
-def collect(results: Path, paper: str, runs: list[str]) -> pd.DataFrame:
-    """All records of the named runs, one frame, sorted, with the measured cost of each chunk as split 'cost'."""
+def collect(results: Path, paper: str, runs: Sequence[str]) -> pd.DataFrame:
+    """Return all records of the named runs in one sorted frame, with the measured cost of each chunk as split 'cost'."""
     parts = [frame([])]
     for run in runs:
-        for folder in chunk_folders(results, paper, run):
-            parts += [read_records(folder / "records.parquet"), cost_records(folder, paper, run)]
+        for chunk in chunks(results, paper, run):
+            parts += [chunk.records(), chunk.cost()]
     merged = pd.concat([part for part in parts if len(part)] or parts[:1], ignore_index=True)
-    gathered = merged.sort_values(
-        ["run", "seed", "model", "split", "metric", "axis", "at", "step"], kind="stable", ignore_index=True
-    ).astype(DTYPES)
+    order = ["run", "seed", "model", "split", "metric", "axis", "at", "step"]
+    gathered = merged.sort_values(order, kind="stable", ignore_index=True).astype(DTYPES)
     gathered.attrs = {"chunks": _fingerprint(results, paper)}
     return gathered
 
 
 def _fingerprint(results: Path, paper: str) -> str:
-    """Hash of every chunk's records and sidecar. Contents, not times: chunks are written by machines whose clocks differ."""
+    """Hash every chunk's records and provenance. Contents, not times: chunks are written by machines whose clocks differ."""
     digest = hashlib.sha256()
     for path in sorted((results / paper).glob("*/seeds-*/*")):
-        if path.name in ("records.parquet", "provenance.json"):
+        if path.name in (RECORDS, PROVENANCE):
             digest.update(f"{path.relative_to(results)} ".encode() + hashlib.sha256(path.read_bytes()).digest())
     return digest.hexdigest()
 
 
 def read_collected(results: Path, paper: str) -> pd.DataFrame | None:
-    """The table that `collect` wrote to `<results>/<paper>/records.parquet`, or None where it is missing or of other chunks."""
-    path = results / paper / "records.parquet"
+    """Return the table that `collect` wrote to `<results>/<paper>/records.parquet`, or None where it is missing or of other chunks."""
+    path = results / paper / RECORDS
     if not path.is_file():
         return None
     gathered = read_records(path)

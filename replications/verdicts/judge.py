@@ -11,9 +11,8 @@ import pandas as pd
 
 from replications.errors import InputError, ReplicationError
 from replications.registry.claims import Claim, Items, Measure, TierTest
-from replications.results import provenance
 from replications.results.reader import NotMeasured, Results
-from replications.results.store import chunk_folders
+from replications.results.store import chunks
 from replications.results.version_control import registrations
 from replications.verdicts import rules, statistics
 from replications.verdicts.rules import Outcome
@@ -275,6 +274,5 @@ def _assemble(claim: Claim, results: Results, outcome: Outcome | None, word: str
 
 def _after(registered: str | None, runs: tuple[str, ...], results: Results) -> bool | None:
     """Whether the claim's entry was last touched after the first of its runs began (UTC, ISO 8601: text order is time order)."""
-    folders = [folder for run in runs for folder in chunk_folders(results.folder, results.paper.name, run)]
-    started = [provenance.read_provenance(folder / "provenance.json")["started"] for folder in folders]
+    started = [chunk.provenance["started"] for run in runs for chunk in chunks(results.folder, results.paper.name, run)]
     return registered > min(started) if registered and started else None

@@ -1,6 +1,7 @@
 """State is never half written, never of another run, and a damaged file costs one generation, not the training."""
 
 import errno
+import os
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,6 @@ import torch
 from replications.engine import checkpoints
 from replications.engine.checkpoints import CheckpointStore
 from replications.errors import CheckpointError
-from replications.results import records
 
 CPU = torch.device("cpu")
 
@@ -61,7 +61,7 @@ def test_a_full_disk_names_the_cure_and_keeps_what_was_there(tmp_path: Path, mon
     def full(_: int) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(records.os, "fsync", full)
+    monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(CheckpointError, match=r"No space left on device.*Free space.*intact"):
         one.save("train", {"step": 2})
     monkeypatch.undo()

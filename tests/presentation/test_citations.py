@@ -9,8 +9,11 @@ import pytest
 from replications.errors import InputError
 from replications.presentation.citations import cite, cite_paper, entry, key_of, origin_of, write_bibliography
 from replications.registry.papers import Citation, Paper
+from replications.registry.run_grid import settings_digest
 from replications.results.provenance import write_provenance
 from replications.results.reader import Results
+
+DIGEST = settings_digest("tea", "lady", {})
 
 
 def work(**changes: object) -> Citation:
@@ -69,7 +72,14 @@ def test_a_claim_is_cited_with_verdict_and_origin(results: Results, tmp_path: Pa
     found = cite("tea.lady-error", results, tmp_path)
     assert found.key == "replications-tea.lady-error"
     note = next(line for line in found.bibtex.splitlines() if line.strip().startswith("note"))
-    for part in ("Verdict: replicated", "published 1.29 \\%", "5 of 5 planned seeds", "seeds 0-4", "commit c0ffeec0ffee", "settings 5e77"):
+    for part in (
+        "Verdict: replicated",
+        "published 1.29 \\%",
+        "5 of 5 planned seeds",
+        "seeds 0-4",
+        "commit c0ffeec0ffee",
+        f"settings {DIGEST}",
+    ):
         assert part in note
     assert "cups/test=abcdef012345" in note
     assert "year = {2026}" in found.bibtex
@@ -79,7 +89,7 @@ def test_a_claim_is_cited_with_verdict_and_origin(results: Results, tmp_path: Pa
 
 def test_the_origin_gathers_all_chunks(results: Results) -> None:
     origin = origin_of(results, ["lady", "nobody"])
-    assert (origin.seeds, origin.date, origin.settings) == ("0-4", "2026-01-02", ("5e77",))
+    assert (origin.seeds, origin.date, origin.settings) == ("0-4", "2026-01-02", (DIGEST,))
     assert origin_of(results, ["nobody"]).text() == ""
 
 
@@ -91,7 +101,7 @@ def test_papers_and_tables_are_cited_by_id(results: Results, tmp_path: Path) -> 
 def test_a_figure_is_cited_with_the_runs_that_it_draws_and_no_others(
     results: Results, finish: Callable[..., None], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    finish("guest", error=[48.0], settings_digest="9e57")
+    finish("guest", error=[48.0], changes={"settings_digest": "ffff"})
     monkeypatch.setattr(Paper, "folder", tmp_path / "tea")
     (tmp_path / "tea" / "figures.py").write_text("def error_by_cup(results):\n    ...\n\ndef _part(): ...\n", encoding="utf-8")
     (tmp_path / "tea" / "exhibits.py").write_text("def tasting(results):\n    ...\n", encoding="utf-8")
@@ -102,8 +112,8 @@ def test_a_figure_is_cited_with_the_runs_that_it_draws_and_no_others(
     figure = cite("tea.error_by_cup", results, tmp_path)
     assert figure.key == "replications-tea.error_by_cup"
     assert "Figure 'error by cup'" in figure.sentence
-    assert "settings 9e57; seeds 0; data" in figure.sentence
-    assert "settings 5e77, 9e57; seeds 0-4; data" in cite("tea.tasting", results, tmp_path).sentence
+    assert "settings ffff; seeds 0; data" in figure.sentence
+    assert f"settings {DIGEST}, ffff; seeds 0-4; data" in cite("tea.tasting", results, tmp_path).sentence
     with pytest.raises(InputError, match=r"tea has nothing called 'error_by_cups'\. Did you mean 'error_by_cup'"):
         cite("tea.error_by_cups", results, tmp_path)
 

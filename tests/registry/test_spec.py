@@ -131,3 +131,11 @@ def test_models_cannot_be_changed_after_they_were_checked(make_paper: Callable[.
     claim: Claim = make_paper().claims[0]
     with pytest.raises(ValueError, match="frozen"):
         claim.margin = 5
+
+
+def test_the_digest_of_a_claim_is_of_what_decides_it_and_not_of_its_wording(make_paper: Callable[..., Paper]) -> None:
+    claim = make_paper().claims[0]
+    assert claim.model_copy(update={"claim": "In other words.", "reason": "Another."}).digest("gpu") == claim.digest("gpu")
+    assert claim.model_copy(update={"margin": 0.31}).digest("gpu") != claim.digest("gpu")
+    assert make_paper().claim_digests("gpu", "lady") == {claim.id: claim.digest("gpu")}
+    assert make_paper().claim_digests("gpu", "nobody") == {}

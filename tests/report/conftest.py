@@ -24,9 +24,9 @@ from replications.presentation.plots import write_figure
 from replications.presentation.tables import write_table
 from replications.registry import papers as spec
 from replications.registry import run_grid as grid
-from replications.results.provenance import write_provenance
+from replications.registry.run_grid import settings_digest
 from replications.results.reader import Results
-from replications.results.records import frame, write_artifacts, write_records
+from replications.results.store import write_chunk
 from replications.source_code import public_functions
 from replications.verdicts.judge import judge_paper
 
@@ -271,11 +271,10 @@ def write_run(
         base = {"paper": paper, "run": run, "seed": seed, "split": "test", "step": 100}
         rows.append(base | {"metric": "error", "value": error + noise[seed], "unit": "%"})
         rows.append(base | {"metric": "looks_used", "value": 5.0 + seed / 10, "unit": ""})
-    write_records(chunk / "records.parquet", frame(rows))
-    write_artifacts(chunk / "artifacts.npz", {"path": np.zeros((len(seeds), 3))})
-    digest = next((plan.digest for plan in grid.load_runs(paper, tier) if plan.name == run), "0" * 16)
-    sidecar = {
-        "paper": paper, "run": run, "tier": tier, "seeds": list(seeds), "settings": {}, "settings_digest": digest, "code_digest": "c0de",
+    settings = next((plan.settings.model_dump(mode="json") for plan in grid.load_runs(paper, tier) if plan.name == run), {})
+    provenance = {
+        "paper": paper, "run": run, "tier": tier, "seeds": list(seeds), "settings": settings,
+        "settings_digest": settings_digest(paper, run, settings), "code_digest": "c0de",
         "commit": "0123456789abcdef0123456789abcdef01234567", "dirty": False, "lock": "10c4", "resumes": 0,
         "packages": {"python": "3.11.7", "snakemake": "9.27.1", "unheard-of": "1"},
         "hardware": {"device": "Imaginary CPU, 2 cores", "kind": "cpu"},
@@ -284,7 +283,7 @@ def write_run(
         "command": f"python -m replications run {paper} {run} --tier {tier} --seeds {seeds[0]}-{seeds[-1]}",
         "cost": {"seconds": 41.5, "train_seconds": 38.0, "examples": 1.2e6, "flops": 3.4e12, "peak_memory": 3e8},
     }  # fmt: skip
-    write_provenance(chunk / "provenance.json", sidecar | changes)
+    write_chunk(chunk, rows, {"path": np.zeros((len(seeds), 3))}, provenance | changes)
     return chunk
 
 

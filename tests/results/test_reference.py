@@ -12,9 +12,10 @@ from replications.__main__ import app
 from replications.errors import InputError, ReplicationError
 from replications.presentation.readme import BEGIN, END
 from replications.registry.papers import load_papers
-from replications.registry.run_grid import find_run
+from replications.registry.run_grid import settings_digest
 from replications.results import reference
 from replications.results.reference import promote, read_reference
+from replications.results.store import CHUNK_FILES
 from workflow import jobs as pipeline
 from workflow.configuration import read_configuration
 
@@ -26,7 +27,6 @@ def whole(results: Path, finish: Callable[..., None]) -> Path:
     """A finished tier, made by committed code from today's settings."""
     for run in RUNS:
         finish(run, error=[1.3, 1.25, 1.35, 1.31, 1.2])
-        change(results, run, settings_digest=find_run("tea", "gpu", run).digest)
     return results
 
 
@@ -56,7 +56,7 @@ def test_a_finished_tier_becomes_the_reference_and_nothing_else_is_kept(whole: P
     target = tmp_path / "reference"
     shown = call("promote", whole, "--out", target, "--readme", readme).output
     assert "tea" in shown
-    kept = {f"tea/{run}/seeds-0-4/{name}" for run in RUNS for name in reference.FILES}
+    kept = {f"tea/{run}/seeds-0-4/{name}" for run in RUNS for name in CHUNK_FILES}
     assert set(content(target)) == kept | {"reference.json", "README.md"}
     assert read_reference(target).tier == "gpu"
     assert read_reference(target).reservations == []
@@ -67,7 +67,7 @@ def test_a_finished_tier_becomes_the_reference_and_nothing_else_is_kept(whole: P
 
 
 def test_what_is_missing_or_in_doubt_is_refused_or_said(results: Path, tmp_path: Path) -> None:
-    change(results, "lady", dirty=True)
+    change(results, "lady", dirty=True, settings={"cups": 9}, settings_digest=settings_digest("tea", "lady", {"cups": 9}))
     with pytest.raises(InputError, match=r"lacks seeds of guest, robot.*\n.*other settings.*lady.*\n.*uncommitted code in lady"):
         promote(results, tmp_path / "reference", load_papers())
     assert not (tmp_path / "reference").exists()
@@ -109,7 +109,7 @@ def test_the_pipeline_reads_the_reference_at_its_own_tier(whole: Path, tmp_path:
     promote(whole, whole / "reference", load_papers())
     config = read_configuration({"tier": "smoke", "source": "reference", "results": str(whole)})
     assert config.tier == "gpu"
-    assert len(pipeline.run_outputs(config, "tea")) == len(RUNS) * len(reference.FILES)
+    assert len(pipeline.run_outputs(config, "tea")) == len(RUNS) * len(CHUNK_FILES)
     shutil.rmtree(whole / "reference" / "tea" / "robot")
     assert not any("robot" in path for path in pipeline.run_outputs(config, "tea"))
     with pytest.raises(InputError, match=r"reference\.json is missing.*promote DIR"):
