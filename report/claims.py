@@ -6,14 +6,16 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from replications.errors import ReplicationError
+from replications.presentation.judging import judge_paper
 from replications.registry.claims import Claim
 from replications.registry.papers import Paper
-from replications.verdicts.judge import MARKS, Verdict, judge_paper
+from replications.verdicts.judge import Verdict
+from replications.verdicts.words import WORDS
 from report import numbers
 from report.accounts import advice
 from report.reading import PaperResults, Problem
 
-VERDICTS: dict[str, str] = {word: MARKS[word].meaning for word in sorted(MARKS, key=lambda word: word == "not tested")}
+VERDICTS: dict[str, str] = {word: WORDS[word].meaning for word in sorted(WORDS, key=lambda word: word == "not tested")}
 """Every verdict in the order of the legend, what was not tested last, with what it means."""
 
 EVIDENCE: dict[str, str] = {

@@ -13,6 +13,7 @@ import yaml
 from hypothesis import settings
 
 from replications import paths
+from replications.presentation import judging
 from replications.registry import papers as spec
 from replications.registry import run_grid as grid
 from replications.registry.papers import Paper, read_paper
@@ -20,7 +21,6 @@ from replications.registry.run_grid import settings_digest
 from replications.registry.schema import Strict
 from replications.results.reader import Results
 from replications.results.store import collect, write_chunk
-from replications.verdicts import judge
 
 # Timings are noisy where jobs share cores, and a suite that fails at random teaches nobody anything.
 settings.register_profile("suite", deadline=None, derandomize=True)
@@ -77,8 +77,10 @@ def make_paper(tmp_path: Path, paper_content: dict[str, Any]) -> Callable[..., P
     def make(*claims: dict[str, Any]) -> Paper:
         template = copy.deepcopy(PAPER["claims"][0])
         if claims:
+            others = {key: value for key, value in template.items() if key not in ("measure", "published", "margin", "better")}
+            others["tiers"] = {"gpu": {}, "smoke": {"proxy": "Three cups instead of eight.", "seeds": 3}}
             paper_content["claims"] = [
-                {key: value for key, value in (template | {"id": f"claim-{i}"} | claim).items() if value is not None}
+                (template if claim.get("kind", "value") == "value" else others) | {"id": f"claim-{i}"} | claim
                 for i, claim in enumerate(claims)
             ]
         folder = tmp_path / "tea"
@@ -92,7 +94,7 @@ def make_paper(tmp_path: Path, paper_content: dict[str, Any]) -> Callable[..., P
 @pytest.fixture
 def finish(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """Write the files of a finished chunk: finish('lady', error=[1.2, 1.3]); values in seed order from `first`."""
-    monkeypatch.setattr(judge, "registrations", lambda _: {})
+    monkeypatch.setattr(judging, "registrations", lambda _: {})
 
     def write(
         run: str,

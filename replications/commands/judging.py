@@ -42,7 +42,7 @@ def claims(
 ) -> None:
     """Every claim with the published value, ours, its interval and the verdict, judged now from the records."""
     from replications.presentation.claims_csv import to_object
-    from replications.verdicts.judge import judge_paper
+    from replications.presentation.judging import judge_paper
 
     chosen, folder = result_place(tier, source, out)
     verdicts = [verdict for name in paper_names() for verdict in judge_paper(Results.read(load_paper(name), chosen, folder))]
@@ -52,7 +52,7 @@ def claims(
     from rich.table import Table
     from rich.text import Text
 
-    from replications.verdicts.rules import number, span
+    from replications.verdicts.outcome import number, span
 
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in ("", "verdict", "id", "kind", "published", "ours", "interval", "seeds"):
@@ -75,9 +75,9 @@ def judge(
 ) -> None:
     """Gather a paper's records into one table, judge its claims, and set every published table beside ours."""
     from replications.presentation.claims_csv import write_claims_csv
+    from replications.presentation.judging import judge_paper
     from replications.presentation.tables import write_table
     from replications.results import records, store
-    from replications.verdicts.judge import judge_paper
 
     check_tier(tier)
     spec, folder = load_paper(paper), results or Path("results") / tier

@@ -57,8 +57,8 @@ def write_readmes(folder: Path, readme: Path) -> None:
 
 def generated_summary(folder: Path) -> str:
     """The verdicts of the reference in `folder` as Markdown, judged now."""
+    from replications.presentation.judging import judge_paper
     from replications.results.reader import Results
-    from replications.verdicts.judge import judge_paper
 
     found = store.read_reference(folder)
     verdicts = [verdict for paper in load_papers() for verdict in judge_paper(Results.read(paper, found.tier, folder))]

@@ -13,6 +13,7 @@ from typing import Any
 from replications.errors import InputError, nearest
 from replications.files import replacing
 from replications.paths import ROOT
+from replications.presentation.judging import judge_paper
 from replications.presentation.latex import escape
 from replications.registry.papers import Citation
 from replications.registry.run_grid import seeds_label
@@ -21,8 +22,8 @@ from replications.results.provenance import read_provenance
 from replications.results.reader import Results
 from replications.results.store import chunks
 from replications.source_code import public_functions
-from replications.verdicts.judge import Verdict, judge_paper
-from replications.verdicts.rules import number, span
+from replications.verdicts.judge import Verdict
+from replications.verdicts.outcome import number, span
 
 
 @dataclass(frozen=True)

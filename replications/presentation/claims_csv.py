@@ -11,7 +11,8 @@ from typing import Any, get_type_hints
 
 from replications.errors import InputError
 from replications.files import replacing
-from replications.verdicts.judge import MARKS, Verdict
+from replications.verdicts.judge import Verdict
+from replications.verdicts.words import WORDS
 
 COLUMNS = [field.name for field in dataclasses.fields(Verdict)]
 SEPARATOR = ";"
@@ -62,8 +63,8 @@ def _verdict(row: dict[str, str], kinds: dict[str, Any], where: str) -> Verdict:
             values[name] = _parse(row[name], kinds[name])
         except (ValueError, TypeError):
             raise InputError(f"{where}, column {name}: '{row[name]}' is no {kinds[name]}.") from None
-    if values["verdict"] not in MARKS:
-        raise InputError(f"{where}: '{values['verdict']}' is no verdict. Valid: {', '.join(MARKS)}.")
+    if values["verdict"] not in WORDS:
+        raise InputError(f"{where}: '{values['verdict']}' is no verdict. Valid: {', '.join(WORDS)}.")
     return Verdict(**values)
 
 

@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Literal
 
 from replications.presentation.claims_csv import read_claims_csv
+from replications.presentation.judging import judge_paper
 from replications.registry.papers import Paper
 from replications.results.reader import Results
 from replications.results.reference import tier_of
-from replications.verdicts.judge import MARKS, Verdict, judge_paper
-from replications.verdicts.rules import number, span
+from replications.verdicts.judge import Verdict
+from replications.verdicts.outcome import number, span
+from replications.verdicts.words import WORDS
 
 COSTS = {"seconds": "s", "gpu_seconds": "s", "energy": "J", "flops": "FLOP"}
 """What is compared of each paper's cost, summed over its runs, with units."""
@@ -95,7 +97,7 @@ def _said(verdict: Verdict | None) -> str:
     if verdict is None:
         return ""
     estimate = _estimate(verdict)
-    return f"{MARKS[verdict.verdict].symbol} {verdict.verdict}" + (f": {estimate}" if estimate else "")
+    return f"{WORDS[verdict.verdict].symbol} {verdict.verdict}" + (f": {estimate}" if estimate else "")
 
 
 def _estimate(verdict: Verdict) -> str:

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 from replications.errors import InputError
 from replications.results.reference import Reference
-from replications.verdicts.judge import MARKS, Verdict
+from replications.verdicts.judge import Verdict
+from replications.verdicts.words import WORDS
 
 BEGIN, END = "<!-- verdicts of the reference: written by `python -m replications readme` -->", "<!-- end of the verdicts -->"
 
@@ -24,9 +25,9 @@ LABELS = {
 
 def summary(reference: Reference, verdicts: Sequence[Verdict]) -> str:
     """Verdicts of the reference as Markdown: what tier it is, and for each paper how many claims got which verdict."""
-    words = [word for word in MARKS if any(verdict.verdict == word for verdict in verdicts)]
+    words = [word for word in WORDS if any(verdict.verdict == word for verdict in verdicts)]
     lines = [LABELS[reference.tier], ""]
-    lines += [f"| paper | {' | '.join(f'{MARKS[word].symbol} {word}' for word in words)} |", "|---|" + "--:|" * len(words)]
+    lines += [f"| paper | {' | '.join(f'{WORDS[word].symbol} {word}' for word in words)} |", "|---|" + "--:|" * len(words)]
     for paper in dict.fromkeys(verdict.paper for verdict in verdicts):
         count = Counter(verdict.verdict for verdict in verdicts if verdict.paper == paper)
         lines.append(f"| `{paper}` | {' | '.join(str(count[word] or '') for word in words)} |")

@@ -164,7 +164,7 @@ def _stand_ins(results: Results) -> set[str]:
     read: dict[bool, set[str]] = {True: set(), False: set()}
     for claim in results.paper.claims:
         if results.tier in claim.tiers:
-            read[bool(claim.at(results.tier).proxy)] |= {measure.run for measure in claim.measures(results.tier)}
+            read[bool(claim.proxy(results.tier))] |= {measure.run for measure in claim.measures(results.tier)}
     if results.tier != "smoke":
         return read[True]
     return {row.run for table in results.paper.tables.values() for row in table.rows if row.run} - (read[False] - read[True])

@@ -1,13 +1,21 @@
-"""Claims: one falsifiable statement each, and how it is compared."""
+"""Claims: one falsifiable statement each, and what its comparison reads.
+
+A claim is an instance of the class of its kind. Kinds are found as papers are: each file of `verdicts/kinds/` declares the
+keys of one kind and the rule that judges it.
+"""
 
 from __future__ import annotations
 
+import functools
 import hashlib
+import importlib
 import json
-from typing import Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, ValidationError, model_validator
 
+from replications import paths
+from replications.errors import nearest
 from replications.registry.schema import EvidenceMark, Identifier, Strict, Tier
 
 
@@ -29,19 +37,6 @@ class Measure(Strict):
         return self
 
 
-class Term(Measure):
-    """A measure with its weight in a contrast."""
-
-    weight: float
-
-
-class Point(Measure):
-    """A measure at a position on the horizontal axis of a trend; with `minus`, the gap between two measures there."""
-
-    x: float
-    minus: Measure | None = Field(None, description="Subtracted seed by seed, for gaps and for the crossing of two curves.")
-
-
 class Items(Strict):
     """Scores of many items (units, cells, images), from the artifacts of one run, seed axis first.
 
@@ -58,127 +53,132 @@ class Items(Strict):
     threshold: float
     control: float
 
-
-class Comparison(Strict):
-    """What is compared, and by which margin. The claim gives it once; a tier may override single keys."""
-
-    # value
-    measure: Measure | None = None
-    published: float | None = None
-    margin: float | None = Field(None, gt=0)
-    better: Literal["lower", "higher"] | None = None
-    # order
-    ranking: list[Measure] | None = Field(None, min_length=2, description="From best to worst.")
-    contrast: list[Term] | None = Field(None, min_length=1, description="Weighted sum that must reach `by`; instead of `ranking`.")
-    by: float = Field(
-        0.0,
-        description="Smallest difference that counts; negative: not worse by more. On the scale `ratio` the ratio to be reached,"
-        " below 1: not worse by more; 0: any ratio above 1.",
-    )
-    scale: Literal["difference", "ratio"] = "difference"
-    # trend
-    points: list[Point] | None = Field(None, min_length=2)
-    statistic: Literal["slope", "loglog_slope", "semilogx_slope", "crossing", "range_ratio"] | None = None
-    level: float = Field(0.0, description="Value at which `crossing` looks for a curve; with `minus` mostly 0.")
-    within: tuple[float, float] | None = Field(None, description="Range of the statistic; .inf and -.inf are allowed.")
-    # count
-    items: Items | None = None
-    at_least: float | None = None
-    fraction: bool = Field(False, description="`at_least` and `at_most` are shares of all items, not numbers of items.")
-    at_most: float | None = None
-    # all
-    exact: bool = Field(False, description="Counted, not sampled: equal for every seed, judged without an interval.")
+    @property
+    def arrays(self) -> tuple[str, str, str, str]:
+        """Names of the four arrays, in the order in which a rule takes them."""
+        return self.scores, self.shuffled, self.untrained, self.p
 
 
-class TierTest(Comparison):
-    """Where a claim is judged; keys given here replace the claim's own at this tier."""
+class TierOverride(Strict):
+    """What a tier changes in a claim: the keys of the claim's kind may be given too, and replace the claim's own."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
 
     proxy: str | None = Field(None, description="What was scaled down, when this tier tests a stand-in.")
     seeds: int | None = Field(None, ge=1, description="Planned seeds at this tier; default: the claim's.")
 
 
-_NEEDS: dict[str, list[tuple[str, ...]]] = {
-    "value": [("measure",), ("published",), ("margin",), ("better",)],
-    "order": [("ranking", "contrast")],
-    "trend": [("points",), ("statistic",), ("within",)],
-    "count": [("items",), ("at_least", "at_most")],
-}
+class Claim(Strict):
+    """One falsifiable statement of a paper, registered with its margin before the run that judges it.
 
+    Each kind is a subclass that adds the keys of its comparison. `at(tier)` gives the comparison in force at a tier.
+    """
 
-class Claim(Comparison):
-    """One falsifiable statement of a paper, registered with its margin before the run that judges it."""
+    required: ClassVar[tuple[tuple[str, ...], ...]] = ()
+    """Keys that a complete comparison has; of the alternatives in one tuple at least one."""
 
     id: Identifier
     claim: str
     location: str = Field(description="Version, table, figure or section.")
     evidence: EvidenceMark
-    kind: Literal["value", "order", "trend", "count"]
+    kind: str
     reason: str = Field(description="One sentence: why this margin.")
     primary: bool = False
-    published_text: str = Field("", description="The published finding in words, where it is no single number.")
+    published_text: str = Field("", description="The published finding in words, where it is not a single number.")
     unit: str = ""
     seeds: int = Field(3, ge=2, description="Planned seeds; one never decides.")
-    tiers: dict[Tier, TierTest] = Field(default_factory=dict)
+    exact: bool = Field(False, description="Counted, not sampled: equal for every seed, judged without an interval.")
+    tiers: dict[Tier, TierOverride] = Field(default_factory=dict)
     untested: str = Field("", description="Why no tier tests this claim, where none does.")
 
+    @classmethod
+    def comparison_keys(cls) -> frozenset[str]:
+        """Return the keys that a tier may replace: those of the kind, and `exact`."""
+        return frozenset(cls.model_fields) - frozenset(Claim.model_fields) | {"exact"}
+
+    def reads(self) -> list[Measure | Items]:
+        """Return what the comparison reads; of a comparison in force, see `at`."""
+        raise NotImplementedError
+
+    def measures(self, tier: str) -> list[Measure | Items]:
+        """Return what the comparison in force at a tier reads."""
+        return self.at(tier).reads()
+
+    def faults(self) -> list[str]:
+        """Return what is wrong between the keys of a complete comparison, one sentence each."""
+        return []
+
     @model_validator(mode="after")
-    def _complete_at_every_tier(self) -> Claim:
+    def _complete_at_every_tier(self) -> Self:
         if not self.tiers and not self.untested:
             raise ValueError("names no tier; say why under 'untested'")
-        for tier in self.tiers:
-            test = self.at(tier)
-            for alternatives in _NEEDS[self.kind]:
-                if all(getattr(test, key) is None for key in alternatives):
-                    raise ValueError(f"a claim of kind '{self.kind}' needs '{' or '.join(alternatives)}' at tier '{tier}'")
-            if fault := self._fault(tier, test):
-                raise ValueError(f"at tier '{tier}': {fault}")
+        for tier, override in self.tiers.items():
+            for key in override.model_extra or {}:
+                if key not in self.comparison_keys():
+                    choices = {*self.comparison_keys(), *TierOverride.model_fields}
+                    raise ValueError(f"tiers.{tier}.{key}: unknown key. {nearest(key, choices)}")
+            self._check(tier)
         return self
 
-    def _fault(self, tier: str, test: TierTest) -> str:
-        """What is wrong between the keys of a complete comparison; empty when nothing is."""
-        x = [point.x for point in test.points or []]
-        logarithmic = test.statistic in ("loglog_slope", "semilogx_slope")
-        faults = {
-            "give 'ranking' or 'contrast', not both": test.ranking and test.contrast,
-            "a ranking needs 'better'": test.ranking and not test.better,
-            f"'by' is {test.by:g}, but a ratio is positive; write 0.9 for 'not worse by more than 10 %'": test.scale == "ratio"
-            and test.by < 0,
-            "'within' needs the lower bound first": test.within and not test.within[0] < test.within[1],
-            f"'{test.statistic}' needs every x above 0": logarithmic and x and min(x) <= 0,
-            "'points' need at least two different x": x and len(set(x)) < 2,
-            "say under 'proxy' what was scaled down (this tier tests stand-ins), or mark a counted quantity 'exact: true'": (
-                tier == "smoke" and not test.exact and not test.proxy
-            ),
-        }
-        return next((text for text, found in faults.items() if found), "")
+    def _check(self, tier: str) -> None:
+        try:
+            test = self.at(tier)
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(str(part) for part in first["loc"])
+            raise ValueError(f"at tier '{tier}': {where}: {first['msg'].removeprefix('Value error, ')}") from None
+        for alternatives in self.required:
+            if all(getattr(test, key) is None for key in alternatives):
+                raise ValueError(f"a claim of kind '{self.kind}' needs '{' or '.join(alternatives)}' at tier '{tier}'")
+        faults = test.faults()
+        if tier == "smoke" and not test.exact and not test.proxy(tier):
+            faults.append("say under 'proxy' what was scaled down (this tier tests stand-ins), or mark a counted quantity 'exact: true'")
+        if faults:
+            raise ValueError(f"at tier '{tier}': {faults[0]}")
 
-    def at(self, tier: str) -> TierTest:
-        """The comparison in force at a tier: the claim's keys, replaced by those the tier gives."""
-        keys = set(Comparison.model_fields)
-        merged = {key: getattr(self, key) for key in keys & self.model_fields_set}
+    def proxy(self, tier: str) -> str:
+        """Return what is scaled down at a tier; empty when the claim itself is tested there."""
+        return (self.tiers[tier].proxy or "") if tier in self.tiers else ""
+
+    def planned_seeds(self, tier: str) -> int:
+        """Return the number of seeds that are planned at a tier."""
+        override = self.tiers.get(tier)  # type: ignore[call-overload]
+        return (override.seeds if override else None) or self.seeds
+
+    def at(self, tier: str) -> Self:
+        """Return the comparison in force at a tier: the claim, with its keys replaced by those that the tier gives.
+
+        Raises:
+            KeyError: the tier does not test the claim.
+        """
         override = self.tiers[tier]  # type: ignore[index]
-        merged |= {key: getattr(override, key) for key in override.model_fields_set}
-        for one, other in (("ranking", "contrast"), ("contrast", "ranking")):
-            if one in override.model_fields_set and other not in override.model_fields_set:
-                merged.pop(other, None)
-        return TierTest.model_validate(merged | {"seeds": override.seeds or self.seeds})
+        update = {key: value for key, value in (override.model_extra or {}).items() if key in self.comparison_keys()}
+        if not update:
+            return self
+        own = {key: getattr(self, key) for key in self.model_fields_set}
+        merged = {key: value for key, value in own.items() if key not in self.replaced_by(update)} | update
+        # Validated without tiers, which are checked once, in the claim itself.
+        changed = type(self).model_validate(merged | {"tiers": {}, "untested": self.untested or "-"})
+        return changed.model_copy(update={"tiers": self.tiers, "untested": self.untested})
+
+    def replaced_by(self, update: dict[str, Any]) -> set[str]:  # noqa: ARG002 (kinds with alternatives use it)
+        """Return further keys that give way when a tier gives those of `update`, where a kind has alternatives."""
+        return set()
 
     def digest(self, tier: str) -> str:
         """Return the hash of what decides the claim at a tier: kind, measures, published value, margin, bounds and seeds.
 
         Wording, location and reasons are not part of it.
         """
-        content = {"kind": self.kind, "evidence": self.evidence} | self.at(tier).model_dump(mode="json")
+        test = self.at(tier)
+        keys = test.model_dump(mode="json", include=set(self.comparison_keys()))
+        content = keys | {"kind": self.kind, "evidence": self.evidence, "primary": self.primary, "seeds": self.planned_seeds(tier)}
+        content["proxy"] = self.proxy(tier)
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
-    def measures(self, tier: str) -> list[Measure | Items]:
-        """Everything the claim's rule reads at a tier."""
-        test = self.at(tier)
-        subtracted = [point.minus for point in test.points or [] if point.minus]
-        read: dict[str, list[Measure | Items | None]] = {
-            "value": [test.measure],
-            "order": [*(test.ranking or test.contrast or [])],
-            "trend": [*(test.points or []), *subtracted],
-            "count": [test.items],
-        }
-        return [measure for measure in read[self.kind] if measure]
+
+@functools.cache
+def claim_kinds() -> dict[str, type[Claim]]:
+    """Return the class of each kind of claim by its name, from the files of `verdicts/kinds/`."""
+    names = sorted(path.stem for path in (paths.PACKAGE / "verdicts" / "kinds").glob("[a-z]*.py"))
+    return {name: importlib.import_module(f"replications.verdicts.kinds.{name}").KIND for name in names}

@@ -7,17 +7,23 @@ key, what was expected and the nearest valid key. `runs.yaml` is read by `regist
 from __future__ import annotations
 
 import functools
+import operator
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field, model_validator
 
 from replications import paths
 from replications.errors import InputError, nearest
-from replications.registry.claims import Claim
+from replications.registry.claims import Claim, claim_kinds
 from replications.registry.schema import Identifier, Strict
 from replications.registry.tables import Table
 from replications.registry.yaml_models import read_yaml, validate
+
+if TYPE_CHECKING:
+    AnyClaim = Claim
+else:  # the kinds are found when this module is loaded, so that a new one is one new file
+    AnyClaim = Annotated[functools.reduce(operator.or_, claim_kinds().values()), Field(discriminator="kind")]
 
 
 class Citation(Strict):
@@ -51,7 +57,7 @@ class Paper(Strict):
     citation: Citation
     cites: dict[Identifier, Citation] = Field(default_factory=dict, description="Other works the text cites.")
     tables: dict[Identifier, Table] = Field(default_factory=dict)
-    claims: list[Claim] = Field(min_length=1)
+    claims: list[AnyClaim] = Field(min_length=1)
     deviations: list[Deviation] = Field(default_factory=list)
 
     @model_validator(mode="after")

@@ -57,14 +57,14 @@ class RunEntry(Strict):
 
 
 class TierRuns(Strict):
-    """The runs of one tier. `like` takes over another tier's entries, which the ones here update key by key."""
+    """The runs of one tier. `extends` takes over another tier's entries, which the ones here update key by key."""
 
-    like: Tier | None = None
+    extends: Tier | None = None
     seeds: int = Field(3, ge=1)
     seeds_per_job: int | None = Field(None, ge=1, description="None: all seeds of a run in one job.")
     settings: dict[str, Any] = Field(default_factory=dict)
     resources: dict[str, Any] = Field(default_factory=dict)
-    without: list[str] = Field(default_factory=list, description="Entries of `like` that this tier leaves out.")
+    exclude: list[str] = Field(default_factory=list, description="Entries of the extended tier that this one leaves out.")
     runs: dict[str, RunEntry] = Field(default_factory=dict)
 
 
@@ -190,19 +190,21 @@ def _merge(base: dict[str, Any], update: dict[str, Any]) -> dict[str, Any]:
 
 
 def _inherit(content: dict[str, Any], tier: str, path: Path, seen: tuple[str, ...] = ()) -> dict[str, Any]:
-    """A tier's raw mapping with that of its `like` underneath."""
+    """A tier's raw mapping with that of the tier it extends underneath."""
     if tier in seen:
-        raise InputError(f"{path}: tiers.{tier}.like: tiers inherit from each other in a circle.")
+        raise InputError(f"{path}: tiers.{tier}.extends: tiers inherit from each other in a circle.")
     own = content["tiers"][tier]
-    if not own.get("like"):
+    if not own.get("extends"):
         return dict(own)
-    if own["like"] not in content["tiers"]:
-        raise InputError(f"{path}: tiers.{tier}.like: '{own['like']}' is no tier of this file. {nearest(own['like'], content['tiers'])}")
-    base = _inherit(content, own["like"], path, (*seen, tier))
-    left_out = own.get("without", [])
+    if own["extends"] not in content["tiers"]:
+        raise InputError(
+            f"{path}: tiers.{tier}.extends: '{own['extends']}' is no tier of this file. {nearest(own['extends'], content['tiers'])}"
+        )
+    base = _inherit(content, own["extends"], path, (*seen, tier))
+    left_out = own.get("exclude", [])
     for name in left_out:
         if name not in base["runs"]:
-            raise InputError(f"{path}: tiers.{tier}.without: no run '{name}' to leave out. {nearest(name, base['runs'])}")
+            raise InputError(f"{path}: tiers.{tier}.exclude: no run '{name}' to leave out. {nearest(name, base['runs'])}")
     base = base | {"runs": {name: entry for name, entry in base["runs"].items() if name not in left_out}}
     return _merge(base, own)
 

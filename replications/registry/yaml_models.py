@@ -77,6 +77,8 @@ def _key(location: tuple[int | str, ...], content: Any) -> str:
     """A fault's place as a dotted key; entries of lists by their id or label where they have one."""
     parts = []
     for part in location:
+        if _is_tag(part, content):
+            continue
         try:
             content = content[part]
         except (KeyError, IndexError, TypeError):
@@ -86,13 +88,30 @@ def _key(location: tuple[int | str, ...], content: Any) -> str:
     return ".".join(parts).replace(".[", "[") or "(top)"
 
 
+def _is_tag(part: int | str, content: Any) -> bool:
+    """Return True for the part of a location that names the kind chosen from a union, and no key of the file."""
+    return isinstance(part, str) and isinstance(content, dict) and part not in content and content.get("kind") == part
+
+
 def _fields_at(model: type[BaseModel], location: tuple[int | str, ...]) -> list[str]:
     """Names of the valid keys beside the one at `location`, found by walking the model's annotations."""
     current: Any = model
+    candidates: list[type[BaseModel]] = []
     for part in location[:-1]:
-        candidates = _models_in(current.model_fields[part].annotation) if _is_model(current) and part in current.model_fields else [current]
+        tagged = [candidate for candidate in candidates if str(part) in _tags(candidate)]
+        if tagged:
+            current, candidates = tagged[0], []
+            continue
+        candidates = (
+            _models_in(current.model_fields[part].annotation) if _is_model(current) and part in current.model_fields else candidates
+        )
         current = candidates[0] if candidates else current
     return sorted(current.model_fields) if _is_model(current) else []
+
+
+def _tags(model: type[BaseModel]) -> tuple[Any, ...]:
+    """Return the values of `kind` that choose this model from a union."""
+    return getattr(model.model_fields["kind"].annotation, "__args__", ()) if "kind" in model.model_fields else ()
 
 
 def _is_model(kind: Any) -> bool:

@@ -10,21 +10,23 @@ from hypothesis import strategies as st
 
 from replications.errors import InputError
 from replications.presentation.claims_csv import COLUMNS, read_claims_csv, to_object, to_rows, write_claims_csv
+from replications.presentation.judging import judge_paper
 from replications.registry.papers import Paper
 from replications.results.reader import Results
-from replications.verdicts.judge import MARKS, Verdict, judge_paper
+from replications.verdicts.judge import Verdict
+from replications.verdicts.words import WORDS
 
 finite = st.floats(allow_nan=False, allow_infinity=False)
 words = st.text(st.characters(codec="utf-8", exclude_characters="\r\0"), max_size=20)
 verdicts = st.builds(
     Verdict,
     **dict.fromkeys(("id", "paper", "tier", "claim", "kind", "evidence", "location", "published_text", "unit", "criterion"), words),
-    **dict.fromkeys(("symbol", "shape", "reason", "proxy", "registered_commit", "registered_date"), words),
+    **dict.fromkeys(("reason", "proxy", "registered_commit", "registered_date"), words),
     **{name: st.none() | finite for name in ("published", "ours", "low", "high", "level", "p", "p_holm", "margin")},
     **{name: st.integers(0, 99) for name in ("seeds_planned", "seeds_finished")},
     seeds_needed=st.none() | st.integers(2, 1000),
     primary=st.booleans(),
-    verdict=st.sampled_from(sorted(MARKS)),
+    verdict=st.sampled_from(sorted(WORDS)),
     values=st.lists(finite, max_size=5).map(tuple),
     runs=st.lists(st.from_regex(r"[a-z0-9-]{1,9}", fullmatch=True), max_size=3).map(tuple),
     margin_after_run=st.none() | st.booleans(),

@@ -64,15 +64,18 @@ def test_every_fault_is_reported_at_once(make_paper: Callable[..., Paper]) -> No
 
 def test_a_tier_replaces_single_keys_and_keeps_the_rest(make_paper: Callable[..., Paper]) -> None:
     claim = make_paper().claim("lady-error")
-    assert (claim.at("gpu").margin, claim.at("gpu").seeds, claim.at("gpu").proxy) == (0.3, 5, None)
+    assert (claim.at("gpu").margin, claim.planned_seeds("gpu"), claim.proxy("gpu")) == (0.3, 5, "")
     smoke = claim.at("smoke")
-    assert (smoke.margin, smoke.seeds, smoke.published) == (1, 3, 1.29)
+    assert (smoke.margin, claim.planned_seeds("smoke"), smoke.published) == (1, 3, 1.29)
+
+
+ORDER = {"kind": "order", "better": "lower"}
 
 
 def test_a_tier_may_replace_a_ranking_by_a_contrast(make_paper: Callable[..., Paper]) -> None:
     ranking = [{"run": "a", "metric": "m"}, {"run": "b", "metric": "m"}]
     contrast = {"contrast": [{"run": "c", "metric": "m", "weight": 1}], "proxy": "One run for two."}
-    claim = make_paper({"kind": "order", "ranking": ranking, "tiers": {"gpu": {}, "smoke": contrast}}).claims[0]
+    claim = make_paper(ORDER | {"ranking": ranking, "tiers": {"gpu": {}, "smoke": contrast}}).claims[0]
     assert [measure.run for measure in claim.measures("gpu")] == ["a", "b"]
     assert claim.at("smoke").ranking is None
     assert [measure.run for measure in claim.measures("smoke")] == ["c"]
@@ -97,7 +100,7 @@ def test_a_grid_gives_every_combination_with_its_settings(tmp_path: Path, monkey
         "settings: {width: 8}\n"
         "tiers:\n"
         "  smoke: {seeds: 3, seeds_per_job: 2, runs: {'w{width}-s{steps}': {grid: {width: [1, 2], steps: [5, 6]}}, plain: {}}}\n"
-        "  gpu: {like: smoke, seeds: 5, without: [plain], settings: {steps: 9}, runs: {more: {settings: {width: 64}}}}\n",
+        "  gpu: {extends: smoke, seeds: 5, exclude: [plain], settings: {steps: 9}, runs: {more: {settings: {width: 64}}}}\n",
     )
     smoke = [run for run in runs if run.tier == "smoke"]
     assert [run.name for run in smoke] == ["w1-s5", "w1-s6", "w2-s5", "w2-s6", "plain"]

@@ -20,6 +20,7 @@ from replications import paths
 from replications.files import write_index
 from replications.presentation.claims_csv import write_claims_csv
 from replications.presentation.exhibits import write_exhibit
+from replications.presentation.judging import judge_paper
 from replications.presentation.plots import write_figure
 from replications.presentation.tables import write_table
 from replications.registry import papers as spec
@@ -28,7 +29,6 @@ from replications.registry.run_grid import settings_digest
 from replications.results.reader import Results
 from replications.results.store import write_chunk
 from replications.source_code import public_functions
-from replications.verdicts.judge import judge_paper
 
 HOSTILE = "<script>alert('x')</script> & \"quotes\" #let x = 1 $x_1^2$ *bold* [link](http://example.org) \\textbf{x}"
 STAMP = datetime(2026, 1, 2, 3, 4, tzinfo=UTC)
@@ -123,7 +123,7 @@ claims:
     kind: trend
     published_text: falls steadily
     statistic: slope
-    within: [-1.0, -0.01]
+    range: [-1.0, -0.01]
     points:
       - {run: looks-4, metric: error, x: 4}
       - {run: looks-6, metric: error, x: 6}
@@ -177,7 +177,7 @@ tiers:
     runs:
       "looks-{looks}": {grid: {looks: [4, 6, 8]}}
       dense: {settings: {looks: 1}}
-  gpu: {like: smoke}
+  gpu: {extends: smoke}
   paper: {runs: {modern: {}, large: {}}}
 """
 

@@ -8,10 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from replications.presentation import judging
+from replications.presentation.judging import judge_paper
 from replications.registry.papers import Paper
 from replications.results.reader import Results
-from replications.verdicts import judge as judge_module
-from replications.verdicts.judge import MARKS, Verdict, judge_paper
+from replications.verdicts.judge import Verdict
+from replications.verdicts.words import WORDS
 
 Make = Callable[..., Paper]
 Finish = Callable[..., None]
@@ -20,11 +22,9 @@ Read = Callable[..., Results]
 GOOD = [1.30, 1.25, 1.35, 1.31, 1.20]
 ORDER: dict[str, Any] = {
     "kind": "order",
-    "published": None,
-    "margin": None,
-    "measure": None,
+    "better": "lower",
     "ranking": [{"run": "lady", "metric": "error"}, {"run": "guest", "metric": "error"}],
-    "by": 1.0,
+    "min_difference": 1.0,
 }
 
 
@@ -52,7 +52,7 @@ def test_a_finished_claim_carries_everything_a_report_shows(finish: Finish, verd
 
 
 def test_every_word_has_its_own_symbol_and_shape() -> None:
-    assert len({mark.symbol for mark in MARKS.values()}) == len({mark.shape for mark in MARKS.values()}) == len(MARKS) == 8
+    assert len({mark.symbol for mark in WORDS.values()}) == len({mark.shape for mark in WORDS.values()}) == len(WORDS) == 8
 
 
 def test_a_claim_without_this_tier_or_without_runs_is_not_tested(finish: Finish, verdict: Callable[..., Verdict]) -> None:
@@ -145,7 +145,7 @@ def test_a_margin_registered_after_its_run_began_is_flagged(
     finish("lady", error=GOOD, started="2026-01-02T00:00:00+00:00")
     assert verdict(id="lady-error").margin_after_run is None
     for date, late in (("2026-01-01T00:00:00+00:00", False), ("2026-01-03T00:00:00+00:00", True)):
-        monkeypatch.setattr(judge_module, "registrations", lambda _, date=date: {"lady-error": {"commit": "abc", "date": date}})
+        monkeypatch.setattr(judging, "registrations", lambda _, date=date: {"lady-error": {"commit": "abc", "date": date}})
         found = verdict(id="lady-error")
         assert (found.registered_commit, found.registered_date, found.margin_after_run) == ("abc", date, late)
 
@@ -157,7 +157,7 @@ def test_a_gap_between_two_curves_is_subtracted_seed_by_seed(finish: Finish, ver
     points = [
         {"run": f"vit-{size}", "metric": "error", "x": size, "minus": {"run": f"cnn-{size}", "metric": "error"}} for size in (10, 100, 1000)
     ]
-    found = verdict(kind="trend", points=points, statistic="crossing", within=[10, 1000], seeds=3)
+    found = verdict(kind="trend", points=points, statistic="crossing", range=[10, 1000], seeds=3)
     assert found.verdict == "replicated"
     assert found.ours == pytest.approx(100, rel=0.01)
     assert len(found.runs) == 6

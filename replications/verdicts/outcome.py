@@ -1,0 +1,103 @@
+"""The outcome of a rule, the samples it is applied to, and the sentences that tell it."""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+
+from replications.registry.claims import Claim, Items, Measure
+from replications.verdicts import statistics
+
+Word = Literal["replicated", "exceeded", "compatible", "inconclusive", "contradicted"]
+Sample = Mapping[int, float]
+"""One value per seed."""
+
+ItemArrays = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
+"""Scores, shuffled-label control, untrained control and p-values of one seed's items, each of shape (items,)."""
+
+LEVEL = 1 - 2 * statistics.ALPHA
+EQUAL = 1e-9
+"""Relative difference up to which counted quantities are equal: they differ by rounding at most."""
+
+
+@dataclass(frozen=True)
+class Samples:
+    """What the records say about the measures of one claim.
+
+    Attributes:
+        values: per measure, seed -> value; empty where nothing is recorded.
+        items: per set of items, seed -> its four arrays.
+        test_examples: per measure, the size of its test set where that is recorded.
+        missing: per measure or set of items without values, why there are none.
+    """
+
+    values: Mapping[Measure, Sample] = field(default_factory=dict)
+    items: Mapping[Items, Mapping[int, ItemArrays]] = field(default_factory=dict)
+    test_examples: Mapping[Measure, int] = field(default_factory=dict)
+    missing: Mapping[Measure | Items, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a rule finds.
+
+    Attributes:
+        word: the verdict, before proxies and Holm's adjustment.
+        reason: one sentence with the numbers.
+        criterion: what would have to be true, in symbols; for display alone.
+        ours: our mean, difference, ratio, statistic or count.
+        low: lower end of its interval at `level`; of the range over seeds when `level` is None.
+        high: upper end.
+        level: level of the interval; None when nothing was sampled.
+        p: p-value of the claim (null: it is false); None where the rule makes no test.
+        margin: margin in force.
+        values: `ours` per seed; empty where seeds do not pair.
+        seeds_needed: seeds that would probably decide; None when decided, or when more than 1,000.
+    """
+
+    word: Word
+    reason: str
+    criterion: str
+    ours: float | None = None
+    low: float | None = None
+    high: float | None = None
+    level: float | None = None
+    p: float | None = None
+    margin: float | None = None
+    values: tuple[float, ...] = ()
+    seeds_needed: int | None = None
+
+
+class JudgedClaim(Claim, abc.ABC):
+    """Base of every kind of claim: a claim with the rule that judges it."""
+
+    @abc.abstractmethod
+    def judge(self, samples: Samples) -> Outcome:
+        """Apply the rule to a complete comparison (see `Claim.at`).
+
+        Args:
+            samples: finite values of every measure, at least two seeds each (one where `exact`).
+
+        Raises:
+            ValueError: the rule cannot be applied to these numbers.
+        """
+
+
+def number(value: float, unit: str = "") -> str:
+    """Return a number as the sentences print it: four significant digits and the unit."""
+    text = f"{value:,.0f}" if abs(value) >= 1e4 and abs(value) < 1e9 else f"{value:.4g}"
+    return f"{text} {unit}".strip()
+
+
+def span(low: float, high: float, unit: str = "") -> str:
+    """Return an interval in words, for example '1.2 to 1.4 %'."""
+    return f"{number(low)} to {number(high, unit)}"
+
+
+def seeds_that_decide(seeds: int | None) -> str:
+    """Return the clause on the seeds that would decide an open verdict."""
+    return f"about {seeds} seeds would decide" if seeds else f"more than {statistics.MOST_SEEDS:,} seeds would be needed"
