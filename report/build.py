@@ -10,7 +10,7 @@ from replications.presentation.citations import write_bibliography
 from replications.presentation.claims_csv import write_claims_csv
 from replications.presentation.exhibits import write_page
 from replications.registry.papers import Paper
-from report.citing import citation_file, entries
+from report.bibliography import citation_file, entries
 from report.content import Report, build
 from report.crate import NAME, metadata
 from report.exports import ARCHIVE, ONLINE, Part, copy_workflow, parts, write_archive, write_readme

@@ -11,9 +11,9 @@ from replications.registry.claims import Claim
 from replications.registry.papers import Paper
 from replications.verdicts.judge import Verdict
 from replications.verdicts.words import WORDS
-from report import numbers
-from report.accounts import advice
-from report.reading import PaperResults, Problem
+from report import formatting
+from report.results_folder import PaperResults, Problem
+from report.run_tables import advice
 
 VERDICTS: dict[str, str] = {word: WORDS[word].meaning for word in sorted(WORDS, key=lambda word: word == "not tested")}
 """Every verdict in the order of the legend, what was not tested last, with what it means."""
@@ -87,11 +87,11 @@ class ClaimContent:
     def digits(self) -> int:
         """Decimals that the interval supports."""
         spread = (self.high - self.low) / 2 if self.low is not None and self.high is not None else 0.0
-        return numbers.digits_for(spread, self.ours or 0.0)
+        return formatting.digits_for(spread, self.ours or 0.0)
 
     def shown(self, value: float | None) -> str:
         """A number of ours as text."""
-        return "" if value is None else numbers.fixed(value, self.digits)
+        return "" if value is None else formatting.fixed(value, self.digits)
 
     @property
     def shown_ours(self) -> str:
@@ -106,7 +106,7 @@ class ClaimContent:
     @property
     def shown_published(self) -> str:
         """What was published, number or words."""
-        return self.published_text if self.published is None else f"{numbers.plain(self.published)}{self._unit}"
+        return self.published_text if self.published is None else f"{formatting.plain(self.published)}{self._unit}"
 
     @property
     def shown_seeds(self) -> str:
@@ -118,11 +118,11 @@ class ClaimContent:
     @property
     def shown_margin(self) -> str:
         """The registered margin."""
-        return "" if self.margin is None else f"{numbers.plain(self.margin)}{self._unit}"
+        return "" if self.margin is None else f"{formatting.plain(self.margin)}{self._unit}"
 
     @property
     def _unit(self) -> str:
-        return f"{numbers.THIN}{self.unit}" if self.unit else ""
+        return f"{formatting.THIN}{self.unit}" if self.unit else ""
 
 
 def judged(paper: Paper, found: PaperResults, read: dict[str, Verdict], problems: list[Problem]) -> list[Verdict]:

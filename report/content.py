@@ -13,12 +13,12 @@ from replications.registry.papers import Paper
 from replications.results import version_control
 from replications.results.reader import Results
 from replications.verdicts.judge import Verdict
-from report import numbers, prose
-from report.accounts import CostRow, ProvenanceRow, TableContent, cost_of, origin_of, table_beside_ours
+from report import formatting, prose
 from report.claims import VERDICTS, ClaimContent, claim_of, judged
-from report.pictures import Picture, pictures_of
-from report.reading import PaperResults, Problem, read_paper_results
-from report.vocabulary import Vocabulary
+from report.figures import FigureContent, figures_of
+from report.results_folder import PaperResults, Problem, read_paper_results
+from report.run_tables import CostRow, ProvenanceRow, TableContent, cost_of, origin_of, table_beside_ours
+from report.template_functions import TemplateFunctions
 
 TIER_NOTES: dict[str, str] = {
     "smoke": (
@@ -40,8 +40,8 @@ class PaperContent:
     claims: tuple[ClaimContent, ...]
     text: tuple[prose.Section, ...]
     tables: tuple[TableContent, ...]
-    figures: tuple[Picture, ...]
-    exhibits: tuple[Picture, ...]
+    figures: tuple[FigureContent, ...]
+    exhibits: tuple[FigureContent, ...]
     costs: tuple[CostRow, ...]
     origins: tuple[ProvenanceRow, ...]
     problems: tuple[Problem, ...]
@@ -129,8 +129,8 @@ def _paper(paper: Paper, tier: str, runs: Path, derived: Path, read: dict[str, V
     verdicts = {verdict.id: verdict for verdict in judged(paper, found, read, problems)}
     claims = tuple(claim_of(paper, claim, verdicts.get(f"{paper.name}.{claim.id}"), found) for claim in paper.claims)
     base = derived / paper.name
-    figures = pictures_of(base / "figures", paper, "figure", problems)
-    exhibits = pictures_of(base / "exhibits", paper, "exhibit", problems)
+    figures = figures_of(base / "figures", paper, "figure", problems)
+    exhibits = figures_of(base / "exhibits", paper, "exhibit", problems)
     tables = tuple(table_beside_ours(name, found, base / "tables") for name in paper.tables)
     text = _text_of(paper, found, claims, figures, exhibits, problems)
     finished = [run for run in found.runs if set(run.seeds) <= set(found.seeds_of(run.name))]
@@ -155,8 +155,8 @@ def _text_of(
     paper: Paper,
     found: PaperResults,
     claims: tuple[ClaimContent, ...],
-    figures: tuple[Picture, ...],
-    exhibits: tuple[Picture, ...],
+    figures: tuple[FigureContent, ...],
+    exhibits: tuple[FigureContent, ...],
     problems: list[Problem],
 ) -> tuple[prose.Section, ...]:
     path = paper.folder / "section.md"
@@ -165,7 +165,7 @@ def _text_of(
         return ()
     faults: list[str] = []
     known = {"figure": [f.name for f in figures], "exhibit": [e.name for e in exhibits], "table": list(paper.tables)}
-    vocabulary = Vocabulary(found.results, {claim.id: claim.verdict for claim in claims}, known)
+    vocabulary = TemplateFunctions(found.results, {claim.id: claim.verdict for claim in claims}, known)
     try:
         filled = prose.fill(path.read_text(encoding="utf-8"), vocabulary, path.name, faults)
         problems += [Problem(paper.name, "text", fault) for fault in faults]
@@ -182,8 +182,8 @@ def _facts(report: Report) -> tuple[tuple[str, str], ...]:
     devices = sorted({origin.device for origin in origins if origin.device})
     ends = sorted(origin.ended for origin in origins if origin.ended)
     seconds, gpu, joules = (sum(getattr(row, key) for row in costs) for key in ("seconds", "gpu_seconds", "energy"))
-    cost = [numbers.duration(seconds) + " of compute" if seconds else "", numbers.duration(gpu) + " of GPU" if gpu else ""]
-    cost.append(numbers.energy(joules) if joules else "")
+    cost = [formatting.duration(seconds) + " of compute" if seconds else "", formatting.duration(gpu) + " of GPU" if gpu else ""]
+    cost.append(formatting.energy(joules) if joules else "")
     finished, planned = (sum(getattr(paper, key) for paper in report.papers) for key in ("finished_runs", "planned_runs"))
     commits = sorted({origin.commit for origin in origins})
     made = commits[0][:10] if len(commits) == 1 else f"{len(commits)} commits" if commits else "none"

@@ -18,10 +18,10 @@ from rocrate.rocrate import ROCrate
 
 from replications.presentation.citations import citation_file
 from replications.registry.papers import Citation
-from report.accounts import DataNote
-from report.citing import TITLE
+from report.bibliography import TITLE
 from report.content import Report
 from report.exports import LOCK, README, Part
+from report.run_tables import DataNote
 
 NAME = "ro-crate-metadata.json"
 WORKFLOW = "workflow/Snakefile"

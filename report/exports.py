@@ -12,7 +12,7 @@ from pathlib import Path
 from replications.files import replacing
 from replications.paths import ROOT
 from replications.presentation.exhibits import write_page
-from report.citing import TITLE
+from report.bibliography import TITLE
 from report.content import PaperContent, Report
 from workflow.jobs import workflow_files
 

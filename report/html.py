@@ -14,14 +14,14 @@ from markdown_it.token import Token
 from markupsafe import Markup
 
 from replications.presentation.exhibits import write_page
-from report import charts, prose
-from report.accounts import TableContent
-from report.citing import Entry, by_name
+from report import prose, verdict_marks
+from report.bibliography import Entry, by_name
 from report.claims import EVIDENCE, VERDICTS, ClaimContent
 from report.content import TIER_NOTES, PaperContent, Report
-from report.drawings import themed_svg
+from report.figures import FigureContent
+from report.inline_svg import themed_svg
 from report.mathematics import mathml
-from report.pictures import Picture
+from report.run_tables import TableContent
 
 HERE = Path(__file__).resolve().parent
 GENERATOR = '<meta name="generator" content="replications report">'
@@ -97,9 +97,9 @@ def write_pages(report: Report, citations: dict[str, Entry], out: Path) -> None:
         "report": report,
         "generator": Markup(GENERATOR),  # noqa: S704 (a constant)
         "citations": citations,
-        "mark": charts.mark,
-        "dots": charts.dot_plot,
-        "slugs": charts.SLUGS,
+        "mark": verdict_marks.mark,
+        "dots": verdict_marks.dot_plot,
+        "slugs": verdict_marks.SLUGS,
         "verdicts": VERDICTS,
         "order": {word: position for position, word in enumerate(VERDICTS)},
         "evidence": EVIDENCE,
@@ -131,7 +131,7 @@ def write_pages(report: Report, citations: dict[str, Entry], out: Path) -> None:
 def _paper_page(environment: Environment, common: dict[str, Any], paper: PaperContent) -> str:
     context = common | {"paper": paper, "page": paper.name}
     parts = environment.get_template("parts.html.j2").make_module(context)
-    shown: dict[str, Sequence[Picture | TableContent]] = {"figure": paper.figures, "table": paper.tables, "exhibit": paper.exhibits}
+    shown: dict[str, Sequence[FigureContent | TableContent]] = {"figure": paper.figures, "table": paper.tables, "exhibit": paper.exhibits}
 
     def show(section: prose.Section) -> Markup:
         pieces = []
@@ -188,7 +188,7 @@ def _tail(paper: PaperContent, rest: dict[str, list[Any]]) -> list[tuple[str, st
     ]
 
 
-def _drawing(picture: Picture) -> Markup | None:
+def _drawing(picture: FigureContent) -> Markup | None:
     """The figure for inlining, or None where it is too large or damaged and the image is shown instead."""
     path = picture.files.get("svg")
     if path is None or path.stat().st_size > LARGEST_INLINE:

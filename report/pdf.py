@@ -13,14 +13,14 @@ import typst
 
 from replications.errors import ReplicationError
 from replications.files import replacing
-from report import charts, numbers, prose
-from report.accounts import TableContent
-from report.citing import Entry, by_name
+from report import formatting, prose, verdict_marks
+from report.bibliography import Entry, by_name
 from report.claims import VERDICTS, ClaimContent
 from report.content import TIER_NOTES, PaperContent, Report
+from report.figures import FigureContent
 from report.html import COST_COLUMNS, EFFECTS, HERE, embedded, judged_first, split_text
 from report.markup import typst_markup
-from report.pictures import Picture
+from report.run_tables import TableContent
 
 COLOURS = {
     "replicated": "#0a6b4b",
@@ -45,8 +45,8 @@ def write_pdf(report: Report, citations: dict[str, Entry], path: Path) -> None:
         folder = Path(name)
         shutil.copyfile(HERE / "templates" / "report.typ", folder / "report.typ")
         (folder / "marks").mkdir()
-        for word, slug in charts.SLUGS.items():
-            (folder / "marks" / f"{slug}.svg").write_text(charts.mark_file(word, COLOURS[word]), encoding="utf-8")
+        for word, slug in verdict_marks.SLUGS.items():
+            (folder / "marks" / f"{slug}.svg").write_text(verdict_marks.mark_file(word, COLOURS[word]), encoding="utf-8")
         content = _content(report, citations, folder)
         (folder / "content.json").write_text(json.dumps(content, ensure_ascii=False, allow_nan=False), encoding="utf-8")
         try:
@@ -67,7 +67,7 @@ def _content(report: Report, citations: dict[str, Entry], folder: Path) -> dict[
         "footer": f"Replication report, tier {report.tier}, {report.stamp.date().isoformat()}",
         "facts": [{"name": name, "value": value} for name, value in report.facts],
         "cite": f"How to cite: {citations['report'].sentence}",
-        "slugs": charts.SLUGS,
+        "slugs": verdict_marks.SLUGS,
         "legend": [{"word": word, "meaning": meaning} for word, meaning in VERDICTS.items()],
         "problems": [_problem(problem.where, problem.what) for problem in report.problems],
         "papers": [_paper(paper, folder) for paper in report.papers],
@@ -136,9 +136,9 @@ def _claim(claim: ClaimContent) -> dict[str, Any]:
         "text": claim.text,
         "location": claim.location,
         "primary": claim.primary,
-        "published": claim.shown_published or numbers.NONE,
+        "published": claim.shown_published or formatting.NONE,
         "evidence": claim.evidence if claim.evidence != "paper" else "",
-        "ours": claim.shown_ours or numbers.NONE,
+        "ours": claim.shown_ours or formatting.NONE,
         "interval": claim.shown_interval,
         "seeds": claim.shown_seeds,
         "verdict": claim.verdict,
@@ -193,7 +193,7 @@ def _packed(widths: list[float], limit: float) -> list[list[int]]:
     return packed
 
 
-def _picture(item: Picture, target: Path, root: Path) -> dict[str, Any]:
+def _picture(item: FigureContent, target: Path, root: Path) -> dict[str, Any]:
     """A figure with its vector file beside the template; one that Typst cannot read becomes a hole, not a failure."""
     shown = {"title": item.title, "caption": item.caption, "alt": item.alt, "why_not": item.why_not or "Its files are missing.", "file": ""}
     source = item.files.get("pdf") if item.drawn else None

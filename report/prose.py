@@ -18,7 +18,7 @@ from mdit_py_plugins.dollarmath import dollarmath_plugin
 
 from replications.errors import InputError
 from report.mathematics import mathml, typst
-from report.vocabulary import EMBED, Vocabulary, escape_markdown
+from report.template_functions import EMBED, TemplateFunctions, escape_markdown
 
 _PROTECTED = re.compile(r"`[^`\n]*`|\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}|\$\$.+?\$\$|\$[^$\n]+?\$", re.DOTALL)
 
@@ -44,7 +44,7 @@ def parser() -> MarkdownIt:
     return MarkdownIt("commonmark", {"html": False}).enable("table").use(dollarmath_plugin, allow_blank_lines=False)
 
 
-def fill(source: str, vocabulary: Vocabulary, where: str, faults: list[str] | None = None) -> str:
+def fill(source: str, vocabulary: TemplateFunctions, where: str, faults: list[str] | None = None) -> str:
     """Markdown with every number filled in.
 
     Args:

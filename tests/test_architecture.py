@@ -16,7 +16,7 @@ from replications.registry.run_grid import load_runs
 from replications.registry.schema import TIERS
 from replications.source_code import import_closure
 from report.prose import fill
-from report.vocabulary import FUNCTIONS
+from report.template_functions import FUNCTIONS
 
 TORCH_FREE = ("figures", "exhibits", "settings")
 SOURCES = [path for room in ("replications", "report", "workflow") for path in sorted((ROOT / room).rglob("*.py"))]
@@ -122,7 +122,7 @@ def test_figures_read_results_so_that_their_runs_are_known(path: Path) -> None:
 
 
 def test_what_judges_draws_and_reports_starts_without_torch() -> None:
-    modules = ["replications.__main__", "replications.verdicts.judge", "replications.presentation.plots", "report.__main__"]
+    modules = ["replications.__main__", "replications.verdicts.judge", "replications.presentation.theme", "report.__main__"]
     modules += [
         f"replications.papers.{paper}.{name}" for paper in paper_names() for name in TORCH_FREE if (PAPERS / paper / f"{name}.py").is_file()
     ]

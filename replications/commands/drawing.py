@@ -28,7 +28,7 @@ def figures(
     out: Annotated[Path | None, typer.Option(help="Folder of the figures; default <results>/<paper>/figures.")] = None,
 ) -> None:
     """Draw every figure of a paper as SVG, PDF, PNG and CSV, with a sidecar each and their order in index.json."""
-    from replications.presentation.plots import write_figure
+    from replications.presentation.figure_writer import write_figure
 
     _draw(write_figure, paper, "figures", tier, results, out)
 

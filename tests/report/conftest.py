@@ -20,8 +20,8 @@ from replications import paths
 from replications.files import write_index
 from replications.presentation.claims_csv import write_claims_csv
 from replications.presentation.exhibits import write_exhibit
+from replications.presentation.figure_writer import write_figure
 from replications.presentation.judging import judge_paper
-from replications.presentation.plots import write_figure
 from replications.presentation.tables import write_table
 from replications.registry import papers as spec
 from replications.registry import run_grid as grid
@@ -192,20 +192,21 @@ class Settings(Strict):
 
 FIGURES = '''
 """Figures."""
-from replications.presentation import plots
+from replications.presentation import theme
+from replications.presentation.figure_writer import Figure
 def error_by_looks(results):
     """Test error by the number of looks; every dot is a seed, open diamonds are published values."""
     results.need("looks-4", "looks-6")
-    figure, axes = plots.canvas(height=2.4)
+    figure, axes = theme.canvas(height=2.4)
     rows = results.ours("table-1a")
     ours = rows[(rows["version"] == "ours") & rows["run"].str.startswith("looks-", na=False)]
     looks = ours["run"].str.removeprefix("looks-").astype(int)
-    plots.dots(axes[0, 0], looks, ours["value"], colour=plots.PALETTE[0], label="ours <&>")
-    plots.published(axes[0, 0], [4, 6, 8], [1.73, 1.29, 1.47], colour=plots.PALETTE[1], label="published, v1")
+    theme.dots(axes[0, 0], looks, ours["value"], colour=theme.PALETTE[0], label="ours <&>")
+    theme.published(axes[0, 0], [4, 6, 8], [1.73, 1.29, 1.47], colour=theme.PALETTE[1], label="published, v1")
     axes[0, 0].set(xlabel="looks", ylabel="test error (%)")
     axes[0, 0].legend()
     alt = "Test error falls with the number of looks."
-    return plots.Figure(figure, ours, alt=alt, title="Error by looks", runs=sorted(set(ours["run"])))
+    return Figure(figure, ours, alt=alt, title="Error by looks", runs=sorted(set(ours["run"])))
 def never_measured(results):
     """Needs a run that no tier has."""
     results.need("large")

@@ -9,8 +9,9 @@ from PIL import Image
 
 from replications.commands import drawing
 from replications.errors import InputError
-from replications.presentation import plots
+from replications.presentation import theme
 from replications.presentation.exhibits import write_exhibit
+from replications.presentation.figure_writer import Figure, write_figure
 from replications.registry.papers import load_papers
 from replications.results.reader import NotMeasured, Results
 from report.build import write_report
@@ -29,17 +30,17 @@ def test_figures_come_with_their_files_and_in_the_order_written(results: Path, t
 
 
 def test_a_figure_rests_on_what_it_reads_unless_it_says_what_it_draws(results: Path, tmp_path: Path) -> None:
-    def reads(given: Results) -> plots.Figure:
-        figure, _ = plots.canvas()
-        return plots.Figure(figure, given.ours("table-2"), alt="One run.")
+    def reads(given: Results) -> Figure:
+        figure, _ = theme.canvas()
+        return Figure(figure, given.ours("table-2"), alt="One run.")
 
-    sidecar = plots.write_figure(reads, Results.read(load_papers()[0], "gpu", results), tmp_path)
+    sidecar = write_figure(reads, Results.read(load_papers()[0], "gpu", results), tmp_path)
     assert sidecar["runs"] == ["looks-6"]
 
 
 def test_every_form_of_a_figure_has_the_size_it_is_printed_at(results: Path) -> None:
     base = results / PAPER / "figures" / "error_by_looks"
-    inches = (2 * plots.COLUMN, 2.4)
+    inches = (2 * theme.COLUMN, 2.4)
     with Image.open(base.with_suffix(".png")) as picture:
         assert picture.info["dpi"] == pytest.approx((300, 300), abs=0.1)
         assert picture.size == tuple(round(300 * side) for side in inches)

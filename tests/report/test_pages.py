@@ -13,11 +13,11 @@ import pytest
 from replications.presentation.citations import cite
 from replications.registry.papers import load_papers
 from replications.results.reader import Results
+from report.bibliography import entries
 from report.build import write_report
-from report.charts import SHAPES, SLUGS
-from report.citing import entries
 from report.claims import VERDICTS
 from report.content import build
+from report.verdict_marks import SHAPES, SLUGS
 
 VOID = {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"}
 

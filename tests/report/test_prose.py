@@ -11,19 +11,19 @@ from replications.paths import PAPERS
 from replications.registry.papers import load_papers
 from replications.results.reader import Results
 from report import prose
-from report.citing import by_name
+from report.bibliography import by_name
 from report.html import render_tokens
 from report.markup import typst_markup
-from report.vocabulary import Vocabulary, escape_markdown
+from report.template_functions import TemplateFunctions, escape_markdown
 
 
 @pytest.fixture(scope="module")
-def vocabulary(finished: Path) -> Vocabulary:
+def vocabulary(finished: Path) -> TemplateFunctions:
     results = Results.read(load_papers()[0], "gpu", finished)
-    return Vocabulary(results, {"six-looks": "replicated"}, {"figure": ["error_by_looks"]})
+    return TemplateFunctions(results, {"six-looks": "replicated"}, {"figure": ["error_by_looks"]})
 
 
-def fill(text: str, vocabulary: Vocabulary) -> str:
+def fill(text: str, vocabulary: TemplateFunctions) -> str:
     return prose.fill(text, vocabulary, "section.md").replace("\\", "")
 
 
@@ -32,12 +32,12 @@ def html(text: str) -> str:
     return "".join(str(render_tokens(block)) for block in blocks if isinstance(block, list))
 
 
-def test_a_value_is_the_mean_over_seeds(vocabulary: Vocabulary) -> None:
+def test_a_value_is_the_mean_over_seeds(vocabulary: TemplateFunctions) -> None:
     mean = vocabulary.results.final("looks-6", "error").mean()
     assert fill('{{ value("looks-6", "error", digits=3) }}', vocabulary) == f"{mean:.3f}\u00a0%"
 
 
-def test_an_interval_is_the_t_interval(vocabulary: Vocabulary) -> None:
+def test_an_interval_is_the_t_interval(vocabulary: TemplateFunctions) -> None:
     from scipy import stats
 
     values = vocabulary.results.final("looks-6", "error").to_numpy()
@@ -45,7 +45,7 @@ def test_an_interval_is_the_t_interval(vocabulary: Vocabulary) -> None:
     assert fill('{{ interval("looks-6", "error", digits=4) }}', vocabulary) == f"{low:.4f} to {high:.4f}\u00a0%"
 
 
-def test_a_difference_is_paired_by_seed(vocabulary: Vocabulary) -> None:
+def test_a_difference_is_paired_by_seed(vocabulary: TemplateFunctions) -> None:
     results = vocabulary.results
     expected = (results.final("looks-4", "error") - results.final("looks-6", "error")).mean()
     assert fill('{{ difference("looks-4", "looks-6", "error", digits=3) }}', vocabulary) == f"{expected:.3f}\u00a0%"
@@ -55,7 +55,7 @@ def test_a_difference_is_paired_by_seed(vocabulary: Vocabulary) -> None:
     "call",
     ['value("large", "error")', 'interval("large", "error")', 'seeds("large")', 'setting("large", "looks")', 'cost("large", "flops")'],
 )
-def test_a_run_that_the_tier_lacks_is_words(call: str, vocabulary: Vocabulary) -> None:
+def test_a_run_that_the_tier_lacks_is_words(call: str, vocabulary: TemplateFunctions) -> None:
     assert fill(f"{{{{ {call} }}}}", vocabulary) == "*not measured at this tier*"
 
 
@@ -71,22 +71,22 @@ def test_a_run_that_the_tier_lacks_is_words(call: str, vocabulary: Vocabulary) -
         ("cite('othr')", "Valid: other, paper"),
     ],
 )
-def test_a_wrong_name_is_an_error_with_the_nearest_right_one(call: str, hint: str, vocabulary: Vocabulary) -> None:
+def test_a_wrong_name_is_an_error_with_the_nearest_right_one(call: str, hint: str, vocabulary: TemplateFunctions) -> None:
     with pytest.raises(InputError, match=hint.replace("?", r"\?")):
         prose.fill(f"{{{{ {call} }}}}", vocabulary, "section.md")
 
 
-def test_a_template_cannot_reach_the_machine(vocabulary: Vocabulary) -> None:
+def test_a_template_cannot_reach_the_machine(vocabulary: TemplateFunctions) -> None:
     with pytest.raises(InputError, match="unsafe"):
         prose.fill("{{ value.__globals__ }}", vocabulary, "section.md")
 
 
-def test_braces_in_equations_and_code_are_left_alone(vocabulary: Vocabulary) -> None:
+def test_braces_in_equations_and_code_are_left_alone(vocabulary: TemplateFunctions) -> None:
     text = r"$x_{{i}} = \frac{1}{{2}}$ and `{{ code }}`"
     assert prose.fill(text, vocabulary, "section.md") == text
 
 
-def test_what_functions_print_cannot_become_markup(vocabulary: Vocabulary, hostile: str) -> None:
+def test_what_functions_print_cannot_become_markup(vocabulary: TemplateFunctions, hostile: str) -> None:
     filled = prose.fill("{{ stated(text, 'sec. 1') }}".replace("text", repr(hostile)), vocabulary, "section.md")
     shown = html(filled)
     for tag in ("<script", "<em>", "<strong>", "<a ", "<math"):
@@ -107,7 +107,7 @@ def test_a_first_level_heading_is_refused() -> None:
         prose.sections("# Title", "section.md")
 
 
-def test_a_figure_in_the_middle_of_a_sentence_is_refused(vocabulary: Vocabulary) -> None:
+def test_a_figure_in_the_middle_of_a_sentence_is_refused(vocabulary: TemplateFunctions) -> None:
     with pytest.raises(InputError, match="paragraph of its own"):
         prose.sections(prose.fill('See {{ figure("error_by_looks") }} here.', vocabulary, "section.md"), "section.md")
 

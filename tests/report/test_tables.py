@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from replications.registry.papers import load_papers
-from report.accounts import Cell, TableContent
 from report.build import write_report
 from report.content import Report
 from report.pdf import table_bands
+from report.run_tables import Cell, TableContent
 
 PAPER = "lantern_reading"
 

@@ -11,8 +11,9 @@ import pandas as pd
 from matplotlib.collections import LineCollection
 
 from replications.papers.char_rnn.settings import Settings
+from replications.presentation.figure_writer import Figure
 from replications.presentation.palette import ON_LIGHT, PALETTE
-from replications.presentation.plots import COLUMN, Figure, canvas, dots, published
+from replications.presentation.theme import COLUMN, canvas, dots, published
 from replications.registry.run_grid import Run
 from replications.results.reader import NotMeasured, Results
 

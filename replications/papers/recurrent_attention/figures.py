@@ -14,8 +14,9 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import FixedLocator, NullLocator, ScalarFormatter
 
 from replications.papers.recurrent_attention.settings import Settings
+from replications.presentation.figure_writer import Figure
 from replications.presentation.palette import PALETTE
-from replications.presentation.plots import COLUMN, Figure, canvas, dots, in_words, last_rows, published
+from replications.presentation.theme import COLUMN, canvas, dots, in_words, last_rows, published
 from replications.results.reader import NotMeasured, Results
 
 TASKS = {

@@ -12,8 +12,9 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import NullFormatter, NullLocator
 
 from replications.papers.rnn_vs_transformer.settings import Settings
+from replications.presentation.figure_writer import Figure
 from replications.presentation.palette import ON_DARK, ON_LIGHT, PALETTE
-from replications.presentation.plots import COLUMN, Figure, canvas, dots, in_words, label_end, last_rows, published
+from replications.presentation.theme import COLUMN, canvas, dots, in_words, label_end, last_rows, published
 from replications.results.reader import NotMeasured, Results
 from replications.verdicts.statistics import estimate, loglog_slope
 

@@ -8,8 +8,9 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
 from replications.papers.show_and_tell.pictures import GREY, captioned, missing, picture
+from replications.presentation.figure_writer import Figure
 from replications.presentation.palette import ON_DARK, ON_LIGHT, PALETTE
-from replications.presentation.plots import COLUMN, PUBLISHED, Figure, canvas, dots
+from replications.presentation.theme import COLUMN, PUBLISHED, canvas, dots
 from replications.results.reader import NotMeasured, Results
 
 BLUE, ORANGE, GREEN, PINK, AMBER, SKY, BLACK, OLIVE = PALETTE

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure as Canvas
 
 from replications.papers.show_and_tell.grammar import KIND_OF
 from replications.presentation.palette import PALETTE
-from replications.presentation.plots import COLUMN, canvas
+from replications.presentation.theme import COLUMN, canvas
 
 WRONG = PALETTE[1]
 GREY = "#666666"

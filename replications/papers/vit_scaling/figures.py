@@ -12,8 +12,9 @@ from matplotlib.figure import Figure as Canvas
 from matplotlib.ticker import LogFormatterSciNotation, LogLocator, NullFormatter
 
 from replications.papers.vit_scaling.settings import Settings
+from replications.presentation.figure_writer import Figure
 from replications.presentation.palette import PALETTE
-from replications.presentation.plots import COLUMN, Figure, canvas, dots, in_words, label_end, last_rows, published
+from replications.presentation.theme import COLUMN, canvas, dots, in_words, label_end, last_rows, published
 from replications.registry.run_grid import Run
 from replications.results.reader import NotMeasured, Results
 from replications.verdicts import statistics

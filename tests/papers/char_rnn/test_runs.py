@@ -22,7 +22,7 @@ from replications.papers.char_rnn.fleet import Fleet, rate_factor
 from replications.papers.char_rnn.settings import Settings
 from replications.paths import ROOT
 from replications.presentation.exhibits import page
-from replications.presentation.plots import write_figure
+from replications.presentation.figure_writer import write_figure
 from replications.registry import run_grid as grid
 from replications.registry.papers import load_paper
 from replications.registry.yaml_models import validate

@@ -13,7 +13,7 @@ from replications.papers.show_and_tell import exhibits, figures
 from replications.papers.show_and_tell.grammar import KIND_OF
 from replications.papers.show_and_tell.pictures import missing
 from replications.presentation.exhibits import page
-from replications.presentation.plots import Figure
+from replications.presentation.figure_writer import Figure
 from replications.registry.checks import check_claims
 from replications.registry.papers import load_paper
 from replications.registry.run_grid import load_runs

@@ -11,7 +11,7 @@ from matplotlib import pyplot as plt
 
 from replications.papers.vit_scaling import exhibits, figures
 from replications.presentation.exhibits import page
-from replications.presentation.plots import Figure
+from replications.presentation.figure_writer import Figure
 from replications.registry.papers import load_paper
 from replications.registry.run_grid import load_runs, run_folder
 from replications.results.reader import NotMeasured, Results

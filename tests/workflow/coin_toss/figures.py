@@ -1,6 +1,8 @@
 """The coin, drawn."""
 
-from replications.presentation.plots import PALETTE, Figure, canvas, dots
+from replications.presentation.figure_writer import Figure
+from replications.presentation.palette import PALETTE
+from replications.presentation.theme import canvas, dots
 from replications.results.reader import Results
 
 

@@ -16,7 +16,7 @@ from markupsafe import Markup
 from replications.errors import InputError, nearest
 from replications.results.reader import Results
 from replications.verdicts.statistics import Estimate, contrast, estimate
-from report import numbers
+from report import formatting
 
 NOT_MEASURED = Markup("*not measured at this tier*")
 EMBED = re.compile("\ue000(figure|table|exhibit):([A-Za-z0-9._-]+)\ue001")
@@ -37,7 +37,7 @@ def escape_markdown(text: object) -> Markup:
 
 
 @dataclass
-class Vocabulary:
+class TemplateFunctions:
     """What a `section.md` can say: every public method is a function of the template.
 
     Args:
@@ -60,7 +60,7 @@ class Vocabulary:
     def _digits(self, known: Estimate) -> int:
         """Decimals that the 95 % interval supports, or three significant digits of a single value."""
         low, high = known.interval()
-        return numbers.digits_for((high - low) / 2 if known.n > 1 else 0.0, known.mean)
+        return formatting.digits_for((high - low) / 2 if known.n > 1 else 0.0, known.mean)
 
     def _with_unit(self, text: str, unit: str) -> Markup:
         return escape_markdown(f"{text}\u00a0{unit}" if unit else text)
@@ -81,7 +81,7 @@ class Vocabulary:
             return NOT_MEASURED
         known = estimate(values)
         shown = self._digits(known) if digits is None else digits
-        return self._with_unit(numbers.fixed(known.mean, shown), self._unit(run, metric, split) if unit is None else unit)
+        return self._with_unit(formatting.fixed(known.mean, shown), self._unit(run, metric, split) if unit is None else unit)
 
     mean = value
 
@@ -103,8 +103,8 @@ class Vocabulary:
         low, high = estimate(values).interval(level)
         if not math.isfinite(low):
             return escape_markdown("no interval from one seed")
-        shown = numbers.digits_for((high - low) / 2) if digits is None else digits
-        text = f"{numbers.fixed(low, shown)} to {numbers.fixed(high, shown)}"
+        shown = formatting.digits_for((high - low) / 2) if digits is None else digits
+        text = f"{formatting.fixed(low, shown)} to {formatting.fixed(high, shown)}"
         return self._with_unit(text, self._unit(run, metric, split) if unit is None else unit)
 
     def _pair(self, run: str, other: str, metric: str, split: str) -> list[dict[int, float]] | None:
@@ -122,7 +122,7 @@ class Vocabulary:
             return NOT_MEASURED
         known = contrast(samples, (1, -1)).estimate
         shown = self._digits(known) if digits is None else digits
-        return self._with_unit(numbers.fixed(known.mean, shown), self._unit(run, metric, split) if unit is None else unit)
+        return self._with_unit(formatting.fixed(known.mean, shown), self._unit(run, metric, split) if unit is None else unit)
 
     def ratio(self, run: str, other: str, metric: str, *, split: str = "test", digits: int = 2) -> Markup:
         """Mean of `run` over mean of `other`."""
@@ -130,7 +130,7 @@ class Vocabulary:
         if samples is None:
             return NOT_MEASURED
         means = [sum(sample.values()) / len(sample) for sample in samples]
-        return escape_markdown(numbers.fixed(means[0] / means[1], digits) if means[1] else "undefined")
+        return escape_markdown(formatting.fixed(means[0] / means[1], digits) if means[1] else "undefined")
 
     def seeds(self, run: str) -> Markup:
         """How many seeds of a run are finished."""
@@ -148,10 +148,10 @@ class Vocabulary:
             return NOT_MEASURED
         most = metric.endswith("_per_second") or metric in {"peak_memory", "utilisation"}
         value = float(rows.max() if most else rows.sum())
-        shown = {"peak_memory": numbers.memory, "seconds": numbers.duration, "train_seconds": numbers.duration}
-        shown |= {"gpu_seconds": numbers.duration, "energy": numbers.energy}
+        shown = {"peak_memory": formatting.memory, "seconds": formatting.duration, "train_seconds": formatting.duration}
+        shown |= {"gpu_seconds": formatting.duration, "energy": formatting.energy}
         unit = str(self._unit(run, metric, "cost")).removesuffix("1/s")
-        return escape_markdown(shown[metric](value) if metric in shown else numbers.scaled(value, unit))
+        return escape_markdown(shown[metric](value) if metric in shown else formatting.scaled(value, unit))
 
     def published(self, table: str, row: str, version: str, measure: str | None = None) -> Markup:
         """A number of a published table, as the paper gives it."""
@@ -167,7 +167,7 @@ class Vocabulary:
         found = rows[row].value(version, key)
         if found is None:
             raise InputError(f"table '{table}', row '{row}': version '{version}' gives no {key}.")
-        return self._with_unit(numbers.plain(found), spec.measures[key].unit)
+        return self._with_unit(formatting.plain(found), spec.measures[key].unit)
 
     def stated(self, value: object, where: str) -> Markup:
         """A number that the paper's text states outside its tables; `where` names the place and is shown behind it."""

@@ -10,8 +10,8 @@ from typing import Any
 
 from replications.presentation.tables import compare
 from replications.registry.run_grid import seeds_label
-from report import numbers
-from report.reading import Chunk, PaperResults
+from report import formatting
+from report.results_folder import Chunk, PaperResults
 
 
 @dataclass(frozen=True)
@@ -126,18 +126,18 @@ def cost_of(run: str, found: PaperResults) -> CostRow | None:
     shown = {}
     for amount, unit in (("examples", "/s"), ("tokens", "/s")):
         if total.get(amount) and seconds:
-            shown[amount] = numbers.scaled(total[amount] / seconds, unit)
+            shown[amount] = formatting.scaled(total[amount] / seconds, unit)
     if "flops" in total:
-        shown["flops"] = numbers.scaled(total["flops"], "FLOP")
+        shown["flops"] = formatting.scaled(total["flops"], "FLOP")
     if "gpu_busy" in most:
-        shown["busy"] = f"{100 * most['gpu_busy']:.2g}{numbers.THIN}%"
+        shown["busy"] = f"{100 * most['gpu_busy']:.2g}{formatting.THIN}%"
     if "utilisation" in most:
-        shown["utilisation"] = f"{100 * most['utilisation']:.2g}{numbers.THIN}%"
+        shown["utilisation"] = f"{100 * most['utilisation']:.2g}{formatting.THIN}%"
     if "peak_memory" in most:
-        shown["peak_memory"] = numbers.memory(most["peak_memory"])
+        shown["peak_memory"] = formatting.memory(most["peak_memory"])
     if total.get("energy"):
-        shown["energy"] = numbers.energy(total["energy"])
-    shown["seconds"] = numbers.duration(total.get("seconds", 0.0))
+        shown["energy"] = formatting.energy(total["energy"])
+    shown["seconds"] = formatting.duration(total.get("seconds", 0.0))
     devices = sorted({str((chunk.provenance.get("hardware") or {}).get("device", "")) for chunk in found.chunks_of(run)} - {""})
     seeds = found.seeds_of(run)
     return CostRow(
@@ -199,6 +199,6 @@ def advice(verdict: str, needed: int | None, finished: int, runs: tuple[str, ...
         seconds += total / seeds * (needed - finished)
         kinds |= {str((chunk.provenance.get("hardware") or {}).get("device", "")) for chunk in found.chunks_of(run)}
     device = ", ".join(sorted(kinds - {""}))
-    return f"About {needed} seeds in all: {needed - finished} more take about {numbers.duration(seconds)}" + (
+    return f"About {needed} seeds in all: {needed - finished} more take about {formatting.duration(seconds)}" + (
         f" on {device}." if device else "."
     )

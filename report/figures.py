@@ -7,11 +7,11 @@ from pathlib import Path
 
 from replications.registry.papers import Paper
 from replications.source_code import public_functions
-from report.reading import Problem, read_sidecars
+from report.results_folder import Problem, read_sidecars
 
 
 @dataclass(frozen=True)
-class Picture:
+class FigureContent:
     """A figure or an exhibit: its sidecar, which names the runs it draws, and its files by kind."""
 
     name: str
@@ -25,7 +25,7 @@ class Picture:
     runs: tuple[str, ...] = ()
 
 
-def pictures_of(folder: Path, paper: Paper, kind: str, problems: list[Problem]) -> tuple[Picture, ...]:
+def figures_of(folder: Path, paper: Paper, kind: str, problems: list[Problem]) -> tuple[FigureContent, ...]:
     """Every figure or exhibit in the order written; what is missing or damaged is noted in `problems`."""
     sidecars, faults = read_sidecars(folder)
     problems += [Problem(paper.name, f"{kind}s", fault) for fault in faults]
@@ -52,5 +52,5 @@ def pictures_of(folder: Path, paper: Paper, kind: str, problems: list[Problem]) 
             problems.append(Problem(paper.name, f"{kind} {name}", f"its {', '.join(lost)} file is missing or empty; draw it again."))
         shown = {key: str(sidecar.get(key, "")) for key in ("id", "title", "caption", "alt", "why_not")}
         runs = tuple(str(run) for run in sidecar.get("runs") or ())
-        pictures.append(Picture(name=name, drawn=bool(sidecar["drawn"]), files=files, runs=runs, **shown))
+        pictures.append(FigureContent(name=name, drawn=bool(sidecar["drawn"]), files=files, runs=runs, **shown))
     return tuple(pictures)

@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 from matplotlib import pyplot as plt
 
-from replications.presentation.plots import canvas, in_words, label_end, last_rows
+from replications.presentation.theme import canvas, in_words, label_end, last_rows
 
 CUPS = pd.DataFrame(
     {
