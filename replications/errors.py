@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 
 class ReplicationError(Exception):
-    """Something failed; the command exits with `exit_code` and prints the message alone."""
+    """Base of the suite's errors; the command exits with `exit_code` and prints the message alone."""
 
     exit_code = 1
 
@@ -30,6 +30,10 @@ class Preempted(ReplicationError):
 
 def nearest(name: str, choices: Iterable[str]) -> str:
     """Return a hint that names the closest valid choice and all of them, to end an error message with.
+
+    Args:
+        name: what was given.
+        choices: the valid names.
 
     >>> nearest("gpus", ["gpu", "smoke"])
     "Did you mean 'gpu'? Valid: gpu, smoke."

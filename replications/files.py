@@ -16,8 +16,14 @@ from replications.errors import ReplicationError
 def replacing(path: Path) -> Iterator[Path]:
     """Give a temporary path beside `path`; on success flush it to disk and move it there, else remove it.
 
+    Args:
+        path: file to write or replace.
+
+    Yields:
+        The temporary path.
+
     Raises:
-        ReplicationError: when the folder cannot be written or the disk is full; what `path` held before is intact.
+        ReplicationError: the folder cannot be written or the disk is full; what `path` held before is intact.
     """
     temporary = None
     try:

@@ -1,4 +1,4 @@
-"""Where the suite's own files are."""
+"""Folders of the suite's own files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the suite's source files import and define, found without importing anything."""
+"""Imports and definitions of the suite's source files, found without importing anything."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from replications.paths import PACKAGE, ROOT
 
 
 def import_closure(module: str) -> list[Path]:
-    """Every file of this package that importing `module` reads, found without importing anything.
+    """Return every file of this package that importing `module` reads, found without importing anything.
 
     Args:
         module: dotted name, for example 'replications.papers.recurrent_attention.experiment'.
@@ -41,7 +41,11 @@ def _module_file(name: str) -> Path | None:
 
 @functools.cache
 def imported_names(path: Path) -> list[str]:
-    """Dotted names under this package that a file imports, parents included, found without importing it."""
+    """Return the dotted names under this package that a file imports, parents included, found without importing it.
+
+    Args:
+        path: a Python file.
+    """
     names = []
     for node in ast.walk(ast.parse(path.read_bytes())):
         if isinstance(node, ast.Import):
@@ -54,7 +58,11 @@ def imported_names(path: Path) -> list[str]:
 
 
 def code_digest(paper: str) -> str:
-    """Hash of every file that the paper's experiment imports from this package."""
+    """Return the hash of every file that a paper's experiment imports from this package.
+
+    Args:
+        paper: name of the paper.
+    """
     digest = hashlib.sha256()
     for path in import_closure(f"{PACKAGE.name}.papers.{paper}.experiment"):
         digest.update(str(path.relative_to(ROOT)).encode() + b"\0" + path.read_bytes())
@@ -62,7 +70,11 @@ def code_digest(paper: str) -> str:
 
 
 def public_functions(path: Path) -> list[str]:
-    """Names of a file's public functions in the order written, read without importing it; none if there is no file."""
+    """Return the names of a file's public functions in the order written, found without importing it.
+
+    Args:
+        path: a Python file; without it there are no names.
+    """
     if not path.is_file():
         return []
     tree = ast.parse(path.read_bytes())

@@ -1,1 +1,1 @@
-"""What is declared: papers, published tables, claims, runs, tiers, configuration. Reads YAML and nothing else."""
+"""Declarations: papers, published tables, claims, runs, tiers, configuration. Reads YAML and nothing else."""

@@ -1,4 +1,4 @@
-"""What `paper.yaml` says against what `runs.yaml` plans: faults that neither file shows alone."""
+"""Consistency of `paper.yaml` with `runs.yaml`: faults that neither file shows alone."""
 
 from __future__ import annotations
 
@@ -10,7 +10,12 @@ from replications.registry.run_grid import Run
 
 
 def claim_faults(paper: Paper, tier: str, runs: Sequence[Run]) -> list[str]:
-    """Claims that a tier's runs cannot decide: a run that is not planned, or with fewer seeds than were registered.
+    """Return the claims that a tier's runs cannot decide: a run is not planned, or with fewer seeds than were registered.
+
+    Args:
+        paper: the paper.
+        tier: name of the tier.
+        runs: the runs that the tier plans.
 
     Returns:
         One line per fault, naming file, claim and cure; empty where all is well.

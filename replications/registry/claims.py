@@ -55,12 +55,15 @@ class Items(Strict):
 
     @property
     def arrays(self) -> tuple[str, str, str, str]:
-        """Names of the four arrays, in the order in which a rule takes them."""
+        """Return the names of the four arrays, in the order in which a rule takes them."""
         return self.scores, self.shuffled, self.untrained, self.p
 
 
 class TierOverride(Strict):
-    """What a tier changes in a claim: the keys of the claim's kind may be given too, and replace the claim's own."""
+    """Changes of a claim at one tier.
+
+    Besides the fields here, the keys of the claim's kind may be given; they replace the claim's own.
+    """
 
     model_config = ConfigDict(extra="allow", frozen=True)
 

@@ -38,20 +38,20 @@ class Configuration(Strict):
 
     @property
     def chosen(self) -> list[str]:
-        """The papers to replicate, by name."""
+        """Names of the papers to replicate."""
         return self.papers or paper_names()
 
     @property
     def runs_folder(self) -> Path:
-        """Where run records are read from: made here, or committed."""
+        """Folder from which records are read: made here, or committed."""
         return Path(self.results) / (self.tier if self.source == "runs" else "reference")
 
     @property
     def derived_folder(self) -> Path:
-        """Where verdicts, tables, figures and the report go; the committed reference itself is never written."""
+        """Folder that gets verdicts, tables, figures and the report; the committed reference itself is never written."""
         return Path(self.results) / (self.tier if self.source == "runs" else "from-reference")
 
 
 def schema() -> str:
-    """The JSON schema of the configuration, as `config/schema.json` holds it."""
+    """Return the JSON schema of the configuration, as `config/schema.json` holds it."""
     return json.dumps({"$schema": "https://json-schema.org/draft/2020-12/schema"} | Configuration.model_json_schema(), indent=2) + "\n"

@@ -1,4 +1,4 @@
-"""What a paper folder declares: `paper.yaml` (citation, published tables, claims, deviations) and its discovery.
+"""Declaration of a paper, `paper.yaml` (citation, published tables, claims, deviations), and discovery of the papers.
 
 The models are the schema: an unknown key, a wrong type or a missing value is one message that names the file, the
 key, what was expected and the nearest valid key. `runs.yaml` is read by `registry.run_grid`.
@@ -27,7 +27,7 @@ else:  # the kinds are found when this module is loaded, so that a new one is on
 
 
 class Citation(Strict):
-    """How the replicated paper is cited."""
+    """Citation of a published work."""
 
     title: str
     authors: list[str] = Field(min_length=1)
@@ -39,7 +39,7 @@ class Citation(Strict):
 
 
 class Deviation(Strict):
-    """One entry of the ledger: what differs from the paper, and which way that should move the result."""
+    """One entry of the ledger of deviations: the difference from the paper, and the direction in which it should move the result."""
 
     what: str
     paper: str
@@ -72,7 +72,7 @@ class Paper(Strict):
 
     @property
     def folder(self) -> Path:
-        """Where the paper lives."""
+        """Folder of the paper."""
         return paths.PAPERS / self.name
 
     def claim_digests(self, tier: str, run: str) -> dict[str, str]:
@@ -81,7 +81,11 @@ class Paper(Strict):
         return {claim.id: claim.digest(tier) for claim in readers}
 
     def claim(self, claim_id: str) -> Claim:
-        """The claim of this id. Raises InputError with the nearest one."""
+        """Return the claim of this id.
+
+        Raises:
+            InputError: there is none; the nearest is given.
+        """
         for claim in self.claims:
             if claim.id == claim_id:
                 return claim
@@ -89,24 +93,39 @@ class Paper(Strict):
 
 
 def paper_names() -> list[str]:
-    """Every folder of the package that holds a `paper.yaml`, sorted."""
+    """Return the names of all folders that hold a `paper.yaml`, sorted."""
     return sorted(path.parent.name for path in paths.PAPERS.glob("*/paper.yaml"))
 
 
 def read_paper(folder: Path) -> Paper:
-    """Read and validate `paper.yaml` of one folder."""
+    """Read and validate `paper.yaml` of one folder.
+
+    Args:
+        folder: the paper's folder; its name becomes the paper's.
+
+    Raises:
+        InputError: the file is missing or not valid; all faults are listed.
+    """
     path = folder / "paper.yaml"
     return validate(Paper, read_yaml(path) | {"name": folder.name}, str(path))
 
 
 @functools.cache
 def load_paper(name: str) -> Paper:
-    """The paper of this name. Raises InputError with the nearest name when there is none."""
+    """Return the paper of this name.
+
+    Raises:
+        InputError: no paper has the name (the nearest is given), or its file is not valid.
+    """
     if name not in paper_names():
         raise InputError(f"No paper is called '{name}'. {nearest(name, paper_names())}")
     return read_paper(paths.PAPERS / name)
 
 
 def load_papers(names: list[str] | None = None) -> list[Paper]:
-    """The named papers, or all of them."""
+    """Return the named papers, or all of them.
+
+    Args:
+        names: names of papers; None or empty: all.
+    """
     return [load_paper(name) for name in names or paper_names()]

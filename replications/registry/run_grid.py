@@ -26,7 +26,7 @@ from replications.registry.yaml_models import read_yaml, validate
 
 
 class Resources(Strict):
-    """What one job of this run asks for: the expected cost of one seed chunk on the tier's usual machine."""
+    """Resources of one job of a run: the expected cost of one seed chunk on the tier's usual machine."""
 
     minutes: float = Field(5, gt=0)
     memory_gb: float = Field(2, gt=0, description="Of all its processes on one machine.")
@@ -116,7 +116,10 @@ class Run:
         return settings_digest(self.paper, self.name, self.settings.model_dump(mode="json"))
 
     def settings_as(self, kind: type[S]) -> S:
-        """The settings as the paper's own class.
+        """Return the settings as the paper's own class.
+
+        Args:
+            kind: the paper's `Settings`.
 
         Raises:
             TypeError: they are another paper's.
@@ -126,13 +129,13 @@ class Run:
         return self.settings
 
     def chunks(self) -> list[tuple[int, ...]]:
-        """Its seeds, cut into the parts that one job trains."""
+        """Return its seeds, cut into the chunks that one job trains."""
         return [self.seeds[i : i + self.seeds_per_job] for i in range(0, len(self.seeds), self.seeds_per_job)]
 
 
 @dataclass(frozen=True)
 class Job:
-    """What one process does: the runs of one group for one chunk of seeds."""
+    """The work of one process: the runs of one group for one chunk of seeds."""
 
     paper: str
     tier: str
@@ -142,7 +145,7 @@ class Job:
 
     @property
     def resources(self) -> Resources:
-        """What the process asks for: its runs one after the other."""
+        """Resources of the process, which makes its runs one after the other."""
         return Resources(
             minutes=sum(run.resources.minutes for run in self.runs),
             memory_gb=max(run.resources.memory_gb for run in self.runs),
@@ -171,12 +174,22 @@ def parse_seeds(label: str) -> tuple[int, ...]:
 
 
 def run_folder(results: Path, run: Run, seeds: tuple[int, ...]) -> Path:
-    """Where one chunk of a run keeps its declared outputs."""
+    """Return the folder of one chunk of a run.
+
+    Args:
+        results: folder of the tier's results.
+        run: the run.
+        seeds: consecutive seeds of the chunk.
+    """
     return results / run.paper / run.name / f"seeds-{seeds_label(seeds)}"
 
 
 def settings_model(paper: str) -> type[RunSettings]:
-    """The paper's settings, a frozen pydantic model in `<paper>/settings.py`."""
+    """Return the settings class of a paper, a frozen pydantic model in `<paper>/settings.py`.
+
+    Args:
+        paper: name of the paper.
+    """
     return importlib.import_module(f"replications.papers.{paper}.settings").Settings
 
 
@@ -190,7 +203,7 @@ def _merge(base: dict[str, Any], update: dict[str, Any]) -> dict[str, Any]:
 
 
 def _inherit(content: dict[str, Any], tier: str, path: Path, seen: tuple[str, ...] = ()) -> dict[str, Any]:
-    """A tier's raw mapping with that of the tier it extends underneath."""
+    """Return a tier's raw mapping with that of the tier it extends underneath."""
     if tier in seen:
         raise InputError(f"{path}: tiers.{tier}.extends: tiers inherit from each other in a circle.")
     own = content["tiers"][tier]
@@ -210,7 +223,17 @@ def _inherit(content: dict[str, Any], tier: str, path: Path, seen: tuple[str, ..
 
 
 def expand(paper: str, tier: str, content: dict[str, Any], path: Path) -> list[Run]:
-    """All runs of one tier, settings validated. Raises InputError naming file, run and key."""
+    """Return all runs of one tier, with validated settings.
+
+    Args:
+        paper: name of the paper.
+        tier: name of the tier.
+        content: the content of `runs.yaml`.
+        path: its path, for messages.
+
+    Raises:
+        InputError: a key or value is not valid; file, run and key are named.
+    """
     validate(RunGrid, content, str(path))
     model = settings_model(paper)
     grid = validate(RunGrid, content | {"tiers": {tier: _inherit(content, tier, path)}}, str(path))
@@ -249,7 +272,11 @@ def expand(paper: str, tier: str, content: dict[str, Any], path: Path) -> list[R
 
 @functools.cache
 def load_runs(paper: str, tier: str) -> tuple[Run, ...]:
-    """The runs of a paper at a tier, in the order written; none where the paper does not have the tier."""
+    """Return the runs of a paper at a tier, in the order written; none where the paper does not have the tier.
+
+    Raises:
+        InputError: the tier or the paper does not exist, or `runs.yaml` is not valid.
+    """
     if tier not in TIERS:
         raise InputError(f"No tier is called '{tier}'. {nearest(tier, TIERS)}")
     path = load_paper(paper).folder / "runs.yaml"
@@ -259,7 +286,11 @@ def load_runs(paper: str, tier: str) -> tuple[Run, ...]:
 
 
 def find_run(paper: str, tier: str, name: str) -> Run:
-    """The run of this name. Raises InputError with the nearest one."""
+    """Return the run of this name.
+
+    Raises:
+        InputError: the tier plans none of this name; the nearest is given.
+    """
     runs = {run.name: run for run in load_runs(paper, tier)}
     if name not in runs:
         raise InputError(f"{paper} has no run '{name}' at tier {tier}. {nearest(name, runs)}")
@@ -267,7 +298,11 @@ def find_run(paper: str, tier: str, name: str) -> Run:
 
 
 def jobs(paper: str, tier: str) -> list[Job]:
-    """The runs gathered by group and cut into chunks of seeds. Raises InputError when a group's seeds differ."""
+    """Return the runs gathered by group and cut into chunks of seeds.
+
+    Raises:
+        InputError: the runs of a group have different seeds.
+    """
     groups: dict[str, list[Run]] = {}
     for run in load_runs(paper, tier):
         groups.setdefault(run.group, []).append(run)

@@ -42,7 +42,12 @@ class TableRow(Strict):
     ours_only: bool = Field(False, description="A row we added; the paper has none.")
 
     def value(self, version: str, measure: str) -> float | None:
-        """The published value, or None where the paper gives none."""
+        """Return the published value, or None where the paper gives none.
+
+        Args:
+            version: key of a published version.
+            measure: key of a measure of the table.
+        """
         cell = self.published.get(version)
         return cell.get(measure) if isinstance(cell, dict) else cell
 

@@ -33,7 +33,11 @@ _UniqueKeyLoader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG,
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
-    """Read one YAML mapping. Raises InputError with file and line when it cannot be read."""
+    """Return the mapping that a YAML file holds.
+
+    Raises:
+        InputError: the file is missing, not valid YAML, or not a mapping; file and line are named.
+    """
     try:
         content = yaml.load(path.read_text(encoding="utf-8"), Loader=_UniqueKeyLoader)  # noqa: S506 (a SafeLoader)
     except FileNotFoundError:
@@ -46,10 +50,14 @@ def read_yaml(path: Path) -> dict[str, Any]:
 
 
 def entry_lines(text: str, key: str) -> dict[str, set[int]]:
-    """Where the entries of the list under a top-level key are written, however they are written.
+    """Return the lines in which each entry of a top-level list is written.
+
+    Args:
+        text: YAML.
+        key: name of the list.
 
     Returns:
-        `id` of an entry -> the lines, from 0, of its keys and values, those behind an alias included; empty without such a list.
+        `id` of an entry -> lines, from 0, of its keys and values, those behind an alias included; empty without such a list.
     """
     top = yaml.compose(text, Loader=_SafeLoader)
     entries = [entry for value in _values(top, key) if isinstance(value, yaml.SequenceNode) for entry in value.value]
@@ -74,7 +82,7 @@ M = TypeVar("M", bound=BaseModel)
 
 
 def _key(location: tuple[int | str, ...], content: Any) -> str:
-    """A fault's place as a dotted key; entries of lists by their id or label where they have one."""
+    """Return a fault's place as a dotted key; entries of lists by their id or label where they have one."""
     parts = []
     for part in location:
         if _is_tag(part, content):
@@ -94,7 +102,7 @@ def _is_tag(part: int | str, content: Any) -> bool:
 
 
 def _fields_at(model: type[BaseModel], location: tuple[int | str, ...]) -> list[str]:
-    """Names of the valid keys beside the one at `location`, found by walking the model's annotations."""
+    """Return the names of the valid keys beside the one at `location`, found by walking the model's annotations."""
     current: Any = model
     candidates: list[type[BaseModel]] = []
     for part in location[:-1]:
@@ -126,6 +134,14 @@ def _models_in(annotation: Any) -> list[type[BaseModel]]:
 
 def validate(model: type[M], content: dict[str, Any], where: str) -> M:
     """Validate `content`, turning every fault into one line: where, key, what was expected, the nearest valid key.
+
+    Args:
+        model: the pydantic model.
+        content: the mapping to validate.
+        where: its origin, for messages.
+
+    Returns:
+        An instance of the model.
 
     Raises:
         InputError: listing all faults.

@@ -1,1 +1,1 @@
-"""What was recorded: records, artifacts and provenance, and the committed reference."""
+"""Records, artifacts and provenance of finished runs, and the committed reference."""

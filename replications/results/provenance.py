@@ -1,4 +1,4 @@
-"""Where a result comes from: settings, data, packages, hardware, time and cost."""
+"""Provenance of a result: settings, data, packages, hardware, time and cost."""
 
 from __future__ import annotations
 
@@ -42,13 +42,13 @@ COST_UNITS = {
 
 
 def lock_digest() -> str | None:
-    """Hash of `requirements.lock`."""
+    """Return the hash of `requirements.lock`; None where there is no such file."""
     path = ROOT / "requirements.lock"
     return hashlib.sha256(path.read_bytes()).hexdigest()[:16] if path.is_file() else None
 
 
 def package_versions() -> dict[str, str]:
-    """Versions of the packages that can move a number."""
+    """Return the versions of the packages that can change a number, by name."""
     versions = {"python": platform.python_version()}
     for name in PACKAGES:
         try:
@@ -59,7 +59,7 @@ def package_versions() -> dict[str, str]:
 
 
 def cpu_name() -> str:
-    """The processor's own name where the system tells it, else the architecture."""
+    """Return the processor's own name where the system tells it, else the architecture."""
     try:
         for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
             if line.startswith("model name"):
@@ -70,13 +70,13 @@ def cpu_name() -> str:
 
 
 def hardware() -> dict[str, Any]:
-    """Processor, cores and memory of this machine (no host name)."""
+    """Return processor, cores and memory (GiB) of this machine; no host name."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else 0
     return {"cpu": cpu_name(), "cores": os.cpu_count(), "memory_gb": round(memory / 2**30, 1), "system": platform.system()}
 
 
 def now() -> str:
-    """The time, UTC, ISO 8601, seconds."""
+    """Return the time in UTC as ISO 8601 with seconds."""
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
@@ -87,7 +87,11 @@ def write_provenance(path: Path, content: dict[str, Any]) -> None:
 
 
 def read_provenance(path: Path) -> dict[str, Any]:
-    """Return the content of a provenance file or other JSON metadata. Raises InputError when it is missing or damaged."""
+    """Return the content of a provenance file or other JSON metadata.
+
+    Raises:
+        InputError: the file is missing or damaged.
+    """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -100,7 +104,13 @@ def read_provenance(path: Path) -> dict[str, Any]:
 
 
 def cost_records(provenance: dict[str, Any], paper: str, run: str) -> pd.DataFrame:
-    """Return the measured cost of one finished chunk as records of split 'cost', under the chunk's first seed."""
+    """Return the measured cost of one finished chunk as records of split 'cost', under the chunk's first seed.
+
+    Args:
+        provenance: content of the chunk's provenance file.
+        paper: name of the paper.
+        run: name of the run.
+    """
     base = {"paper": paper, "run": run, "seed": provenance["seeds"][0], "split": "cost", "step": 0}
     cost = {key: value for key, value in provenance["cost"].items() if value is not None}
     return frame([base | {"metric": key, "value": float(value), "unit": COST_UNITS.get(key, "")} for key, value in sorted(cost.items())])

@@ -1,4 +1,4 @@
-"""What figures, verdicts and reports read: the records and artifacts of one paper at one tier."""
+"""The reader of results: records and artifacts of one paper at one tier, for figures, verdicts and reports."""
 
 from __future__ import annotations
 
@@ -55,11 +55,11 @@ class Results:
         return cls(paper, tier, folder, collected, frozenset(planned))
 
     def unused(self) -> Results:
-        """The same results, with nothing given out yet."""
+        """Return a copy with an empty access log."""
         return replace(self)
 
     def runs(self) -> tuple[Run, ...]:
-        """The planned runs, finished or not."""
+        """Return the planned runs, finished or not."""
         return load_runs(self.paper.name, self.tier)
 
     def finished(self, run: str) -> bool:
@@ -68,7 +68,11 @@ class Results:
         return run in self._by_run
 
     def need(self, *runs: str) -> None:
-        """Raise NotMeasured unless every one of these runs has records."""
+        """Check that all of these runs have records.
+
+        Raises:
+            NotMeasured: one has none.
+        """
         missing = [run for run in runs if not self.finished(run)]
         if missing:
             raise NotMeasured(f"needs {', '.join(missing)}")
@@ -122,7 +126,7 @@ class Results:
 
     @cached_property
     def _by_run(self) -> dict[str, pd.DataFrame]:
-        """The records of each run: a report asks for a thousand values, one run each."""
+        """Records of each run. A report asks for a thousand values, one run each."""
         return {str(run): rows for run, rows in self.records.groupby("run", sort=False, observed=True)}
 
     def values(self, measure: Measure) -> pd.Series[float]:
@@ -158,7 +162,15 @@ class Results:
         return rows.assign(**columns)
 
     def artifacts(self, run: str, seed: int = 0) -> dict[str, np.ndarray]:
-        """The artifacts of the chunk that holds `seed`. Raises NotMeasured when the run is not finished."""
+        """Return the artifacts of the chunk that holds a seed, by name.
+
+        Args:
+            run: name of the run.
+            seed: one of its seeds.
+
+        Raises:
+            NotMeasured: the run is not finished for this seed.
+        """
         self.check_run(run)
         for chunk in store.chunks(self.folder, self.paper.name, run):
             if seed in chunk.seeds:
@@ -167,11 +179,18 @@ class Results:
         raise NotMeasured(f"needs {run} (seed {seed})")
 
     def by_seed(self, run: str, *names: str) -> dict[int, tuple[np.ndarray, ...]]:
-        """Named artifacts of a run, cut along their leading seed axis: seed -> one array per name.
+        """Return named artifacts of a run, cut along their leading seed axis.
+
+        Args:
+            run: name of the run.
+            names: artifacts whose first axis is the seed.
+
+        Returns:
+            Seed -> one array per name.
 
         Raises:
-            NotMeasured: when the run is not finished.
-            InputError: when an artifact is missing or has another number of seeds than its chunk.
+            NotMeasured: the run is not finished.
+            InputError: an artifact is missing or has another number of seeds than its chunk.
         """
         found: dict[int, tuple[np.ndarray, ...]] = {}
         self.check_run(run)
@@ -189,13 +208,24 @@ class Results:
         return found
 
     def table(self, name: str) -> Table:
-        """A published table. Raises InputError when the paper has none of this name."""
+        """Return a published table.
+
+        Raises:
+            InputError: the paper has none of this name.
+        """
         if name not in self.paper.tables:
             raise InputError(f"{self.paper.name} has no table '{name}'.")
         return self.paper.tables[name]
 
     def ours(self, table: str) -> pd.DataFrame:
-        """A published table beside our seeds, tidy: row, run, measure, version ('ours' for ours), seed, value."""
+        """Return a published table beside our seeds, tidy.
+
+        Args:
+            table: key of the table.
+
+        Returns:
+            Columns row, run, measure, version ('ours' for ours), seed (-1 for published values), value.
+        """
         spec = self.table(table)
         rows = []
         for row in spec.rows:

@@ -37,7 +37,11 @@ class Reference(Strict):
 
 
 def read_reference(folder: Path) -> Reference:
-    """What the reference results in `folder` are. Raises InputError when there are none, or their description is damaged."""
+    """Return the description of the reference results in a folder.
+
+    Raises:
+        InputError: there are none, or their description is damaged.
+    """
     path = folder / "reference.json"
     if not path.is_file():
         raise InputError(f"{path} is missing, so there are no reference results. `python -m replications promote DIR` makes them.")
@@ -45,7 +49,7 @@ def read_reference(folder: Path) -> Reference:
 
 
 def tier_of(folder: Path) -> Tier:
-    """The tier that made a results folder, from the provenance of its chunks.
+    """Return the tier that made a results folder, from the provenance of its chunks.
 
     Raises:
         InputError: nothing is finished there, or chunks are of different tiers.

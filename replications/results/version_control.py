@@ -1,4 +1,4 @@
-"""What git says about the suite: commit, uncommitted edits, and when a claim was registered."""
+"""The suite's state in git: commit, uncommitted edits, and the registration of claims."""
 
 from __future__ import annotations
 
@@ -19,24 +19,27 @@ def _git(*arguments: str) -> str | None:
 
 
 def commit() -> str | None:
-    """The checked-out commit, or None outside a repository."""
+    """Return the commit that is checked out, or None outside a repository."""
     return _git("rev-parse", "HEAD")
 
 
 def dirty() -> bool | None:
-    """Whether tracked files differ from the commit; None outside a repository."""
+    """Return True when tracked files differ from the commit; None outside a repository."""
     status = _git("status", "--porcelain", "--untracked-files=no")
     return None if status is None else bool(status)
 
 
 @functools.cache
 def registrations(paper: str) -> dict[str, dict[str, str]]:
-    """For each claim, the newest commit that touched its entry in `paper.yaml`, so that its margin can be dated.
+    """Return, for each claim, the newest commit that touched its entry in `paper.yaml`, so that its margin can be dated.
 
-    Comments and blank lines are not part of an entry; what it takes from elsewhere by an alias is.
+    Comments and blank lines are not part of an entry; content behind an alias is.
+
+    Args:
+        paper: name of the paper.
 
     Returns:
-        claim id -> {commit, date}; empty outside a repository. An uncommitted edit counts as commit 'uncommitted'.
+        Claim id -> {commit, date}; empty outside a repository. An uncommitted edit counts as commit 'uncommitted'.
     """
     blame = _git("blame", "--line-porcelain", "--", str(paths.PAPERS / paper / "paper.yaml"))
     if blame is None:

@@ -34,7 +34,7 @@ class Registration:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the records of one tier say about one claim.
+    """The verdict on one claim from the records of one tier, with the numbers behind it.
 
     Attributes:
         id: `<paper>.<claim>`.
@@ -45,17 +45,22 @@ class Verdict:
         criterion: what would have to be true, in symbols.
         ours: our mean, difference, ratio, statistic or mean count.
         low: lower end of its interval at `level`; of the range over seeds when `level` is None.
+        high: upper end.
+        level: level of the interval; None when nothing was sampled.
         p: p-value of the claim (null: it is false); of the better side for `exceeded`.
         p_holm: the same, adjusted over the paper's tested primary claims; None for others.
         margin: margin in force.
+        seeds_planned: seeds that were registered for the tier.
         seeds_finished: seeds of the measure that has fewest.
-        reason: the sentence a reader gets.
         seeds_needed: seeds that would probably decide an open verdict.
+        verdict: one of `words.WORDS`.
+        reason: the sentence a reader gets.
         values: `ours` per seed, empty where seeds do not pair.
         proxy: what was scaled down; empty when the claim itself is tested.
         runs: the runs that it reads.
         registered_commit: commit that last touched the claim's entry; empty outside a repository.
-        margin_after_run: that was after the first of its runs began; None when unknown.
+        registered_date: its date, UTC, ISO 8601.
+        margin_after_run: the entry was touched after the first of its runs began; None when unknown.
     """
 
     id: str

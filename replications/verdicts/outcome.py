@@ -26,7 +26,7 @@ EQUAL = 1e-9
 
 @dataclass(frozen=True)
 class Samples:
-    """What the records say about the measures of one claim.
+    """Recorded values of the measures of one claim.
 
     Attributes:
         values: per measure, seed -> value; empty where nothing is recorded.
@@ -43,7 +43,7 @@ class Samples:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a rule finds.
+    """Result of a rule.
 
     Attributes:
         word: the verdict, before proxies and Holm's adjustment.

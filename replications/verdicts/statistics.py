@@ -1,6 +1,6 @@
-"""Seeds into intervals, comparisons and trends. Pure functions of numbers; nothing here knows a claim.
+"""Intervals, comparisons and trends over seeds. Pure functions of numbers; nothing here knows a claim.
 
-Everything is a t-interval over seeds. There is no bootstrap: below ten seeds a nominal 95 % bootstrap covers 70-83 %.
+All intervals are t-intervals over seeds. There is no bootstrap: below ten seeds a nominal 95 % bootstrap covers 70-83 %.
 Arguments must be finite unless the text says otherwise; `ValueError` is raised where they are not, so that a diverged
 seed cannot be averaged away.
 """
@@ -12,7 +12,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
 
 ALPHA = 0.05
 """One-sided level of every test; the matching interval has level 1 - 2 ALPHA = 0.90."""
@@ -40,22 +39,40 @@ class Estimate:
     sd: float
 
     def interval(self, level: float = 0.95) -> tuple[float, float]:
-        """Two-sided t-interval of the mean, (nan, nan) when the error is unknown."""
+        """Return the two-sided t-interval of the mean, (nan, nan) when the error is unknown.
+
+        Args:
+            level: coverage, 0..1.
+        """
         if self.n < 2:
             return math.nan, math.nan
-        half = float(stats.t.ppf(0.5 + level / 2, self.df)) * self.error
-        return self.mean - half, self.mean + half
+        if self.error == 0:
+            return self.mean, self.mean
+        from scipy import stats  # late, since the registry loads this module and scipy takes most of a second
+
+        low, high = stats.t.interval(level, self.df, loc=self.mean, scale=self.error)
+        return float(low), float(high)
 
     def p_above(self, bound: float) -> float:
-        """One-sided p-value of 'the true mean exceeds `bound`' (null: it does not)."""
+        """Return the one-sided p-value of 'the true mean exceeds `bound`' (null: it does not); nan for one value.
+
+        Args:
+            bound: value to compare with, in the unit of the mean.
+        """
         if self.n < 2:
             return math.nan
         if self.error == 0:
             return 0.0 if self.mean > bound else 0.5 if self.mean == bound else 1.0
+        from scipy import stats
+
         return float(stats.t.sf((self.mean - bound) / self.error, self.df))
 
     def p_below(self, bound: float) -> float:
-        """One-sided p-value of 'the true mean is smaller than `bound`'."""
+        """Return the one-sided p-value of 'the true mean is smaller than `bound`'; nan for one value.
+
+        Args:
+            bound: value to compare with, in the unit of the mean.
+        """
         return Estimate(-self.mean, self.error, self.df, self.n, self.sd).p_above(-bound)
 
 
@@ -69,9 +86,13 @@ def _finite(values: Sequence[float] | np.ndarray) -> np.ndarray:
 
 
 def estimate(values: Sequence[float] | np.ndarray) -> Estimate:
-    """Mean and standard error of independent values, one per seed, shape (seeds,).
+    """Return mean and standard error of independent values.
 
-    Equal values give an error of exactly 0. Raises ValueError when there is none or one is not finite.
+    Args:
+        values: one per seed, shape (seeds,). Equal values give an error of exactly 0.
+
+    Raises:
+        ValueError: there is no value, or one is not finite.
     """
     array = _finite(values)
     n = array.size
@@ -84,43 +105,69 @@ def estimate(values: Sequence[float] | np.ndarray) -> Estimate:
 
 
 def t_interval(values: Sequence[float] | np.ndarray, level: float = 0.95) -> tuple[float, float]:
-    """Two-sided t-interval of the mean over seeds; (nan, nan) for one value."""
+    """Return the two-sided t-interval of the mean over seeds.
+
+    Args:
+        values: one per seed, shape (seeds,).
+        level: coverage, 0..1.
+
+    Returns:
+        Lower and upper end; (nan, nan) for one value.
+    """
     return estimate(values).interval(level)
 
 
 def prediction_interval(values: Sequence[float] | np.ndarray, level: float = 0.95) -> tuple[float, float]:
-    """Where one further run would fall: mean +/- t s sqrt(1 + 1/n) (Hahn and Meeker 1991, section 4.7).
+    """Return the interval in which one further run would fall: mean +/- t s sqrt(1 + 1/n) (Hahn and Meeker 1991, section 4.7).
 
-    (nan, nan) for one value.
+    Args:
+        values: independent values, one per seed, shape (seeds,).
+        level: coverage, 0..1.
+
+    Returns:
+        Lower and upper end; (nan, nan) for one value.
     """
-    known = estimate(values)
-    if known.n < 2:
+    sample = estimate(values)
+    if sample.n < 2:
         return math.nan, math.nan
-    half = float(stats.t.ppf(0.5 + level / 2, known.df)) * known.sd * math.sqrt(1 + 1 / known.n)
-    return known.mean - half, known.mean + half
+    one_run = Estimate(sample.mean, sample.sd * math.sqrt(1 + 1 / sample.n), sample.df, sample.n, sample.sd)
+    return one_run.interval(level)
 
 
 def tost(values: Sequence[float] | np.ndarray, low: float, high: float) -> float:
-    """One-sample equivalence test: p-value of 'the true mean lies between `low` and `high`' (Schuirmann 1987).
+    """Return the p-value of 'the true mean lies between `low` and `high`' (one-sample equivalence test, Schuirmann 1987).
 
-    It is below 0.05 exactly when the 90 % t-interval lies inside the bounds. A bound may be infinite; nan for one value.
-    Raises ValueError when the bounds are reversed.
+    It is below 0.05 exactly when the 90 % t-interval lies inside the bounds.
+
+    Args:
+        values: one per seed, shape (seeds,).
+        low: lower bound, may be infinite.
+        high: upper bound, may be infinite.
+
+    Returns:
+        The p-value; nan for one value.
+
+    Raises:
+        ValueError: the bounds are reversed.
     """
     if not low < high:
         raise ValueError(f"the lower bound {low} is not below the upper bound {high}")
-    known = estimate(values)
-    if known.n < 2 or known.error == 0 or math.isinf(low) or math.isinf(high):
-        return max(known.p_above(low), known.p_below(high))
+    sample = estimate(values)
+    if sample.n < 2 or sample.error == 0 or math.isinf(low) or math.isinf(high):
+        return max(sample.p_above(low), sample.p_below(high))
     from statsmodels.stats.weightstats import DescrStatsW
 
     return float(DescrStatsW(np.asarray(values, dtype=float)).ttost_mean(low, high)[0])
 
 
 def paired_seeds(samples: Sequence[Mapping[int, float]]) -> list[int]:
-    """The seeds that all samples share, or none when too few do to compare seed by seed.
+    """Return the seeds that all samples share, or none when too few do to compare seed by seed.
 
     Seeds pair when at least two, and at least half of the largest sample's, are common. The rule looks at seed numbers
     only, never at values, so it cannot favour a result.
+
+    Args:
+        samples: per measure, seed -> value.
     """
     common = sorted(set.intersection(*(set(sample) for sample in samples)))
     largest = max(len(sample) for sample in samples)
@@ -143,14 +190,14 @@ class Contrast:
 
 
 def contrast(samples: Sequence[Mapping[int, float]], weights: Sequence[float]) -> Contrast:
-    """Weighted sum of the samples' means, seed by seed where the seeds pair, else with Welch-Satterthwaite degrees of freedom.
+    """Return the weighted sum of the samples' means, seed by seed where the seeds pair, else by Welch-Satterthwaite.
 
     Args:
         samples: per measure, seed -> value.
-        weights: one weight a sample; (1, -1) is the difference of two.
+        weights: one weight per sample; (1, -1) is the difference of two.
 
     Raises:
-        ValueError: an empty sample or a value that is not finite.
+        ValueError: a sample is empty or a value is not finite.
     """
     arrays = [_finite(list(sample.values())) for sample in samples]
     seeds = paired_seeds(samples)
@@ -169,17 +216,31 @@ def contrast(samples: Sequence[Mapping[int, float]], weights: Sequence[float]) -
 
 
 def log_contrast(samples: Sequence[Mapping[int, float]], weights: Sequence[float]) -> Contrast:
-    """`contrast` of natural logarithms; (1, -1) is the log-ratio. Raises ValueError unless every value is positive."""
+    """Return `contrast` of natural logarithms; weights (1, -1) give the log-ratio.
+
+    Args:
+        samples: per measure, seed -> positive value.
+        weights: one weight per sample.
+
+    Raises:
+        ValueError: a value is not positive.
+    """
     if any(value <= 0 for sample in samples for value in sample.values()):
         raise ValueError("a ratio needs values above 0")
     return contrast([{seed: math.log(value) for seed, value in sample.items()} for sample in samples], weights)
 
 
 def curves(points: Sequence[Mapping[int, float]]) -> tuple[list[int], np.ndarray]:
-    """One whole curve per seed, shape (seeds, points), and the seeds it belongs to.
+    """Return one whole curve per seed.
 
     Where the points' seeds do not pair, the i-th value of every point makes the i-th curve: runs of different seeds are
-    independent, so any such curve is a fair sample. No seeds are returned then.
+    independent, so any such curve is a fair sample.
+
+    Args:
+        points: per point, seed -> value.
+
+    Returns:
+        The seeds of the curves (none where they do not pair), and an array of shape (seeds, points).
     """
     seeds = paired_seeds(points) if len(points) > 1 else sorted(points[0])
     if seeds:
@@ -189,27 +250,58 @@ def curves(points: Sequence[Mapping[int, float]]) -> tuple[list[int], np.ndarray
 
 
 def slope(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Least-squares slope of each curve: x of shape (points,), y of shape (seeds, points), result (seeds,), y-units per x-unit."""
+    """Return the least-squares slope of each curve.
+
+    Args:
+        x: positions, shape (points,).
+        y: values, shape (seeds, points).
+
+    Returns:
+        Shape (seeds,), y-units per x-unit.
+    """
     centred = x - x.mean()
     return np.asarray(y @ centred / (centred @ centred))
 
 
 def loglog_slope(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Exponent of each curve: slope of log y over log x, no unit. nan for a curve with a value of 0 or less."""
+    """Return the exponent of each curve: slope of log y over log x, without unit.
+
+    Args:
+        x: positive positions, shape (points,).
+        y: values, shape (seeds, points).
+
+    Returns:
+        Shape (seeds,); nan for a curve with a value of 0 or less.
+    """
     positive = (y > 0).all(axis=1)
     return np.where(positive, slope(np.log(_positive(x)), np.log(np.where(y > 0, y, 1.0))), np.nan)
 
 
 def semilogx_slope(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Slope of y over log10 x: y-units per tenfold x."""
+    """Return the slope of y over log10 x.
+
+    Args:
+        x: positive positions, shape (points,).
+        y: values, shape (seeds, points).
+
+    Returns:
+        Shape (seeds,), y-units per tenfold x.
+    """
     return slope(np.log10(_positive(x)), y)
 
 
 def crossing(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Position where each curve first changes sign, in x-units; nan for a curve that never does.
+    """Return the position where each curve first changes sign.
 
     Linear between neighbouring points, over log x where every x is positive (such grids are geometric). A curve that
     starts at exactly 0 crosses there.
+
+    Args:
+        x: positions, shape (points,).
+        y: values, shape (seeds, points).
+
+    Returns:
+        Shape (seeds,), in x-units; nan for a curve that never crosses.
     """
     order = np.argsort(x, kind="stable")
     logarithmic = bool((x > 0).all())
@@ -227,7 +319,15 @@ def crossing(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 
 def range_ratio(x: np.ndarray, y: np.ndarray) -> np.ndarray:  # noqa: ARG001 (one signature for all statistics)
-    """Largest over smallest value of each curve, at least 1: how far from flat. nan where a value is 0 or less."""
+    """Return the largest over the smallest value of each curve, at least 1: how far it is from flat.
+
+    Args:
+        x: positions, shape (points,); not used.
+        y: values, shape (seeds, points).
+
+    Returns:
+        Shape (seeds,); nan where a value is 0 or less.
+    """
     positive = (y > 0).all(axis=1)
     return np.where(positive, y.max(axis=1) / np.where(positive, y.min(axis=1), 1.0), np.nan)
 
@@ -249,7 +349,14 @@ TRENDS: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
 
 
 def holm(p_values: Sequence[float] | np.ndarray) -> np.ndarray:
-    """Holm's step-down adjusted p-values (Holm 1979), in the order given; they keep the family-wise error."""
+    """Return Holm's step-down adjusted p-values (Holm 1979), which keep the family-wise error.
+
+    Args:
+        p_values: shape (tests,).
+
+    Returns:
+        Shape (tests,), in the order given.
+    """
     if len(p_values) == 0:
         return np.zeros(0)
     p = _finite(p_values)
@@ -262,12 +369,14 @@ def holm(p_values: Sequence[float] | np.ndarray) -> np.ndarray:
 
 
 def _power(gap: float, sd: float, n: int) -> float:
-    """Power of the one-sided one-sample t-test at ALPHA for a true distance `gap` from the bound."""
-    return float(1 - stats.nct.cdf(stats.t.ppf(1 - ALPHA, n - 1), n - 1, gap * math.sqrt(n) / sd))
+    """Return the power of the one-sided one-sample t-test at ALPHA for a true distance `gap` from the bound."""
+    from statsmodels.stats.power import TTestPower
+
+    return float(TTestPower().power(gap / sd, n, ALPHA, alternative="larger"))
 
 
 def _smallest(enough: Callable[[int], bool]) -> int | None:
-    """Smallest number of seeds for which `enough` holds, by doubling and halving; None beyond MOST_SEEDS."""
+    """Return the smallest number of seeds for which `enough` holds, by doubling and halving; None beyond MOST_SEEDS."""
     high = 2
     while not enough(high):
         if high >= MOST_SEEDS:
@@ -281,11 +390,12 @@ def _smallest(enough: Callable[[int], bool]) -> int | None:
 
 
 def seeds_for_order(gap: float, sd: float, power: float = 0.8) -> int | None:
-    """Seeds needed to tell, with this power, on which side of a bound a mean lies that is `gap` away from it.
+    """Return the seeds needed to tell, with this power, on which side of a bound a mean lies that is `gap` away from it.
 
     Args:
         gap: distance of the mean from the bound, either sign, in the unit of `sd`.
         sd: standard deviation over seeds; of the differences where they pair.
+        power: probability of a decision, 0..1.
 
     Returns:
         At least 2; None when more than MOST_SEEDS would be needed.
@@ -298,10 +408,19 @@ def seeds_for_order(gap: float, sd: float, power: float = 0.8) -> int | None:
 
 
 def seeds_for_equivalence(offset: float, margin: float, sd: float, power: float = 0.8) -> int | None:
-    """Seeds needed to decide, with this power, whether a mean `offset` from the target lies within +/- `margin` of it.
+    """Return the seeds needed to decide, with this power, whether a mean `offset` from the target lies within +/- `margin` of it.
 
     Inside, both one-sided tests must succeed: their joint power is at least the sum of both minus 1, which is used here.
-    Outside, one must. None when more than MOST_SEEDS would be needed, so always when the offset equals the margin.
+    Outside, one must.
+
+    Args:
+        offset: distance of the mean from the target, either sign.
+        margin: half-width of the range.
+        sd: standard deviation over seeds.
+        power: probability of a decision, 0..1.
+
+    Returns:
+        At least 2; None when more than MOST_SEEDS would be needed, so always when the offset equals the margin.
     """
     gaps = margin - abs(offset), margin + abs(offset)
     if gaps[0] <= 0:
