@@ -122,7 +122,7 @@ def test_figures_read_results_so_that_their_runs_are_known(path: Path) -> None:
 
 
 def test_what_judges_draws_and_reports_starts_without_torch() -> None:
-    modules = ["replications.__main__", "replications.verdicts.judge", "replications.presentation.theme", "report.__main__"]
+    modules = ["replications.commands.app", "replications.verdicts.judge", "replications.presentation.theme", "report.__main__"]
     modules += [
         f"replications.papers.{paper}.{name}" for paper in paper_names() for name in TORCH_FREE if (PAPERS / paper / f"{name}.py").is_file()
     ]

@@ -1,1 +1,1 @@
-"""The command line, one file per group of commands; `replications.__main__` gathers them."""
+"""The command line, one file per command or group of commands; `commands.app` gathers them."""

@@ -1,4 +1,4 @@
-"""`python -m replications bench`: our speed beside a peer's, measured now, in one process."""
+"""`bench`: our speed beside a baseline's, measured now, in one process."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from replications.commands.options import JsonOption
 from replications.commands.output import print_rows
 from replications.errors import InputError, nearest
 from replications.paths import PAPERS
@@ -21,32 +22,33 @@ if TYPE_CHECKING:
 
 
 def comparisons() -> dict[str, Callable[[], Comparison]]:
-    """Every public function of every paper's `bench.py`, as paper.function."""
-    found: dict[str, Callable[[], Comparison]] = {}
+    """Return every public function of every paper's `bench.py`, by <paper>.<function>."""
+    functions: dict[str, Callable[[], Comparison]] = {}
     for paper in paper_names():
         if (PAPERS / paper / "bench.py").is_file():
             module = importlib.import_module(f"replications.papers.{paper}.bench")
             for name, function in inspect.getmembers(module, inspect.isfunction):
                 if function.__module__ == module.__name__ and not name.startswith("_"):
-                    found[f"{paper}.{name}"] = function
-    return found
+                    functions[f"{paper}.{name}"] = function
+    return functions
 
 
-def _chosen(name: str | None) -> dict[str, Callable[[], Comparison]]:
-    known = comparisons()
-    chosen = {key: make for key, make in known.items() if name in (None, key, key.partition(".")[0])}
-    if name and not chosen:
-        raise InputError(f"No comparison is called '{name}'. {nearest(name, [*known, *{key.partition('.')[0] for key in known}])}")
-    return chosen
+def _named(name: str | None) -> dict[str, Callable[[], Comparison]]:
+    everything = comparisons()
+    matching = {key: make for key, make in everything.items() if name in (None, key, key.partition(".")[0])}
+    if name and not matching:
+        valid = [*everything, *{key.partition(".")[0] for key in everything}]
+        raise InputError(f"No comparison is called '{name}'. {nearest(name, valid)}")
+    return matching
 
 
 def bench(
     name: Annotated[str | None, typer.Argument(help="A paper, or paper.comparison; default: all.")] = None,
-    rounds: Annotated[int, typer.Option(min=1, help="Turns of each side; medians are shown.")] = 7,
+    rounds: Annotated[int, typer.Option(min=1, help="Turns of each side; medians are printed.")] = 7,
     threads: Annotated[int | None, typer.Option(min=1, help="Threads of this process; default: torch's choice.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print a list of objects.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
-    """Our speed beside a peer's: by turns in one process on the same input, with the ratio of the two."""
+    """Interleaved benchmark against a baseline, in one process on the same input; reports the median ratio."""
     import torch
 
     from replications.engine.bench import measure
@@ -54,17 +56,17 @@ def bench(
     if threads:
         torch.set_num_threads(threads)
     rows = []
-    for key, make in _chosen(name).items():
+    for key, make in _named(name).items():
         print(f"{key} ...", file=sys.stderr, flush=True)
         rows.append({"id": key} | dataclasses.asdict(measure(make(), rounds=rounds)))
     print_rows(rows if as_json else [_line(row) for row in rows], as_json=as_json)
 
 
 def _line(row: dict[str, Any]) -> dict[str, Any]:
-    """What fits a terminal: wall and CPU ratios, and what was promised."""
+    """Return the columns that fit a terminal: ratios of wall and CPU time, and the promised ratio."""
     return {
         "comparison": row["name"],
-        "peer": row["peer_name"],
+        "baseline": row["peer_name"],
         "threads": row["threads"],
         "ours": f"{row['ours_per_second']:,.0f} {row['unit']}/s",
         "theirs": f"{row['peer_per_second']:,.0f} {row['unit']}/s",

@@ -1,4 +1,4 @@
-"""`python -m replications data`: what the papers are trained on, where it comes from, and whether it is the declared data."""
+"""`data`: list, fetch and verify the data sets that the papers declare."""
 
 from __future__ import annotations
 
@@ -9,44 +9,45 @@ from typing import Annotated
 
 import typer
 
-from replications.commands.output import check_tier, print_rows
+from replications.commands.options import DEFAULT_TIER, JsonOption, TierOption, check_paper, examples
+from replications.commands.output import print_rows
 from replications.engine.datasets import DataSource, load, mirror
 from replications.errors import DataError, InputError, nearest
 from replications.files import replacing
 from replications.registry import run_grid as grid
-from replications.registry.papers import load_paper, paper_names
+from replications.registry.papers import paper_names
 
-app = typer.Typer(no_args_is_help=True, help="List, fetch and verify data sets.")
+app = typer.Typer(no_args_is_help=True, rich_markup_mode="markdown", help="List, fetch and verify data sets.")
 
 Names = Annotated[list[str] | None, typer.Argument(metavar="[NAME...]", help="Data sets, as `data list` names them.")]
 
 
 def sources() -> dict[str, DataSource]:
-    """Every declared source by name, over all papers. Raises InputError when two differ under one name."""
-    found: dict[str, DataSource] = {}
+    """Return every declared source by name, over all papers. Raises InputError when two differ under one name."""
+    declared: dict[str, DataSource] = {}
     for paper in paper_names():
         for source in importlib.import_module(f"replications.papers.{paper}.data").SOURCES:
-            if found.setdefault(source.name, source) is not source:
+            if declared.setdefault(source.name, source) is not source:
                 raise InputError(f"Two data sources are called '{source.name}'; one is in {paper}. Share it through engine/datasets.py.")
-    return found
+    return declared
 
 
-def _chosen(names: list[str] | None) -> list[DataSource]:
-    known = sources()
+def _named(names: list[str] | None) -> list[DataSource]:
+    declared = sources()
     for name in names or ():
-        if name not in known:
-            raise InputError(f"No data set is called '{name}'. {nearest(name, known)}")
-    return [known[name] for name in names or known]
+        if name not in declared:
+            raise InputError(f"No data set is called '{name}'. {nearest(name, declared)}")
+    return [declared[name] for name in names or declared]
 
 
 def _place(source: DataSource) -> str:
-    """Where a mirror keeps the source; empty for embedded data."""
+    """Return the source's path inside a mirror; empty for embedded data."""
     return f"hub/{source.hub}" if source.hub else source.file
 
 
 @app.command("list")
-def list_sources(as_json: Annotated[bool, typer.Option("--json", help="Print a list of objects.")] = False) -> None:
-    """Name, place, revision, size, licence of every data set, and what could not be checked about it."""
+def list_sources(as_json: JsonOption = False) -> None:
+    """List name, origin, revision, sizes and licence of every data set, and what could not be checked about it."""
     local = mirror()
     rows = [
         {
@@ -60,26 +61,27 @@ def list_sources(as_json: Annotated[bool, typer.Option("--json", help="Print a l
         }
         for source in sources().values()
     ]
-    print_rows(rows, as_json=as_json)
+    print_rows(rows, as_json=as_json, fold=("splits", "licence", "note"))
 
 
-@app.command("fetch")
+@app.command("fetch", epilog=examples("data fetch", "data fetch --paper PAPER --tier gpu"))
 def fetch(
     names: Names = None,
-    paper: Annotated[str | None, typer.Option(help="Only what the runs of this paper need at --tier.")] = None,
-    tier: Annotated[str, typer.Option(help="Tier whose needs are fetched, with --paper.")] = "smoke",
-    out: Annotated[Path | None, typer.Option(help="File that gets the verified fingerprints, as JSON.")] = None,
-    log: Annotated[Path | None, typer.Option(help="File that gets one line per split.")] = None,
+    paper: Annotated[
+        str | None, typer.Option(metavar="PAPER", help="Only what the runs of this paper need at --tier.", callback=check_paper)
+    ] = None,
+    tier: TierOption = DEFAULT_TIER,
+    out: Annotated[Path | None, typer.Option(metavar="FILE", help="JSON file of verified fingerprints to write.")] = None,
+    log: Annotated[Path | None, typer.Option(metavar="FILE", help="File that also gets the printed lines.")] = None,
 ) -> None:
-    """Make data sets present on this machine and verify them.
+    """Download data sets where they are missing, and verify them.
 
-    With --paper, embedded data is left to the runs: it cannot be absent, and whatever loads it verifies it.
+    With --paper, embedded data is left out: it cannot be missing, and the runs verify it when they load it.
     """
-    check_tier(tier)
-    everything = {} if paper else {(source.name, split): source for source in _chosen(names) for split in source.splits}
-    wanted = _needs(paper, tier) if paper else everything
+    everything = {} if paper else {(source.name, split): source for source in _named(names) for split in source.splits}
+    splits = _needs(paper, tier) if paper else everything
     notes, lines = {}, []
-    for (name, split), source in sorted(wanted.items()):
+    for (name, split), source in sorted(splits.items()):
         _, note = load(source, split)
         notes[f"{name}/{split}"] = {key: note[key] for key in ("rows", "fingerprint", "verified")}
         lines.append(f"{name}/{split}: {note['rows']} examples from {note['origin']}, fingerprint {note['fingerprint']}")
@@ -94,8 +96,7 @@ def fetch(
 
 
 def _needs(paper: str, tier: str) -> dict[tuple[str, str], DataSource]:
-    """What the runs of a paper at a tier download: its `data.needs(settings)` over all runs, without what is embedded."""
-    load_paper(paper)
+    """Return what the runs of a paper at a tier download: its `data.needs(settings)` over all runs, without embedded data."""
     module = importlib.import_module(f"replications.papers.{paper}.data")
     loaded = {(source.name, split): source for run in grid.load_runs(paper, tier) for source, split in module.needs(run.settings)}
     return {key: source for key, source in loaded.items() if source.build is None}
@@ -103,17 +104,17 @@ def _needs(paper: str, tier: str) -> dict[tuple[str, str], DataSource]:
 
 @app.command("verify")
 def verify(names: Names = None) -> None:
-    """Check size and fingerprint of data sets that are at hand; exit 2 when one is missing or not the declared data."""
+    """Check size and fingerprint of the data sets on this machine; exit with 2 when one is missing or is not the declared data."""
     rows, failed = [], False
-    for source in _chosen(names):
+    for source in _named(names):
         for split in source.splits:
             try:
                 _, note = load(source, split)
-                found = "as declared" if note["verified"] == "yes" else note["verified"]
-                rows.append({"data": f"{source.name}/{split}", "result": found, "from": note["origin"]})
+                result = "as declared" if note["verified"] == "yes" else note["verified"]
+                rows.append({"data": f"{source.name}/{split}", "result": result, "from": note["origin"]})
             except DataError as error:
                 failed = True
                 rows.append({"data": f"{source.name}/{split}", "result": str(error), "from": ""})
-    print_rows(rows)
+    print_rows(rows, fold=("result",))
     if failed:
-        raise DataError("Not everything is at hand and as declared; see above.")
+        raise DataError("A data set is missing or is not the declared data; see above.")

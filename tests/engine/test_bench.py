@@ -6,7 +6,7 @@ import time
 import pytest
 from typer.testing import CliRunner
 
-from replications.__main__ import app
+from replications.commands.app import app
 from replications.commands.bench import comparisons
 from replications.engine.bench import Comparison, measure
 from replications.errors import InputError

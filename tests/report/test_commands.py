@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from replications.commands import drawing
+from replications.commands import figures as drawing_commands
 from replications.errors import InputError
 from replications.presentation import theme
 from replications.presentation.exhibits import write_exhibit
@@ -20,7 +20,7 @@ PAPER = "lantern_reading"
 
 
 def test_figures_come_with_their_files_and_in_the_order_written(results: Path, tmp_path: Path) -> None:
-    drawing.figures(PAPER, tier="gpu", results=results, out=tmp_path)
+    drawing_commands.figures(PAPER, tier="gpu", results=results, out=tmp_path)
     assert json.loads((tmp_path / "index.json").read_text()) == ["error_by_looks", "never_measured"]
     for name in ("error_by_looks", "never_measured"):
         assert all((tmp_path / f"{name}.{kind}").stat().st_size for kind in ("svg", "pdf", "png", "csv", "json"))
@@ -56,14 +56,14 @@ def test_every_form_of_a_figure_has_the_size_it_is_printed_at(results: Path) -> 
 
 
 def test_figures_are_equal_when_drawn_again(results: Path, tmp_path: Path) -> None:
-    drawing.figures(PAPER, tier="gpu", results=results, out=tmp_path)
+    drawing_commands.figures(PAPER, tier="gpu", results=results, out=tmp_path)
     for kind in ("svg", "csv", "json", "png", "pdf"):
         first = (results / PAPER / "figures" / f"error_by_looks.{kind}").read_bytes()
         assert (tmp_path / f"error_by_looks.{kind}").read_bytes() == first, kind
 
 
 def test_exhibits_come_with_a_sidecar(results: Path, tmp_path: Path) -> None:
-    drawing.exhibits(PAPER, tier="gpu", results=results, out=tmp_path)
+    drawing_commands.exhibits(PAPER, tier="gpu", results=results, out=tmp_path)
     sidecar = json.loads((tmp_path / "looking.json").read_text())
     assert sidecar["title"] == "Looking"
     assert sidecar["runs"] == ["looks-6"]
@@ -82,7 +82,7 @@ def test_an_exhibit_without_its_runs_is_a_page_that_says_so(results: Path, tmp_p
 
 def test_a_wrong_tier_names_the_nearest() -> None:
     with pytest.raises(InputError, match="Did you mean 'gpu'"):
-        drawing.figures(PAPER, tier="gpus")
+        drawing_commands.figures(PAPER, tier="gpus")
 
 
 def test_a_new_report_leaves_nothing_of_the_last_one(results: Path, tmp_path: Path, stamp: object) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from replications.__main__ import app
+from replications.commands.app import app
 from replications.errors import InputError, ReplicationError
 from replications.presentation.readme import BEGIN, END
 from replications.registry.papers import load_papers
@@ -54,7 +54,7 @@ def content(folder: Path) -> dict[str, bytes]:
 def test_a_finished_tier_becomes_the_reference_and_nothing_else_is_kept(whole: Path, tmp_path: Path, readme: Path) -> None:
     (whole / "tea" / "lady" / "seeds-0-4" / "checkpoint.pt").write_bytes(b"weights")
     target = tmp_path / "reference"
-    shown = call("promote", whole, "--out", target, "--readme", readme).output
+    shown = call("results", "promote", whole, "--out", target, "--readme", readme).output
     assert "tea" in shown
     kept = {f"tea/{run}/seeds-0-4/{name}" for run in RUNS for name in CHUNK_FILES}
     assert set(content(target)) == kept | {"reference.json", "README.md"}
@@ -121,24 +121,24 @@ def test_a_readme_without_a_place_is_left_alone(whole: Path, tmp_path: Path) -> 
     plain = tmp_path / "plain.md"
     plain.write_text("# Tea\n")
     with pytest.raises(InputError, match="has no place for the verdicts"):
-        call("readme", "--reference", tmp_path / "reference", "--out", plain)
+        call("results", "update-readme", "--results", tmp_path / "reference", "--out", plain)
     assert plain.read_text() == "# Tea\n"
 
 
 def test_a_difference_names_verdicts_estimates_and_costs(whole: Path, finish: Callable[..., None], tmp_path: Path) -> None:
     before = Path(shutil.copytree(whole, tmp_path / "before"))
-    assert [row["kind"] for row in json.loads(call("diff", before, whole, "--json").output)] == ["cost"]
+    assert [row["kind"] for row in json.loads(call("results", "diff", before, whole, "--json").output)] == ["cost"]
     finish("lady", error=[1.32, 1.25, 1.35, 1.31, 1.2])
-    rows = {row["kind"]: row for row in json.loads(call("diff", before, whole, "--json").output)}
+    rows = {row["kind"]: row for row in json.loads(call("results", "diff", before, whole, "--json").output)}
     assert (rows["estimate"]["before"].split(" (")[0], rows["estimate"]["after"].split(" (")[0]) == ("1.282 %", "1.286 %")
     finish("lady", error=[5.3, 5.25, 5.35, 5.31, 5.2])
     change(whole, "lady", cost={"seconds": 6.0})
-    shown = call("diff", before, whole).output
+    shown = call("results", "diff", before, whole).output
     assert "1 verdict changed, 0 estimates moved." in shown
     assert "replicated" in shown
     assert "contradicted" in shown
-    pasted = call("diff", before, whole, "--markdown").output
+    pasted = call("results", "diff", before, whole, "--markdown").output
     assert "| `tea.lady-error` | verdict | ✓ replicated: 1.282 %" in pasted
     assert "| `tea` | seconds | 4.5 s | 9 s | 2.00 |" in pasted
     with pytest.raises(InputError, match="not both"):
-        call("diff", before, whole, "--markdown", "--json")
+        call("results", "diff", before, whole, "--markdown", "--json")

@@ -141,23 +141,23 @@ def test_thousands_of_jobs_are_planned(suite: Path) -> None:
     assert int(planned[1]) >= 3000
 
 
-def test_a_rehearsal_runs_everything_briefly_and_names_what_fails(suite: Path) -> None:
-    rows = json.loads(run_in(suite, "replications", "rehearse", "--tier", "smoke", "--device", "cpu", "--json", "--keep", "kept").stdout)
+def test_a_trial_runs_everything_briefly_and_names_what_fails(suite: Path) -> None:
+    rows = json.loads(run_in(suite, "replications", "trial", "--tier", "smoke", "--device", "cpu", "--json", "--out", "kept").stdout)
     assert [(row["run"], row["error"]) for row in rows] == [("fair", ""), ("loaded", ""), ("slow", "")]
     assert rows[2]["steps"] == 60
     assert rows[2]["ms_per_step"] == pytest.approx(1e3 * 64 * 3 / (0.05 * 989e12))
     assert rows[2]["minutes"] == pytest.approx(60 * rows[2]["ms_per_step"] / 60e3)
-    assert not (suite / "results").exists(), "a rehearsal is no result"
+    assert not (suite / "results").exists(), "a trial is not a result"
     made = (suite / "kept" / TOY / "slow" / "seeds-0-2" / "provenance.json").stat().st_mtime_ns
-    again = json.loads(run_in(suite, "replications", "rehearse", "--tier", "smoke", "--device", "cpu", "--json", "--keep", "kept").stdout)
+    again = json.loads(run_in(suite, "replications", "trial", "--tier", "smoke", "--device", "cpu", "--json", "--out", "kept").stdout)
     assert (again[2]["steps"], again[2]["PFLOP"]) == (rows[2]["steps"], rows[2]["PFLOP"])
     assert (suite / "kept" / TOY / "slow" / "seeds-0-2" / "provenance.json").stat().st_mtime_ns == made, "what is kept is not made again"
-    refused = run_in(suite, "replications", "promote", "kept", "--partial", check=False)
+    refused = run_in(suite, "replications", "results", "promote", "kept", "--partial", check=False)
     assert refused.returncode == 2
     assert "rehearsals, which are no results: fair, loaded, slow" in refused.stderr
     experiment = suite / "replications" / "papers" / TOY / "experiment.py"
     experiment.write_text(experiment.read_text().replace('context.artifact("heads", model.heads)', "_ = 1 / (settings.bias - 0.9)"))
-    done = run_in(suite, "replications", "rehearse", "--tier", "smoke", "--device", "cpu", check=False)
+    done = run_in(suite, "replications", "trial", "--tier", "smoke", "--device", "cpu", check=False)
     assert done.returncode == 1
     assert "1 of 3 runs failed: loaded." in done.stderr
     assert f"{TOY} loaded: ZeroDivisionError" in done.stderr

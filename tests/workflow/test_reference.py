@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from matplotlib import pyplot as plt
 
-from replications.commands.reference import generated_summary
+from replications.commands.results import generated_summary
 from replications.paths import PAPERS, ROOT
 from replications.presentation.readme import fill_readme
 from replications.registry.papers import load_paper
@@ -34,7 +34,7 @@ def test_promoted_results_redraw_the_same_tables_without_a_run(finished: Path, t
     for sidecar in (suite / "results" / "smoke").glob("*/*/seeds-*/provenance.json"):
         sidecar.write_text(json.dumps(json.loads(sidecar.read_text()) | {"dirty": False}))
     shutil.rmtree(suite / "results" / "reference", ignore_errors=True)
-    run_in(suite, "replications", "promote", "results/smoke")
+    run_in(suite, "replications", "results", "promote", "results/smoke")
     before = tables(suite / "results" / "smoke")
     shutil.rmtree(suite / "results" / "smoke")
     done = run_in(suite, "snakemake", "--cores", "2", "--config", "source=reference")
@@ -46,7 +46,9 @@ def test_promoted_results_redraw_the_same_tables_without_a_run(finished: Path, t
 
 def test_the_readme_shows_what_the_committed_reference_says_now() -> None:
     for path in (ROOT / "README.md", REFERENCE / "README.md"):
-        assert generated_summary(REFERENCE).strip() in path.read_text(encoding="utf-8"), "run `python -m replications readme` and commit"
+        assert generated_summary(REFERENCE).strip() in path.read_text(encoding="utf-8"), (
+            "run `replications results update-readme` and commit"
+        )
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     assert fill_readme(text, generated_summary(REFERENCE), "README.md") == text
 

@@ -138,7 +138,7 @@ def test_the_first_lines_say_what_the_smoke_tier_can_show() -> None:
 
 
 def test_the_claims_command_prints_what_the_report_holds() -> None:
-    listed = json.loads(run_in(ROOT, "replications", "claims", "--tier", "smoke", "--json").stdout)
+    listed = json.loads(run_in(ROOT, "replications", "claims", "show", "--tier", "smoke", "--json").stdout)
     verdicts = {row["id"]: row["verdict"] for row in listed}
     with (SMOKE / "claims.csv").open(newline="", encoding="utf-8") as file:
         assert verdicts == {row["id"]: row["verdict"] for row in csv.DictReader(file)}

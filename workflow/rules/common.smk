@@ -6,18 +6,18 @@ from pathlib import Path
 SUITE = Path(workflow.basedir).parent
 sys.path.insert(0, str(SUITE))
 
-from workflow import jobs as pipeline
+from workflow import jobs
 from workflow.configuration import read_configuration
 from replications.errors import ReplicationError
 from replications.registry.papers import load_paper
 
 try:
     CONFIG = read_configuration(dict(config))
-    TRAINING = pipeline.training_rules(CONFIG) if CONFIG.source == "runs" else []
+    TRAINING = jobs.training_rules(CONFIG) if CONFIG.source == "runs" else []
 except ReplicationError as error:
     raise WorkflowError(str(error)) from None
 
-os.environ.update(pipeline.environment())
+os.environ.update(jobs.environment())
 
 TIER = CONFIG.tier
 SOURCE = CONFIG.source
@@ -30,7 +30,7 @@ LOGS = f"logs/{Path(DERIVED).name}"
 
 def shown(path, paper, kind):
     """An output that `snakemake --report` shows under its paper, by name and form; sidecars and indices stay out of it."""
-    labels = pipeline.labels(path)
+    labels = jobs.labels(path)
     where = {"category": load_paper(paper).short, "subcategory": f"{kind}s"}
     caption = f"../report/{kind}.rst"
     return report(path, labels=labels, caption=caption, **where) if labels else path

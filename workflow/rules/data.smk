@@ -3,7 +3,7 @@
 
 rule data:
     input:
-        code=lambda wildcards: pipeline.code_of(f"papers.{wildcards.paper}.data"),
+        code=lambda wildcards: jobs.code_of(f"papers.{wildcards.paper}.data"),
     output:
         f"{RUNS}/{{paper}}/data.json",
     log:

@@ -4,10 +4,10 @@
 rule figures:
     input:
         figures=[
-            path for paper in PAPERS for path in pipeline.figure_outputs(CONFIG, paper)
+            path for paper in PAPERS for path in jobs.figure_outputs(CONFIG, paper)
         ],
         tables=[
-            path for paper in PAPERS for path in pipeline.table_outputs(CONFIG, paper)
+            path for paper in PAPERS for path in jobs.table_outputs(CONFIG, paper)
         ],
     localrule: True
 
@@ -19,16 +19,16 @@ for paper in PAPERS:
             f"figures_{paper}"
         input:
             records=f"{DERIVED}/{paper}/records.parquet",
-            published=pipeline.text_inputs(paper),
-            code=pipeline.code_of(f"papers.{paper}.figures"),
+            published=jobs.text_inputs(paper),
+            code=jobs.code_of(f"papers.{paper}.figures"),
         output:
             [
                 shown(path, paper, "figure")
-                for path in pipeline.figure_outputs(CONFIG, paper)
+                for path in jobs.figure_outputs(CONFIG, paper)
             ],
         log:
             f"{LOGS}/{paper}/figures.log",
-        priority: pipeline.drawing_priority(CONFIG, paper)
+        priority: jobs.drawing_priority(CONFIG, paper)
         localrule: True
         params:
             paper=paper,
@@ -40,19 +40,19 @@ for paper in PAPERS:
         shell:
             "python -m replications figures {params.paper} --tier {params.tier} --results {params.runs} --out {params.out} 2> {log}"
 
-    if pipeline.exhibit_outputs(CONFIG, paper):
+    if jobs.exhibit_outputs(CONFIG, paper):
 
         rule:
             name:
                 f"exhibits_{paper}"
             input:
                 records=f"{DERIVED}/{paper}/records.parquet",
-                templates=pipeline.text_inputs(paper),
-                code=pipeline.code_of(f"papers.{paper}.exhibits"),
+                templates=jobs.text_inputs(paper),
+                code=jobs.code_of(f"papers.{paper}.exhibits"),
             output:
                 [
                     shown(path, paper, "exhibit")
-                    for path in pipeline.exhibit_outputs(CONFIG, paper)
+                    for path in jobs.exhibit_outputs(CONFIG, paper)
                 ],
             log:
                 f"{LOGS}/{paper}/exhibits.log",

@@ -6,19 +6,19 @@ rule report_pages:
         claims=f"{DERIVED}/claims.csv",
         records=expand(f"{DERIVED}/{{paper}}/records.parquet", paper=PAPERS),
         figures=[
-            path for paper in PAPERS for path in pipeline.figure_outputs(CONFIG, paper)
+            path for paper in PAPERS for path in jobs.figure_outputs(CONFIG, paper)
         ],
         exhibits=[
             path
             for paper in PAPERS
-            for path in pipeline.exhibit_outputs(CONFIG, paper)
+            for path in jobs.exhibit_outputs(CONFIG, paper)
         ],
         tables=[
-            path for paper in PAPERS for path in pipeline.table_outputs(CONFIG, paper)
+            path for paper in PAPERS for path in jobs.table_outputs(CONFIG, paper)
         ],
-        texts=[path for paper in PAPERS for path in pipeline.text_inputs(paper)],
-        code=pipeline.report_code(),
-        workflow=pipeline.relative(pipeline.workflow_files()),
+        texts=[path for paper in PAPERS for path in jobs.text_inputs(paper)],
+        code=jobs.report_code(),
+        workflow=jobs.relative(jobs.workflow_files()),
     output:
         f"{REPORT}/index.html",
         report(

@@ -6,19 +6,19 @@ for paper in PAPERS:
         name:
             f"judge_{paper}"
         input:
-            runs=pipeline.run_outputs(CONFIG, paper),
-            claims=pipeline.text_inputs(paper),
-            code=pipeline.code_of("verdicts.judge", "presentation.tables"),
+            runs=jobs.run_outputs(CONFIG, paper),
+            claims=jobs.text_inputs(paper),
+            code=jobs.code_of("verdicts.judge", "presentation.tables"),
         output:
             records=f"{DERIVED}/{paper}/records.parquet",
             claims=f"{DERIVED}/{paper}/claims.csv",
             tables=[
                 shown(path, paper, "table")
-                for path in pipeline.table_outputs(CONFIG, paper)
+                for path in jobs.table_outputs(CONFIG, paper)
             ],
         log:
             f"{LOGS}/{paper}/judge.log",
-        priority: pipeline.drawing_priority(CONFIG, paper)
+        priority: jobs.drawing_priority(CONFIG, paper)
         localrule: True
         params:
             paper=paper,
@@ -28,7 +28,7 @@ for paper in PAPERS:
         message:
             f"{paper}: verdicts and tables"
         shell:
-            "python -m replications judge {params.paper} --tier {params.tier} --results {params.runs} --out {params.out} 2> {log}"
+            "python -m replications claims judge {params.paper} --tier {params.tier} --results {params.runs} --out {params.out} 2> {log}"
 
 
 rule claims:
@@ -47,4 +47,4 @@ rule claims:
     message:
         "claims of all papers"
     shell:
-        "python -m replications merge-claims {input} --out {output} 2> {log}"
+        "python -m replications claims merge {input} --out {output} 2> {log}"

@@ -1,4 +1,4 @@
-"""`rehearse`: the first steps of every run of a tier, with its real networks, recipe and data, on whatever machine there is."""
+"""`trial`: the first steps of every run of a tier, with its real networks, recipe and data, on any machine."""
 
 from __future__ import annotations
 
@@ -13,44 +13,43 @@ from typing import Annotated, Any
 
 import typer
 
-from replications.commands.output import check_tier, print_rows
+from replications.commands.options import DEFAULT_TIER, DeviceOption, JsonOption, PapersOption, TierOption
+from replications.commands.output import print_rows
 from replications.errors import Preempted, ReplicationError
 from replications.registry import run_grid as grid
-from replications.registry.papers import load_paper, paper_names
+from replications.registry.papers import paper_names
 from replications.registry.run_grid import Run
 
 
-def rehearse(
-    tier: Annotated[str, typer.Option(help="How much compute: smoke, gpu or paper.")] = "gpu",
-    papers: Annotated[list[str] | None, typer.Option("--paper", help="Only this paper; may be given again.")] = None,
-    names: Annotated[list[str] | None, typer.Option("--run", help="Only this run of one --paper; may be given again.")] = None,
+def trial(
+    tier: TierOption = DEFAULT_TIER,
+    papers: PapersOption = None,
+    names: Annotated[list[str] | None, typer.Option("--run", metavar="RUN", help="Only this run; may be repeated.")] = None,
     steps: Annotated[int, typer.Option(min=1, help="Steps of each training.")] = 2,
-    seeds: Annotated[int | None, typer.Option(min=1, help="Train so many of a run's seeds; default: all that share a job.")] = None,
-    device: Annotated[str | None, typer.Option(help="cpu, cuda or cuda:N; default: a GPU if there is one.")] = None,
+    seeds: Annotated[int | None, typer.Option(min=1, help="Number of a run's seeds to train; default: all that share a job.")] = None,
+    device: DeviceOption = None,
     peak: Annotated[float, typer.Option(min=0, help="Peak of the GPU that is to run the tier, in TFLOP/s; an H200 in bf16.")] = 989.0,
     utilisation: Annotated[float, typer.Option(min=0, max=1, help="Share of the peak that training is expected to reach.")] = 0.05,
-    keep: Annotated[
-        Path | None, typer.Option(help="Folder that keeps what the runs write, so that a second call goes on; never a result.")
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Folder to write and keep, so that a second call continues; never a result."),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print a list of objects.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Train a few steps of every run, evaluate and record, and estimate the tier's minutes from counted FLOPs.
 
-    Networks, batches, recipe and data are those of the run; what is evaluated afterwards is shortened, and products are in fp32 on
-    a processor that has no bf16 (`Settings.for_trial`, `in_fp32`). One line per run: the steps of all its seeds, counted FLOPs of the whole
-    training, the milliseconds of a step and the minutes of all on a GPU of that peak and utilisation, beside the minutes that
-    runs.yaml expects, seconds and megabytes here; and sums by paper and of the tier. Exits with 1 when a run failed.
+    Networks, batches, recipe and data are those of the run; evaluation is shortened (`Settings.for_trial`), and matrix products are in
+    fp32 on a processor without native bf16 (`in_fp32`). One line per run: the steps of all its seeds, counted FLOPs of the whole
+    training, milliseconds per step and minutes in all on a GPU of that peak and utilisation, beside the minutes that runs.yaml
+    expects, seconds and megabytes here; and sums by paper and of the tier. Exits with 1 when a run failed.
     """
-    check_tier(tier)
-    chosen = [
-        run for paper in papers or paper_names() for run in grid.load_runs(load_paper(paper).name, tier) if not names or run.name in names
-    ]
+    runs = [run for paper in papers or paper_names() for run in grid.load_runs(paper, tier) if not names or run.name in names]
     rows: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as scratch:
-        for run in chosen:
-            rows.append(_rehearse(run, steps, seeds, device, keep or Path(scratch), peak * 1e12 * utilisation))
+        for run in runs:
+            rows.append(_try_run(run, steps, seeds, device, out or Path(scratch), peak * 1e12 * utilisation))
     if as_json:
-        print(json.dumps(rows, indent=2))
+        print_rows(rows, as_json=True)
     else:
         _print_by_run(rows)
         print(f"\n{len(rows)} runs, {steps} steps of each training; minutes at {utilisation:.0%} of {peak:g} TFLOP/s.")
@@ -65,25 +64,29 @@ SUMMED = ("PFLOP", "minutes", "expected", "seconds", "MB")
 
 
 def _print_by_run(rows: list[dict[str, Any]]) -> None:
-    """One line per run, one per paper with the sums, and one with the sums of all."""
+    """Print one line per run, one per paper with the sums, and one with the sums of all."""
     papers = list(dict.fromkeys(row["paper"] for row in rows))
     summed = {paper: [row for row in rows if row["paper"] == paper] for paper in papers} | ({"all": rows} if len(papers) > 1 else {})
     totals = [
         {"paper": paper, "run": "all", "steps": None, "ms_per_step": None} | {name: sum(row[name] for row in part) for name in SUMMED}
         for paper, part in summed.items()
     ]
-    shown = [{name: value for name, value in row.items() if name != "error"} for row in [*rows, *totals]]
-    print_rows([{name: f"{value:.3g}" if isinstance(value, float) else value for name, value in row.items()} for row in shown])
+    print_rows(
+        [
+            {name: f"{value:.3g}" if isinstance(value, float) else value for name, value in row.items() if name != "error"}
+            for row in [*rows, *totals]
+        ]
+    )
 
 
-def _rehearse(run: Run, steps: int, n_seeds: int | None, device: str | None, folder: Path, flops_per_second: float) -> dict[str, Any]:
+def _try_run(run: Run, steps: int, n_seeds: int | None, device: str | None, folder: Path, flops_per_second: float) -> dict[str, Any]:
     from replications.engine.context import Rehearsal, StopRequest
     from replications.engine.devices import choose_device, native_bf16
     from replications.engine.distributed import team
     from replications.engine.progress import Progress
     from replications.engine.runner import execute, seed_everything
 
-    chunk, began, error = run.chunks()[0], time.perf_counter(), ""
+    chunk, started, error = run.chunks()[0], time.perf_counter(), ""
     seeds, written, planned = chunk[:n_seeds], 0, {"steps": 0.0, "flops": 0.0}
     stop = StopRequest()
     stop.install()
@@ -94,13 +97,15 @@ def _rehearse(run: Run, steps: int, n_seeds: int | None, device: str | None, fol
             seed_everything()
             label = f"{run.paper} {run.name} seeds {grid.seeds_label(seeds)}"
             command = shlex.join(["python", "-m", "replications", *sys.argv[1:]])
-            cut = Rehearsal(steps)
-            made = execute(brief, seeds, folder, progress=Progress(label), stop=stop, command=command, team=ours, rehearsal=cut)
-            written = sum(path.stat().st_size for path in made.iterdir())
-            planned = json.loads((made / "provenance.json").read_text(encoding="utf-8"))["rehearsal"]["planned"]
+            limit = Rehearsal(steps)
+            folder_of_chunk = execute(
+                brief, seeds, folder, progress=Progress(label), stop=stop, command=command, team=ours, rehearsal=limit
+            )
+            written = sum(path.stat().st_size for path in folder_of_chunk.iterdir())
+            planned = json.loads((folder_of_chunk / "provenance.json").read_text(encoding="utf-8"))["rehearsal"]["planned"]
     except Preempted:
         raise
-    except Exception as failure:  # of any kind: the other runs are rehearsed all the same, and the command fails at its end
+    except Exception as failure:  # of any kind: the other runs are tried all the same, and the command fails at its end
         error = f"{type(failure).__name__}: {failure}"
     # Seeds that were left out, and those of other jobs, cost what these cost.
     share = len(run.seeds) / len(seeds)
@@ -113,7 +118,7 @@ def _rehearse(run: Run, steps: int, n_seeds: int | None, device: str | None, fol
         "PFLOP": flops / 1e15,
         "minutes": flops / flops_per_second / 60,
         "expected": run.resources.minutes * len(run.chunks()),
-        "seconds": time.perf_counter() - began,
+        "seconds": time.perf_counter() - started,
         "MB": written * share / 1e6,
         "error": error,
     }

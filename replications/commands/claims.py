@@ -1,0 +1,116 @@
+"""`claims`: from records to verdicts, and how to cite them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from replications.commands.options import (
+    DEFAULT_TIER,
+    JsonOption,
+    PaperArgument,
+    PapersOption,
+    ResultsOption,
+    SourceOption,
+    TierOption,
+    examples,
+    existing_results,
+    read_place,
+)
+from replications.commands.output import print_rows
+from replications.registry import run_grid as grid
+from replications.registry.papers import load_paper, paper_names
+from replications.results.reader import Results
+
+app = typer.Typer(no_args_is_help=True, rich_markup_mode="markdown", help="Judge the papers' claims, show the verdicts, cite them.")
+
+
+@app.command(epilog=examples("claims show --tier gpu", "claims show --paper PAPER --source reference", "claims show --json"))
+def show(
+    tier: TierOption = DEFAULT_TIER,
+    papers: PapersOption = None,
+    source: SourceOption = "runs",
+    results: ResultsOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show each claim with the published value, ours, its interval and the verdict, judged now from the records."""
+    from replications.presentation.claims_csv import to_object
+    from replications.presentation.judging import judge_paper
+    from replications.verdicts.outcome import number, span
+
+    tier, folder = read_place(tier, source, results)
+    verdicts = [verdict for name in papers or paper_names() for verdict in judge_paper(Results.read(load_paper(name), tier, folder))]
+    if as_json:
+        print_rows([to_object(verdict) for verdict in verdicts], as_json=True)
+        return
+    rows: list[dict[str, Any]] = [
+        {
+            "": verdict.symbol,
+            "verdict": verdict.verdict,
+            "id": verdict.id,
+            "kind": verdict.kind,
+            "published": verdict.published_text if verdict.published is None else number(verdict.published, verdict.unit),
+            "ours": "" if verdict.ours is None else number(verdict.ours, verdict.unit),
+            "interval": "" if verdict.low is None or verdict.high is None else span(verdict.low, verdict.high),
+            "seeds": f"{verdict.seeds_finished}/{verdict.seeds_planned}",
+        }
+        for verdict in verdicts
+    ]
+    print_rows(rows, fold=("published", "interval"))
+
+
+@app.command(epilog=examples("claims judge PAPER --tier gpu"))
+def judge(
+    paper: PaperArgument,
+    tier: TierOption = DEFAULT_TIER,
+    results: ResultsOption = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Folder of records, verdicts and tables to write; default: RESULTS/PAPER.")
+    ] = None,
+) -> None:
+    """Write a paper's collected records, its verdicts (claims.csv) and its published tables beside ours."""
+    from replications.presentation.claims_csv import write_claims_csv
+    from replications.presentation.judging import judge_paper
+    from replications.presentation.tables import write_table
+    from replications.results import records, store
+
+    declared, folder = load_paper(paper), existing_results(tier, results)
+    target = out or folder / paper
+    collected = store.collect(folder, paper, [run.name for run in grid.load_runs(paper, tier)])
+    records.write_records(target / "records.parquet", collected)
+    read = Results.read(declared, tier, folder, collected)
+    write_claims_csv(target / "claims.csv", judge_paper(read))
+    for name in declared.tables:
+        write_table(name, read, target / "tables")
+
+
+@app.command(hidden=True)
+def merge(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Files that `claims judge` wrote, one per paper.")],
+    out: Annotated[Path, typer.Option(metavar="FILE", help="CSV file to write.")],
+) -> None:
+    """Write the verdicts of all papers into one file; a step of the workflow."""
+    from replications.presentation.claims_csv import read_claims_csv, write_claims_csv
+
+    write_claims_csv(out, [verdict for file in files for verdict in read_claims_csv(file)])
+
+
+@app.command(epilog=examples("claims cite PAPER", "claims cite PAPER.ID --source reference"))
+def cite(
+    name: Annotated[str, typer.Argument(metavar="ID", help="PAPER, or PAPER.ID of a claim, table, figure or exhibit.")],
+    tier: TierOption = DEFAULT_TIER,
+    source: SourceOption = "runs",
+    results: ResultsOption = None,
+) -> None:
+    """Print BibTeX and a plain sentence for a paper, a claim with its verdict, a table, a figure or an exhibit."""
+    from replications.presentation import citations
+    from replications.registry.configuration import Configuration
+
+    tier, folder = read_place(tier, source, results)
+    paper = load_paper(name.partition(".")[0])
+    reference = Configuration(source="reference", results=str(folder.parent))
+    derived = reference.derived_folder if source == "reference" else folder
+    citation = citations.cite(name, Results.read(paper, tier, folder), derived)
+    print(f"{citation.bibtex}\n\n{citation.sentence}")

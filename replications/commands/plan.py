@@ -1,0 +1,86 @@
+"""`plan`: what a tier will cost and decide."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from replications.commands.options import DEFAULT_TIER, JsonOption, ResultsOption, TierOption, optional_results
+from replications.commands.output import print_rows
+from replications.registry import run_grid as grid
+from replications.registry.papers import paper_names
+from workflow import planning
+
+
+def plan(
+    tier: TierOption = DEFAULT_TIER,
+    gpus: Annotated[int, typer.Option(min=0, help="GPUs that work at the same time.")] = 8,
+    cores: Annotated[int | None, typer.Option(min=1, help="Cores for jobs without a GPU; default: this machine's.")] = None,
+    price: Annotated[float, typer.Option(min=0, help="Price of one GPU-hour, in any currency.")] = 2.5,
+    budget: Annotated[float | None, typer.Option(min=0, help="GPU-hours to spend: which claims would they decide?")] = None,
+    results: ResultsOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Print jobs, GPU-hours, wall time and cost of a tier, in all, per paper and per claim.
+
+    Minutes are those of runs.yaml, corrected by what finished runs of the tier measured. Wall time is simulated: longest job
+    first, small jobs sharing a GPU by quarters. Nothing is run.
+    """
+    rows = _plan_rows(tier, optional_results(tier, results), gpus, cores or os.cpu_count() or 1, price, budget)
+    if as_json:
+        print_rows(rows, as_json=True)
+        return
+    headings = {"id": "id", "jobs": "jobs", "gpu_hours": "GPU h", "wall_hours": "wall h", "cost": "cost", "rests_on": "rests on"}
+    headings |= {"decided": "decided"} if budget is not None else {}
+    print_rows([{heading: rounded(row[key]) for key, heading in headings.items()} for row in rows])
+    print(f"\n{gpus} GPUs, {price:g} per GPU-hour. A claim's row is the cost of its runs alone; claims share runs.")
+
+
+def _plan_rows(tier: str, folder: Path, gpus: int, cores: int, price: float, budget: float | None) -> list[dict[str, Any]]:
+    """Return one row for the tier, one per paper and one per claim, with equal keys."""
+    hours: dict[tuple[str, str], float] = {}
+    basis: dict[tuple[str, str], str] = {}
+    tasks: dict[tuple[str, frozenset[str]], list[planning.Task]] = {}
+    claims = []
+    for paper in paper_names():
+        runs = grid.load_runs(paper, tier)
+        minutes = planning.estimates(runs, folder)
+        for run in runs:
+            hours[paper, run.name] = minutes[run.name].minutes / 60 * planning.gpu_share(run) * len(run.chunks())
+            basis[paper, run.name] = minutes[run.name].basis
+        for job in grid.jobs(paper, tier):
+            key = (paper, frozenset(run.name for run in job.runs))
+            tasks.setdefault(key, []).append(planning.task(job, minutes))
+        claims += planning.claim_costs(paper, tier)
+    decided = planning.decided_by(budget, claims, hours) if budget is not None else set()
+
+    def row(level: str, name: str, runs_of_row: set[tuple[str, str]], verdict: bool | None) -> dict[str, Any]:
+        matching = [one for (paper, names), many in tasks.items() if any((paper, run) in runs_of_row for run in names) for one in many]
+        spent = sum(hours[run] for run in runs_of_row)
+        return {
+            "level": level,
+            "id": name,
+            "runs": len(runs_of_row),
+            "jobs": len(matching),
+            "gpu_hours": spent,
+            "wall_hours": planning.wall_minutes(matching, gpus=gpus, cores=cores) / 60,
+            "cost": spent * price,
+            "rests_on": ", ".join(sorted({basis[run] for run in runs_of_row})),
+            "decided": verdict,
+        }
+
+    whole = [row("tier", tier, set(hours), None)]
+    papers = [row("paper", paper, {key for key in hours if key[0] == paper}, None) for paper in paper_names()]
+    return (
+        whole + papers + [row("claim", claim.id, set(claim.runs), claim.id in decided if budget is not None else None) for claim in claims]
+    )
+
+
+def rounded(value: object) -> object:
+    """Return a truth value as yes or no and a number with two decimals; anything else as it is."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:,.2f}" if isinstance(value, float) else value

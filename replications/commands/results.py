@@ -1,0 +1,122 @@
+"""`results`: compare two results folders, promote one to the committed reference, restore chunks of the reference, sum up costs."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from replications.commands.costs import costs
+from replications.commands.options import DEFAULT_TIER, PapersOption, TierOption, examples
+from replications.commands.output import print_rows
+from replications.commands.restore import restore_chunks
+from replications.errors import InputError
+from replications.files import replacing
+from replications.paths import ROOT
+from replications.presentation import readme as readme_text
+from replications.registry.papers import load_papers
+from replications.results import reference as store
+
+FOLDER = Path("results") / "reference"
+
+app = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    help="Compare results, promote them to the committed reference, restore them from it.",
+)
+ReferenceOption = Annotated[Path, typer.Option("--results", metavar="DIR", help="Folder of the reference to read.")]
+app.command("costs", epilog=examples("results costs --tier gpu"))(costs)
+
+
+@app.command(epilog=examples("results promote results/gpu"))
+def promote(
+    source: Annotated[Path, typer.Argument(metavar="DIR", help="Finished results of one tier to read, for example results/gpu.")],
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder of the reference to write.")] = FOLDER,
+    readme: Annotated[Path, typer.Option(metavar="FILE", help="README whose table of verdicts is written.")] = ROOT / "README.md",
+    partial: Annotated[
+        bool, typer.Option("--partial", help="Accept missing or doubtful runs; the reference and the report name them.")
+    ] = False,
+) -> None:
+    """Make the results of a tier the committed reference, from which figures and report are redrawn without a GPU."""
+    papers = load_papers()
+    chunks = store.promote(source, out, papers, partial=partial)
+    rows = []
+    for paper in papers:
+        mine = [chunk for chunk in chunks if chunk.paper == paper.name]
+        size = sum(chunk.size for chunk in mine)
+        rows.append({"paper": paper.name, "runs": len({chunk.run for chunk in mine}), "chunks": len(mine), "MB": round(size / 1e6, 2)})
+    print_rows(rows)
+    write_readmes(out, readme)
+
+
+@app.command(epilog=examples("results restore --tier gpu", "results restore --tier gpu --paper PAPER"))
+def restore(
+    tier: TierOption = DEFAULT_TIER,
+    papers: PapersOption = None,
+    reference: ReferenceOption = FOLDER,
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder of results to write; default: results/TIER.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print a list of objects.")] = False,
+) -> None:
+    """Copy finished chunks of the reference into a results folder, so that the next `make report` trains only what is missing.
+
+    A chunk is copied when the plan of the tier asks for its seeds with the same settings and no newer one is there. Runs that
+    share a job are restored together or not at all, because Snakemake repeats the whole job.
+    """
+    rows = restore_chunks(reference, out or Path("results") / tier, tier, papers)
+    print_rows(rows, as_json=as_json, fold=("note",))
+
+
+@app.command("update-readme", hidden=True)
+def update_readme(
+    reference: ReferenceOption = FOLDER,
+    out: Annotated[Path, typer.Option(metavar="FILE", help="README whose table of verdicts is written.")] = ROOT / "README.md",
+) -> None:
+    """Write the verdict table of the reference into the README, judged now by the claims as they are registered."""
+    write_readmes(reference, out)
+
+
+def write_readmes(folder: Path, readme: Path) -> None:
+    """Write the README's table of verdicts and the page that explains the reference's folder."""
+    generated = generated_summary(folder)
+    filled = readme_text.fill_readme(readme.read_text(encoding="utf-8"), generated, str(readme))
+    for path, content in ((readme, filled), (folder / "README.md", readme_text.page(store.read_reference(folder), generated))):
+        with replacing(path) as temporary:
+            temporary.write_text(content, encoding="utf-8")
+
+
+def generated_summary(folder: Path) -> str:
+    """Return the verdicts of the reference in `folder` as Markdown, judged now."""
+    from replications.presentation.judging import judge_paper
+    from replications.results.reader import Results
+
+    reference = store.read_reference(folder)
+    verdicts = [verdict for paper in load_papers() for verdict in judge_paper(Results.read(paper, reference.tier, folder))]
+    return readme_text.summary(reference, verdicts)
+
+
+@app.command(epilog=examples("results diff results/reference results/gpu", "results diff results/reference results/gpu --markdown"))
+def diff(
+    before: Annotated[Path, typer.Argument(metavar="A", help="Results folder, for example results/reference.")],
+    after: Annotated[Path, typer.Argument(metavar="B", help="Results folder to compare with it.")],
+    as_markdown: Annotated[bool, typer.Option("--markdown", help="Print Markdown, for a pull request.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print a list of objects.")] = False,
+) -> None:
+    """Print the verdicts, intervals and costs that changed between two results folders."""
+    if as_markdown and as_json:
+        raise InputError("Give --markdown or --json, not both.")
+    from replications.presentation import difference
+
+    papers = load_papers()
+    old, new = (difference.read_side(folder, papers) for folder in (before, after))
+    changes = difference.compare(old, new)
+    if as_json:
+        print(json.dumps([dataclasses.asdict(change) for change in changes], indent=2))
+    elif as_markdown:
+        print(difference.markdown(old, new, changes), end="")
+    else:
+        rows = [dataclasses.asdict(change) | {"ratio": "" if change.ratio is None else f"{change.ratio:.2f}"} for change in changes]
+        print_rows(rows)
+        print(f"\n{difference.headline(changes)}")
