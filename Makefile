@@ -15,8 +15,8 @@ unexport PYTHONDONTWRITEBYTECODE
 
 report: .venv/.complete ## Train, measure, judge and report: results/<tier>/report/
 	@$(SNAKEMAKE)
-	@$(BIN)/python -m replications claims $(if $(filter reference,$(SOURCE)),--source reference,--tier $(TIER))
-	@$(BIN)/python -m replications costs $(if $(filter reference,$(SOURCE)),--source reference,--tier $(TIER))
+	@$(BIN)/replications claims show $(if $(filter reference,$(SOURCE)),--source reference,--tier $(TIER))
+	@$(BIN)/replications results costs $(if $(filter reference,$(SOURCE)),--source reference,--tier $(TIER))
 	@echo "HTML: $(DERIVED)/report/index.html"
 	@echo "PDF:  $(DERIVED)/report/report.pdf"
 	@echo "All:  $(DERIVED)/report/exports.zip"
@@ -40,8 +40,8 @@ lint: .venv/.complete
 	$(BIN)/snakemake --lint
 	$(BIN)/mypy
 
-bench: .venv/.complete ## Our speed beside a peer's, in one process
-	$(BIN)/python -m replications bench
+bench: .venv/.complete ## Our speed beside a baseline's, in one process
+	$(BIN)/replications bench
 
 clean: ## Remove made results; .venv and results/reference/ stay
 	rm -rf results/smoke results/gpu results/paper results/from-reference logs .snakemake
@@ -49,8 +49,13 @@ clean: ## Remove made results; .venv and results/reference/ stay
 help: ## This list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
 
+# The suite itself, as the command .venv/bin/replications; an edit of the code needs no second installation.
+.venv/.complete: .venv/.packages pyproject.toml
+	@$(BIN)/uv pip install --quiet --offline --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@touch $@
+
 # uv itself is taken from the lock, with its hashes; it then installs everything else, in seconds where pip takes minutes.
-.venv/.complete: requirements.lock
+.venv/.packages: requirements.lock
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed; this is " + sys.version.split()[0]) if sys.version_info < (3, 11) else None'
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@sed -n '/^uv==/,/^[a-z]/{/^uv==\|^ /p}' requirements.lock > .venv/uv-from-lock.txt

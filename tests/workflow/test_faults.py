@@ -154,7 +154,7 @@ def test_a_trial_runs_everything_briefly_and_names_what_fails(suite: Path) -> No
     assert (suite / "kept" / TOY / "slow" / "seeds-0-2" / "provenance.json").stat().st_mtime_ns == made, "what is kept is not made again"
     refused = run_in(suite, "replications", "results", "promote", "kept", "--partial", check=False)
     assert refused.returncode == 2
-    assert "rehearsals, which are no results: fair, loaded, slow" in refused.stderr
+    assert "trials, which are not results: fair, loaded, slow" in refused.stderr
     experiment = suite / "replications" / "papers" / TOY / "experiment.py"
     experiment.write_text(experiment.read_text().replace('context.artifact("heads", model.heads)', "_ = 1 / (settings.bias - 0.9)"))
     done = run_in(suite, "replications", "trial", "--tier", "smoke", "--device", "cpu", check=False)

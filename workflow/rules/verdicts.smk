@@ -8,7 +8,7 @@ for paper in PAPERS:
         input:
             runs=jobs.run_outputs(CONFIG, paper),
             claims=jobs.text_inputs(paper),
-            code=jobs.code_of("verdicts.judge", "presentation.tables"),
+            code=jobs.code_of("presentation.judging", "presentation.tables"),
         output:
             records=f"{DERIVED}/{paper}/records.parquet",
             claims=f"{DERIVED}/{paper}/claims.csv",
