@@ -14,6 +14,7 @@ from markdown_it.token import Token
 from markupsafe import Markup
 
 from replications.presentation.exhibits import write_page
+from replications.verdicts.words import WORDS
 from report import prose, verdict_marks
 from report.bibliography import Entry, by_name
 from report.claims import EVIDENCE, VERDICTS, ClaimContent
@@ -99,7 +100,7 @@ def write_pages(report: Report, citations: dict[str, Entry], out: Path) -> None:
         "citations": citations,
         "mark": verdict_marks.mark,
         "dots": verdict_marks.dot_plot,
-        "slugs": verdict_marks.SLUGS,
+        "words": WORDS,
         "verdicts": VERDICTS,
         "order": {word: position for position, word in enumerate(VERDICTS)},
         "evidence": EVIDENCE,
@@ -124,8 +125,14 @@ def write_pages(report: Report, citations: dict[str, Entry], out: Path) -> None:
             exhibits=[(paper, item) for paper in report.papers for item in paper.exhibits if item.drawn],
         ),
     )
-    for source in (HERE / "style" / "report.css", HERE / "scripts" / "theme.js", HERE / "scripts" / "report.js"):
+    write_page(out / "assets" / "report.css", style())
+    for source in (HERE / "scripts" / "theme.js", HERE / "scripts" / "report.js"):
         write_page(out / "assets" / source.name, source.read_text(encoding="utf-8"))
+
+
+def style() -> str:
+    """Return the style sheet of the pages, the colours of the verdict words included."""
+    return (HERE / "style" / "report.css").read_text(encoding="utf-8") + verdict_marks.verdict_style()
 
 
 def _paper_page(environment: Environment, common: dict[str, Any], paper: PaperContent) -> str:

@@ -13,6 +13,7 @@ import typst
 
 from replications.errors import ReplicationError
 from replications.files import replacing
+from replications.verdicts.words import WORDS
 from report import formatting, prose, verdict_marks
 from report.bibliography import Entry, by_name
 from report.claims import VERDICTS, ClaimContent
@@ -21,18 +22,6 @@ from report.figures import FigureContent
 from report.html import COST_COLUMNS, EFFECTS, HERE, embedded, judged_first, split_text
 from report.markup import typst_markup
 from report.run_tables import TableContent
-
-COLOURS = {
-    "replicated": "#0a6b4b",
-    "exceeded": "#0b5cad",
-    "compatible": "#4f6300",
-    "inconclusive": "#805300",
-    "contradicted": "#ad2b12",
-    "supported (proxy)": "#0a6b4b",
-    "contradicted (proxy)": "#ad2b12",
-    "not tested": "#5f636b",
-}
-"""Colour of each verdict's mark on white paper, all with a contrast of at least 4.5."""
 
 
 def write_pdf(report: Report, citations: dict[str, Entry], path: Path) -> None:
@@ -45,8 +34,8 @@ def write_pdf(report: Report, citations: dict[str, Entry], path: Path) -> None:
         folder = Path(name)
         shutil.copyfile(HERE / "templates" / "report.typ", folder / "report.typ")
         (folder / "marks").mkdir()
-        for word, slug in verdict_marks.SLUGS.items():
-            (folder / "marks" / f"{slug}.svg").write_text(verdict_marks.mark_file(word, COLOURS[word]), encoding="utf-8")
+        for word, entry in WORDS.items():
+            (folder / "marks" / f"{entry.slug}.svg").write_text(verdict_marks.mark_file(word), encoding="utf-8")
         content = _content(report, citations, folder)
         (folder / "content.json").write_text(json.dumps(content, ensure_ascii=False, allow_nan=False), encoding="utf-8")
         try:
@@ -67,7 +56,7 @@ def _content(report: Report, citations: dict[str, Entry], folder: Path) -> dict[
         "footer": f"Replication report, tier {report.tier}, {report.stamp.date().isoformat()}",
         "facts": [{"name": name, "value": value} for name, value in report.facts],
         "cite": f"How to cite: {citations['report'].sentence}",
-        "slugs": verdict_marks.SLUGS,
+        "words": {word: {"slug": entry.slug, "colour": entry.colour} for word, entry in WORDS.items()},
         "legend": [{"word": word, "meaning": meaning} for word, meaning in VERDICTS.items()],
         "problems": [_problem(problem.where, problem.what) for problem in report.problems],
         "papers": [_paper(paper, folder) for paper in report.papers],

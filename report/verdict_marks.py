@@ -1,62 +1,60 @@
-"""Small drawings made here: a mark for every verdict, seeds as dots beside the published value."""
+"""Small inline drawings: a mark for every verdict word, and seeds as dots beside the published value."""
 
 from __future__ import annotations
 
 from markupsafe import Markup, escape
 
+from replications.verdicts.words import WORDS
 from report.claims import ClaimContent
-
-SLUGS: dict[str, str] = {
-    "replicated": "replicated",
-    "exceeded": "exceeded",
-    "compatible": "compatible",
-    "inconclusive": "inconclusive",
-    "contradicted": "contradicted",
-    "supported (proxy)": "supported-proxy",
-    "contradicted (proxy)": "contradicted-proxy",
-    "not tested": "not-tested",
-}
-"""Verdict -> the end of its CSS class."""
 
 _TICK = '<path class="in" d="M4.6 8.3l2.3 2.3 4.5-4.9"/>'
 SHAPES: dict[str, str] = {
-    "replicated": f'<circle class="full" cx="8" cy="8" r="7"/>{_TICK}',
-    "exceeded": '<path class="full" d="M8 .8L15.4 14.4H.6z"/><path class="in" d="M8 12V6.6M5.8 8.6L8 6.3l2.2 2.3"/>',
-    "compatible": '<path class="line" d="M8 1.2L14.8 8 8 14.8 1.2 8z"/><path class="full" d="M8 1.2V14.8L1.2 8z"/>',
-    "inconclusive": '<rect class="line" x="1.8" y="1.8" width="12.4" height="12.4" rx="1.5"/><path class="out" d="M5 8h6"/>',
-    "contradicted": '<path class="full" d="M3.6.8L8 5.2 12.4.8l2.8 2.8L10.8 8l4.4 4.4-2.8 2.8L8 10.8l-4.4 4.4L.8 12.4 5.2 8 .8 3.6z"/>',
-    "supported (proxy)": '<circle class="line" cx="8" cy="8" r="6.3"/><path class="out" d="M5 8.2l2.1 2.1 3.9-4.3"/>',
-    "contradicted (proxy)": (
-        '<path class="line" d="M3.8 1.6L8 5.8l4.2-4.2 2.2 2.2L10.2 8l4.2 4.2-2.2 2.2L8 10.2l-4.2 4.2-2.2-2.2L5.8 8 1.6 3.8z"/>'
-    ),
-    "not tested": '<path class="out" d="M3.5 8h9"/>',
+    "circle": f'<circle class="full" cx="8" cy="8" r="7"/>{_TICK}',
+    "triangle": '<path class="full" d="M8 .8L15.4 14.4H.6z"/><path class="in" d="M8 12V6.6M5.8 8.6L8 6.3l2.2 2.3"/>',
+    "diamond": '<path class="line" d="M8 1.2L14.8 8 8 14.8 1.2 8z"/><path class="full" d="M8 1.2V14.8L1.2 8z"/>',
+    "square": '<rect class="line" x="1.8" y="1.8" width="12.4" height="12.4" rx="1.5"/><path class="out" d="M5 8h6"/>',
+    "cross": '<path class="full" d="M3.6.8L8 5.2 12.4.8l2.8 2.8L10.8 8l4.4 4.4-2.8 2.8L8 10.8l-4.4 4.4L.8 12.4 5.2 8 .8 3.6z"/>',
+    "open circle": '<circle class="line" cx="8" cy="8" r="6.3"/><path class="out" d="M5 8.2l2.1 2.1 3.9-4.3"/>',
+    "open cross": '<path class="line" d="M3.8 1.6L8 5.8l4.2-4.2 2.2 2.2L10.2 8l4.2 4.2-2.2 2.2L8 10.2l-4.2 4.2-2.2-2.2L5.8 8 1.6 3.8z"/>',
+    "dash": '<path class="out" d="M3.5 8h9"/>',
 }
-"""Verdict -> its mark in a 16 by 16 box: the shape alone tells them apart."""
+"""Shape of `verdicts.words` -> its drawing in a 16 by 16 box: the shape alone tells the words apart."""
+
+_STROKE = 'stroke-width="1.7" stroke-linecap="round" stroke-linejoin="round"'
 
 
-def mark(verdict: str) -> Markup:
-    """The mark of a verdict; the word always stands beside it, so readers by ear skip it."""
-    shape = SHAPES[verdict]
-    return Markup(f'<svg class="mark v-{SLUGS[verdict]}" viewBox="0 0 16 16" width="16" height="16" aria-hidden="true">{shape}</svg>')  # noqa: S704
+def mark(word: str) -> Markup:
+    """Return the mark of a verdict word; the word always stands beside it, so screen readers skip the mark."""
+    entry = WORDS[word]
+    drawing = SHAPES[entry.shape]
+    return Markup(f'<svg class="mark v-{entry.slug}" viewBox="0 0 16 16" width="16" height="16" aria-hidden="true">{drawing}</svg>')  # noqa: S704
 
 
-def mark_file(verdict: str, colour: str) -> str:
-    """The mark as a stand-alone drawing in one colour, for the PDF."""
-    shape = (
-        SHAPES[verdict]
-        .replace('class="full"', f'fill="{colour}"')
-        .replace('class="in"', 'fill="none" stroke="#ffffff" stroke-width="1.7" stroke-linecap="round" stroke-linejoin="round"')
-        .replace('class="line"', f'fill="none" stroke="{colour}" stroke-width="1.5"')
-        .replace('class="out"', f'fill="none" stroke="{colour}" stroke-width="1.7" stroke-linecap="round" stroke-linejoin="round"')
+def mark_file(word: str) -> str:
+    """Return the mark as an SVG file in the word's light colour, for the PDF."""
+    entry = WORDS[word]
+    drawing = (
+        SHAPES[entry.shape]
+        .replace('class="full"', f'fill="{entry.colour}"')
+        .replace('class="in"', f'fill="none" stroke="#ffffff" {_STROKE}')
+        .replace('class="line"', f'fill="none" stroke="{entry.colour}" stroke-width="1.5"')
+        .replace('class="out"', f'fill="none" stroke="{entry.colour}" {_STROKE}')
     )
-    return f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 16 16" width="16" height="16">{shape}</svg>'
+    return f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 16 16" width="16" height="16">{drawing}</svg>'
+
+
+def verdict_style() -> str:
+    """Return the style rules of the verdict words: a colour variable and a class each, for light and dark pages."""
+    variables = "".join(f"  --v-{entry.slug}: light-dark({entry.colour}, {entry.dark_colour});\n" for entry in WORDS.values())
+    classes = "".join(f".v-{entry.slug} {{ --v: var(--v-{entry.slug}); }}\n" for entry in WORDS.values())
+    return f"\n/* Verdict words, from replications/verdicts/words.py */\n:root {{\n{variables}}}\n{classes}"
 
 
 WIDTH, HEIGHT, PAD = 168.0, 34.0, 9.0
 
 
 def dot_plot(claim: ClaimContent) -> Markup:
-    """Every seed as a dot, our interval as a bar, the published value as an open diamond, its margin as a band.
+    """Draw every seed as a dot, our interval as a bar, the published value as an open diamond, its margin as a band.
 
     An order has a dashed line at the difference that it must reach.
     """
@@ -99,7 +97,7 @@ def dot_plot(claim: ClaimContent) -> Markup:
 
 
 def describe(claim: ClaimContent) -> str:
-    """The dot plot in words."""
+    """Return the dot plot in words."""
     parts = [f"published {claim.shown_published}"] if claim.published is not None else []
     if claim.ours is not None:
         parts.append(f"ours {claim.shown_ours}")

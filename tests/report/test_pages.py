@@ -13,11 +13,12 @@ import pytest
 from replications.presentation.citations import cite
 from replications.registry.papers import load_papers
 from replications.results.reader import Results
+from replications.verdicts.words import WORDS
 from report.bibliography import entries
 from report.build import write_report
 from report.claims import VERDICTS
 from report.content import build
-from report.verdict_marks import SHAPES, SLUGS
+from report.verdict_marks import SHAPES
 
 VOID = {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"}
 
@@ -149,8 +150,8 @@ def test_every_form_control_has_a_name(pages: dict[str, Page]) -> None:
 
 
 def test_verdicts_differ_in_colour_shape_and_word() -> None:
-    assert len(set(SHAPES.values())) == len(SHAPES) == len(set(SLUGS.values()))
-    assert set(SHAPES) == set(SLUGS) == set(VERDICTS)
+    assert len({entry.slug for entry in WORDS.values()}) == len({SHAPES[entry.shape] for entry in WORDS.values()}) == len(WORDS)
+    assert set(WORDS) == set(VERDICTS)
 
 
 def test_every_claim_is_in_the_matrix_and_in_both_tables(pages: dict[str, Page]) -> None:

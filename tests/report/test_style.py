@@ -5,10 +5,10 @@ import re
 import pytest
 
 from replications.presentation.exhibits import STYLE
-from report.html import HERE
-from report.pdf import COLOURS
+from replications.verdicts.words import WORDS
+from report.html import HERE, style
 
-CSS = (HERE / "style" / "report.css").read_text(encoding="utf-8")
+CSS = style()
 EXHIBITS = STYLE.read_text(encoding="utf-8")
 
 
@@ -61,9 +61,19 @@ def test_the_banner_is_readable(theme: dict[str, str]) -> None:
 
 
 def test_marks_in_the_pdf_are_readable_on_white() -> None:
-    assert all(contrast(colour, "#ffffff") >= 4.5 for colour in COLOURS.values())
-    template = (HERE / "templates" / "report.typ").read_text(encoding="utf-8")
-    assert dict(re.findall(r'"([a-z ()]+)": rgb\("(#[0-9a-f]{6})"\)', template)) == COLOURS
+    assert all(contrast(entry.colour, "#ffffff") >= 4.5 for entry in WORDS.values())
+
+
+def test_every_word_has_its_colours_in_light_and_dark() -> None:
+    light, dark = themes(CSS)
+    for entry in WORDS.values():
+        assert (light[f"v-{entry.slug}"], dark[f"v-{entry.slug}"]) == (entry.colour, entry.dark_colour)
+
+
+def test_no_other_file_of_the_report_repeats_a_verdict_colour() -> None:
+    colours = {colour for entry in WORDS.values() for colour in (entry.colour, entry.dark_colour)}
+    for path in (path for path in HERE.rglob("*") if path.suffix in {".py", ".j2", ".css", ".typ", ".js"}):
+        assert not [colour for colour in colours if colour in path.read_text(encoding="utf-8")], path.name
 
 
 def test_motion_and_print_are_considered() -> None:
