@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import tempfile
 from collections.abc import Iterator
@@ -44,9 +43,3 @@ def replacing(path: Path) -> Iterator[Path]:
     finally:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
-
-
-def write_index(folder: Path, names: list[str]) -> None:
-    """Write the order in which a folder's figures or exhibits are shown as `index.json`."""
-    with replacing(folder / "index.json") as temporary:
-        temporary.write_text(json.dumps(names, indent=2) + "\n", encoding="utf-8")

@@ -45,10 +45,10 @@ def entries(report: Report) -> dict[str, Entry]:
 
 
 def _cited(report: Report, paper: PaperContent, name: str, make: Callable[[Results], Cited]) -> Cited:
-    """A citation with what it rests on; where a damaged sidecar leaves that unknown, one without."""
+    """A citation with what it rests on; where damaged provenance leaves that unknown, one without."""
     try:
         return make(paper.results)
-    except (ReplicationError, KeyError, TypeError, ValueError, AttributeError):  # a sidecar can lack any key or hold any type
+    except (ReplicationError, KeyError, TypeError, ValueError, AttributeError):  # edited provenance can lack any key or hold any type
         return _plain(report, paper, name)
 
 

@@ -1,18 +1,22 @@
-"""Figures and exhibits as the report shows them: what their sidecars say, and which files there are."""
+"""Figures and exhibits as the report shows them: their metadata, and which of their files there are."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
 
+from replications.presentation.metadata import DrawingMetadata, read_folder, title_of
+from replications.registry.outputs import EXHIBIT_KINDS, FIGURE_KINDS
 from replications.registry.papers import Paper
 from replications.source_code import public_functions
-from report.results_folder import Problem, read_sidecars
+from report.results_folder import Problem
+
+KINDS = {"figure": FIGURE_KINDS, "exhibit": EXHIBIT_KINDS}
 
 
 @dataclass(frozen=True)
 class FigureContent:
-    """A figure or an exhibit: its sidecar, which names the runs it draws, and its files by kind."""
+    """A figure or an exhibit: its metadata, and its files by suffix."""
 
     name: str
     id: str
@@ -26,31 +30,40 @@ class FigureContent:
 
 
 def figures_of(folder: Path, paper: Paper, kind: str, problems: list[Problem]) -> tuple[FigureContent, ...]:
-    """Every figure or exhibit in the order written; what is missing or damaged is noted in `problems`."""
-    sidecars, faults = read_sidecars(folder)
+    """Return every figure or exhibit of a paper in the order written; those without metadata come last, as not drawn.
+
+    Args:
+        folder: where their files are.
+        paper: the paper.
+        kind: 'figure' or 'exhibit'.
+        problems: gets a note on everything that is missing or damaged.
+    """
+    readable, faults = read_folder(folder)
     problems += [Problem(paper.name, f"{kind}s", fault) for fault in faults]
-    pictures = []
-    named = {str(sidecar["id"]).rpartition(".")[2] for sidecar in sidecars}
+    contents = [_content(metadata, folder, paper, kind, problems) for metadata in readable]
     for name in public_functions(paper.folder / f"{kind}s.py"):
-        if name not in named:
-            sidecars.append(
-                {
-                    "id": f"{paper.name}.{name}",
-                    "title": name.replace("_", " ").capitalize(),
-                    "why_not": "Not drawn yet.",
-                    "drawn": False,
-                    "lost": True,
-                }
-            )
+        if name not in {metadata.name for metadata in readable}:
             problems.append(Problem(paper.name, f"{kind} {name}", "is not drawn; run the pipeline again."))
-    for sidecar in sidecars:
-        name = str(sidecar["id"]).rpartition(".")[2]
-        kinds = ("svg", "pdf", "png", "csv") if kind == "figure" else ("html",)
-        files = {suffix: path for suffix in kinds if (path := folder / f"{name}.{suffix}").is_file() and path.stat().st_size}
-        lost = [suffix for suffix in kinds if suffix not in files and not sidecar.get("lost")]
-        if lost:
-            problems.append(Problem(paper.name, f"{kind} {name}", f"its {', '.join(lost)} file is missing or empty; draw it again."))
-        shown = {key: str(sidecar.get(key, "")) for key in ("id", "title", "caption", "alt", "why_not")}
-        runs = tuple(str(run) for run in sidecar.get("runs") or ())
-        pictures.append(FigureContent(name=name, drawn=bool(sidecar["drawn"]), files=files, runs=runs, **shown))
-    return tuple(pictures)
+            contents.append(FigureContent(name, f"{paper.name}.{name}", title_of(name), "", "", False, "Not drawn yet.", {}))
+    return tuple(contents)
+
+
+def _content(metadata: DrawingMetadata, folder: Path, paper: Paper, kind: str, problems: list[Problem]) -> FigureContent:
+    """Return what the metadata says with the files that exist; note the files that do not."""
+    name = metadata.name
+    paths = {suffix: folder / f"{name}.{suffix}" for suffix in KINDS[kind]}
+    files = {suffix: path for suffix, path in paths.items() if path.is_file() and path.stat().st_size}
+    lost = [suffix for suffix in paths if suffix not in files]
+    if lost:
+        problems.append(Problem(paper.name, f"{kind} {name}", f"its {', '.join(lost)} file is missing or empty; draw it again."))
+    return FigureContent(
+        name=name,
+        id=metadata.id,
+        title=metadata.title,
+        caption=metadata.caption,
+        alt=metadata.alt,
+        drawn=metadata.drawn,
+        why_not=metadata.why_not,
+        files=files,
+        runs=metadata.runs,
+    )

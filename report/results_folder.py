@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,7 +27,7 @@ class Problem:
 
 @dataclass(frozen=True)
 class Chunk:
-    """The finished seeds of one job of one run, with their provenance; empty where the sidecar is damaged."""
+    """The finished seeds of one job of one run, with their provenance; empty where it is damaged."""
 
     run: str
     seeds: tuple[int, ...]
@@ -84,7 +83,7 @@ class _Reader:
             provenance = read_provenance(folder / "provenance.json")
             self.parts.append(cost_records(provenance, self.paper.name, run))
         except (ReplicationError, KeyError, TypeError, ValueError, IndexError) as error:
-            # A sidecar that was edited or cut can lack any key or hold any type.
+            # A file that was edited or cut can lack any key or hold any type.
             self.note(where, f"its provenance cannot be read, so cost and origin are unknown: {error}")
         self.parts.append(records)
         self.chunks.append(Chunk(run, seeds, folder, provenance))
@@ -139,25 +138,3 @@ def read_paper_results(paper: Paper, tier: str, folder: Path) -> PaperResults:
     merged = pd.concat([part for part in reader.parts if len(part)] or reader.parts[:1], ignore_index=True)
     merged = merged.sort_values(["run", "seed", "split", "metric", "step"], kind="stable", ignore_index=True)
     return PaperResults(Results(paper, tier, folder, merged), runs, tuple(reader.chunks), tuple(reader.problems))
-
-
-def read_sidecars(folder: Path) -> tuple[list[dict[str, Any]], list[str]]:
-    """Sidecars of a figure or exhibit folder in the order of its index, and what is wrong with any of them."""
-    order = _json(folder / "index.json")
-    names = [name for name in order if isinstance(name, str)] if isinstance(order, list) else []
-    found = sorted(path.stem for path in folder.glob("*.json") if path.stem != "index")
-    sidecars, faults = [], []
-    for name in [*names, *(name for name in found if name not in names)]:
-        content = _json(folder / f"{name}.json")
-        if isinstance(content, dict) and {"id", "title", "caption", "alt", "drawn"} <= set(content):
-            sidecars.append(content)
-        else:
-            faults.append(f"{name}: its sidecar is missing or damaged; draw it again.")
-    return sidecars, faults
-
-
-def _json(path: Path) -> Any:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None

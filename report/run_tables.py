@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from replications.presentation.tables import compare
+from replications.registry.outputs import TABLE_KINDS
 from replications.registry.run_grid import seeds_label
 from report import formatting
 from report.results_folder import Chunk, PaperResults
@@ -102,7 +103,7 @@ def table_beside_ours(name: str, found: PaperResults, folder: Path) -> TableCont
         columns=tuple(column.label for column in table.columns),
         groups=tuple((measure, len(list(same))) for measure, same in by_measure),
         rows=tuple(rows),
-        files={suffix: path for suffix in ("csv", "tex", "md") if (path := folder / f"{name}.{suffix}").is_file()},
+        files={suffix: path for suffix in TABLE_KINDS if (path := folder / f"{name}.{suffix}").is_file()},
     )
 
 
@@ -152,7 +153,7 @@ def cost_of(run: str, found: PaperResults) -> CostRow | None:
 
 
 def origin_of(chunk: Chunk) -> ProvenanceRow:
-    """The provenance of one chunk; what its sidecar lacks stays empty."""
+    """The provenance of one chunk; what is not stored stays empty."""
     content: dict[str, Any] = chunk.provenance
     sources = tuple(_data_note(name, note) for name, note in sorted(_mapping(content.get("data")).items()))
     hardware = content.get("hardware") or {}
@@ -176,7 +177,7 @@ def origin_of(chunk: Chunk) -> ProvenanceRow:
 
 
 def _mapping(value: Any) -> dict[str, Any]:
-    """A part of a sidecar that should be a mapping; nothing where an edit made it something else."""
+    """Return a part of the provenance that should be a mapping; an empty one where an edit made it something else."""
     return value if isinstance(value, dict) else {}
 
 

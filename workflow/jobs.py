@@ -13,13 +13,11 @@ from replications.paths import PACKAGE, PAPERS, ROOT
 from replications.registry import run_grid as grid
 from replications.registry.checks import check_claims
 from replications.registry.configuration import Configuration
+from replications.registry.outputs import EXHIBIT_KINDS, FIGURE_KINDS, INDEX, METADATA_KIND, TABLE_KINDS
 from replications.registry.papers import load_paper
 from replications.results.store import CHUNK_FILES
 from replications.source_code import import_closure, imported_names, public_functions
 
-FIGURE_KINDS = ("svg", "pdf", "png", "csv", "json")
-EXHIBIT_KINDS = ("html", "json")
-TABLE_KINDS = ("csv", "tex", "md")
 FORMS = {".tex": "LaTeX", ".md": "Markdown"}
 
 
@@ -148,7 +146,7 @@ def _outputs(config: Configuration, paper: str, module: str, kinds: tuple[str, .
     """One file per public function and kind, and the index that keeps their order."""
     folder = config.derived_folder / paper / module
     names = public_functions(PAPERS / paper / f"{module}.py")
-    return [f"{folder}/{name}.{kind}" for name in names for kind in kinds] + ([f"{folder}/index.json"] if names else [])
+    return [f"{folder}/{name}.{kind}" for name in names for kind in (*kinds, METADATA_KIND)] + ([f"{folder}/{INDEX}"] if names else [])
 
 
 def table_outputs(config: Configuration, paper: str) -> list[str]:
@@ -160,16 +158,18 @@ def table_outputs(config: Configuration, paper: str) -> list[str]:
 def text_inputs(paper: str) -> list[str]:
     """The paper's own text and templates, which the report reads, and the style that exhibits share."""
     folder = PAPERS / paper
-    style = Path(__file__).with_name("exhibit.css")
+    style = PACKAGE / "presentation" / "exhibit.css"
     found = [folder / "paper.yaml", folder / "section.md", style, *sorted((folder / "exhibits").glob("*.html"))]
     return relative([path for path in found if path.is_file()])
 
 
 def labels(path: str) -> dict[str, str]:
-    """What `snakemake --report` calls a figure, table or exhibit: its name and form; nothing for a sidecar or an index."""
+    """What `snakemake --report` calls a figure, table or exhibit: its name and form; nothing for metadata or an index."""
     file = Path(path)
     name = file.stem.replace("_", " ").replace("-", " ")
-    return {} if file.suffix == ".json" else {"name": name[:1].upper() + name[1:], "form": FORMS.get(file.suffix, file.suffix[1:].upper())}
+    if file.suffix == f".{METADATA_KIND}":
+        return {}
+    return {"name": name[:1].upper() + name[1:], "form": FORMS.get(file.suffix, file.suffix[1:].upper())}
 
 
 def report_code() -> list[str]:

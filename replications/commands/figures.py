@@ -10,8 +10,8 @@ from typing import Annotated, Any
 import typer
 
 from replications.commands.options import DEFAULT_TIER, PaperArgument, ResultsOption, TierOption, existing_results
-from replications.files import write_index
 from replications.presentation.exhibits import write_exhibit
+from replications.presentation.metadata import write_index
 from replications.registry.papers import load_paper
 from replications.results.reader import Results
 from replications.source_code import public_functions

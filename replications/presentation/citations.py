@@ -15,10 +15,11 @@ from replications.files import replacing
 from replications.paths import ROOT
 from replications.presentation.judging import judge_paper
 from replications.presentation.latex import escape
+from replications.presentation.metadata import read_metadata
+from replications.registry.outputs import METADATA_KIND
 from replications.registry.papers import Citation
 from replications.registry.run_grid import seeds_label
 from replications.registry.yaml_models import read_yaml
-from replications.results.provenance import read_provenance
 from replications.results.reader import Results
 from replications.results.store import chunks
 from replications.source_code import public_functions
@@ -145,18 +146,20 @@ class Origin:
 
 def origin_of(results: Results, runs: Iterable[str]) -> Origin:
     """The provenance of the finished chunks of these runs."""
-    sidecars = []
+    stored = []
     for run in runs:
-        sidecars += [chunk.provenance for chunk in chunks(results.folder, results.paper.name, run)]
-    seeds = sorted({int(seed) for sidecar in sidecars for seed in sidecar.get("seeds", [])})
+        stored += [chunk.provenance for chunk in chunks(results.folder, results.paper.name, run)]
+    seeds = sorted({int(seed) for provenance in stored for seed in provenance.get("seeds", [])})
     whole = bool(seeds) and seeds == list(range(seeds[0], seeds[-1] + 1))
     listed = (seeds_label(tuple(seeds)) if len(seeds) > 1 else str(seeds[0])) if whole else ", ".join(map(str, seeds))
-    prints = {(name, str(note.get("fingerprint", ""))[:12]) for sidecar in sidecars for name, note in sidecar.get("data", {}).items()}
-    dates = [str(sidecar["ended"])[:10] for sidecar in sidecars if sidecar.get("ended")]
-    commits = {str(sidecar["commit"])[:12] + ("+edits" if sidecar.get("dirty") else "") for sidecar in sidecars if sidecar.get("commit")}
+    prints = {(name, str(note.get("fingerprint", ""))[:12]) for provenance in stored for name, note in provenance.get("data", {}).items()}
+    dates = [str(provenance["ended"])[:10] for provenance in stored if provenance.get("ended")]
+    commits = {
+        str(provenance["commit"])[:12] + ("+edits" if provenance.get("dirty") else "") for provenance in stored if provenance.get("commit")
+    }
     return Origin(
         commits=tuple(sorted(commits)),
-        settings=tuple(sorted({str(sidecar["settings_digest"]) for sidecar in sidecars if sidecar.get("settings_digest")})),
+        settings=tuple(sorted({str(provenance["settings_digest"]) for provenance in stored if provenance.get("settings_digest")})),
         seeds=listed,
         data=tuple(f"{name}={fingerprint}" for name, fingerprint in sorted(prints)),
         date=max(dates, default=""),
@@ -203,7 +206,7 @@ def cite_table(name: str, results: Results) -> Cited:
 
 
 def cite_drawing(kind: str, name: str, results: Results, runs: Iterable[str]) -> Cited:
-    """A figure or an exhibit, resting on the runs that its sidecar names."""
+    """A figure or an exhibit, resting on the runs that its metadata names."""
     return _ours(results, name, f"{kind.capitalize()} '{name.replace('_', ' ')}'", runs)
 
 
@@ -211,7 +214,7 @@ def cite(name: str, results: Results, derived: Path) -> Cited:
     """What an id stands for: `<paper>`, or `<paper>.` and a claim, a table, a figure or an exhibit.
 
     Args:
-        derived: folder with `<paper>/{figures,exhibits}/`, whose sidecars say which runs are drawn.
+        derived: folder with `<paper>/{figures,exhibits}/`, whose metadata says which runs are drawn.
 
     Raises:
         InputError: no such id, with the nearest one; or a figure or exhibit that is not drawn.
@@ -227,10 +230,10 @@ def cite(name: str, results: Results, derived: Path) -> Cited:
     drawings = {kind: public_functions(paper.folder / f"{kind}s.py") for kind in ("figure", "exhibit")}
     for kind, names in drawings.items():
         if part in names:
-            path = derived / paper.name / f"{kind}s" / f"{part}.json"
+            path = derived / paper.name / f"{kind}s" / f"{part}.{METADATA_KIND}"
             if not path.is_file():
                 raise InputError(f"{name} is not drawn yet: there is no {path}. Draw it with `make report` of that tier or source first.")
-            return cite_drawing(kind, part, results, read_provenance(path).get("runs", []))
+            return cite_drawing(kind, part, results, read_metadata(path).runs)
     known = [*(claim.id for claim in paper.claims), *paper.tables, *drawings["figure"], *drawings["exhibit"]]
     raise InputError(f"{paper.name} has nothing called '{part}'. {nearest(part, known)}")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from replications.errors import InputError
+from replications.files import replacing
+from replications.presentation.metadata import DrawingMetadata, metadata_of, title_of, why_not_drawn, write_metadata
 from replications.results.reader import NotMeasured, Results
 
 PLACE = "/*DATA*/null"
@@ -60,45 +61,35 @@ def embed(data: Any) -> str:
 
 def write_page(path: Path, html: str) -> None:
     """Write a page whole or not at all."""
-    from replications.files import replacing
-
     with replacing(path) as temporary:
         temporary.write_text(html, encoding="utf-8")
 
 
-def caption_of(function: Callable[[Results], Exhibit]) -> str:
-    """The docstring as one paragraph."""
-    return " ".join((inspect.getdoc(function) or "").split())
+def write_exhibit(function: Callable[[Results], Exhibit], results: Results, folder: Path) -> DrawingMetadata:
+    """Write one exhibit as `<name>.html`, with its metadata.
 
+    An exhibit whose runs this tier does not have becomes a page that says so, with `drawn: false` in its metadata.
 
-def write_exhibit(function: Callable[[Results], Exhibit], results: Results, folder: Path) -> dict[str, object]:
-    """Write one exhibit as `<name>.html` and its sidecar `<name>.json`, which names the runs it reads, into `folder`.
-
-    An exhibit whose runs this tier does not have becomes a page that says so, with `drawn: false` in its sidecar.
+    Args:
+        function: an exhibit of a paper; its name is the name of the files.
+        results: what it reads.
+        folder: where the files go.
 
     Returns:
-        The sidecar.
+        The metadata, which names the runs that are read.
     """
     name = function.__name__
     read = results.unused()
+    why_not = ""
     try:
         exhibit, html = page(function, read)
-        drawn, why = True, ""
     except NotMeasured as missing:
-        drawn, why = False, f"Not measured at tier {results.tier}: {missing}."
-        exhibit = Exhibit(name.replace("_", " ").capitalize(), why, None)
-        html = f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{escape(exhibit.title)}</title><p>{escape(why)}</p></html>\n'
-    sidecar: dict[str, object] = {
-        "id": f"{results.paper.name}.{name}",
-        "paper": results.paper.name,
-        "tier": results.tier,
-        "title": exhibit.title,
-        "caption": caption_of(function),
-        "alt": exhibit.alt,
-        "drawn": drawn,
-        "why_not": why,
-        "runs": sorted(read.used) if drawn else [],
-    }
+        why_not = why_not_drawn(missing, results)
+        exhibit = Exhibit(title_of(name), why_not, None)
+        html = (
+            f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{escape(exhibit.title)}</title><p>{escape(why_not)}</p></html>\n'
+        )
+    metadata = metadata_of(function, results, title=exhibit.title, alt=exhibit.alt, runs=read.used, why_not=why_not)
     write_page(folder / f"{name}.html", html)
-    write_page(folder / f"{name}.json", json.dumps(sidecar, indent=2, sort_keys=True) + "\n")
-    return sidecar
+    write_metadata(folder, metadata)
+    return metadata

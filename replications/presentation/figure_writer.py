@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +12,9 @@ from matplotlib import pyplot as plt
 from matplotlib.figure import Figure as Canvas
 
 from replications.files import replacing
+from replications.presentation.metadata import DrawingMetadata, metadata_of, why_not_drawn, write_metadata
 from replications.presentation.theme import canvas
+from replications.registry.outputs import FIGURE_KINDS
 from replications.results.reader import NotMeasured, Results
 
 
@@ -37,61 +37,48 @@ class Figure:
     runs: Sequence[str] = ()
 
 
-def caption_of(function: Callable[[Results], Figure]) -> str:
-    """The docstring as one paragraph: the figure's caption."""
-    return " ".join((inspect.getdoc(function) or "").split())
+_FILE_METADATA: dict[str, dict[str, None]] = {
+    "svg": {"Date": None, "Creator": None},
+    "pdf": {"CreationDate": None, "ModDate": None, "Creator": None, "Producer": None},
+}
+"""What matplotlib leaves out of a file, so that equal figures are equal bytes."""
 
 
-def title_of(name: str) -> str:
-    """A function's name as a heading."""
-    return name.replace("_", " ").capitalize()
+def write_figure(function: Callable[[Results], Figure], results: Results, folder: Path) -> DrawingMetadata:
+    """Draw one figure and write it in every kind of `FIGURE_KINDS`, with its metadata.
 
+    A figure whose runs this tier does not have is written as an empty drawing that says so, with `drawn: false` in its
+    metadata, so that every declared output exists.
 
-def write_figure(function: Callable[[Results], Figure], results: Results, folder: Path) -> dict[str, object]:
-    """Draw one figure and write `<id>.{svg,pdf,png,csv,json}` into `folder`; the sidecar names the runs that it draws.
-
-    A figure whose runs this tier does not have is written as an empty picture that says so, with `drawn: false` in its
-    sidecar, so that every declared output exists.
+    Args:
+        function: a figure of a paper; its name is the name of the files.
+        results: what it reads.
+        folder: where the files go.
 
     Returns:
-        The sidecar.
+        The metadata, which names the runs that are drawn.
     """
     name = function.__name__
     read = results.unused()
+    why_not = ""
     try:
         figure = function(read)
-        drawn, why = True, ""
     except NotMeasured as missing:
-        drawn, why = False, f"Not measured at tier {results.tier}: {missing}."
-        figure = _empty(why)
-    sidecar: dict[str, object] = {
-        "id": f"{results.paper.name}.{name}",
-        "paper": results.paper.name,
-        "tier": results.tier,
-        "title": figure.title or title_of(name),
-        "caption": caption_of(function),
-        "alt": figure.alt,
-        "drawn": drawn,
-        "why_not": why,
-        "runs": sorted(figure.runs or read.used) if drawn else [],
-    }
-    metadata = {
-        "svg": {"Date": None, "Creator": None},
-        "pdf": {"CreationDate": None, "ModDate": None, "Creator": None, "Producer": None},
-        "png": {},
-    }
+        why_not = why_not_drawn(missing, results)
+        figure = _empty(why_not)
+    metadata = metadata_of(function, results, title=figure.title, alt=figure.alt, runs=figure.runs or read.used, why_not=why_not)
     figure.canvas.draw_without_rendering()
     with mpl.rc_context({"figure.constrained_layout.use": False}):  # laid out once, not once more per format
         figure.canvas.set_layout_engine(None)
-        for kind, fields in metadata.items():
+        for kind in FIGURE_KINDS:
             with replacing(folder / f"{name}.{kind}") as temporary:
-                figure.canvas.savefig(temporary, format=kind, metadata=fields)
+                if kind == "csv":
+                    figure.data.to_csv(temporary, index=False, float_format="%.6g", lineterminator="\n")
+                else:
+                    figure.canvas.savefig(temporary, format=kind, metadata=_FILE_METADATA.get(kind, {}))
     plt.close(figure.canvas)
-    with replacing(folder / f"{name}.csv") as temporary:
-        figure.data.to_csv(temporary, index=False, float_format="%.6g", lineterminator="\n")
-    with replacing(folder / f"{name}.json") as temporary:
-        temporary.write_text(json.dumps(sidecar, indent=2, sort_keys=True) + "\n", encoding="utf-8")
-    return sidecar
+    write_metadata(folder, metadata)
+    return metadata
 
 
 def _empty(why: str) -> Figure:

@@ -11,6 +11,7 @@ import pandas as pd
 
 from replications.files import replacing
 from replications.presentation.latex import escape
+from replications.registry.outputs import TABLE_KINDS
 from replications.registry.tables import Table, TableMeasure, TableRow, Version
 from replications.results.reader import Results
 from replications.verdicts import statistics
@@ -222,7 +223,7 @@ def write_table(name: str, results: Results, folder: Path) -> Comparison:
         "tex": to_latex(table, f"{results.paper.name}.{name}"),
         "md": to_markdown(table),
     }
-    for kind, text in texts.items():
+    for kind in TABLE_KINDS:
         with replacing(folder / f"{name}.{kind}") as temporary:
-            temporary.write_text(text, encoding="utf-8")
+            temporary.write_text(texts[kind], encoding="utf-8")
     return table

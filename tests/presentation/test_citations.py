@@ -8,9 +8,9 @@ import pytest
 
 from replications.errors import InputError
 from replications.presentation.citations import cite, cite_paper, entry, key_of, origin_of, write_bibliography
+from replications.presentation.metadata import DrawingMetadata, write_metadata
 from replications.registry.papers import Citation, Paper
 from replications.registry.run_grid import settings_digest
-from replications.results.provenance import write_provenance
 from replications.results.reader import Results
 
 DIGEST = settings_digest("tea", "lady", {})
@@ -107,8 +107,11 @@ def test_a_figure_is_cited_with_the_runs_that_it_draws_and_no_others(
     (tmp_path / "tea" / "exhibits.py").write_text("def tasting(results):\n    ...\n", encoding="utf-8")
     with pytest.raises(InputError, match=r"not drawn yet: there is no .*error_by_cup\.json"):
         cite("tea.error_by_cup", results, tmp_path)
-    for name, runs in (("figures/error_by_cup", ["guest"]), ("exhibits/tasting", ["guest", "lady"])):
-        write_provenance(tmp_path / "tea" / f"{name}.json", {"runs": runs})
+    for folder, name, runs in (("figures", "error_by_cup", ("guest",)), ("exhibits", "tasting", ("guest", "lady"))):
+        metadata = DrawingMetadata(
+            id=f"tea.{name}", paper="tea", tier="gpu", title="", caption="", alt="", drawn=True, why_not="", runs=runs
+        )
+        write_metadata(tmp_path / "tea" / folder, metadata)
     figure = cite("tea.error_by_cup", results, tmp_path)
     assert figure.key == "replications-tea.error_by_cup"
     assert "Figure 'error by cup'" in figure.sentence

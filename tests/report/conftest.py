@@ -17,11 +17,11 @@ import pytest
 import replications
 import replications.papers
 from replications import paths
-from replications.files import write_index
 from replications.presentation.claims_csv import write_claims_csv
 from replications.presentation.exhibits import write_exhibit
 from replications.presentation.figure_writer import write_figure
 from replications.presentation.judging import judge_paper
+from replications.presentation.metadata import write_index
 from replications.presentation.tables import write_table
 from replications.registry import papers as spec
 from replications.registry import run_grid as grid

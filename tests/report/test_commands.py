@@ -1,4 +1,4 @@
-"""Drawing commands write every figure and exhibit with a sidecar, in order, and say so where a tier lacks the runs."""
+"""Drawing commands write every figure and exhibit with its metadata, in order, and say so where a tier lacks the runs."""
 
 import json
 import re
@@ -34,8 +34,8 @@ def test_a_figure_rests_on_what_it_reads_unless_it_says_what_it_draws(results: P
         figure, _ = theme.canvas()
         return Figure(figure, given.ours("table-2"), alt="One run.")
 
-    sidecar = write_figure(reads, Results.read(load_papers()[0], "gpu", results), tmp_path)
-    assert sidecar["runs"] == ["looks-6"]
+    metadata = write_figure(reads, Results.read(load_papers()[0], "gpu", results), tmp_path)
+    assert metadata.runs == ("looks-6",)
 
 
 def test_every_form_of_a_figure_has_the_size_it_is_printed_at(results: Path) -> None:
@@ -62,12 +62,12 @@ def test_figures_are_equal_when_drawn_again(results: Path, tmp_path: Path) -> No
         assert (tmp_path / f"error_by_looks.{kind}").read_bytes() == first, kind
 
 
-def test_exhibits_come_with_a_sidecar(results: Path, tmp_path: Path) -> None:
+def test_exhibits_come_with_metadata(results: Path, tmp_path: Path) -> None:
     drawing_commands.exhibits(PAPER, tier="gpu", results=results, out=tmp_path)
-    sidecar = json.loads((tmp_path / "looking.json").read_text())
-    assert sidecar["title"] == "Looking"
-    assert sidecar["runs"] == ["looks-6"]
-    assert sidecar["caption"] == "Where the reader looks, step by step."
+    metadata = json.loads((tmp_path / "looking.json").read_text())
+    assert metadata["title"] == "Looking"
+    assert metadata["runs"] == ["looks-6"]
+    assert metadata["caption"] == "Where the reader looks, step by step."
     assert "\\u003c/script\\u003e" in (tmp_path / "looking.html").read_text()
 
 
@@ -75,8 +75,8 @@ def test_an_exhibit_without_its_runs_is_a_page_that_says_so(results: Path, tmp_p
     def absent(read: Results) -> object:
         raise NotMeasured("needs <large>")
 
-    sidecar = write_exhibit(absent, Results.read(load_papers()[0], "gpu", results), tmp_path)
-    assert sidecar["drawn"] is False
+    metadata = write_exhibit(absent, Results.read(load_papers()[0], "gpu", results), tmp_path)
+    assert metadata.drawn is False
     assert "needs &lt;large&gt;" in (tmp_path / "absent.html").read_text()
 
 

@@ -29,7 +29,7 @@ LOGS = f"logs/{Path(DERIVED).name}"
 
 
 def shown(path, paper, kind):
-    """An output that `snakemake --report` shows under its paper, by name and form; sidecars and indices stay out of it."""
+    """An output that `snakemake --report` shows under its paper, by name and form; metadata and indices stay out of it."""
     labels = jobs.labels(path)
     where = {"category": load_paper(paper).short, "subcategory": f"{kind}s"}
     caption = f"../report/{kind}.rst"

@@ -190,8 +190,8 @@ def test_everything_is_measured_drawn_and_explored(
     results = Results.read(load_paper("char_rnn"), "smoke", tmp_path)
     names = [name for name, one in vars(figures).items() if callable(one) and getattr(one, "__module__", "") == figures.__name__]
     for name in (name for name in names if not name.startswith("_")):
-        sidecar = write_figure(getattr(figures, name), results, tmp_path / "figures")
-        assert sidecar["drawn"] or name == "closing_brackets", sidecar["why_not"]
+        metadata = write_figure(getattr(figures, name), results, tmp_path / "figures")
+        assert metadata.drawn or name == "closing_brackets", metadata.why_not
     exhibit, html = page(exhibits.cell_explorer, results)
     network = exhibit.data["networks"][0]
     units, characters = len(network["units"]), len(network["text"])

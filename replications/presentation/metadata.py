@@ -1,0 +1,128 @@
+"""The metadata beside a figure or an exhibit: title, caption, alternative text, and the runs that it rests on."""
+
+from __future__ import annotations
+
+import inspect
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from replications.errors import InputError
+from replications.files import replacing
+from replications.registry.outputs import INDEX, METADATA_KIND
+from replications.results.reader import NotMeasured, Results
+
+
+class DrawingMetadata(BaseModel):
+    """What is known of one figure or exhibit.
+
+    Attributes:
+        id: `<paper>.<name>`, by which it is cited.
+        paper: name of the paper.
+        tier: tier of the results that it shows.
+        title: heading.
+        caption: docstring of its function as one paragraph.
+        alt: what it shows, for a reader who cannot see it.
+        drawn: False where the tier lacks the runs that it needs.
+        why_not: why it is not drawn; empty where it is.
+        runs: names of the runs that it shows, sorted.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    id: str
+    paper: str
+    tier: str
+    title: str
+    caption: str
+    alt: str
+    drawn: bool
+    why_not: str
+    runs: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        """Name within the paper, which its files have as well."""
+        return self.id.partition(".")[2]
+
+
+def title_of(name: str) -> str:
+    """Return a function's name as a heading."""
+    return name.replace("_", " ").capitalize()
+
+
+def caption_of(function: Callable[..., Any]) -> str:
+    """Return the docstring of a function as one paragraph."""
+    return " ".join((inspect.getdoc(function) or "").split())
+
+
+def metadata_of(
+    function: Callable[..., Any], results: Results, *, title: str, alt: str, runs: Sequence[str] | set[str] = (), why_not: str = ""
+) -> DrawingMetadata:
+    """Return the metadata of what a figure or exhibit function made.
+
+    Args:
+        function: the function; its name is the id, its docstring the caption.
+        results: what it was given.
+        title: heading; empty: the function's name.
+        alt: alternative text.
+        runs: names of the runs that are shown.
+        why_not: why nothing could be drawn; empty where it was drawn.
+    """
+    return DrawingMetadata(
+        id=f"{results.paper.name}.{function.__name__}",
+        paper=results.paper.name,
+        tier=results.tier,
+        title=title or title_of(function.__name__),
+        caption=caption_of(function),
+        alt=alt,
+        drawn=not why_not,
+        why_not=why_not,
+        runs=() if why_not else tuple(sorted(runs)),
+    )
+
+
+def why_not_drawn(missing: NotMeasured, results: Results) -> str:
+    """Return the sentence that stands in place of a figure or exhibit whose runs the tier lacks."""
+    return f"Not measured at tier {results.tier}: {missing}."
+
+
+def write_metadata(folder: Path, metadata: DrawingMetadata) -> None:
+    """Write `<name>.json` beside the files of the figure or exhibit."""
+    text = json.dumps(metadata.model_dump(mode="json"), indent=2, sort_keys=True)
+    with replacing(folder / f"{metadata.name}.{METADATA_KIND}") as temporary:
+        temporary.write_text(text + "\n", encoding="utf-8")
+
+
+def read_metadata(path: Path) -> DrawingMetadata:
+    """Return the metadata in a file. Raises InputError when it is missing or damaged."""
+    try:
+        return DrawingMetadata.model_validate_json(path.read_bytes())
+    except (OSError, ValidationError):
+        raise InputError(f"{path.stem}: its metadata is missing or damaged; draw it again.") from None
+
+
+def write_index(folder: Path, names: Sequence[str]) -> None:
+    """Write the order in which a folder's figures or exhibits are shown."""
+    with replacing(folder / INDEX) as temporary:
+        temporary.write_text(json.dumps(list(names), indent=2) + "\n", encoding="utf-8")
+
+
+def read_folder(folder: Path) -> tuple[list[DrawingMetadata], list[str]]:
+    """Return the metadata in a folder of figures or exhibits in the order of its index, and a sentence on each that cannot be read."""
+    found = sorted(path.stem for path in folder.glob(f"*.{METADATA_KIND}") if path.name != INDEX)
+    try:
+        index = json.loads((folder / INDEX).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        index = []
+    ordered = [name for name in index if isinstance(name, str)] if isinstance(index, list) else []
+    readable, faults = [], []
+    for name in dict.fromkeys([*ordered, *found]):
+        try:
+            readable.append(read_metadata(folder / f"{name}.{METADATA_KIND}"))
+        except InputError as error:
+            faults.append(str(error))
+    return readable, faults
