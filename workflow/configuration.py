@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from replications.registry.configuration import Configuration
 from replications.registry.yaml_models import validate
-from replications.results.reference import read_reference
+from replications.results.reference import reference_tier
 
 
 def read_configuration(content: dict[str, Any], where: str = "config/config.yaml") -> Configuration:
-    """Validate a configuration; the reference's tier is its own, whatever is asked for.
+    """Validate a configuration; of the reference the largest tier is read, whatever is asked for.
 
     Raises:
         InputError: naming file, key and the nearest valid key; or there are no reference results to draw from.
@@ -20,4 +21,5 @@ def read_configuration(content: dict[str, Any], where: str = "config/config.yaml
     config = validate(Configuration, content | listed, where)
     if config.source == "runs":
         return config
-    return config.model_copy(update={"tier": read_reference(config.runs_folder).tier})
+    tier, _ = reference_tier(Path(config.results) / "reference")
+    return config.model_copy(update={"tier": tier})

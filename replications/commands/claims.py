@@ -110,7 +110,7 @@ def cite(
 
     tier, folder = read_place(tier, source, results)
     paper = load_paper(name.partition(".")[0])
-    reference = Configuration(source="reference", results=str(folder.parent))
+    reference = Configuration(source="reference", results=str(folder.parents[1]))
     derived = reference.derived_folder if source == "reference" else folder
     citation = citations.cite(name, Results.read(paper, tier, folder), derived)
     print(f"{citation.bibtex}\n\n{citation.sentence}")

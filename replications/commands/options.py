@@ -13,7 +13,7 @@ import typer
 from replications.errors import InputError, nearest
 from replications.registry.papers import load_paper, paper_names
 from replications.registry.schema import TIERS
-from replications.results.reference import read_reference
+from replications.results.reference import reference_tier
 
 DEFAULT_TIER = "smoke"
 
@@ -102,5 +102,5 @@ def read_place(tier: str, source: str, results: Path | None) -> tuple[str, Path]
     """
     if source == "reference":
         folder = results or Path("results") / "reference"
-        return read_reference(folder).tier, folder
+        return reference_tier(folder)
     return tier, existing_results(tier, results)

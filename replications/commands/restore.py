@@ -11,6 +11,7 @@ from replications.files import replacing
 from replications.registry import run_grid as grid
 from replications.registry.papers import paper_names
 from replications.registry.run_grid import Job, Run, run_folder, seeds_label
+from replications.results.reference import reference_tier
 from replications.results.store import CHUNK_FILES, PROVENANCE, Chunk
 
 
@@ -34,7 +35,8 @@ def restore_chunks(reference: Path, results: Path, tier: str, papers: Sequence[s
     """
     if not reference.is_dir():
         raise InputError(f"There is no reference in {reference}: the folder does not exist. --results DIR reads another folder.")
-    rows = [_restore_job(job, reference, results) for paper in papers or paper_names() for job in grid.jobs(paper, tier)]
+    name, source = reference_tier(reference, tier)
+    rows = [_restore_job(job, source, results) for paper in papers or paper_names() for job in grid.jobs(paper, name)]
     if not any(row["restored"] or row["note"] == FINISHED for row in rows):
         raise InputError(f"{reference} has no chunk that tier {tier} plans with the same settings, so nothing was restored.")
     return rows

@@ -37,10 +37,10 @@ def promote(
     out: Annotated[Path, typer.Option(metavar="DIR", help="Folder of the reference to write.")] = FOLDER,
     readme: Annotated[Path, typer.Option(metavar="FILE", help="README whose table of verdicts is written.")] = ROOT / "README.md",
     partial: Annotated[
-        bool, typer.Option("--partial", help="Accept missing or doubtful runs; the reference and the report name them.")
+        bool, typer.Option("--partial", help="Add chunks that are in doubt too; the reference and the report name them.")
     ] = False,
 ) -> None:
-    """Make the results of a tier the committed reference, from which figures and report are redrawn without a GPU."""
+    """Add the finished chunks of a tier to the committed reference, from which figures and report are redrawn without a GPU."""
     papers = load_papers()
     chunks = store.promote(source, out, papers, partial=partial)
     rows = []
@@ -93,13 +93,14 @@ def generated_summary(folder: Path) -> str:
     from replications.results.reader import Results
 
     reference = store.read_reference(folder)
-    verdicts = [verdict for paper in load_papers() for verdict in judge_paper(Results.read(paper, reference.tier, folder))]
+    tier, place = store.reference_tier(folder)
+    verdicts = [verdict for paper in load_papers() for verdict in judge_paper(Results.read(paper, tier, place))]
     return readme_text.summary(reference, verdicts)
 
 
-@app.command(epilog=examples("results diff results/reference results/gpu", "results diff results/reference results/gpu --markdown"))
+@app.command(epilog=examples("results diff results/reference/gpu results/gpu", "results diff results/reference/gpu results/gpu --markdown"))
 def diff(
-    before: Annotated[Path, typer.Argument(metavar="A", help="Results folder, for example results/reference.")],
+    before: Annotated[Path, typer.Argument(metavar="A", help="Results folder, for example results/reference/gpu.")],
     after: Annotated[Path, typer.Argument(metavar="B", help="Results folder to compare with it.")],
     as_markdown: Annotated[bool, typer.Option("--markdown", help="Print Markdown, for a pull request.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print a list of objects.")] = False,

@@ -31,7 +31,7 @@ def summary(reference: Reference, verdicts: Sequence[Verdict]) -> str:
     for paper in dict.fromkeys(verdict.paper for verdict in verdicts):
         count = Counter(verdict.verdict for verdict in verdicts if verdict.paper == paper)
         lines.append(f"| `{paper}` | {' | '.join(str(count[word] or '') for word in words)} |")
-    lines += ["", *(f"- {doubt}" for doubt in reference.reservations)]
+    lines += ["", *(f"- {doubt}" for doubt in reference.promoted.reservations)]
     return "\n".join(lines).strip() + "\n"
 
 
@@ -46,20 +46,20 @@ def fill_readme(text: str, generated: str, where: str) -> str:
 
 def page(reference: Reference, generated: str) -> str:
     """The README of the reference's folder."""
-    commits = ", ".join(f"`{commit[:10]}`" for commit in reference.commits)
+    commits = ", ".join(f"`{commit[:10]}`" for commit in reference.promoted.commits)
     return f"""# Reference results
 
 {generated}
-Promoted on {reference.promoted}; made by {commits}.
+Tier `{reference.tier}`: promoted on {reference.promoted.promoted}; made by {commits}.
 
-`<paper>/<run>/seeds-<first>-<last>/` holds the records (parquet), the arrays that figures need (npz) and the provenance of
+`<tier>/<paper>/<run>/seeds-<first>-<last>/` holds the records (parquet), the arrays that figures need (npz) and the provenance of
 each job, as the job wrote them. There are no checkpoints and no data. Everything else is redrawn from these files, without
 a GPU and without training:
 
     make report SOURCE=reference     # results/from-reference/report/
     make figures SOURCE=reference    # results/from-reference/<paper>/figures/
 
-This folder is replaced as a whole, never edited: `make report TIER=gpu`, then
-`.venv/bin/python -m replications promote results/gpu`, and commit. `.venv/bin/python -m replications diff results/reference
-results/gpu` says before that what would change.
+This folder is never edited: `make report TIER=gpu`, then `.venv/bin/replications results promote results/gpu` adds each
+finished chunk, and commit. `.venv/bin/replications results diff results/reference/gpu results/gpu` says before that what
+would change; `.venv/bin/replications results restore --tier gpu` puts the chunks into `results/gpu`, to go on from there.
 """

@@ -44,7 +44,7 @@ class Configuration(Strict):
     @property
     def runs_folder(self) -> Path:
         """Folder from which records are read: made here, or committed."""
-        return Path(self.results) / (self.tier if self.source == "runs" else "reference")
+        return Path(self.results) / self.tier if self.source == "runs" else Path(self.results) / "reference" / self.tier
 
     @property
     def derived_folder(self) -> Path:

@@ -6,10 +6,10 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-TIERS = ("smoke", "gpu", "paper")
-
-
 Tier = Literal["smoke", "gpu", "paper"]
+
+TIERS: tuple[Tier, ...] = ("smoke", "gpu", "paper")
+"""Names of all tiers, from the smallest to the largest."""
 
 
 EvidenceMark = Literal["paper", "author", "secondary", "derived", "recalled"]

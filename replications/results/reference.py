@@ -1,4 +1,4 @@
-"""The committed reference results: one tier's records, artifacts and provenance, from which everything else is redrawn."""
+"""The committed reference results: records, artifacts and provenance by tier, from which everything else is redrawn."""
 
 from __future__ import annotations
 
@@ -8,32 +8,47 @@ from pathlib import Path
 
 from pydantic import Field
 
-from replications.errors import InputError, ReplicationError
+from replications.errors import InputError, ReplicationError, nearest
 from replications.files import replacing
 from replications.registry.papers import Paper
 from replications.registry.run_grid import load_runs
-from replications.registry.schema import Strict, Tier
+from replications.registry.schema import TIERS, Strict, Tier
 from replications.registry.yaml_models import read_yaml, validate
 from replications.results import provenance
-from replications.results.store import CHUNK_FILES, PROVENANCE, Chunk, chunks
+from replications.results.store import CHUNK_FILES, PROVENANCE, Chunk, chunks, file_digest
 
 LARGEST = 20_000_000
 """Bytes that the reference may have in all: it is part of every clone."""
 
 
-class Reference(Strict):
-    """`reference.json`: what the committed results are.
+class PromotedTier(Strict):
+    """One tier of the reference.
 
     Attributes:
-        promoted: the day on which they became the reference.
+        promoted: the day on which its chunks were last added.
         commits: the commits that made them.
         reservations: what is missing or in doubt, one sentence each; empty when the tier is whole.
     """
 
-    tier: Tier
     promoted: str
     commits: list[str]
     reservations: list[str] = Field(default_factory=list)
+
+
+class Reference(Strict):
+    """`reference.json`: the committed results, by tier; the chunks of a tier are in the folder of its name."""
+
+    tiers: dict[Tier, PromotedTier] = Field(min_length=1)
+
+    @property
+    def tier(self) -> Tier:
+        """The largest tier that it holds."""
+        return max(self.tiers, key=TIERS.index)
+
+    @property
+    def promoted(self) -> PromotedTier:
+        """Description of the largest tier."""
+        return self.tiers[self.tier]
 
 
 def read_reference(folder: Path) -> Reference:
@@ -44,8 +59,27 @@ def read_reference(folder: Path) -> Reference:
     """
     path = folder / "reference.json"
     if not path.is_file():
-        raise InputError(f"{path} is missing, so there are no reference results. `python -m replications promote DIR` makes them.")
+        raise InputError(f"{path} is missing, so there are no reference results. `replications results promote DIR` makes them.")
     return validate(Reference, read_yaml(path), str(path))
+
+
+def reference_tier(folder: Path, tier: str | None = None) -> tuple[Tier, Path]:
+    """Return a tier of the reference and the folder of its chunks, laid out like a tier's own results.
+
+    Args:
+        folder: the reference.
+        tier: name of the tier; None: the largest that it holds.
+
+    Raises:
+        InputError: there are no reference results, or none of this tier.
+    """
+    reference = read_reference(folder)
+    if tier is None:
+        return reference.tier, folder / reference.tier
+    for name in reference.tiers:
+        if name == tier:
+            return name, folder / name
+    raise InputError(f"{folder} has no results of tier '{tier}'. {nearest(tier, reference.tiers)}")
 
 
 def tier_of(folder: Path) -> Tier:
@@ -54,11 +88,15 @@ def tier_of(folder: Path) -> Tier:
     Raises:
         InputError: nothing is finished there, or chunks are of different tiers.
     """
-    found = {str(provenance.read_provenance(path).get("tier")) for path in folder.glob(f"*/*/seeds-*/{PROVENANCE}")}
-    if len(found) != 1:
-        what = f"is of several tiers ({', '.join(sorted(found))})" if found else "has no finished run"
+    tiers = {str(provenance.read_provenance(path).get("tier")) for path in folder.glob(f"*/*/seeds-*/{PROVENANCE}")}
+    if len(tiers) != 1:
+        what = f"is of several tiers ({', '.join(sorted(tiers))})" if tiers else "has no finished run"
         raise InputError(f"{folder} {what}. Give the results folder of one tier, for example results/gpu.")
-    return validate(Reference, {"tier": found.pop(), "promoted": "", "commits": []}, f"{folder}: provenance").tier
+    name = tiers.pop()
+    for tier in TIERS:
+        if tier == name:
+            return tier
+    raise InputError(f"{folder}: provenance names no tier but '{name}'. {nearest(name, TIERS)}")
 
 
 def finished_chunks(source: Path, papers: Sequence[Paper], tier: str) -> list[Chunk]:
@@ -67,18 +105,25 @@ def finished_chunks(source: Path, papers: Sequence[Paper], tier: str) -> list[Ch
 
 
 def reservations(finished: Sequence[Chunk], papers: Sequence[Paper], tier: str) -> list[str]:
-    """Return what keeps results from being a whole tier, made by committed code from today's settings; one sentence each."""
+    """Return what keeps chunks from being a whole tier, one sentence each: missing seeds, then what is in doubt."""
+    sentences = []
+    for paper in papers:
+        seeds = {(chunk.run, seed) for chunk in finished if chunk.paper == paper.name for seed in chunk.seeds}
+        incomplete = [run.name for run in load_runs(paper.name, tier) if any((run.name, seed) not in seeds for seed in run.seeds)]
+        sentences += [f"{paper.name} lacks seeds of {', '.join(incomplete)}."] if incomplete else []
+    return sentences + doubts(finished, papers, tier)
+
+
+def doubts(finished: Sequence[Chunk], papers: Sequence[Paper], tier: str) -> list[str]:
+    """Return what is in doubt about finished chunks: other settings than today's, uncommitted code, files that do not belong together."""
     sentences = []
     for paper in papers:
         plans = {run.name: run for run in load_runs(paper.name, tier)}
-        mine = [chunk for chunk in finished if chunk.paper == paper.name]
-        seeds = {(chunk.run, seed) for chunk in mine for seed in chunk.seeds}
-        incomplete = [run.name for run in plans.values() if any((run.name, seed) not in seeds for seed in run.seeds)]
+        mine = [chunk for chunk in finished if chunk.paper == paper.name and chunk.run in plans]
         changed = [chunk.run for chunk in mine if chunk.provenance.get("settings_digest") != plans[chunk.run].digest]
         dirty = [chunk.run for chunk in mine if chunk.provenance.get("dirty")]
         damaged = [chunk.run for chunk in mine if chunk.integrity_faults(tier)]
         for names, what in (
-            (incomplete, "lacks seeds of"),
             (changed, "has other settings than runs.yaml in"),
             (dirty, "ran uncommitted code in"),
             (damaged, "has files that do not belong together in"),
@@ -89,57 +134,89 @@ def reservations(finished: Sequence[Chunk], papers: Sequence[Paper], tier: str) 
 
 
 def promote(source: Path, target: Path, papers: Sequence[Paper], *, partial: bool = False) -> list[Chunk]:
-    """Make the finished results of one tier the reference, whole or not at all; the reference before it is replaced.
+    """Add the finished chunks of one tier to the reference, one by one; each is added whole or not at all.
+
+    A chunk that is there already is left alone if its files are equal, else replaced. Chunks of other tiers, and of seeds
+    that `source` does not have, stay. Chunks of runs that the tier no longer plans are removed.
 
     Args:
         source: results of one tier.
-        target: the reference's folder; its file system must hold both the old and the new for a moment.
-        papers: the papers that it is to have.
-        partial: also where something is missing or in doubt; `reference.json` and the report then say so.
+        target: the reference's folder.
+        papers: the papers whose chunks are added.
+        partial: add chunks that are in doubt as well; `reference.json` and the report then say so.
+
+    Returns:
+        The chunks of the tier that the reference then holds.
 
     Raises:
-        InputError: `source` is not a results folder or holds trials, something is missing or in doubt, or it is larger than `LARGEST`.
-        ReplicationError: the target cannot be written; what was there before is intact.
+        InputError: `source` is not a results folder, holds trials or chunks in doubt, or the reference would be larger than `LARGEST`.
+        ReplicationError: the target cannot be written; the chunks that it held are intact.
     """
     tier = tier_of(source)
     finished = finished_chunks(source, papers, tier)
-    trials = list(dict.fromkeys(chunk.run for chunk in finished if "rehearsal" in chunk.provenance))
+    trials = list(dict.fromkeys(chunk.run for chunk in finished if "trial" in chunk.provenance))
     if trials:
         raise InputError(
             f"{source} holds trials, which are not results: {', '.join(trials)}. Train them: `snakemake --config tier={tier}`."
         )
-    doubts = reservations(finished, papers, tier)
-    if doubts and not partial:
-        told = "\n  ".join(doubts)
+    uncertain = doubts(finished, papers, tier)
+    if uncertain and not partial:
+        lines = "\n  ".join(uncertain)
         raise InputError(
-            f"{source} is not the whole tier {tier}:\n  {told}\nFinish it with `snakemake --config tier={tier}`, or give --partial."
+            f"{source} holds chunks in doubt:\n  {lines}\nMake them again with `snakemake --config tier={tier}`, or give --partial."
         )
-    size = sum(chunk.size for chunk in finished)
+    kept = target / tier
+    _check_size(finished, target, {kept / chunk.folder.relative_to(source) for chunk in finished})
+    try:
+        for chunk in finished:
+            _add(chunk, kept / chunk.folder.relative_to(source))
+        planned = {(paper.name, run.name) for paper in papers for run in load_runs(paper.name, tier)}
+        for paper in papers:
+            for folder in sorted((kept / paper.name).glob("*/")):
+                if (paper.name, folder.name) not in planned:
+                    shutil.rmtree(folder)
+        held = finished_chunks(kept, papers, tier)
+        description = PromotedTier(
+            promoted=provenance.now()[:10],
+            commits=sorted({str(chunk.provenance.get("commit")) for chunk in held}),
+            reservations=reservations(held, papers, tier),
+        )
+        before = read_reference(target).tiers if (target / "reference.json").is_file() else {}
+        with replacing(target / "reference.json") as temporary:
+            temporary.write_text(Reference(tiers=before | {tier: description}).model_dump_json(indent=2) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise ReplicationError(f"Cannot write {target}: {error.strerror or error}. The chunks that it held are unchanged.") from error
+    return held
+
+
+def _check_size(finished: Sequence[Chunk], target: Path, replaced: set[Path]) -> None:
+    """Raise InputError when the reference would grow beyond `LARGEST` bytes."""
+    others = sum(path.stat().st_size for path in target.glob("*/*/*/seeds-*/*") if path.parent not in replaced)
+    size = others + sum(chunk.size for chunk in finished)
     if size > LARGEST:
         largest = max(finished, key=lambda chunk: chunk.size)
         raise InputError(
-            f"{source} has {size / 1e6:.1f} MB to keep, more than {LARGEST / 1e6:.0f} MB. The largest is {largest.folder} with"
+            f"The reference would have {size / 1e6:.1f} MB, more than {LARGEST / 1e6:.0f} MB. The largest new chunk is {largest.folder} with"
             f" {largest.size / 1e6:.1f} MB; let its experiment keep only the artifacts that figures need."
         )
-    commits = sorted({str(chunk.provenance.get("commit")) for chunk in finished})
-    reference = Reference(tier=tier, promoted=provenance.now()[:10], commits=commits, reservations=doubts)
-    fresh, old = target.with_name(f".{target.name}.new"), target.with_name(f".{target.name}.old")
+
+
+def _add(chunk: Chunk, place: Path) -> None:
+    """Copy a chunk to its place, or leave an equal one alone. Readers see the old chunk or the new one, never a part."""
+    if all(file_digest(place / name) == file_digest(chunk.folder / name) for name in CHUNK_FILES):
+        return
+    fresh, old = place.with_name(f".{place.name}.new"), place.with_name(f".{place.name}.old")
+    for leftover in (fresh, old):
+        shutil.rmtree(leftover, ignore_errors=True)
+    fresh.mkdir(parents=True)
     try:
+        for name in CHUNK_FILES:
+            shutil.copyfile(chunk.folder / name, fresh / name)
+        if place.exists():
+            place.rename(old)
+        fresh.rename(place)
+    finally:
+        if old.exists() and not place.exists():
+            old.rename(place)
         for leftover in (fresh, old):
             shutil.rmtree(leftover, ignore_errors=True)
-        for chunk in finished:
-            kept = fresh / chunk.folder.relative_to(source)
-            kept.mkdir(parents=True)
-            for name in CHUNK_FILES:
-                shutil.copyfile(chunk.folder / name, kept / name)
-        with replacing(fresh / "reference.json") as temporary:
-            temporary.write_text(reference.model_dump_json(indent=2) + "\n", encoding="utf-8")
-        if target.exists():
-            target.rename(old)
-        fresh.rename(target)
-        shutil.rmtree(old, ignore_errors=True)
-    except OSError as error:
-        if old.exists() and not target.exists():
-            old.rename(target)
-        raise ReplicationError(f"Cannot write {target}: {error.strerror or error}. What was there before is unchanged.") from error
-    return finished

@@ -56,43 +56,68 @@ def test_a_finished_tier_becomes_the_reference_and_nothing_else_is_kept(whole: P
     target = tmp_path / "reference"
     shown = call("results", "promote", whole, "--out", target, "--readme", readme).output
     assert "tea" in shown
-    kept = {f"tea/{run}/seeds-0-4/{name}" for run in RUNS for name in CHUNK_FILES}
+    kept = {f"gpu/tea/{run}/seeds-0-4/{name}" for run in RUNS for name in CHUNK_FILES}
     assert set(content(target)) == kept | {"reference.json", "README.md"}
     assert read_reference(target).tier == "gpu"
-    assert read_reference(target).reservations == []
+    assert read_reference(target).promoted.reservations == []
     assert "old" not in readme.read_text()
     for text in (readme.read_text(), (target / "README.md").read_text()):
         assert "| `tea` | 1 |" in text, "one claim, replicated"
         assert "tier `gpu`" in text
 
 
-def test_what_is_missing_or_in_doubt_is_refused_or_said(results: Path, tmp_path: Path) -> None:
+def test_what_is_in_doubt_is_refused_or_said(results: Path, tmp_path: Path) -> None:
     change(results, "lady", dirty=True, settings={"cups": 9}, settings_digest=settings_digest("tea", "lady", {"cups": 9}))
-    with pytest.raises(InputError, match=r"lacks seeds of guest, robot.*\n.*other settings.*lady.*\n.*uncommitted code in lady"):
+    with pytest.raises(InputError, match=r"chunks in doubt:\n.*other settings.*lady.*\n.*uncommitted code in lady"):
         promote(results, tmp_path / "reference", load_papers())
     assert not (tmp_path / "reference").exists()
     promote(results, tmp_path / "reference", load_papers(), partial=True)
-    assert len(read_reference(tmp_path / "reference").reservations) == 3
+    assert len(read_reference(tmp_path / "reference").promoted.reservations) == 3
+
+
+def test_chunks_arrive_one_by_one_and_nothing_finished_is_lost(results: Path, finish: Callable[..., None], tmp_path: Path) -> None:
+    target = tmp_path / "reference"
+    promote(results, target, load_papers())
+    assert read_reference(target).promoted.reservations == ["tea lacks seeds of guest, robot."]
+    first = content(target / "gpu")
+    shutil.rmtree(results / "tea" / "lady")
+    finish("guest", error=[48.0, 49.0, 50.0, 51.0, 52.0])
+    promote(results, target, load_papers())
+    assert first.items() < content(target / "gpu").items()
+    assert read_reference(target).promoted.reservations == ["tea lacks seeds of robot."]
+
+
+def test_a_remade_chunk_replaces_the_old_one_and_a_run_of_no_plan_goes(whole: Path, finish: Callable[..., None], tmp_path: Path) -> None:
+    target = tmp_path / "reference"
+    promote(whole, target, load_papers())
+    shutil.copytree(target / "gpu" / "tea" / "lady", target / "gpu" / "tea" / "ghost")
+    finish("lady", error=[1.0, 1.1, 1.2, 1.3, 1.4])
+    promote(whole, target, load_papers())
+    assert content(target / "gpu" / "tea" / "lady") == content(whole / "tea" / "lady")
+    assert not (target / "gpu" / "tea" / "ghost").exists()
 
 
 def test_too_large_a_reference_is_refused_by_the_name_of_its_largest_part(
     whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(reference, "LARGEST", 100)
-    with pytest.raises(InputError, match=r"more than .* MB\. The largest is .*seeds-0-4"):
+    with pytest.raises(InputError, match=r"more than .* MB\. The largest new chunk is .*seeds-0-4"):
         promote(whole, tmp_path / "reference", load_papers())
 
 
-def test_a_failed_copy_leaves_the_reference_as_it_was(whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_copy_leaves_the_reference_as_it_was(
+    whole: Path, finish: Callable[..., None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     target = tmp_path / "reference"
     promote(whole, target, load_papers())
     before = content(target)
+    finish("lady", error=[1.0, 1.1, 1.2, 1.3, 1.4])
 
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(shutil, "copyfile", full)
-    with pytest.raises(ReplicationError, match=r"No space left on device\. What was there before is unchanged"):
+    with pytest.raises(ReplicationError, match=r"No space left on device\. The chunks that it held are unchanged"):
         promote(whole, target, load_papers())
     assert content(target) == before
 
@@ -110,7 +135,7 @@ def test_the_pipeline_reads_the_reference_at_its_own_tier(whole: Path, tmp_path:
     config = read_configuration({"tier": "smoke", "source": "reference", "results": str(whole)})
     assert config.tier == "gpu"
     assert len(pipeline.run_outputs(config, "tea")) == len(RUNS) * len(CHUNK_FILES)
-    shutil.rmtree(whole / "reference" / "tea" / "robot")
+    shutil.rmtree(whole / "reference" / "gpu" / "tea" / "robot")
     assert not any("robot" in path for path in pipeline.run_outputs(config, "tea"))
     with pytest.raises(InputError, match=r"reference\.json is missing.*promote DIR"):
         read_configuration({"source": "reference", "results": str(tmp_path / "none")})

@@ -15,7 +15,7 @@ from replications.paths import PAPERS, ROOT
 from replications.presentation.readme import fill_readme
 from replications.registry.papers import load_paper
 from replications.results.reader import NotMeasured, Results
-from replications.results.reference import LARGEST, read_reference
+from replications.results.reference import LARGEST, read_reference, reference_tier
 from replications.source_code import public_functions
 from tests.workflow.conftest import PAPER_NAMES, TOY, run_in
 
@@ -56,13 +56,13 @@ def test_the_readme_shows_what_the_committed_reference_says_now() -> None:
 def test_the_committed_reference_is_small_and_of_clean_code() -> None:
     assert sum(path.stat().st_size for path in REFERENCE.rglob("*") if path.is_file()) < LARGEST
     assert not [path for path in REFERENCE.rglob("*") if path.suffix in {".pt", ".safetensors", ".ckpt", ".bin"}]
-    assert read_reference(REFERENCE).reservations == []
+    assert read_reference(REFERENCE).promoted.reservations == []
 
 
 @pytest.mark.parametrize("paper", PAPER_NAMES)
 def test_every_figure_of_the_committed_reference_is_drawn(paper: str) -> None:
     module = importlib.import_module(f"replications.papers.{paper}.figures")
-    results = Results.read(load_paper(paper), read_reference(REFERENCE).tier, REFERENCE)
+    results = Results.read(load_paper(paper), *reference_tier(REFERENCE))
     drawn = 0
     for name in public_functions(PAPERS / paper / "figures.py"):
         with contextlib.suppress(NotMeasured):
