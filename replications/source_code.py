@@ -19,16 +19,16 @@ def import_closure(module: str) -> list[Path]:
     Returns:
         Paths sorted by name; imports inside functions count too.
     """
-    found: dict[Path, None] = {}
+    closure: dict[Path, None] = {}
     pending = [module]
     while pending:
         name = pending.pop()
         path = _module_file(name)
-        if path is None or path in found:
+        if path is None or path in closure:
             continue
-        found[path] = None
+        closure[path] = None
         pending += imported_names(path)
-    return sorted(found)
+    return sorted(closure)
 
 
 def _module_file(name: str) -> Path | None:

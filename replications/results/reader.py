@@ -192,7 +192,7 @@ class Results:
             NotMeasured: the run is not finished.
             InputError: an artifact is missing or has another number of seeds than its chunk.
         """
-        found: dict[int, tuple[np.ndarray, ...]] = {}
+        by_seed: dict[int, tuple[np.ndarray, ...]] = {}
         self.check_run(run)
         for chunk in store.chunks(self.folder, self.paper.name, run):
             arrays, seeds = chunk.artifacts(), chunk.seeds
@@ -201,11 +201,11 @@ class Results:
                     raise InputError(f"{chunk.folder / store.ARTIFACTS} has no artifact '{name}'. {nearest(name, arrays)}")
                 if len(arrays[name]) != len(seeds):
                     raise InputError(f"Artifact '{name}' of {chunk.folder} has {len(arrays[name])} rows for {len(seeds)} seeds.")
-            found |= {seed: tuple(arrays[name][i] for name in names) for i, seed in enumerate(seeds)}
-        if not found:
+            by_seed |= {seed: tuple(arrays[name][i] for name in names) for i, seed in enumerate(seeds)}
+        if not by_seed:
             raise NotMeasured(f"needs {run}")
         self.used.add(run)
-        return found
+        return by_seed
 
     def table(self, name: str) -> Table:
         """Return a published table.

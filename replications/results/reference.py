@@ -165,17 +165,17 @@ def promote(source: Path, target: Path, papers: Sequence[Paper], *, partial: boo
         raise InputError(
             f"{source} holds chunks in doubt:\n  {lines}\nMake them again with `snakemake --config tier={tier}`, or give --partial."
         )
-    kept = target / tier
-    _check_size(finished, target, {kept / chunk.folder.relative_to(source) for chunk in finished})
+    folder_of_tier = target / tier
+    _check_size(finished, target, {folder_of_tier / chunk.folder.relative_to(source) for chunk in finished})
     try:
         for chunk in finished:
-            _add(chunk, kept / chunk.folder.relative_to(source))
+            _add(chunk, folder_of_tier / chunk.folder.relative_to(source))
         planned = {(paper.name, run.name) for paper in papers for run in load_runs(paper.name, tier)}
         for paper in papers:
-            for folder in sorted((kept / paper.name).glob("*/")):
+            for folder in sorted((folder_of_tier / paper.name).glob("*/")):
                 if (paper.name, folder.name) not in planned:
                     shutil.rmtree(folder)
-        held = finished_chunks(kept, papers, tier)
+        held = finished_chunks(folder_of_tier, papers, tier)
         description = PromotedTier(
             promoted=provenance.now()[:10],
             commits=sorted({str(chunk.provenance.get("commit")) for chunk in held}),

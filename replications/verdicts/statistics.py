@@ -306,16 +306,16 @@ def crossing(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     order = np.argsort(x, kind="stable")
     logarithmic = bool((x > 0).all())
     at, curves_ = (np.log(x[order]) if logarithmic else x[order]), y[:, order]
-    found = np.full(len(y), np.nan)
+    positions = np.full(len(y), np.nan)
     for row, curve in enumerate(curves_):
         for i in range(len(at)):
             if curve[i] == 0:
-                found[row] = at[i]
+                positions[row] = at[i]
                 break
             if i + 1 < len(at) and curve[i] * curve[i + 1] < 0:
-                found[row] = at[i] + (at[i + 1] - at[i]) * curve[i] / (curve[i] - curve[i + 1])
+                positions[row] = at[i] + (at[i + 1] - at[i]) * curve[i] / (curve[i] - curve[i + 1])
                 break
-    return np.exp(found) if logarithmic else found
+    return np.exp(positions) if logarithmic else found
 
 
 def range_ratio(x: np.ndarray, y: np.ndarray) -> np.ndarray:  # noqa: ARG001 (one signature for all statistics)

@@ -92,9 +92,9 @@ def passing(arrays: ItemArrays, items: Items) -> tuple[np.ndarray, np.ndarray]:
 def _count_p(arrays: ItemArrays, items: Items, k: int) -> float:
     """Return the p-value of 'at least k items of this seed truly pass'; 1 when fewer than k reach the score and both controls."""
     scores, shuffled, untrained, p = (np.asarray(array, dtype=float) for array in arrays)
-    known = np.isfinite(scores) & np.isfinite(shuffled) & np.isfinite(untrained) & np.isfinite(p)
-    clear = known & (scores >= items.threshold) & (shuffled < items.control) & (untrained < items.control)
-    adjusted = np.sort(statistics.holm(np.where(known, p, 1.0))[clear])
+    finite = np.isfinite(scores) & np.isfinite(shuffled) & np.isfinite(untrained) & np.isfinite(p)
+    clear = finite & (scores >= items.threshold) & (shuffled < items.control) & (untrained < items.control)
+    adjusted = np.sort(statistics.holm(np.where(finite, p, 1.0))[clear])
     return float(adjusted[k - 1]) if 0 < k <= adjusted.size else float(k > 0)
 
 
