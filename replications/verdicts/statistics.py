@@ -315,7 +315,7 @@ def crossing(x: np.ndarray, y: np.ndarray) -> np.ndarray:
             if i + 1 < len(at) and curve[i] * curve[i + 1] < 0:
                 positions[row] = at[i] + (at[i + 1] - at[i]) * curve[i] / (curve[i] - curve[i + 1])
                 break
-    return np.exp(positions) if logarithmic else found
+    return np.exp(positions) if logarithmic else positions
 
 
 def range_ratio(x: np.ndarray, y: np.ndarray) -> np.ndarray:  # noqa: ARG001 (one signature for all statistics)
