@@ -26,6 +26,7 @@ def train(
     flops_per_step: float = 0.0,
     tokens_per_step: int = 0,
     stage: str = "train",
+    model: str = "",
     record_every: int | None = None,
     evaluate: Callable[[int], None] | None = None,
     evaluate_every: int | None = None,
@@ -40,6 +41,7 @@ def train(
         state: what a checkpoint holds: modules, optimisers, `Generators`.
         examples_per_step: examples one step sees, over all seeds; likewise `flops_per_step`, `tokens_per_step`.
         stage: name of the checkpoint; a run with several trainings gives each its own.
+        model: name of the trained network in the records, in a run with several.
         record_every: steps between two records of the training metrics; default a hundredth of the training.
         evaluate: called with the number of steps done, every `evaluate_every` steps and at the end. It must leave the
             training generators alone.
@@ -65,7 +67,7 @@ def train(
         timer.steps += 1
         if done % record_every == 0 or done == n_steps:
             timer.stop()
-            _record(context, metrics, done)
+            _record(context, metrics, done, model)
         if evaluate and (done == n_steps or (evaluate_every and done % evaluate_every == 0)):
             timer.stop()
             evaluate(done)
@@ -85,14 +87,14 @@ def train(
     context.save(stage, done, state)
 
 
-def _record(context: Context, metrics: Metrics, step: int) -> None:
+def _record(context: Context, metrics: Metrics, step: int, model: str) -> None:
     for name, value in metrics.items():
         values = value.detach().expand(len(context.seeds)) if value.ndim == 0 else value.detach()
         if not bool(torch.isfinite(values).all()):
             bad = [seed for seed, ok in zip(context.seeds, torch.isfinite(values).tolist(), strict=True) if not ok]
             where = f"{context.paper} {context.run}, step {step:,}, seeds {bad}"
             raise ReplicationError(f"{where}: {name} is not finite. Lower the learning rate in runs.yaml.")
-        context.record(name, values, split="train", step=step)
+        context.record(name, values, split="train", step=step, model=model)
 
 
 class _Timer:
