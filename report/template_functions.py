@@ -54,8 +54,8 @@ class TemplateFunctions:
         rows = self.results.select(run=run, metric=metric, split=split)
         return str(rows["unit"].iloc[0]) if len(rows) else ""
 
-    def _final(self, run: str, metric: str, split: str) -> list[float]:
-        return [float(v) for v in self.results.final(run, metric, split) if math.isfinite(v)]
+    def _final(self, run: str, metric: str, split: str, model: str = "", axis: str = "", at: float | None = None) -> list[float]:
+        return [float(v) for v in self.results.final(run, metric, split, model=model, axis=axis, at=at) if math.isfinite(v)]
 
     def _digits(self, known: Estimate) -> int:
         """Decimals that the 95 % interval supports, or three significant digits of a single value."""
@@ -71,12 +71,15 @@ class TemplateFunctions:
         metric: str,
         *,
         split: str = "test",
+        model: str = "",
+        axis: str = "",
+        at: float | None = None,
         digits: int | None = None,
         scale: float = 1.0,
         unit: str | None = None,
     ) -> Markup:
         """Mean over the seeds of the last recorded value, with its unit."""
-        values = [scale * v for v in self._final(run, metric, split)]
+        values = [scale * v for v in self._final(run, metric, split, model, axis, at)]
         if not values:
             return NOT_MEASURED
         known = estimate(values)

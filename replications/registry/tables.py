@@ -37,6 +37,7 @@ class TableRow(Strict):
     published: dict[str, float | dict[str, float]] = Field(default_factory=dict)
     run: str | None = Field(None, description="Our run of this row; none where we have no counterpart.")
     model: str = Field("", description="Which of several networks of the run.")
+    at: float | None = Field(None, description="Position of the row on the measures' axis, where it is not the measure's own.")
     metrics: dict[str, str] = Field(default_factory=dict, description="Measure to our metric, where it differs.")
     evidence: EvidenceMark | None = Field(None, description="Overrides the version's mark for this row.")
     ours_only: bool = Field(False, description="A row we added; the paper has none.")

@@ -118,11 +118,12 @@ class Results:
         if self.planned is not None and run not in self.planned:
             raise InputError(f"{self.paper.name} plans no run '{run}' at any tier. {nearest(run, self.planned)}")
 
-    def recorded(self, run: str, metric: str, split: str = "test") -> bool:
-        """Return True when the run is finished and recorded this metric on this split."""
+    def recorded(self, run: str, metric: str, split: str = "test", *, model: str = "", axis: str = "", at: float | None = None) -> bool:
+        """Return True when the run is finished and recorded this metric on this split, of this model and at this position."""
         self.check_run(run)
         rows = self._by_run.get(run, self.records.iloc[:0])
-        return bool(((rows["metric"] == metric) & (rows["split"] == split)).any())
+        match = (rows["metric"] == metric) & (rows["split"] == split) & (rows["model"] == model) & (rows["axis"] == axis)
+        return bool((match if at is None else match & (rows["at"] == at)).any())
 
     @cached_property
     def _by_run(self) -> dict[str, pd.DataFrame]:
@@ -235,9 +236,10 @@ class Results:
                     value = row.value(version, key)
                     if value is not None:
                         rows.append(base | {"version": version, "seed": -1, "value": value})
-                if row.run and self.recorded(row.run, row.metrics.get(key, measure.metric), measure.split):
-                    for seed, value in self.final(
-                        row.run, row.metrics.get(key, measure.metric), measure.split, model=row.model, axis=measure.axis, at=measure.at
-                    ).items():
+                at = measure.at if row.at is None else row.at
+                place: dict[str, Any] = {"model": row.model, "axis": measure.axis, "at": at}
+                metric = row.metrics.get(key, measure.metric)
+                if row.run and self.recorded(row.run, metric, measure.split, **place):
+                    for seed, value in self.final(row.run, metric, measure.split, **place).items():
                         rows.append(base | {"version": "ours", "seed": seed, "value": value})
         return pd.DataFrame(rows, columns=["row", "run", "measure", "version", "seed", "value"])

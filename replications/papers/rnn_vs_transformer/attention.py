@@ -1,4 +1,4 @@
-"""Causal softmax attention (Vaswani et al. 2017, equation 1), naive and by the library's fused kernels, with four kinds of positions."""
+"""Causal attention with plain operations: softmax attention with its four kinds of positions, and linear attention."""
 
 from __future__ import annotations
 
@@ -14,11 +14,14 @@ from replications.papers.rnn_vs_transformer.mixers import Mixer, State, project
 
 
 def rotate(x: Tensor, positions: Tensor) -> Tensor:
-    """Rotary positions (Su et al. 2021, equation 34): pairs of features turn by an angle proportional to the position.
+    """Apply rotary positions (Su et al. 2021, equation 34): pairs of features turn by an angle proportional to the position.
 
     Args:
-        x: (..., n, head).
+        x: queries or keys, (..., n, d_h).
         positions: (n,), any real numbers.
+
+    Returns:
+        (..., n, d_h).
     """
     half = x.shape[-1] // 2
     frequencies = 10_000.0 ** (-torch.arange(half, device=x.device, dtype=torch.float32) / half)
@@ -29,10 +32,15 @@ def rotate(x: Tensor, positions: Tensor) -> Tensor:
 
 
 def hard_alibi(heads: int, n: int, device: torch.device) -> Tensor:
-    """Hard-ALiBi (Jelassi et al. 2024, section 3): half of the heads, number m, see the last m positions only; the others see all.
+    """Return the mask of hard-ALiBi (Jelassi et al. 2024, section 3): half of the heads, number m, see the last m positions only.
+
+    Args:
+        heads: number of heads.
+        n: number of positions.
+        device: of the mask.
 
     Returns:
-        Whether query i of head h may see key j, bool (heads, n, n).
+        True where query i of head h may see key j, bool (heads, n, n).
     """
     i = torch.arange(n, device=device)
     distance = i.unsqueeze(1) - i
@@ -42,79 +50,103 @@ def hard_alibi(heads: int, n: int, device: torch.device) -> Tensor:
 
 
 class Attention(Mixer):
-    """Multi-head causal self-attention.
+    """Multi-head causal self-attention (Vaswani et al. 2017, equation 1): softmax(Q K^T / sqrt(d_h)) V.
+
+    `forward` keeps the matrix of scores in memory, as the equation is written; `step` keeps the keys and values of all positions.
 
     Args:
+        width: features of a position.
+        generators: one per seed, on the CPU.
         positions: rope or alibi act here; learned and nope (none) do nothing here.
-        form: naive (scores are a matrix in memory), sdpa (fused kernels), or loop (one position at a time, keys and values kept).
+        head_width: features of a head, d_h; the width is a multiple of it.
     """
 
-    def __init__(
-        self, width: int, *, generators: Sequence[torch.Generator], form: str = "sdpa", positions: str = "rope", head_width: int = 32
-    ) -> None:
-        super().__init__(width, len(generators), form)
-        self.positions, self.head = positions, min(head_width, width)
-        self.heads = width // self.head
-        self.inputs = SeedLinear(width, 3 * width, generators=generators, bias=False)
-        self.output = SeedLinear(width, width, generators=generators, bias=False)
+    def __init__(self, width: int, *, generators: Sequence[torch.Generator], positions: str = "rope", head_width: int = 32) -> None:
+        super().__init__(width, len(generators))
+        self.positions, self.head_width = positions, min(head_width, width)
+        self.heads = width // self.head_width
+        self.in_proj = SeedLinear(width, 3 * width, generators=generators, bias=False)  # Q, K, V
+        self.out_proj = SeedLinear(width, width, generators=generators, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Mix (seeds, batch, n, width)."""
-        if self.form == "loop":
-            return self.loop(x)
+        """Mix a sequence; arguments and result as for `Mixer.forward`."""
         n = x.shape[2]
-        q, k, v = project(self.inputs, x).view(*x.shape[:-1], 3, self.heads, self.head).permute(3, 0, 1, 4, 2, 5).flatten(1, 2)
+        q, k, v = project(self.in_proj, x).view(*x.shape[:-1], 3, self.heads, self.head_width).permute(3, 0, 1, 4, 2, 5).flatten(1, 2)
         if self.positions == "rope":
             at = torch.arange(n, device=x.device)
             q, k = rotate(q, at), rotate(k, at)
         mask = hard_alibi(self.heads, n, x.device) if self.positions == "alibi" else None
-        mixed = self._naive(q, k, v, mask) if self.form == "naive" else self._fused(q, k, v, mask)
-        return project(self.output, mixed.transpose(1, 2).reshape(x.shape))
+        y = self.attend(q, k, v, mask)
+        return project(self.out_proj, y.transpose(1, 2).reshape(x.shape))
 
-    def _naive(self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
+    def attend(self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
+        """Return the values, weighted by the softmax of the scores.
+
+        Args:
+            q: queries, (seeds * batch, heads, n, d_h).
+            k: keys, like q.
+            v: values, like q.
+            mask: True where a query may see a key, bool (heads, n, n); None: the causal mask.
+
+        Returns:
+            (seeds * batch, heads, n, d_h).
+        """
         n = q.shape[2]
         if mask is None:
             mask = torch.ones(n, n, dtype=torch.bool, device=q.device).tril()
-        scores = (q @ k.mT) / math.sqrt(self.head)
+        scores = (q @ k.mT) / math.sqrt(self.head_width)
         return torch.softmax(scores.masked_fill(~mask, -math.inf), -1) @ v
 
-    def _fused(self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
-        if mask is not None:
-            return functional.scaled_dot_product_attention(q, k, v, attn_mask=mask)
-        return functional.scaled_dot_product_attention(q, k, v, is_causal=True)
-
     def start(self, x: Tensor) -> State:
-        """No keys, no values: (seeds, batch, heads, 0, head) each."""
-        empty = x.new_zeros(self.n_seeds, x.shape[1], self.heads, 0, self.head)
+        """Return no keys and no values, (seeds, batch, heads, 0, d_h) each; arguments as for `Mixer.start`."""
+        empty = x.new_zeros(self.n_seeds, x.shape[1], self.heads, 0, self.head_width)
         return empty, empty
 
     def step(self, x: Tensor, state: State) -> tuple[Tensor, State]:
-        """One position (seeds, batch, width); the state grows by one key and one value."""
-        q, k, v = project(self.inputs, x).view(*x.shape[:-1], 3, self.heads, 1, self.head).unbind(2)
+        """Process one position; the state grows by one key and one value. Arguments and result as for `Mixer.step`."""
+        q, k, v = project(self.in_proj, x).view(*x.shape[:-1], 3, self.heads, 1, self.head_width).unbind(2)
         n = state[0].shape[3]
         if self.positions == "rope":
             at = torch.full((1,), float(n), device=x.device)
             q, k = rotate(q, at), rotate(k, at)
         keys, values = torch.cat([state[0], k], 3), torch.cat([state[1], v], 3)
-        return self.attend(q, keys, values), (keys, values)
-
-    def attend(self, q: Tensor, keys: Tensor, values: Tensor) -> Tensor:
-        """The output of one query (seeds, batch, heads, 1, head) over the keys up to its own position."""
-        scores = (q @ keys.mT) / math.sqrt(self.head)
+        scores = (q @ keys.mT) / math.sqrt(self.head_width)
         if self.positions == "alibi":
-            mask = hard_alibi(self.heads, keys.shape[3], q.device)[:, -1:]
-            scores = scores.masked_fill(~mask, -math.inf)
-        mixed = torch.softmax(scores, -1) @ values
-        return project(self.output, mixed.squeeze(3).flatten(2))
+            scores = scores.masked_fill(~hard_alibi(self.heads, n + 1, x.device)[:, -1:], -math.inf)
+        y = torch.softmax(scores, -1) @ values
+        return project(self.out_proj, y.squeeze(3).flatten(2)), (keys, values)
 
-    def flops(self, n: int) -> float:
-        """Four projections, and the two n x n products; a causal mask saves none in the naive form, nor is it counted to."""
-        return float(8 * n * self.width**2 + 4 * n**2 * self.width)
 
-    def sequential(self, n: int) -> int:
-        """All positions at once."""
-        return n if self.form == "loop" else 1
+class LinearAttention(Mixer):
+    """Linear attention (Katharopoulos et al. 2020, equations 16 to 20): the softmax becomes a product of features phi = elu + 1.
 
-    def state_numbers(self, n: int) -> int:
-        """A key and a value for every position."""
-        return 2 * n * self.width
+        s_t = s_{t-1} + phi(k_t) v_t^T,   z_t = z_{t-1} + phi(k_t),   y_t = phi(q_t) s_t / (phi(q_t) z_t)
+
+    Args:
+        width: features of a position.
+        generators: one per seed, on the CPU.
+        head_width: features of a head; the width is a multiple of it.
+    """
+
+    def __init__(self, width: int, *, generators: Sequence[torch.Generator], head_width: int = 32) -> None:
+        super().__init__(width, len(generators))
+        self.head_width = min(head_width, width)
+        self.heads = width // self.head_width
+        self.in_proj = SeedLinear(width, 3 * width, generators=generators, bias=False)  # Q, K, V
+        self.out_proj = SeedLinear(width, width, generators=generators, bias=False)
+
+    def features(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return phi(q), phi(k) and v, (seeds, batch, ..., heads, d_h) each, of x (seeds, batch, ..., width)."""
+        q, k, v = project(self.in_proj, x).view(*x.shape[:-1], 3, self.heads, self.head_width).unbind(-3)
+        return functional.elu(q) + 1, functional.elu(k) + 1, v
+
+    def start(self, x: Tensor) -> State:
+        """Return zeros: s (seeds, batch, heads, d_h, d_h) and z (seeds, batch, heads, d_h, 1); arguments as for `Mixer.start`."""
+        shape = (self.n_seeds, x.shape[1], self.heads, self.head_width)
+        return x.new_zeros(*shape, self.head_width), x.new_zeros(*shape, 1)
+
+    def step(self, x: Tensor, state: State) -> tuple[Tensor, State]:
+        """Process one position; arguments and result as for `Mixer.step`."""
+        q, k, v = (part.unsqueeze(-2) for part in self.features(x))
+        s, z = state[0] + k.mT @ v, state[1] + k.mT
+        return project(self.out_proj, ((q @ s) / (q @ z)).flatten(2)), (s, z)

@@ -9,8 +9,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from replications.engine.bench import Comparison
-from replications.papers.rnn_vs_transformer.measuring import training_call
 from replications.papers.rnn_vs_transformer.model import SequenceModel, make_mixer
+from replications.papers.rnn_vs_transformer.profiling import training_call
+from replications.papers.rnn_vs_transformer.settings import Network
 
 WIDTH, LENGTH, BATCH = 64, 512, 8
 
@@ -21,18 +22,18 @@ def _generators() -> list[torch.Generator]:
 
 def _layer(name: str, length: int = LENGTH, batch: int = BATCH) -> Callable[[], object]:
     x = torch.randn(1, batch, length, WIDTH, generator=_generators()[0])
-    return training_call(make_mixer(name, WIDTH, generators=_generators(), head_width=WIDTH), x)
+    return training_call(make_mixer(Network.model_validate(name), WIDTH, generators=_generators(), head_width=WIDTH), x)
 
 
 class SteppedGRU(nn.Module):
-    """The baseline of Feng et al. (2024): the library's GRU cell, called once a position."""
+    """The baseline of Feng et al. (2024): the library's GRU cell, called once per position."""
 
     def __init__(self) -> None:
         super().__init__()
         self.cell = nn.GRUCell(WIDTH, WIDTH)
 
     def forward(self, x: Tensor) -> Tensor:
-        """All states (batch, n, width) of inputs (batch, n, width)."""
+        """Return all states, (batch, n, width), of inputs x, (batch, n, width)."""
         h, states = x.new_zeros(len(x), WIDTH), []
         for x_t in x.unbind(1):
             h = self.cell(x_t, h)
@@ -41,14 +42,14 @@ class SteppedGRU(nn.Module):
 
 
 def mingru_against_stepped_gru() -> Comparison:
-    """A training step of one layer at length 512."""
+    """Compare a minGRU with a stepped GRU: a training step of one layer at length 512."""
     x = torch.randn(BATCH, LENGTH, WIDTH, generator=_generators()[0])
     peer = training_call(SteppedGRU(), x)
     return Comparison("minGRU scan, n = 512", _layer("mingru"), peer, "tokens", BATCH * LENGTH, "GRU cell a step", 10.0)
 
 
 def mingru_against_library_gru() -> Comparison:
-    """The same against the library's whole-sequence GRU, the fair peer."""
+    """Compare a minGRU with the library's whole-sequence GRU, the fair baseline."""
     x = torch.randn(BATCH, LENGTH, WIDTH, generator=_generators()[0])
     gru = nn.GRU(WIDTH, WIDTH, batch_first=True)
 
@@ -60,7 +61,7 @@ def mingru_against_library_gru() -> Comparison:
 
 
 def fused_against_naive_attention() -> Comparison:
-    """A training step of one attention layer at length 2048."""
+    """Compare fused with naive attention: a training step of one layer at length 2048."""
     return Comparison(
         "fused attention, n = 2048", _layer("transformer", 2048, 1), _layer("transformer.naive", 2048, 1), "tokens", 2048, "naive attention"
     )
@@ -77,7 +78,7 @@ class PlainBlock(nn.Module):
         self.mlp = nn.Sequential(nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Through (batch, n, width)."""
+        """Transform x, (batch, n, width)."""
         q, k, v = self.qkv(self.first(x)).view(*x.shape[:2], 3, self.heads, -1).permute(2, 0, 3, 1, 4)
         mixed = functional.scaled_dot_product_attention(q, k, v, is_causal=True)
         x = x + self.out(mixed.transpose(1, 2).flatten(2))
@@ -85,9 +86,9 @@ class PlainBlock(nn.Module):
 
 
 def transformer_training() -> Comparison:
-    """A training step of 4 layers of width 128 on 12 sequences of 64: the seed axis must not cost."""
+    """Compare our transformer with library layers: a training step of 4 layers of width 128 on 12 sequences of 64."""
     tokens = torch.randint(65, (1, 12, 64), generator=_generators()[0])
-    ours = SequenceModel("transformer.learned", 65, 128, 4, generators=_generators(), positions=64)
+    ours = SequenceModel(Network.model_validate("transformer.learned"), 65, 128, 4, generators=_generators(), n_positions=64)
     embedding, places, head = nn.Embedding(65, 128), nn.Embedding(64, 128), nn.Linear(128, 65)
     blocks = nn.Sequential(*(PlainBlock(128, 4) for _ in range(4)), nn.LayerNorm(128))
     peer = nn.ModuleList([embedding, places, head, blocks])

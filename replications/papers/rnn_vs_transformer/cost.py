@@ -3,166 +3,208 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 
 from replications.engine.context import Context
-from replications.papers.rnn_vs_transformer import measuring
+from replications.papers.rnn_vs_transformer import profiling
+from replications.papers.rnn_vs_transformer.accounting import flops, sequential_operations, state_size
 from replications.papers.rnn_vs_transformer.model import SequenceModel, make_mixer
-from replications.papers.rnn_vs_transformer.settings import Settings, Sweep
+from replications.papers.rnn_vs_transformer.settings import Network, Settings, Sweep
 from replications.verdicts.statistics import loglog_slope
 
 ROTATED = 3
-"""Inputs that timed calls take in turn."""
+"""Number of inputs that timed calls take in turn."""
 
-TIME = "time"
-"""Split of everything that a clock measured: it differs from run to run, while all other records are the same."""
+COST = "cost"
+"""Split of all records that a clock measured: they differ from run to run, while all other records are equal."""
+
+UNITS = {"training_seconds": "s", "forward_seconds": "s", "training_bytes": "B", "forward_bytes": "B", "forward_flops": "FLOP"}
+CLOCKED = ("training_seconds", "forward_seconds")
 
 
 def measure_cost(settings: Settings, context: Context) -> None:
-    """Time, memory, FLOPs and sequential depth of every network's mixing layer at every point of the sweep.
+    """Record time, memory, FLOPs and sequential depth of every network's mixing layer at every point of the sweep.
 
-    The step of a record is the point: a length, or a width. A point that does not fit is recorded as such, and larger ones of that
+    Points are lengths or widths, the axis of the records. A point that does not fit is recorded as such, and larger ones of that
     network are left out. Every seed repeats the whole sweep, so that its exponents are independent of the others'.
+
+    Args:
+        settings: of the run.
+        context: receives the records.
     """
     done = context.restore("sweep", {})
-    units = [(seed, name) for seed in context.seeds for name in settings.models]
-    for unit, (seed, name) in enumerate(units):
+    units = [(seed, network) for seed in context.seeds for network in settings.models]
+    for unit, (seed, network) in enumerate(units):
         if unit < done:
             continue
-        _sweep_one(settings, context, seed, name)
-        if name == settings.models[-1]:
+        _sweep_one(settings, context, seed, network)
+        if network == settings.models[-1]:
             _record_ratios(context, seed)
         context.progress.update("sweep", unit + 1, len(units))
         context.stop_if_asked("sweep", unit + 1, {})
         context.save("sweep", unit + 1, {})
 
 
+def axis_of(sweep: Sweep) -> str:
+    """Return the axis of a sweep's records: length or width."""
+    return "width" if sweep.vary == "width" else "length"
+
+
 def _sizes(settings: Settings, sweep: Sweep, value: int) -> tuple[int, int, int]:
-    """Width, batch and length of one point."""
+    """Return width, batch size and length of one point."""
     if sweep.vary == "width":
-        return value, sweep.batch, sweep.length
-    return settings.width, sweep.batch if sweep.vary == "length" else max(1, sweep.tokens // value), value
+        return value, sweep.batch_size, sweep.length
+    return settings.width, sweep.batch_size if sweep.vary == "length" else max(1, sweep.tokens // value), value
 
 
-def _sweep_one(settings: Settings, context: Context, seed: int, name: str) -> None:
-    sweep = settings.sweep
+def _sweep_one(settings: Settings, context: Context, seed: int, network: Network) -> None:
+    """Record all points of one network, and the exponent of each metric."""
+    sweep, axis = settings.sweep, axis_of(settings.sweep)
     measured: dict[str, list[tuple[int, float]]] = {}
     for value in sorted(sweep.values):
-        if value > sweep.largest.get(name, value):
+        if value > sweep.largest.get(network.name, value):
             break
-        found = _point(settings, context, seed, name, value, measured.get("training_bytes", []))
-        for metric, number in found.items():
-            unit = {"seconds": "s", "bytes": "B", "flops": "FLOP"}.get(metric.rsplit("_", maxsplit=1)[-1], "")
-            split = TIME if metric.endswith("seconds") else "test"
-            context.record(f"{metric}.{name}", number, split=split, step=value, unit=unit, seed=seed)
+        point = _point(settings, context, seed, network, value, measured.get("training_bytes", []))
+        for metric, number in point.items():
+            split, unit = COST if metric in CLOCKED else "test", UNITS.get(metric, "")
+            context.record(metric, number, split=split, model=network.name, axis=axis, at=value, unit=unit, seed=seed)
             measured.setdefault(metric, []).append((value, number))
-        if found["out_of_memory"]:
+        if point["out_of_memory"]:
             break
     for metric, points in measured.items():
         exponent = asymptotic_exponent(points)
         if exponent is not None:
-            split = TIME if metric.endswith("seconds") else "test"
-            context.record(f"{metric}_exponent.{name}", exponent, split=split, seed=seed)
+            split = COST if metric in CLOCKED else "test"
+            context.record(f"{metric}_exponent", exponent, split=split, model=network.name, seed=seed)
 
 
-RATIOS = {
-    "speedup_{n}.mingru": ("training_seconds.gru.loop", "training_seconds.mingru", (512, 1024, 4096), TIME),
-    "speedup_{n}.minlstm": ("training_seconds.lstm.loop", "training_seconds.minlstm", (512, 1024, 4096), TIME),
-    "over_fused_{n}.mingru": ("training_seconds.gru", "training_seconds.mingru", (512, 4096), TIME),
-    "memory_ratio_{n}": ("training_bytes.transformer.naive", "training_bytes.transformer", (2048, 4096), "test"),
-}
-"""Ratios that papers state: name, numerator, denominator, lengths, split."""
+@dataclass(frozen=True)
+class Ratio:
+    """A ratio that a paper states of one metric of two networks.
+
+    Attributes:
+        name: metric of the record.
+        metric: metric of both parts.
+        numerator: name of a network.
+        denominator: name of a network; the `model` of the record.
+        lengths: at which the ratio is stated.
+    """
+
+    name: str
+    metric: str
+    numerator: str
+    denominator: str
+    lengths: tuple[int, ...]
+
+
+RATIOS = (
+    Ratio("speedup", "training_seconds", "gru.loop", "mingru", (512, 1024, 4096)),
+    Ratio("speedup", "training_seconds", "lstm.loop", "minlstm", (512, 1024, 4096)),
+    Ratio("speedup_over_library", "training_seconds", "gru", "mingru", (512, 4096)),
+    Ratio("memory_saving", "training_bytes", "transformer.naive", "transformer", (2048, 4096)),
+)
 
 
 def _record_ratios(context: Context, seed: int) -> None:
     """Record every ratio whose two parts were measured at its length in one seed's sweep."""
-    found = {(row["metric"], row["step"]): row["value"] for row in context.rows if row["seed"] == seed and row["step"] > 0}
-    for name, (above, below, lengths, split) in RATIOS.items():
-        for n in lengths:
-            if (above, n) in found and (below, n) in found:
-                context.record(name.format(n=n), found[above, n] / found[below, n], split=split, seed=seed)
+    measured = {(row["metric"], row["model"], row["at"]): row["value"] for row in context.rows if row["seed"] == seed and row["axis"]}
+    for ratio in RATIOS:
+        for n in ratio.lengths:
+            above, below = ((ratio.metric, model, float(n)) for model in (ratio.numerator, ratio.denominator))
+            if above in measured and below in measured:
+                split = COST if ratio.metric in CLOCKED else "test"
+                value = measured[above] / measured[below]
+                context.record(ratio.name, value, split=split, model=ratio.denominator, axis="length", at=n, seed=seed)
 
 
 def asymptotic_exponent(points: list[tuple[int, float]], *, span: float = 4) -> float | None:
-    """Log-log slope over the points from the largest down to a `span`-th of it; None for fewer than two positive ones."""
+    """Return the log-log slope over the largest points, or None for fewer than two positive ones.
+
+    Args:
+        points: pairs of position and value.
+        span: ratio of the largest position to the smallest one that is used.
+    """
     largest = max(x for x, _ in points)
-    kept = [(x, y) for x, y in points if x * span >= largest and y > 0]
-    if len(kept) < 2:
+    tail = [(x, y) for x, y in points if x * span >= largest and y > 0]
+    if len(tail) < 2:
         return None
-    x, y = np.array(kept, dtype=float).T
+    x, y = np.array(tail, dtype=float).T
     return float(loglog_slope(x, y[None])[0])
 
 
-def _point(settings: Settings, context: Context, seed: int, name: str, value: int, memory: list[tuple[int, float]]) -> dict[str, float]:
-    """Everything measured at one point; only `out_of_memory` where it does not fit."""
+def _point(
+    settings: Settings, context: Context, seed: int, network: Network, value: int, memory: list[tuple[int, float]]
+) -> dict[str, float]:
+    """Return all metrics of one point; only `out_of_memory` where it does not fit."""
     sweep, device = settings.sweep, context.device
     width, batch, length = _sizes(settings, sweep, value)
     dtype = torch.bfloat16 if sweep.precision == "bf16" else torch.float32
     limit = sweep.memory_limit_gb * 1e9
     if device.type == "cpu" and len(memory) > 1 and memory[-1][1] ** 2 / memory[-2][1] > limit:
         return {"out_of_memory": 1.0}
-    generator = context.generator(seed, f"cost {name} {value}", device="cpu")
+    generator = context.generator(seed, f"cost {network.name} {value}", device="cpu")
     try:
-        layer = make_mixer(name, width, generators=[generator], head_width=settings.head_width, state=settings.state)
+        layer = make_mixer(network, width, generators=[generator], head_width=settings.head_width, d_state=settings.d_state)
         layer.to(device, dtype)
         inputs = [torch.randn(1, batch, length, width, generator=generator).to(device, dtype) for _ in range(ROTATED)]
-        training = [measuring.training_call(layer, x) for x in inputs]
-        forward = [measuring.forward_call(layer, x) for x in inputs]
-        found = {
+        training = [profiling.training_call(layer, x) for x in inputs]
+        forward = [profiling.forward_call(layer, x) for x in inputs]
+        point = {
             "out_of_memory": 0.0,
-            "forward_flops": batch * layer.flops(length),
-            "sequential": float(layer.sequential(length)),
+            "forward_flops": batch * flops(layer, length),
+            "sequential_operations": float(sequential_operations(layer, length)),
         }
         for metric, calls in (("training_bytes", training), ("forward_bytes", forward)):  # equal for every seed, so measured once
-            known = [row["value"] for row in context.rows if row["metric"] == f"{metric}.{name}" and row["step"] == value]
-            found[metric] = known[0] if known else measuring.peak_bytes(calls[0], device)
-        timed = value <= sweep.largest_timed.get(name, value)
+            key = (metric, network.name, value)
+            before = [row["value"] for row in context.rows if (row["metric"], row["model"], row["at"]) == key]
+            point[metric] = before[0] if before else profiling.peak_bytes(calls[0], device)
+        timed = value <= sweep.largest_timed.get(network.name, value)
         for metric, calls in (("forward_seconds", forward), ("training_seconds", training)) if timed else ():
-            found[metric] = measuring.median_seconds(calls, device, repetitions=sweep.repetitions, least_seconds=sweep.least_seconds)
+            point[metric] = profiling.median_seconds(calls, device, repetitions=sweep.repetitions, least_seconds=sweep.least_seconds)
     except RuntimeError as error:
-        if not measuring.out_of_memory(error):
+        if not profiling.out_of_memory(error):
             raise
         if device.type == "cuda":
             torch.cuda.empty_cache()
         return {"out_of_memory": 1.0}
-    context.add_cost(flops=found["forward_flops"] * sweep.repetitions * 4)
-    return found
+    context.add_cost(flops=point["forward_flops"] * sweep.repetitions * 4)
+    return point
 
 
 def measure_generation(settings: Settings, context: Context) -> None:
-    """Seconds per token and memory of the state against the context so far, and tokens a second against the batch."""
-    done = context.restore("generation", {})
-    units = [(seed, name) for seed in context.seeds for name in settings.models]
-    for unit, (seed, name) in enumerate(units):
+    """Record seconds per token and memory of the state by length of the context, and tokens per second by batch size.
+
+    Args:
+        settings: of the run.
+        context: receives the records.
+    """
+    done, sweep = context.restore("generation", {}), settings.sweep
+    units = [(seed, network) for seed in context.seeds for network in settings.models]
+    for unit, (seed, network) in enumerate(units):
         if unit < done:
             continue
-        generator = context.generator(seed, f"generation {name}", device="cpu")
         model = SequenceModel(
-            name,
+            network,
             64,
             settings.width,
             settings.layers,
-            generators=[generator],
+            generators=[context.generator(seed, f"generation {network.name}", device="cpu")],
             head_width=settings.head_width,
-            state=settings.state,
-            positions=max(settings.sweep.values) + 1,
+            d_state=settings.d_state,
+            n_positions=max(sweep.values) + 1,
         ).to(context.device)
-        for n in settings.sweep.values:
-            context.record(
-                f"token_seconds.{name}",
-                _token_seconds(settings, context, model, settings.sweep.batch, n),
-                split=TIME,
-                step=n,
-                unit="s",
-                seed=seed,
-            )
-            numbers = sum(block.mixer.state_numbers(n) for block in model.blocks)
-            context.record(f"state_bytes.{name}", 4.0 * settings.sweep.batch * numbers, step=n, unit="B", seed=seed)
-        for batch in (1, 4, 16, 64):
-            seconds = _token_seconds(settings, context, model, batch, settings.sweep.length)
-            context.record(f"tokens_per_second.{name}", batch / seconds, split=TIME, step=batch, unit="tokens/s", seed=seed)
+        name = network.name
+        for n in sweep.values:
+            seconds = _token_seconds(settings, context, model, sweep.batch_size, n)
+            context.record("token_seconds", seconds, split=COST, model=name, axis="length", at=n, unit="s", seed=seed)
+            numbers = sum(state_size(block.mixer, n) for block in model.blocks)
+            context.record("state_bytes", 4.0 * sweep.batch_size * numbers, model=name, axis="length", at=n, unit="B", seed=seed)
+        for size in (1, 4, 16, 64):
+            speed = size / _token_seconds(settings, context, model, size, sweep.length)
+            context.record("tokens_per_second", speed, split=COST, model=name, axis="batch_size", at=size, unit="tokens/s", seed=seed)
         context.progress.update("generation", unit + 1, len(units))
         context.stop_if_asked("generation", unit + 1, {})
         context.save("generation", unit + 1, {})
@@ -170,16 +212,16 @@ def measure_generation(settings: Settings, context: Context) -> None:
 
 @torch.no_grad()
 def _token_seconds(settings: Settings, context: Context, model: SequenceModel, batch: int, n: int) -> float:
-    """Seconds for one token of every sequence of a batch after a context of n tokens. Its content does not matter to the clock."""
+    """Return the seconds for one token of every sequence of a batch after a context of n tokens, whose content does not matter."""
     tokens = torch.zeros(1, batch, dtype=torch.int64, device=context.device)
     states = [tuple(_grown(part, n) for part in state) for state in model.start(tokens)]
     call: Callable[[], object] = lambda: model.step(tokens, states, n)  # noqa: E731
-    return measuring.median_seconds(
+    return profiling.median_seconds(
         [call], context.device, repetitions=settings.sweep.repetitions, least_seconds=settings.sweep.least_seconds
     )
 
 
 def _grown(state: torch.Tensor, n: int) -> torch.Tensor:
-    """A state as it is after n tokens: keys and values (an empty axis) have n rows; others keep their shape."""
+    """Return a state as it is after n tokens: keys and values (an empty axis) have n rows; others keep their shape."""
     shape = [n if size == 0 else size for size in state.shape]
     return torch.full(shape, 0.01, dtype=state.dtype, device=state.device)

@@ -1,4 +1,4 @@
-"""The corpora of the language runs; every other measurement makes its own sequences."""
+"""The corpora of the language runs; all other experiments generate their sequences."""
 
 from __future__ import annotations
 
@@ -10,5 +10,5 @@ SOURCES: list[DataSource] = [TINY_SHAKESPEARE, WAR_AND_PEACE, LINUX, PROGRAM_TEX
 
 
 def needs(settings: Settings) -> list[tuple[DataSource, str]]:
-    """The corpus of a language run; nothing otherwise."""
-    return [(CORPORA[settings.text.corpus].source, "all")] if settings.measure == "language" else []
+    """Return the data of a run: the corpus of a language run, else none."""
+    return [(CORPORA[settings.text.corpus].source, "all")] if settings.experiment == "language" else []

@@ -1,43 +1,50 @@
-"""The cost explorer: measured curves to point at, and counted FLOPs of any length and width."""
+"""The cost explorer: measured curves with values under the pointer, and counted FLOPs at any length and width."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from replications.papers.rnn_vs_transformer.settings import Settings
 from replications.presentation.exhibits import Exhibit
 from replications.results.reader import Results
 
 QUANTITIES = {
-    "training_seconds": ("time of a training step", "s", "time"),
-    "forward_seconds": ("time forward", "s", "time"),
+    "training_seconds": ("time of a training step", "s", "cost"),
+    "forward_seconds": ("time forward", "s", "cost"),
     "training_bytes": ("memory of a training step", "B", "test"),
     "forward_flops": ("counted FLOPs forward", "FLOP", "test"),
 }
-SWEEPS = {"cost-length": "sequence length n", "cost-width": "width d", "cost-tokens": "length n at fixed tokens"}
+"""Label, unit and split of each metric."""
+
+SWEEPS = {
+    "cost-length": ("length", "sequence length n"),
+    "cost-width": ("width", "width d"),
+    "cost-tokens": ("length", "length n at fixed tokens"),
+}
+"""Axis of each run, and its label."""
 
 
 def cost_explorer(results: Results) -> Exhibit:
-    """Cost of one layer: choose what is measured and over what, move the slider to read every network's value there.
+    """Cost of one layer: select a quantity and an axis, and move the slider to read the value of every network.
 
-    Below, length and width are free, and FLOPs are counted for them.
+    Below, FLOPs are counted at any length and width.
     """
     results.need("cost-length", "counted")
     sweeps: list[dict[str, Any]] = []
-    for run, axis in SWEEPS.items():
+    for run, (axis, axis_label) in SWEEPS.items():
         if not results.finished(run):
             continue
         for metric, (label, unit, split) in QUANTITIES.items():
-            rows = results.select(run=run, split=split)
-            rows = rows[rows["metric"].str.startswith(f"{metric}.") & (rows["step"] > 0)]
+            rows = results.select(run=run, split=split, metric=metric, axis=axis)
             curves = []
-            for name, part in rows.groupby("metric", sort=False):
+            for name, part in rows.groupby("model", sort=False):
                 points = []
-                for step in sorted(part["step"].unique()):
-                    values = part.loc[part["step"] == step, "value"]
-                    points.append([int(step), float(values.median()), float(values.min()), float(values.max())])
-                curves.append({"model": str(name).removeprefix(f"{metric}."), "points": points})
+                for at in sorted(part["at"].unique()):
+                    values = part.loc[part["at"] == at, "value"]
+                    points.append([int(at), float(values.median()), float(values.min()), float(values.max())])
+                curves.append({"model": str(name), "points": points})
             if curves:
-                sweeps.append({"axis": axis, "label": label, "unit": unit, "curves": curves})
+                sweeps.append({"axis": axis_label, "label": label, "unit": unit, "curves": curves})
     grid = results.artifacts("counted")
     counted = {
         "models": [str(model) for model in grid["grid_models"]],
@@ -46,5 +53,10 @@ def cost_explorer(results: Results) -> Exhibit:
         "flops": grid["grid_flops"].tolist(),
         "sequential": grid["grid_sequential"].tolist(),
     }
+    networks = {
+        network.name: {"mixer": network.mixer, "form": network.form}
+        for run in results.runs()
+        for network in run.settings_as(Settings).models
+    }
     alt = f"Cost of {len(sweeps[0]['curves'])} layers over length and width; the figures of this section show the same without scripts."
-    return Exhibit("Cost explorer", alt, {"sweeps": sweeps, "counted": counted})
+    return Exhibit("Cost explorer", alt, {"networks": networks, "sweeps": sweeps, "counted": counted})

@@ -1,14 +1,15 @@
-"""One run: the measurement that its settings name."""
+"""Entry point of a run: the measurement that its settings name."""
 
 from __future__ import annotations
 
 from replications.engine.context import Context
 from replications.papers.rnn_vs_transformer.cost import measure_cost, measure_generation
 from replications.papers.rnn_vs_transformer.counted import measure_counted
-from replications.papers.rnn_vs_transformer.gradients import measure_gradients, train_order
+from replications.papers.rnn_vs_transformer.gradients import measure_gradients
 from replications.papers.rnn_vs_transformer.language import train_language
-from replications.papers.rnn_vs_transformer.learning import train_copying, train_recall, train_regular
 from replications.papers.rnn_vs_transformer.settings import Settings
+from replications.papers.rnn_vs_transformer.synthetic import train_copying, train_recall, train_regular
+from replications.papers.rnn_vs_transformer.temporal_order import train_order
 
 MEASUREMENTS = {
     "cost": measure_cost,
@@ -24,5 +25,10 @@ MEASUREMENTS = {
 
 
 def run(settings: Settings, context: Context) -> None:
-    """Measure and record."""
-    MEASUREMENTS[settings.measure](settings, context)
+    """Make the measurement that `settings.experiment` names, and record it.
+
+    Args:
+        settings: of the run.
+        context: receives the records.
+    """
+    MEASUREMENTS[settings.experiment](settings, context)

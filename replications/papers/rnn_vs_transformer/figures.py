@@ -3,121 +3,108 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
-from matplotlib.ticker import NullFormatter, NullLocator
+from matplotlib.ticker import NullFormatter
 
+from replications.papers.rnn_vs_transformer.plotting import (
+    COLOURS,
+    NAMES,
+    curves,
+    in_text,
+    label_ends,
+    networks_of,
+    runs_of,
+    sweep_of,
+)
 from replications.papers.rnn_vs_transformer.settings import Settings
 from replications.presentation.figure_writer import Figure
-from replications.presentation.palette import ON_DARK, ON_LIGHT, PALETTE
-from replications.presentation.theme import COLUMN, canvas, dots, in_words, label_end, last_rows, published
+from replications.presentation.palette import ON_DARK, ON_LIGHT
+from replications.presentation.theme import COLUMN, canvas, dots, in_words, last_rows, published
+from replications.registry.run_grid import Run
 from replications.results.reader import NotMeasured, Results
 from replications.verdicts.statistics import estimate, loglog_slope
 
-COLOURS = {
-    "transformer": PALETTE[0],
-    "lstm": PALETTE[1],
-    "gru": PALETTE[2],
-    "rnn": PALETTE[3],
-    "mingru": PALETTE[4],
-    "minlstm": PALETTE[7],
-    "ssm": PALETTE[5],
-    "linear": PALETTE[6],
-}
-NAMES = {
-    "transformer": "attention, fused",
-    "transformer.naive": "attention, naive",
-    "lstm": "LSTM, fused",
-    "lstm.loop": "LSTM, loop",
-    "gru": "GRU, fused",
-    "gru.loop": "GRU, loop",
-    "rnn": "tanh-RNN, fused",
-    "mingru": "minGRU, scan",
-    "minlstm": "minLSTM, scan",
-    "ssm": "state space, scan",
-    "linear": "linear attention",
-}
+COLUMNS = ("lstm", "mingru", "transformer")
+"""Networks of the measured table."""
 
 
-def _colour(model: str) -> str:
-    return COLOURS.get(model.split(".", maxsplit=1)[0], "#555555")
+@dataclass(frozen=True)
+class Line:
+    """One line of the measured table.
+
+    Attributes:
+        cell: cell of the course's table; empty: as in the line above.
+        quantity: what is measured.
+        course: words of the course's table for recurrent networks and transformers.
+        values: one value per seed for each network.
+        digits: decimals.
+    """
+
+    cell: str
+    quantity: str
+    course: tuple[str, str]
+    values: dict[str, pd.Series[float]]
+    digits: int
 
 
-def _name(model: str) -> str:
-    return NAMES.get(model, model)
+def _mean(values: pd.Series[float], digits: int) -> str:
+    """Return mean and 95 % interval over seeds as text."""
+    mean = estimate(values.to_numpy())
+    low, high = mean.interval()
+    interval = f" [{low:.{digits}f}, {high:.{digits}f}]" if math.isfinite(low) and mean.error > 0 else ""
+    return f"{mean.mean:.{digits}f}{interval}"
 
 
-def _series(results: Results, run: str, metric: str, split: str) -> pd.DataFrame:
-    """Records of `<metric>.<model>` of a run that have a position, with a column `model`."""
-    rows = results.select(run=run, split=split)
-    rows = rows[rows["metric"].str.startswith(f"{metric}.") & (rows["step"] > 0)]
-    if not len(rows):
-        raise NotMeasured(f"needs {metric} of {run}")
-    return rows.assign(model=rows["metric"].str.removeprefix(f"{metric}."))[["run", "model", "seed", "step", "value"]]
+def _by_network(
+    results: Results, run: str, metric: str, split: str = "test", axis: str = "", at: float | None = None
+) -> dict[str, pd.Series[float]]:
+    """Return a metric of every network of the table that one run compares; nothing of what was not measured."""
+    return {
+        model: results.final(run, metric, split, model=model, axis=axis, at=at)
+        for model in COLUMNS
+        if results.recorded(run, metric, split, model=model, axis=axis, at=at)
+    }
 
 
-def _spread(ends: Sequence[float], apart: float) -> list[float]:
-    """Offsets (in points) that push labels at these heights (in points) `apart`, each as little as possible."""
-    order = np.argsort(ends)
-    placed = np.array(ends, dtype=float)[order]
-    for _ in range(200):
-        close = np.clip(apart - np.diff(placed), 0, None) / 2
-        placed[:-1] -= close
-        placed[1:] += close
-    offsets = np.empty(len(placed))
-    offsets[order] = placed - np.array(ends, dtype=float)[order]
-    return [float(offset) for offset in offsets]
+def _by_run(results: Results, runs: dict[str, Run], metric: str) -> dict[str, pd.Series[float]]:
+    """Return a metric of the runs, each of which trains one network of the table."""
+    return {model: results.final(run.name, metric) for model, run in runs.items() if results.recorded(run.name, metric)}
 
 
-def _plain_ticks(axes: Axes, positions: Sequence[float]) -> None:
-    """Label a logarithmic axis at measured positions, at most eight of them, with plain numbers."""
-    chosen = sorted(set(positions))
-    chosen = chosen[:: math.ceil(len(chosen) / 8)]
-    axes.set_xticks(chosen, [f"{x:,.0f}" for x in chosen])
-    axes.xaxis.set_minor_locator(NullLocator())
+def _trained(results: Results, experiment: str, *, width: int | None = None, **labels: str) -> dict[str, Run]:
+    """Return the finished runs of the table's networks in an experiment: at a width, else at the largest that they share."""
+    try:
+        runs = runs_of(results, experiment, **labels)
+    except NotMeasured:
+        return {}
+    by_network: dict[str, dict[int, Run]] = {}
+    for run, settings in runs:
+        if settings.network.name in COLUMNS and settings.layers == runs[0][1].layers:
+            by_network.setdefault(settings.network.name, {})[settings.width] = run
+    shared = set.intersection(*(set(widths) for widths in by_network.values())) if by_network else set()
+    at = width if width in shared else max(shared, default=None)
+    return {model: widths[at] for model, widths in by_network.items() if at in widths}
 
 
-def _curves(axes: Axes, rows: pd.DataFrame, *, xlabel: str, ylabel: str, fit_span: float = 4, logy: bool = True) -> dict[str, float]:
-    """Every seed a dot, medians joined, a fit over the largest quarter of positions; names and exponents at the line's end."""
-    axes.set(xscale="log", yscale="log" if logy else "linear", xlabel=xlabel, ylabel=ylabel)
-    _plain_ticks(axes, rows["step"].tolist())
-    ends: list[tuple[str, float, float]] = []
-    exponents: dict[str, float] = {}
-    for model, part in rows.groupby("model", sort=False):
-        name, colour = str(model), _colour(str(model))
-        dots(axes, part["step"], part["value"], colour=colour)
-        middle = part.groupby("step")["value"].median()
-        axes.plot(middle.index, middle, color=colour, ls="--" if name.endswith(("loop", "naive")) else "-", lw=1.1)
-        tail = middle[middle.index * fit_span >= middle.index.max()]
-        if len(tail) > 1 and logy and (tail > 0).all():
-            exponents[name] = float(loglog_slope(tail.index.to_numpy(dtype=float), tail.to_numpy()[None])[0])
-        ends.append((name, float(middle.index[-1]), float(middle.iloc[-1])))
-    if figure := axes.get_figure(root=True):
-        figure.draw_without_rendering()  # lays out, so that heights are known
-    heights = [axes.transData.transform((1.0 if not logy else x, y))[1] * 72 / axes.figure.dpi for _, x, y in ends]
-    right = max(x for _, x, _ in ends)
-    for (name, x, y), dy in zip(ends, _spread(heights, 9.5), strict=True):
-        exponent = f"  n^{round(exponents[name], 2) + 0.0:.2f}" if name in exponents else ""
-        if x < right or dy:
-            axes.plot([x, right], [y, y], color=_colour(name), lw=0.5, ls=":", alpha=0.6)
-        label_end(axes, right, y, f"{_name(name)}{exponent}", _colour(name), dx=6, dy=dy)
-    return exponents
-
-
-def _exponents_in_words(exponents: dict[str, float]) -> str:
-    return ", ".join(f"{_name(model)} {value:.2f}" for model, value in exponents.items())
-
-
-def _mean(values: pd.Series, digits: int, unit: str = "") -> str:
-    """Mean and 95 % interval over seeds as text."""
-    known = estimate(values.to_numpy())
-    low, high = known.interval()
-    interval = f" [{low:.{digits}f}, {high:.{digits}f}]" if math.isfinite(low) and known.error > 0 else ""
-    return f"{known.mean:.{digits}f}{unit}{interval}"
+def _state_exponents(results: Results) -> dict[str, pd.Series[float]]:
+    """Return the exponent of the state's size over the length of the context, per seed, for each network of the table."""
+    if not results.finished("generation"):
+        return {}
+    rows = results.select(run="generation", metric="state_bytes", axis="length")
+    return {
+        model: pd.Series(
+            {
+                seed: float(loglog_slope(part["at"].to_numpy(dtype=float), part["value"].to_numpy()[None])[0])
+                for seed, part in rows[rows["model"] == model].groupby("seed")
+            },
+            dtype=float,
+        )
+        for model in COLUMNS
+    }
 
 
 def the_table_measured(results: Results) -> Figure:
@@ -128,52 +115,51 @@ def the_table_measured(results: Results) -> Figure:
     parity of bits in strings longer than any in training. Empty cells were not measured at this tier.
     """
     results.need("cost-length")
-    columns = ("lstm", "mingru", "transformer")
-    recall = _widest_recall(results)
-    lines: list[tuple[str, str, dict[str, tuple[str, str, str]], int, str]] = [
-        (
+    parity = {
+        settings.network.name: run
+        for run, settings in (runs_of(results, "regular", study="languages") if _trained(results, "regular", study="languages") else [])
+        if settings.task.language == "parity" and settings.network.name in COLUMNS
+    }
+    gradient = {model: values.map(math.log10) for model, values in _by_network(results, "gradients", "gradient_kept").items()}
+    cost = "cost-length"
+    lines = [
+        Line(
             "Long-range dependencies",
             "recalls answered right",
-            {m: (f"recall-{m}-{recall}", "accuracy_most", "test") for m in columns},
+            ("hard in practice", "good"),
+            _by_run(results, _trained(results, "recall", width=64), "accuracy_most"),
             2,
-            "",
         ),
-        ("", "log10 of the gradient kept", {m: ("gradients", f"kept.{m}", "test") for m in columns}, 1, "log"),
-        (
+        Line("", "log10 of the gradient kept", ("", ""), gradient, 1),
+        Line(
             "Parallel over time",
             "sequential steps at n = 1,024",
-            {m: ("cost-length", f"sequential.{m}", "test") for m in columns},
+            ("no", "yes"),
+            _by_network(results, cost, "sequential_operations", axis="length", at=1024),
             0,
-            "1024",
         ),
-        ("Compute", "FLOPs, exponent of n", {m: ("cost-length", f"forward_flops_exponent.{m}", "test") for m in columns}, 2, ""),
-        ("", "training time, exponent of n", {m: ("cost-length", f"training_seconds_exponent.{m}", "time") for m in columns}, 2, ""),
-        ("Memory", "training, exponent of n", {m: ("cost-length", f"training_bytes_exponent.{m}", "test") for m in columns}, 2, ""),
-        ("", "state after n tokens, exponent", {m: ("generation", f"state_bytes.{m}", "test") for m in columns}, 2, "slope"),
-        ("Inductive bias", "parity at longer lengths", {m: (f"regular-parity-{m}", "accuracy_longer", "test") for m in columns}, 2, ""),
-        ("", "held-out loss, nats/char", {m: (f"language-{m}-32", "loss", "test") for m in columns}, 3, ""),
-    ]
-    words = [
-        ("hard in practice", "good"),
-        ("", ""),
-        ("no", "yes"),
-        ("O(n)", "O(n^2)"),
-        ("", ""),
-        ("O(n)", "O(n)"),
-        ("", ""),
-        ("strong", "weak"),
-        ("", ""),
+        Line("Compute", "FLOPs, exponent of n", ("O(n)", "O(n^2)"), _by_network(results, cost, "forward_flops_exponent"), 2),
+        Line("", "training time, exponent of n", ("", ""), _by_network(results, cost, "training_seconds_exponent", "cost"), 2),
+        Line("Memory", "training, exponent of n", ("O(n)", "O(n)"), _by_network(results, cost, "training_bytes_exponent"), 2),
+        Line("", "state after n tokens, exponent", ("", ""), _state_exponents(results), 2),
+        Line("Inductive bias", "parity at longer lengths", ("strong", "weak"), _by_run(results, parity, "accuracy_longer"), 2),
+        Line(
+            "",
+            "held-out loss, nats/char",
+            ("", ""),
+            _by_run(results, _trained(results, "language", study="scaling"), "loss"),
+            3,
+        ),
     ]
     rows, data = [], []
-    for (cell, what, sources, digits, kind), (recurrent, attention) in zip(lines, words, strict=True):
-        shown = [cell, what, recurrent, attention]
-        for model, (run, metric, split) in sources.items():
-            values = _cell(results, run, metric, split, kind)
-            shown.append(_mean(values, digits) if len(values) else "")
-            data += [
-                {"cell": cell or what, "quantity": what, "model": model, "seed": seed, "value": value} for seed, value in values.items()
-            ]
-        rows.append(shown)
+    for line in lines:
+        cells = [_mean(line.values[model], line.digits) if len(line.values.get(model, ())) else "" for model in COLUMNS]
+        rows.append([line.cell, line.quantity, *line.course, *cells])
+        data += [
+            {"cell": line.cell or line.quantity, "quantity": line.quantity, "model": model, "seed": seed, "value": value}
+            for model, values in line.values.items()
+            for seed, value in values.items()
+        ]
     figure, axes = canvas(height=2.6)
     axes[0, 0].axis("off")
     header = ["", "measured", "course:\nRNN", "course:\ntransformer", "LSTM", "minGRU", "transformer"]
@@ -222,10 +208,12 @@ def training_time_by_length(results: Results) -> Figure:
     Every repetition of the sweep is a dot; the exponent behind each name is fitted over the largest quarter of its lengths. Dashed:
     step-by-step loops and attention that keeps its matrix of scores. Each is a layer alone, with its projections.
     """
-    rows = _series(results, "cost-length", "training_seconds", "time")
+    rows = sweep_of(results, "cost-length", "training_seconds", "length", "cost")
     figure, axes = canvas(height=4.0)
-    exponents = _curves(axes[0, 0], rows, xlabel="sequence length n", ylabel="seconds of a training step")
-    return Figure(figure, rows, alt=f"Exponents of time over length: {_exponents_in_words(exponents)}.", title="Training time by length")
+    exponents = curves(
+        axes[0, 0], rows, networks_of(results, "cost-length"), xlabel="sequence length n", ylabel="seconds of a training step"
+    )
+    return Figure(figure, rows, alt=f"Exponents of time over length: {in_text(exponents)}.", title="Training time by length")
 
 
 def memory_by_length(results: Results) -> Figure:
@@ -233,18 +221,18 @@ def memory_by_length(results: Results) -> Figure:
 
     Open diamonds: 10 and 20 times the fused kernel's memory at lengths 2048 and 4096, as their README says.
     """
-    rows = _series(results, "cost-length", "training_bytes", "test")
+    rows = sweep_of(results, "cost-length", "training_bytes", "length")
     rows = rows[rows["model"].isin(["lstm", "mingru", "ssm", "linear", "transformer", "transformer.naive"])]
     figure, axes = canvas(height=3.4)
-    exponents = _curves(axes[0, 0], rows, xlabel="sequence length n", ylabel="bytes alive at once")
-    fused = rows[rows["model"] == "transformer"].groupby("step")["value"].median()
-    naive = rows[rows["model"] == "transformer.naive"].groupby("step")["value"].median()
+    exponents = curves(axes[0, 0], rows, networks_of(results, "cost-length"), xlabel="sequence length n", ylabel="bytes alive at once")
+    fused = rows[rows["model"] == "transformer"].groupby("at")["value"].median()
+    naive = rows[rows["model"] == "transformer.naive"].groupby("at")["value"].median()
     at = [n for n in (2048, 4096) if n in fused.index]
     ratios = {2048: 10, 4096: 20}
     published(axes[0, 0], at, [ratios[n] * fused[n] for n in at], colour="#000000", label="Dao et al. 2022: 10x, 20x")
     axes[0, 0].legend(loc="upper left")
-    found = ", ".join(f"{naive[n] / fused[n]:.1f} at {n:,}" for n in at if n in naive.index)
-    alt = f"Exponents of memory: {_exponents_in_words(exponents)}. Naive over fused attention: {found}."
+    measured = ", ".join(f"{naive[n] / fused[n]:.1f} at {n:,}" for n in at if n in naive.index)
+    alt = f"Exponents of memory: {in_text(exponents)}. Naive over fused attention: {measured}."
     return Figure(figure, rows, alt=alt, title="Memory by length")
 
 
@@ -253,80 +241,75 @@ def flops_and_their_crossing(results: Results) -> Figure:
 
     The dotted line stands at n = d, where Vaswani et al. (2017, section 4) put the crossing, leaving constants out.
     """
-    rows = _series(results, "cost-length", "forward_flops", "test")
+    rows = sweep_of(results, "cost-length", "forward_flops", "length")
     rows = rows[rows["model"].isin(["rnn", "gru", "lstm", "mingru", "ssm", "linear", "transformer"]) & (rows["seed"] == rows["seed"].min())]
-    width = next(run.settings_as(Settings).width for run in results.runs() if run.name == "cost-length")
+    width = next(settings.width for run, settings in runs_of(results, "cost") if run.name == "cost-length")
     figure, axes = canvas(height=3.4)
-    exponents = _curves(axes[0, 0], rows, xlabel="sequence length n", ylabel="counted FLOPs, forward")
+    exponents = curves(axes[0, 0], rows, networks_of(results, "cost-length"), xlabel="sequence length n", ylabel="counted FLOPs, forward")
     axes[0, 0].axvline(width, color="#555555", ls=":", lw=1)
     axes[0, 0].annotate(
         "n = d", (width, axes[0, 0].get_ylim()[1]), xytext=(3, -8), textcoords="offset points", fontsize=7.5, color="#555555"
     )
-    return Figure(figure, rows, alt=f"Exponents of counted FLOPs: {_exponents_in_words(exponents)}.", title="Counted FLOPs by length")
+    return Figure(figure, rows, alt=f"Exponents of counted FLOPs: {in_text(exponents)}.", title="Counted FLOPs by length")
 
 
 def time_at_fixed_tokens(results: Results) -> Figure:
-    """Forward time of one layer where batch times length stays the same: what must wait for itself grows with n, the rest does not."""
-    rows = _series(results, "cost-tokens", "forward_seconds", "time")
+    """Forward time of one layer where batch size times length is constant: it grows with n only for layers whose steps wait for each other."""
+    rows = sweep_of(results, "cost-tokens", "forward_seconds", "length", "cost")
     figure, axes = canvas(height=3.0)
-    exponents = _curves(axes[0, 0], rows, xlabel="sequence length n (batch = tokens / n)", ylabel="seconds, forward")
-    return Figure(figure, rows, alt=f"Exponents: {_exponents_in_words(exponents)}.", title="Time at a fixed number of tokens")
+    exponents = curves(
+        axes[0, 0], rows, networks_of(results, "cost-tokens"), xlabel="sequence length n (batch = tokens / n)", ylabel="seconds, forward"
+    )
+    return Figure(figure, rows, alt=f"Exponents: {in_text(exponents)}.", title="Time at a fixed number of tokens")
 
 
 def time_by_width(results: Results) -> Figure:
     """Time of a training step of one layer against its width, length fixed. The exponent is of the width."""
-    rows = _series(results, "cost-width", "training_seconds", "time")
+    rows = sweep_of(results, "cost-width", "training_seconds", "width", "cost")
     figure, axes = canvas(height=3.2)
-    exponents = _curves(axes[0, 0], rows, xlabel="width d", ylabel="seconds of a training step")
-    for text in axes[0, 0].texts:
-        text.set_text(text.get_text().replace("n^", "d^"))
-    return Figure(figure, rows, alt=f"Exponents of time over width: {_exponents_in_words(exponents)}.", title="Training time by width")
+    networks = networks_of(results, "cost-width")
+    exponents = curves(axes[0, 0], rows, networks, xlabel="width d", ylabel="seconds of a training step", symbol="d")
+    return Figure(figure, rows, alt=f"Exponents of time over width: {in_text(exponents)}.", title="Training time by width")
 
 
 def generation_cost(results: Results) -> Figure:
-    """Generating one token after a context of n tokens: time, and what must be kept. A transformer keeps keys and values of all tokens."""
-    time = _series(results, "generation", "token_seconds", "time")
-    kept = _series(results, "generation", "state_bytes", "test")
+    """Generating one token after a context of n tokens: time, and memory of the state. A transformer keeps keys and values of all tokens."""
+    time = sweep_of(results, "generation", "token_seconds", "length", "cost")
+    state = sweep_of(results, "generation", "state_bytes", "length")
+    networks = networks_of(results, "generation")
     figure, axes = canvas(height=5.6, rows=2)
-    _curves(axes[0, 0], time, xlabel="tokens of context n", ylabel="seconds a token")
-    _curves(axes[1, 0], kept[kept["seed"] == kept["seed"].min()], xlabel="tokens of context n", ylabel="bytes kept")
-    data = pd.concat([time.assign(quantity="seconds"), kept.assign(quantity="bytes")])
-    most = kept[kept["step"] == kept["step"].max()].groupby("model")["value"].median()
-    alt = "Bytes kept at the longest context: " + ", ".join(f"{_name(str(m))} {v:,.0f}" for m, v in most.items())
+    curves(axes[0, 0], time, networks, xlabel="tokens of context n", ylabel="seconds per token")
+    curves(axes[1, 0], state[state["seed"] == state["seed"].min()], networks, xlabel="tokens of context n", ylabel="bytes kept")
+    data = pd.concat([time.assign(quantity="seconds"), state.assign(quantity="bytes")])
+    most = state[state["at"] == state["at"].max()].groupby("model")["value"].median()
+    alt = "Bytes kept at the longest context: " + ", ".join(f"{NAMES.get(str(m), m)} {v:,.0f}" for m, v in most.items())
     return Figure(figure, data, alt=alt, title="Cost of generating")
-
-
-def _language(results: Results, metric: str, split: str = "test") -> pd.DataFrame:
-    """One row per language run, seed: model, parameters, compute and a metric."""
-    parts = []
-    for run in results.runs():
-        if run.name.startswith("language-") and results.finished(run.name):
-            values = results.final(run.name, metric, split)
-            extra = {key: results.final(run.name, key) for key in ("parameters", "compute")}
-            model = run.settings_as(Settings).model
-            parts.append(pd.DataFrame({"run": run.name, "model": model, "value": values, **extra}).rename_axis("seed").reset_index())
-    if not parts:
-        raise NotMeasured("needs a language run")
-    return pd.concat(parts, ignore_index=True)
 
 
 def loss_by_size_and_compute(results: Results) -> Figure:
     """Held-out loss against non-embedding parameters, and against counted training FLOPs. Every seed is a dot.
 
-    Grey: the slope of Kaplan et al. (2020, equations 1.1 and 1.3), through the transformer's smallest network; only its slope means
-    something here, for the text, the tokens and the sizes are others.
+    Grey: the slope of Kaplan et al. (2020, equations 1.1 and 1.3), drawn through the transformer's smallest network; only its slope can be
+    compared, because text, number of tokens and sizes differ.
     """
-    rows = _language(results, "loss")
+    parts = []
+    mixers: dict[str, str] = {}
+    for run, settings in runs_of(results, "language", study="scaling"):
+        values = {key: results.final(run.name, metric) for key, metric in (("value", "loss"), ("parameters",) * 2, ("compute",) * 2)}
+        mixers[settings.network.name] = settings.network.mixer
+        parts.append(pd.DataFrame({"run": run.name, "model": settings.network.name, **values}).rename_axis("seed").reset_index())
+    rows = pd.concat(parts, ignore_index=True)
     figure, axes = canvas(height=3.0, columns=2)
     for panel, (x, slope, label) in zip(
         axes[0], (("parameters", -0.076, "non-embedding parameters N"), ("compute", -0.050, "training FLOPs C")), strict=True
     ):
         ends = []
         for model, part in rows.groupby("model", sort=False):
-            dots(panel, part[x], part["value"], colour=_colour(str(model)))
+            colour = COLOURS[mixers[str(model)]]
+            dots(panel, part[x], part["value"], colour=colour)
             middle = part.groupby(x)["value"].mean()
-            panel.plot(middle.index, middle, color=_colour(str(model)))
-            ends.append((str(model), float(middle.index[-1]), float(middle.iloc[-1])))
+            panel.plot(middle.index, middle, color=colour)
+            ends.append((str(model), colour, float(middle.index[-1]), float(middle.iloc[-1])))
         panel.set(xscale="log", yscale="log", xlabel=label, ylabel="nats per character")
         panel.xaxis.set_minor_formatter(NullFormatter())
         panel.yaxis.set_minor_formatter("{x:.1f}")
@@ -343,57 +326,48 @@ def loss_by_size_and_compute(results: Results) -> Figure:
                 fontsize=7,
                 color="#666666",
             )
-        panel.figure.draw_without_rendering()
-        heights = [panel.transData.transform((at, y))[1] * 72 / panel.figure.dpi for _, at, y in ends]
-        for (model, at, y), dy in zip(ends, _spread(heights, 9), strict=True):
-            label_end(panel, at, y, model, _colour(model), dx=4, dy=dy)
-    return Figure(figure, rows, alt=f"Mean loss in nats a character: {in_words(rows, 'run')}.", title="Loss against size and compute")
+        label_ends(panel, ends)
+    return Figure(figure, rows, alt=f"Mean loss in nats per character: {in_words(rows, 'run')}.", title="Loss against size and compute")
 
 
 def loss_by_position(results: Results) -> Figure:
-    """Held-out loss by position in the context, for the largest LSTM and the transformer of its size; thin lines are seeds.
+    """Held-out loss by position in the context, for the widest LSTM and the networks of its width; thin lines are seeds.
 
     The dotted line stands at 100 tokens, after which Kaplan et al. (2020, Figure 7) see the LSTM no longer improve.
     """
-    runs = [run for run in results.runs() if run.name.startswith("language-") and results.finished(run.name)]
-    widths = {f"{(settings := run.settings_as(Settings)).model} {settings.width}": run.name for run in runs}
-    widest = max((int(key.split()[1]) for key in widths if key.startswith("lstm ")), default=0)
-    chosen = {model: name for model in ("transformer", "lstm", "mingru") if (name := widths.get(f"{model} {widest}"))}
-    if not chosen:
+    runs = runs_of(results, "language", study="scaling")
+    widest = max((settings.width for _, settings in runs if settings.network.name == "lstm"), default=0)
+    by_model = {settings.network.name: run for run, settings in runs if settings.width == widest}
+    drawn = {model: by_model[model] for model in ("transformer", "lstm", "mingru") if model in by_model}
+    if not drawn:
         raise NotMeasured("needs a language run of an LSTM")
     figure, axes = canvas(height=3.0)
     panel, data, ends = axes[0, 0], [], []
-    for model, run in chosen.items():
-        curves = {seed: arrays[0] for seed, arrays in results.by_seed(run, "loss_by_position").items()}
-        n = len(next(iter(curves.values())))
+    for model, run in drawn.items():
+        by_position = {seed: arrays[0] for seed, arrays in results.by_seed(run.name, "loss_by_position").items()}
+        n = len(next(iter(by_position.values())))
         edges = np.unique(np.round(np.geomspace(1, n, 22)).astype(int))
-        for seed, curve in curves.items():
-            middles = [(a, b, float(curve[a - 1 : b - 1].mean())) for a, b in pairwise(edges)]
-            panel.plot([math.sqrt(a * b) for a, b, _ in middles], [y for *_, y in middles], color=_colour(model), lw=0.9, alpha=0.8)
-            data += [{"run": run, "model": model, "seed": seed, "from": a, "to": b - 1, "value": y} for a, b, y in middles]
-        ends.append((model, math.sqrt(edges[-1] * edges[-2]), middles[-1][2]))
+        for seed, losses in by_position.items():
+            middles = [(a, b, float(losses[a - 1 : b - 1].mean())) for a, b in pairwise(edges)]
+            panel.plot([math.sqrt(a * b) for a, b, _ in middles], [y for *_, y in middles], color=COLOURS[model], lw=0.9, alpha=0.8)
+            data += [{"run": run.name, "model": model, "seed": seed, "from": a, "to": b - 1, "value": y} for a, b, y in middles]
+        label = {"transformer": "transformer", "lstm": "LSTM", "mingru": "minGRU"}[model]
+        ends.append((f"{label} {widest}", COLOURS[model], math.sqrt(edges[-1] * edges[-2]), middles[-1][2]))
     panel.axvline(100, color="#555555", ls=":", lw=1)
     panel.set(xscale="log", xlabel="position in the context", ylabel="nats per character")
-    panel.figure.draw_without_rendering()
-    heights = [panel.transData.transform((x, y))[1] * 72 / panel.figure.dpi for _, x, y in ends]
-    for (model, x, y), dy in zip(ends, _spread(heights, 9), strict=True):
-        label_end(panel, x, y, f"{_name(model).split(',')[0] if model != 'transformer' else model} {widest}", _colour(model), dy=dy)
+    label_ends(panel, ends)
     frame = pd.DataFrame(data)
-    alt = f"Mean loss in nats a character at the last positions: {in_words(last_rows(frame, 'to', 'run'), 'model')}."
+    alt = f"Mean loss in nats per character at the last positions: {in_words(last_rows(frame, 'to', 'run'), 'model')}."
     return Figure(figure, frame, alt=alt, title="Loss by position in the context")
 
 
 def recall_by_pairs(results: Results) -> Figure:
     """Associative recall: share of queries answered right by the number of pairs and the width, mean over seeds."""
-    runs = [run for run in results.runs() if run.name.startswith("recall-") and results.finished(run.name)]
-    if not runs:
-        raise NotMeasured("needs a recall run")
     parts = []
-    for run in runs:
-        settings = run.settings_as(Settings)
-        rows = results.select(run=run.name, metric="accuracy", split="test")
-        parts.append(rows.assign(model=settings.model, width=settings.width)[["run", "model", "width", "seed", "step", "value"]])
-    data = pd.concat(parts, ignore_index=True).rename(columns={"step": "pairs"})
+    for run, settings in runs_of(results, "recall"):
+        rows = results.select(run=run.name, metric="accuracy", split="test", axis="pairs")
+        parts.append(rows.assign(model=settings.network.name, width=settings.width)[["run", "model", "width", "seed", "at", "value"]])
+    data = pd.concat(parts, ignore_index=True).rename(columns={"at": "pairs"}).astype({"pairs": int})
     models = list(dict.fromkeys(data["model"]))
     rows_needed = data["width"].nunique()
     figure, axes = canvas(width=2 * COLUMN, height=1.5 + 0.3 * rows_needed, columns=len(models))
@@ -415,23 +389,21 @@ def copying(results: Results) -> Figure:
 
     The dotted line stands at the longest trained length.
     """
-    runs = [run for run in results.runs() if run.name.startswith("copying-") and results.finished(run.name)]
-    if not runs:
-        raise NotMeasured("needs a copying run")
+    runs = runs_of(results, "copying")
     figure, axes = canvas(height=2.8, columns=2)
     parts = []
-    for run in runs:
-        settings = run.settings_as(Settings)
-        model, batch = settings.model, settings.training.batch
+    for run, settings in runs:
+        network, batch_size = settings.network, settings.training.batch_size
+        model, colour = network.name, COLOURS[network.mixer]
         learning = results.select(run=run.name, metric="string_accuracy", split="validation")
-        lengths = results.select(run=run.name, metric="character_accuracy", split="test")
-        learning, lengths = learning.assign(model=model, x=learning["step"] * batch), lengths.assign(model=model, x=lengths["step"])
-        style = {"transformer": "-", "transformer.alibi": "--", "transformer.nope": ":"}.get(model, "-")
+        lengths = results.select(run=run.name, metric="character_accuracy", axis="length")
+        learning, lengths = learning.assign(model=model, x=learning["step"] * batch_size), lengths.assign(model=model, x=lengths["at"])
+        style = {"alibi": "--", "nope": ":"}.get(network.positions, "-")
         for _, part in learning.groupby("seed"):
-            axes[0, 0].plot(part["x"], part["value"], color=_colour(model), ls=style, lw=0.9)
-        dots(axes[0, 1], lengths["x"], lengths["value"], colour=_colour(model))
+            axes[0, 0].plot(part["x"], part["value"], color=colour, ls=style, lw=0.9)
+        dots(axes[0, 1], lengths["x"], lengths["value"], colour=colour)
         middle = lengths.groupby("x")["value"].mean()
-        axes[0, 1].plot(middle.index, middle, color=_colour(model), ls=style, label=model)
+        axes[0, 1].plot(middle.index, middle, color=colour, ls=style, label=model)
         axes[0, 1].axvline(settings.task.length, color="#555555", ls=":", lw=1)
         parts += [learning, lengths]
     axes[0, 0].set(xlabel="training examples", ylabel="strings copied right", ylim=(-0.03, 1.03))
@@ -451,46 +423,46 @@ def gradients_over_time(results: Results) -> Figure:
     slopes are 1; above a radius of 1 the units saturate and hold the factor near 1.
     """
     results.need("gradients")
-    settings = next(run.settings_as(Settings) for run in results.runs() if run.name == "gradients")
+    networks = networks_of(results, "gradients")
     figure, axes = canvas(height=2.9, columns=2, width_ratios=[1.25, 1])
     data, ends = [], []
-    for model in settings.models:
-        for seed, (norms,) in results.by_seed("gradients", f"gradient.{model}").items():
-            shown = np.maximum(norms / norms[0], 1e-16)
-            axes[0, 0].plot(np.where(shown > 1e-16, shown, math.nan), color=_colour(model), lw=0.9)
-            data += [{"model": model, "seed": seed, "x": i, "value": float(v)} for i, v in enumerate(shown)]
-        ends.append((model, len(shown) - 1.0, float(shown[-1])))
+    by_seed = results.by_seed("gradients", "gradient_norms")
+    for i, (model, network) in enumerate(networks.items()):
+        for seed, (by_model,) in by_seed.items():
+            norms = np.maximum(by_model[i] / by_model[i][0], 1e-16)
+            axes[0, 0].plot(np.where(norms > 1e-16, norms, math.nan), color=COLOURS[network.mixer], lw=0.9)
+            data += [{"model": model, "seed": seed, "x": x, "value": float(v)} for x, v in enumerate(norms)]
+        ends.append((model, COLOURS[network.mixer], len(norms) - 1.0, float(norms[-1])))
     axes[0, 0].set(yscale="log", ylim=(1e-18, 30), xlabel="distance T - t", ylabel="gradient norm, relative")
-    figure.draw_without_rendering()
-    heights = [axes[0, 0].transData.transform((x, y))[1] * 72 / figure.dpi for _, x, y in ends]
-    for (model, x, y), dy in zip(ends, _spread(heights, 9), strict=True):
-        label_end(axes[0, 0], x, y, model, _colour(model), dy=dy)
+    label_ends(axes[0, 0], ends)
     radii = results.artifacts("gradients")["radii"]
     for seed, (rates,) in results.by_seed("gradients", "rate_by_radius").items():
         dots(axes[0, 1], radii, rates, colour=COLOURS["rnn"])
         data += [{"model": "rnn by radius", "seed": seed, "x": float(r), "value": float(v)} for r, v in zip(radii, rates, strict=True)]
     axes[0, 1].plot(radii, radii, color="#555555", ls="--", lw=1)
-    axes[0, 1].set(xlabel="spectral radius of W", ylabel="gradient's factor per step")
-    kept = {model: results.final("gradients", f"kept.{model}").median() for model in settings.models}
-    alt = "Share of the gradient left at the far end: " + ", ".join(f"{m} {v:.1e}" for m, v in kept.items())
+    axes[0, 1].set(xlabel="spectral radius of W", ylabel="factor of the gradient per step")
+    left = {model: results.final("gradients", "gradient_kept", model=model).median() for model in networks}
+    alt = "Share of the gradient left at the far end: " + ", ".join(f"{m} {v:.1e}" for m, v in left.items())
     return Figure(figure, pd.DataFrame(data), alt=alt, title="Gradients over time")
+
+
+def _order_title(run: Run, settings: Settings) -> str:
+    """Return network and clipping of a temporal-order run."""
+    return f"{settings.network.name}, {run.labels['clipping']}"
 
 
 def gradients_before_and_after_training(results: Results) -> Figure:
     """The same norms on the temporal-order task, before (dashed) and after (solid) training; medians over trials, one line a seed."""
-    runs = [run for run in results.runs() if run.name.startswith("order-") and results.finished(run.name)]
-    if not runs:
-        raise NotMeasured("needs a temporal-order run")
+    runs = runs_of(results, "order")
     figure, axes = canvas(height=2.4, columns=len(runs), sharey=True)
     data = []
-    for panel, run in zip(axes[0], runs, strict=True):
-        model = run.settings_as(Settings).model
+    for panel, (run, settings) in zip(axes[0], runs, strict=True):
         for seed, arrays in results.by_seed(run.name, "gradient_before", "gradient_after").items():
             for when, style, norms in zip(("before", "after"), ("--", "-"), arrays, strict=True):
                 middle = np.maximum(np.median(norms, axis=0), 1e-12)
-                panel.plot(middle, color=_colour(model), ls=style, lw=0.9)
+                panel.plot(middle, color=COLOURS[settings.network.mixer], ls=style, lw=0.9)
                 data += [{"run": run.name, "seed": seed, "when": when, "distance": i, "value": float(v)} for i, v in enumerate(middle)]
-        panel.set(yscale="log", title=run.name.removeprefix("order-").replace("-", ", "), xlabel="distance T - t")
+        panel.set(yscale="log", title=_order_title(run, settings), xlabel="distance T - t")
     axes[0, 0].set_ylabel("gradient norm")
     frame = pd.DataFrame(data)
     alt = f"Mean gradient norm at the greatest distance: {in_words(last_rows(frame, 'distance', 'run'), ['run', 'when'], form='.1e')}."
@@ -499,19 +471,17 @@ def gradients_before_and_after_training(results: Results) -> Figure:
 
 def clipping(results: Results) -> Figure:
     """Temporal order (Pascanu et al. 2013, section 4.1): share of trainings that learn it; every dot is a seed's share over its trials."""
-    runs = [run for run in results.runs() if run.name.startswith("order-") and results.finished(run.name)]
-    if not runs:
-        raise NotMeasured("needs a temporal-order run")
+    runs = runs_of(results, "order")
     figure, axes = canvas(width=COLUMN, height=2.4)
     parts = []
-    for i, run in enumerate(runs):
+    for i, (run, settings) in enumerate(runs):
         values = results.final(run.name, "success")
         jitter = (np.arange(len(values)) - (len(values) - 1) / 2) * 0.12
-        dots(axes[0, 0], values.to_numpy(), i + jitter, colour=_colour(run.settings_as(Settings).model))
+        dots(axes[0, 0], values.to_numpy(), i + jitter, colour=COLOURS[settings.network.mixer])
         axes[0, 0].plot([values.mean()] * 2, [i - 0.3, i + 0.3], color="#333333", lw=1.2)
         parts.append(values.rename("value").reset_index().assign(run=run.name))
     axes[0, 0].set(xlabel="share of trainings that succeed", xlim=(-0.05, 1.05))
-    axes[0, 0].set_yticks(range(len(runs)), [run.name.removeprefix("order-").replace("-", ", ") for run in runs])
+    axes[0, 0].set_yticks(range(len(runs)), [_order_title(run, settings) for run, settings in runs])
     data = pd.concat(parts, ignore_index=True)
     alt = "; ".join(f"{run}: {value:.2f}" for run, value in data.groupby("run")["value"].mean().items())
     return Figure(figure, data, alt=f"Success: {alt}.", title="Clipping and success")
@@ -519,14 +489,11 @@ def clipping(results: Results) -> Figure:
 
 def regular_languages(results: Results) -> Figure:
     """Accuracy on regular languages by length, one panel a language; every seed a dot. The dotted line is the trained length."""
-    runs = [run for run in results.runs() if run.name.startswith("regular-") and results.finished(run.name)]
-    if not runs:
-        raise NotMeasured("needs a run of a regular language")
     parts = []
-    for run in runs:
-        task, model = run.settings_as(Settings).task, run.settings_as(Settings).model
-        rows = results.select(run=run.name, metric="character_accuracy", split="test")
-        parts.append(rows.assign(model=model, language=task.language, trained=task.length))
+    for run, settings in runs_of(results, "regular", study="languages"):
+        task, network = settings.task, settings.network
+        rows = results.select(run=run.name, metric="character_accuracy", axis="length")
+        parts.append(rows.assign(model=network.name, mixer=network.mixer, language=task.language, trained=task.length))
     data = pd.concat(parts, ignore_index=True)
     languages = list(dict.fromkeys(data["language"]))
     figure, axes = canvas(height=2.5, columns=len(languages), sharey=True)
@@ -534,17 +501,15 @@ def regular_languages(results: Results) -> Figure:
         here = data[data["language"] == language]
         ends = []
         for model, part in here.groupby("model", sort=False):
-            dots(panel, part["step"], part["value"], colour=_colour(str(model)))
-            middle = part.groupby("step")["value"].mean()
-            panel.plot(middle.index, middle, color=_colour(str(model)))
-            ends.append((str(model), float(middle.index[-1]), float(middle.iloc[-1])))
+            colour = COLOURS[part["mixer"].iloc[0]]
+            dots(panel, part["at"], part["value"], colour=colour)
+            middle = part.groupby("at")["value"].mean()
+            panel.plot(middle.index, middle, color=colour)
+            ends.append((str(model), colour, float(middle.index[-1]), float(middle.iloc[-1])))
         panel.axvline(here["trained"].iloc[0], color="#555555", ls=":", lw=1)
         panel.set(title=language, xlabel="length", ylim=(-0.03, 1.06))
-        figure.draw_without_rendering()
-        heights = [panel.transData.transform((x, y))[1] * 72 / figure.dpi for _, x, y in ends]
-        for (model, x, y), dy in zip(ends, _spread(heights, 9), strict=True):
-            label_end(panel, x, y, model, _colour(model), dy=dy)
-    axes[0, 0].set_ylabel("states named right")
-    shown = data[["run", "language", "model", "seed", "step", "value"]]
-    alt = f"Share of states named right at the longest length: {in_words(last_rows(shown, 'step', 'run'), ['language', 'model'])}."
-    return Figure(figure, shown, alt=alt, title="Regular languages")
+        label_ends(panel, ends)
+    axes[0, 0].set_ylabel("states predicted right")
+    drawn = data[["run", "language", "model", "seed", "at", "value"]]
+    alt = f"Share of states predicted right at the longest length: {in_words(last_rows(drawn, 'at', 'run'), ['language', 'model'])}."
+    return Figure(figure, drawn, alt=alt, title="Regular languages")

@@ -1,4 +1,4 @@
-"""Loss for compute on a text: by parameters, tokens, FLOPs, and by position in the context."""
+"""Language models of characters: loss by parameters, tokens, FLOPs and position in the context."""
 
 from __future__ import annotations
 
@@ -8,13 +8,23 @@ from torch import Tensor
 from replications.engine.context import Context
 from replications.engine.text import load_corpus, random_crops
 from replications.errors import DataError
-from replications.papers.rnn_vs_transformer.fitting import Batch, Fit, make_model, token_loss
+from replications.papers.rnn_vs_transformer.accounting import network_flops
 from replications.papers.rnn_vs_transformer.model import SequenceModel
 from replications.papers.rnn_vs_transformer.settings import Settings
+from replications.papers.rnn_vs_transformer.trainer import Batch, Trainer, make_model, token_loss, uses_bf16
 
 
 def windows(tokens: Tensor, context_length: int, characters: int, name: str) -> Batch:
-    """Held-out text as windows side by side: inputs and targets, (windows, context).
+    """Cut held-out text into adjacent windows.
+
+    Args:
+        tokens: int64 (characters,).
+        context_length: characters of a window.
+        characters: largest number of characters that are used.
+        name: of the text, for the error message.
+
+    Returns:
+        Inputs and targets, (windows, context_length) each.
 
     Raises:
         DataError: the text is shorter than one window.
@@ -31,7 +41,18 @@ def windows(tokens: Tensor, context_length: int, characters: int, name: str) -> 
 
 @torch.no_grad()
 def loss_by_position(model: SequenceModel, inputs: Tensor, targets: Tensor, batch: int, *, bf16: bool = False) -> Tensor:
-    """Mean cross-entropy at every position of the context over all windows, nats, (seeds, context)."""
+    """Return the mean cross-entropy at every position of the context over all windows.
+
+    Args:
+        model: the networks of all seeds.
+        inputs: int64 (windows, context).
+        targets: int64 (windows, context).
+        batch: windows per forward pass.
+        bf16: compute matrix products in bf16.
+
+    Returns:
+        Nats, float64 (seeds, context).
+    """
     total = torch.zeros(model.n_seeds, inputs.shape[1], dtype=torch.float64, device=inputs.device)
     for part, wanted in zip(inputs.split(batch), targets.split(batch), strict=True):
         every = (model.n_seeds, *part.shape)
@@ -42,32 +63,38 @@ def loss_by_position(model: SequenceModel, inputs: Tensor, targets: Tensor, batc
 
 
 def train_language(settings: Settings, context: Context) -> None:
-    """Train one network on a corpus; record validation and test loss, loss by position, parameters and compute."""
+    """Train one network per seed on a corpus; record validation and test loss, loss by position, parameters and compute.
+
+    Args:
+        settings: of the run.
+        context: receives the records.
+    """
     text, training = settings.text, settings.training
     corpus = load_corpus(text.corpus, context.load)
     tokens = corpus.tokens("train", context.device)
-    held = {
+    held_out = {
         split: windows(corpus.tokens(split, context.device), text.context, text.evaluation_characters, f"{text.corpus} ({split})")
         for split in ("validation", "test")
     }
     model = make_model(settings, context, len(corpus.vocabulary), text.context)
-    fit = Fit(settings, context, model, lambda generator: random_crops(tokens, training.batch, text.context, generator))
+    trainer = Trainer(settings, context, model, lambda generator: random_crops(tokens, training.batch_size, text.context, generator))
     best: dict[int, float] = {}
+    bf16 = uses_bf16(training.precision, settings.network, context.device)
 
     def evaluate(step: int) -> None:
-        losses = loss_by_position(model, *held["validation"], training.batch, bf16=training.precision == "bf16").mean(1)
+        losses = loss_by_position(model, *held_out["validation"], training.batch_size, bf16=bf16).mean(1)
         context.record("loss", losses, split="validation", step=step, unit="nats/char")
 
-    fit.run(evaluate, length=text.context)
+    trainer.run(evaluate, length=text.context)
     for seed in context.seeds:
         rows = [r["value"] for r in context.rows if r["metric"] == "loss" and r["split"] == "validation" and r["seed"] == seed]
         best[seed] = min(rows)
     context.record("best_loss", list(best.values()), split="validation", unit="nats/char")
-    by_position = loss_by_position(model, *held["test"], training.batch, bf16=training.precision == "bf16")
+    by_position = loss_by_position(model, *held_out["test"], training.batch_size, bf16=bf16)
     context.artifact("loss_by_position", by_position)
     _record_positions(context, by_position, text.early)
-    seen = training.steps * training.batch * text.context
-    counted = 3 * model.flops(text.context) / text.context
+    seen = training.n_steps * training.batch_size * text.context
+    counted = 3 * network_flops(model, text.context) / text.context
     for metric, value, unit in (
         ("parameters", model.n_parameters, ""),
         ("tokens", seen, ""),
@@ -79,12 +106,12 @@ def train_language(settings: Settings, context: Context) -> None:
 
 
 def _record_positions(context: Context, losses: Tensor, early: int) -> None:
-    """Losses over parts of the context: all, the first `early` positions, each third power of two, the last half."""
+    """Record losses over the whole context, its first `early` positions, its second half, and each octave of positions."""
     n = losses.shape[1]
     context.record("loss", losses.mean(1), unit="nats/char")
     context.record("loss_early", losses[:, :early].mean(1), unit="nats/char")
     context.record("loss_late", losses[:, n // 2 :].mean(1), unit="nats/char")
     edge = 1
     while edge < n:
-        context.record("loss_at", losses[:, edge : 2 * edge].mean(1), step=edge, unit="nats/char")
+        context.record("loss_at", losses[:, edge : 2 * edge].mean(1), axis="position", at=edge, unit="nats/char")
         edge *= 2

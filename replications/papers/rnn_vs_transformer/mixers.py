@@ -1,8 +1,10 @@
-"""Layers that mix a sequence: one interface over recurrences and attention.
+"""Layers that mix a sequence, one position at a time: the recurrences of the comparison.
 
-Every mixer maps (seeds, batch, n, width) to the same shape, causally, and does it in two ways that must agree: `forward`, over
-all positions as its form allows, and `step`, one position at a time from a carried state. The leading axis is that of the seeds
-trained together; each has its own weights.
+Every mixer maps `(seeds, batch, n, width)` to the same shape, causally. `step` is its definition: the output at one position and the
+state that is carried on. `forward` applies `step` from left to right; the forms that compute all positions at once are subclasses in
+`fused.py`. The leading axis is that of the seeds trained together; each seed has its own weights.
+
+`torch.baddbmm(b, x, W)` is b + x W for every seed.
 """
 
 from __future__ import annotations
@@ -17,38 +19,56 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from replications.engine.layers import SeedLinear
-from replications.papers.rnn_vs_transformer.scans import linear_loop, linear_scan, scan_depth
 
 State = tuple[Tensor, ...]
+"""State of a mixer after some positions: tensors of shape (seeds, batch, ...)."""
+
 GATES = {"rnn": 1, "gru": 3, "lstm": 4}
-LIBRARY: dict[str, Any] = {"rnn": nn.RNN, "gru": nn.GRU, "lstm": nn.LSTM}
+"""Blocks of `width` columns in W_x and W_h of a recurrent cell."""
+
+CELLS: dict[str, Any] = {"rnn": nn.RNN, "gru": nn.GRU, "lstm": nn.LSTM}
+"""The library's modules, which hold the weights of one seed."""
 
 
 def project(linear: SeedLinear, x: Tensor) -> Tensor:
-    """A linear layer on (seeds, ..., n_in), giving (seeds, ..., n_out)."""
+    """Apply a linear layer to the last axis.
+
+    Args:
+        linear: one weight matrix per seed, (n_in, n_out).
+        x: (seeds, ..., n_in).
+
+    Returns:
+        (seeds, ..., n_out).
+    """
     flat: Tensor = linear(x.reshape(len(x), -1, x.shape[-1]))
     return flat.view(*x.shape[:-1], -1)
 
 
 class Mixer(nn.Module, ABC):
-    """What all mixers share.
+    """Base of all mixers.
 
     Attributes:
-        width: features of a position.
+        width: features of a position, d.
         n_seeds: length of the leading axis.
-        form: library, scan, loop, naive or sdpa.
     """
 
-    def __init__(self, width: int, n_seeds: int, form: str) -> None:
+    def __init__(self, width: int, n_seeds: int) -> None:
         super().__init__()
-        self.width, self.n_seeds, self.form = width, n_seeds, form
+        self.width, self.n_seeds = width, n_seeds
 
     def forward(self, x: Tensor) -> Tensor:
-        """Mix (seeds, batch, n, width)."""
+        """Mix a sequence.
+
+        Args:
+            x: (seeds, batch, n, width).
+
+        Returns:
+            (seeds, batch, n, width); position t depends on positions 0 to t.
+        """
         return self.loop(x)
 
     def loop(self, x: Tensor) -> Tensor:
-        """The same, step by step."""
+        """Mix a sequence one position at a time; arguments and result as for `forward`."""
         state, outputs = self.start(x), []
         for x_t in x.unbind(2):
             y_t, state = self.step(x_t, state)
@@ -57,44 +77,92 @@ class Mixer(nn.Module, ABC):
 
     @abstractmethod
     def start(self, x: Tensor) -> State:
-        """The state before the first position, for the batch, device and type of x (seeds, batch, ...)."""
+        """Return the state before the first position.
+
+        Args:
+            x: (seeds, batch, ...); gives batch size, device and type.
+        """
 
     @abstractmethod
     def step(self, x: Tensor, state: State) -> tuple[Tensor, State]:
-        """One position (seeds, batch, width): its output and the state after it."""
+        """Process one position.
 
-    @abstractmethod
-    def flops(self, n: int) -> float:
-        """FLOPs of one forward pass over one sequence of n positions: two a multiply-add, in matrix products and state updates."""
+        Args:
+            x: (seeds, batch, width).
+            state: after the position before.
 
-    @abstractmethod
-    def sequential(self, n: int) -> int:
-        """Mixing operations that must wait for each other: what Vaswani et al. (2017), Table 1, call sequential operations."""
+        Returns:
+            Output (seeds, batch, width), and the state after this position.
+        """
 
-    def path(self, n: int) -> int:
-        """Mixing operations on the longest way between two of n positions; here the chain that waits is also the way."""
-        return self.sequential(n)
 
-    @abstractmethod
-    def state_numbers(self, n: int) -> int:
-        """Numbers carried for one sequence after n positions."""
+def rnn_step(from_input: Tensor, h: Tensor, W_h: Tensor, b_h: Tensor) -> Tensor:
+    """Return the next state of a tanh-RNN (Elman 1990): h_t = tanh(W_x x_t + b_x + W_h h_{t-1} + b_h).
+
+    Args:
+        from_input: W_x x_t + b_x, (seeds, batch, width).
+        h: h_{t-1}, (seeds, batch, width).
+        W_h: (seeds, width, width).
+        b_h: (seeds, 1, width).
+
+    Returns:
+        h_t, (seeds, batch, width).
+    """
+    return torch.tanh(torch.baddbmm(from_input + b_h, h, W_h))
+
+
+def gru_step(from_input: Tensor, h: Tensor, W_h: Tensor, b_h: Tensor) -> Tensor:
+    """Return the next state of a GRU (Cho et al. 2014; reset gate behind the product, as in cuDNN).
+
+    Args:
+        from_input: W_x x_t + b_x for the gates r, z, n, (seeds, batch, 3 width).
+        h: h_{t-1}, (seeds, batch, width).
+        W_h: (seeds, width, 3 width).
+        b_h: (seeds, 1, 3 width).
+
+    Returns:
+        h_t, (seeds, batch, width).
+    """
+    width = h.shape[-1]
+    from_hidden = torch.baddbmm(b_h, h, W_h)
+    r, z = torch.sigmoid(from_input[..., : 2 * width] + from_hidden[..., : 2 * width]).chunk(2, -1)
+    n = torch.tanh(torch.addcmul(from_input[..., 2 * width :], r, from_hidden[..., 2 * width :]))  # x part + r * hidden part
+    return torch.lerp(n, h, z)  # (1 - z) * n + z * h
+
+
+def lstm_step(from_input: Tensor, h: Tensor, c: Tensor, W_h: Tensor, b_h: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the next state of an LSTM (Hochreiter and Schmidhuber 1997, with the forget gate of Gers et al. 2000).
+
+    Args:
+        from_input: W_x x_t + b_x for the gates i, f, g, o, (seeds, batch, 4 width).
+        h: h_{t-1}, (seeds, batch, width).
+        c: c_{t-1}, (seeds, batch, width).
+        W_h: (seeds, width, 4 width).
+        b_h: (seeds, 1, 4 width).
+
+    Returns:
+        h_t and c_t, (seeds, batch, width) each.
+    """
+    i, f, g, o = torch.baddbmm(from_input + b_h, h, W_h).chunk(4, -1)
+    c = torch.addcmul(torch.sigmoid(i) * torch.tanh(g), torch.sigmoid(f), c)  # c_t = i * g + f * c_{t-1}
+    return torch.sigmoid(o) * torch.tanh(c), c
 
 
 class Recurrent(Mixer):
-    """tanh-RNN, GRU or LSTM in the library's kernels, or the same weights in an explicit loop over time.
+    """tanh-RNN, GRU or LSTM.
 
-    The loop computes all inputs' products beforehand, as the kernels do, so that only what depends on the step before waits.
+    Weights start uniform in +-1/sqrt(width), an LSTM's forget gates open (bias 1).
 
     Args:
         cell: rnn, gru or lstm.
-        generators: one per seed, on the CPU. Weights start uniform in +-1/sqrt(width), an LSTM's forget gates open (bias 1).
-        form: library or loop.
+        width: features of a position, and of the state.
+        generators: one per seed, on the CPU.
     """
 
-    def __init__(self, cell: str, width: int, *, generators: Sequence[torch.Generator], form: str = "library") -> None:
-        super().__init__(width, len(generators), form)
+    def __init__(self, cell: str, width: int, *, generators: Sequence[torch.Generator]) -> None:
+        super().__init__(width, len(generators))
         self.cell = cell
-        self.cells = nn.ModuleList([LIBRARY[cell](width, width, batch_first=True) for _ in generators])
+        self.cells = nn.ModuleList([CELLS[cell](width, width, batch_first=True) for _ in generators])
         with torch.no_grad():
             for kernel, generator in zip(self.cells, generators, strict=True):
                 for parameter in kernel.parameters():
@@ -105,252 +173,152 @@ class Recurrent(Mixer):
                     kernel.get_parameter("bias_hh_l0")[forget] = 0.0
 
     def weights(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """W_x and W_h as (seeds, width, gates x width), b_x and b_h as (seeds, 1, gates x width)."""
+        """Return W_x and W_h, (seeds, width, gates * width), and b_x and b_h, (seeds, 1, gates * width)."""
         stacked = [torch.stack([getattr(k, f"{name}_l0") for k in self.cells]) for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")]
         return stacked[0].mT, stacked[1].mT, stacked[2].unsqueeze(1), stacked[3].unsqueeze(1)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Mix (seeds, batch, n, width)."""
-        if self.form == "loop":
-            return self.loop(x)
-        return torch.stack([kernel(x_s)[0] for kernel, x_s in zip(self.cells, x.unbind(0), strict=True)])
-
-    def loop(self, x: Tensor) -> Tensor:
-        """The same, step by step."""
-        w_x, w_h, b_x, b_h = self.weights()
-        from_input = torch.baddbmm(b_x, x.reshape(self.n_seeds, -1, self.width), w_x).view(*x.shape[:-1], -1)
-        state, outputs = self.start(x), []
-        for projected in from_input.unbind(2):
-            state = self._advance(projected, state, w_h, b_h)
-            outputs.append(state[0])
-        return torch.stack(outputs, 2)
-
     def start(self, x: Tensor) -> State:
-        """Zeros: h, and c for the LSTM."""
+        """Return zeros: h, and c for the LSTM, (seeds, batch, width) each; arguments as for `Mixer.start`."""
         zero = x.new_zeros(self.n_seeds, x.shape[1], self.width)
         return (zero, zero) if self.cell == "lstm" else (zero,)
 
     def step(self, x: Tensor, state: State) -> tuple[Tensor, State]:
-        """One position (seeds, batch, width)."""
-        w_x, w_h, b_x, b_h = self.weights()
-        state = self._advance(torch.baddbmm(b_x, x, w_x), state, w_h, b_h)
+        """Process one position; arguments and result as for `Mixer.step`."""
+        W_x, W_h, b_x, b_h = self.weights()
+        state = self.advance(torch.baddbmm(b_x, x, W_x), state, W_h, b_h)
         return state[0], state
 
-    def _advance(self, projected: Tensor, state: State, w_h: Tensor, b_h: Tensor) -> State:
-        h = state[0]
+    def advance(self, from_input: Tensor, state: State, W_h: Tensor, b_h: Tensor) -> State:
+        """Return the next state, given W_x x_t + b_x, (seeds, batch, gates * width); shapes as in the steps above."""
         if self.cell == "rnn":
-            return (torch.tanh(torch.baddbmm(projected + b_h, h, w_h)),)
+            return (rnn_step(from_input, state[0], W_h, b_h),)
         if self.cell == "gru":
-            from_hidden = torch.baddbmm(b_h, h, w_h)
-            both = 2 * self.width
-            reset, update = torch.sigmoid(projected[..., :both] + from_hidden[..., :both]).chunk(2, -1)
-            candidate = torch.tanh(torch.addcmul(projected[..., both:], reset, from_hidden[..., both:]))
-            return (torch.lerp(candidate, h, update),)
-        i, f, g, o = torch.baddbmm(projected + b_h, h, w_h).chunk(4, -1)
-        c = torch.addcmul(torch.sigmoid(i) * torch.tanh(g), torch.sigmoid(f), state[1])
-        return torch.sigmoid(o) * torch.tanh(c), c
-
-    def flops(self, n: int) -> float:
-        """Two products of width x (gates x width) a position."""
-        return 4.0 * GATES[self.cell] * self.width**2 * n
-
-    def sequential(self, n: int) -> int:
-        """Every position waits for the one before."""
-        return n
-
-    def state_numbers(self, n: int) -> int:  # noqa: ARG002 (constant is the point)
-        """h, and c for the LSTM."""
-        return self.width * (2 if self.cell == "lstm" else 1)
+            return (gru_step(from_input, state[0], W_h, b_h),)
+        return lstm_step(from_input, state[0], state[1], W_h, b_h)
 
 
-class Minimal(Mixer):
-    """minGRU and minLSTM (Feng et al. 2024, sections 3.1 and 3.2): gates see the input alone, so h_t is a linear recurrence.
+class MinimalRNN(Mixer):
+    """minGRU or minLSTM (Feng et al. 2024, sections 3.1 and 3.2): gates depend on the input alone.
 
-    minGRU: h_t = (1 - z_t) h_{t-1} + z_t c_t. minLSTM: h_t = f'_t h_{t-1} + i'_t c_t with f' = f / (f + i), i' = i / (f + i).
+    Both are h_t = a_t * h_{t-1} + b_t, with h~_t the candidate:
+
+        minGRU:  h_t = (1 - z_t) * h_{t-1} + z_t * h~_t
+        minLSTM: h_t = f'_t * h_{t-1} + i'_t * h~_t,  f' = f / (f + i),  i' = i / (f + i)
+
+    Args:
+        cell: mingru or minlstm.
+        width: features of a position, and of the state.
+        generators: one per seed, on the CPU.
     """
 
-    def __init__(self, cell: str, width: int, *, generators: Sequence[torch.Generator], form: str = "scan") -> None:
-        super().__init__(width, len(generators), form)
+    def __init__(self, cell: str, width: int, *, generators: Sequence[torch.Generator]) -> None:
+        super().__init__(width, len(generators))
         self.gates = 2 if cell == "mingru" else 3
-        self.inputs = SeedLinear(width, self.gates * width, generators=generators)
+        self.in_proj = SeedLinear(width, self.gates * width, generators=generators)  # z, h~ or f, i, h~
 
     def coefficients(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """a and b of h_t = a_t h_{t-1} + b_t, each like x."""
-        parts = project(self.inputs, x).chunk(self.gates, -1)
-        if self.gates == 2:
-            keep = torch.sigmoid(-parts[0])
-            return keep, torch.sigmoid(parts[0]) * parts[1]
-        # f / (f + i) as a sigmoid of log f - log i, which cannot divide by zero.
-        forget = torch.sigmoid(functional.logsigmoid(parts[0] + 1) - functional.logsigmoid(parts[1]))
-        return forget, (1 - forget) * parts[2]
+        """Return the coefficients of the recurrence.
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Mix (seeds, batch, n, width)."""
-        a, b = self.coefficients(x)
-        recurrence = linear_loop if self.form == "loop" else linear_scan
-        return recurrence(a.movedim(2, 0).contiguous(), b.movedim(2, 0).contiguous()).movedim(0, 2)
+        Args:
+            x: (seeds, ..., width).
+
+        Returns:
+            a and b, (seeds, ..., width) each.
+        """
+        parts = project(self.in_proj, x).chunk(self.gates, -1)
+        if self.gates == 2:
+            z, candidate = parts
+            return torch.sigmoid(-z), torch.sigmoid(z) * candidate  # 1 - sigmoid(z) = sigmoid(-z)
+        f, i, candidate = parts
+        # f' as a sigmoid of log f - log i, which cannot divide by zero; + 1 opens the forget gate at the start.
+        forget = torch.sigmoid(functional.logsigmoid(f + 1) - functional.logsigmoid(i))
+        return forget, (1 - forget) * candidate
 
     def start(self, x: Tensor) -> State:
-        """Zeros."""
+        """Return h = 0, (seeds, batch, width); arguments as for `Mixer.start`."""
         return (x.new_zeros(self.n_seeds, x.shape[1], self.width),)
 
     def step(self, x: Tensor, state: State) -> tuple[Tensor, State]:
-        """One position (seeds, batch, width)."""
+        """Process one position; arguments and result as for `Mixer.step`."""
         a, b = self.coefficients(x)
-        h = torch.addcmul(b, a, state[0])
+        h = torch.addcmul(b, a, state[0])  # a_t * h_{t-1} + b_t
         return h, (h,)
 
-    def flops(self, n: int) -> float:
-        """One product of width x (gates x width) a position, and the state's update."""
-        return (2.0 * self.gates * self.width**2 + 2 * self.width) * n
 
-    def sequential(self, n: int) -> int:
-        """The scan's depth, or every position in the loop."""
-        return n if self.form == "loop" else max(1, scan_depth(n))
+class SelectiveSSM(Mixer):
+    """A selective state-space layer (Gu and Dao 2023, algorithm 2), with Mamba's names and an expansion factor of 1.
 
-    def state_numbers(self, n: int) -> int:  # noqa: ARG002 (constant is the point)
-        """h."""
-        return self.width
+    For every feature, with `d_state` numbers of state (zero-order hold for A, Euler for B):
 
+        h_t = exp(delta_t A) h_{t-1} + delta_t B_t x_t
+        y_t = C_t h_t + D x_t
 
-class Selective(Mixer):
-    """A diagonal selective state-space layer of the Mamba family (Gu and Dao 2023, algorithm 2), in plain torch.
+    delta, B and C depend on the input. A causal convolution over `D_CONV` positions stands before it, a SiLU gate behind it.
 
-    h_t = exp(delta_t A) h_{t-1} + delta_t B_t x_t and y_t = C_t h_t + D x_t, for every feature with `state` numbers; delta, B and C
-    depend on the input. A causal convolution over 4 positions stands before it, a SiLU gate after it.
+    Args:
+        width: features of a position.
+        generators: one per seed, on the CPU.
+        d_state: numbers of state per feature.
     """
 
-    def __init__(self, width: int, *, generators: Sequence[torch.Generator], form: str = "scan", state: int = 8) -> None:
-        super().__init__(width, len(generators), form)
-        seeds, self.state, self.rank = len(generators), state, max(1, width // 16)
-        self.inputs = SeedLinear(width, 2 * width, generators=generators, bias=False)
-        kernel = torch.stack([torch.rand(4, width, generator=g) - 0.5 for g in generators])
-        self.kernel = nn.Parameter(kernel)
-        self.selection = SeedLinear(width, self.rank + 2 * state, generators=generators, bias=False)
-        self.delta = SeedLinear(self.rank, width, generators=generators)
+    D_CONV = 4
+
+    def __init__(self, width: int, *, generators: Sequence[torch.Generator], d_state: int = 8) -> None:
+        super().__init__(width, len(generators))
+        seeds, self.d_state, self.dt_rank = len(generators), d_state, max(1, width // 16)
+        self.in_proj = SeedLinear(width, 2 * width, generators=generators, bias=False)
+        self.conv1d = nn.Parameter(torch.stack([torch.rand(self.D_CONV, width, generator=g) - 0.5 for g in generators]))
+        self.x_proj = SeedLinear(width, self.dt_rank + 2 * d_state, generators=generators, bias=False)
+        self.dt_proj = SeedLinear(self.dt_rank, width, generators=generators)
         with torch.no_grad():  # softplus(bias) log-uniform in [0.001, 0.1], as in the authors' code
-            for bias, generator in zip(self.delta.bias if self.delta.bias is not None else (), generators, strict=True):
-                step = torch.exp(torch.rand(bias.shape, generator=generator) * math.log(100) + math.log(1e-3))
-                bias.copy_(torch.log(torch.expm1(step)))
-        self.log_a = nn.Parameter(torch.log(torch.arange(1.0, state + 1)).expand(seeds, width, state).clone())
-        self.skip = nn.Parameter(torch.ones(seeds, 1, width))
-        self.output = SeedLinear(width, width, generators=generators, bias=False)
+            for bias, generator in zip(self.dt_proj.bias if self.dt_proj.bias is not None else (), generators, strict=True):
+                dt = torch.exp(torch.rand(bias.shape, generator=generator) * math.log(100) + math.log(1e-3))
+                bias.copy_(torch.log(torch.expm1(dt)))
+        self.A_log = nn.Parameter(torch.log(torch.arange(1.0, d_state + 1)).expand(seeds, width, d_state).clone())
+        self.D = nn.Parameter(torch.ones(seeds, 1, width))
+        self.out_proj = SeedLinear(width, width, generators=generators, bias=False)
 
-    def _select(self, u: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """a and b of the recurrence, (seeds, ..., width, state), and C, (seeds, ..., 1, state), from convolved inputs."""
-        rank, b, c = project(self.selection, u).split([self.rank, self.state, self.state], -1)
-        delta = functional.softplus(project(self.delta, rank)).unsqueeze(-1)
-        shape = (self.n_seeds, *([1] * (u.ndim - 2)), self.width, self.state)
-        a = torch.exp(-delta * torch.exp(self.log_a).view(shape))
-        return a, delta * b.unsqueeze(-2) * u.unsqueeze(-1), c.unsqueeze(-2)
+    def discretise(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the coefficients of the recurrence h_t = A_bar_t * h_{t-1} + B_bar_x_t, and C.
 
-    def _close(self, h: Tensor, c: Tensor, u: Tensor, gate: Tensor) -> Tensor:
-        skip = self.skip.view(self.n_seeds, *([1] * (u.ndim - 2)), self.width)
-        return project(self.output, ((h * c).sum(-1) + skip * u) * functional.silu(gate))
+        Args:
+            x: convolved inputs, (seeds, ..., width).
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Mix (seeds, batch, n, width)."""
-        u, gate = project(self.inputs, x).chunk(2, -1)
-        padded = functional.pad(u, (0, 0, 3, 0))
-        taps = self.kernel.view(self.n_seeds, 1, 4, 1, self.width)
-        u = padded[:, :, 3:] * taps[:, :, 3]
-        for j in range(3):
-            u = torch.addcmul(u, padded[:, :, j : j + x.shape[2]], taps[:, :, j])
-        u = functional.silu(u)
-        a, b, c = self._select(u)
-        recurrence = linear_loop if self.form == "loop" else linear_scan
-        h = recurrence(a.movedim(2, 0).contiguous(), b.movedim(2, 0).contiguous()).movedim(0, 2)
-        return self._close(h, c, u, gate)
+        Returns:
+            A_bar = exp(delta A) and B_bar x = delta B x, (seeds, ..., width, d_state) each, and C, (seeds, ..., 1, d_state).
+        """
+        dt, B, C = project(self.x_proj, x).split([self.dt_rank, self.d_state, self.d_state], -1)
+        delta = functional.softplus(project(self.dt_proj, dt)).unsqueeze(-1)
+        shape = (self.n_seeds, *([1] * (x.ndim - 2)), self.width, self.d_state)
+        A_bar = torch.exp(-delta * torch.exp(self.A_log).view(shape))
+        return A_bar, delta * B.unsqueeze(-2) * x.unsqueeze(-1), C.unsqueeze(-2)
+
+    def read(self, h: Tensor, C: Tensor, x: Tensor, z: Tensor) -> Tensor:
+        """Return out_proj((C h + D x) * silu(z)).
+
+        Args:
+            h: states, (seeds, ..., width, d_state).
+            C: (seeds, ..., 1, d_state).
+            x: convolved inputs, (seeds, ..., width).
+            z: gate, (seeds, ..., width).
+
+        Returns:
+            (seeds, ..., width).
+        """
+        D = self.D.view(self.n_seeds, *([1] * (x.ndim - 2)), self.width)
+        return project(self.out_proj, ((h * C).sum(-1) + D * x) * functional.silu(z))
 
     def start(self, x: Tensor) -> State:
-        """Zeros: h, and the last three inputs of the convolution."""
+        """Return zeros: h (seeds, batch, width, d_state), and the convolution's last inputs (seeds, batch, D_CONV - 1, width)."""
         batch = x.shape[1]
-        return x.new_zeros(self.n_seeds, batch, self.width, self.state), x.new_zeros(self.n_seeds, batch, 3, self.width)
+        return x.new_zeros(self.n_seeds, batch, self.width, self.d_state), x.new_zeros(self.n_seeds, batch, self.D_CONV - 1, self.width)
 
     def step(self, x: Tensor, state: State) -> tuple[Tensor, State]:
-        """One position (seeds, batch, width)."""
-        u, gate = project(self.inputs, x).chunk(2, -1)
-        window = torch.cat([state[1], u.unsqueeze(2)], 2)
-        u = functional.silu((window * self.kernel.unsqueeze(1)).sum(2))
-        a, b, c = self._select(u)
-        h = torch.addcmul(b, a, state[0])
-        return self._close(h, c, u, gate), (h, window[:, :, 1:])
-
-    def flops(self, n: int) -> float:
-        """The products, the convolution, and update and read-out of the state."""
-        products = 2 * self.width * (3 * self.width + 2 * self.rank + 2 * self.state)
-        return float(n * (products + 8 * self.width + 4 * self.width * self.state))
-
-    def sequential(self, n: int) -> int:
-        """The scan's depth, or every position in the loop."""
-        return n if self.form == "loop" else max(1, scan_depth(n))
-
-    def state_numbers(self, n: int) -> int:  # noqa: ARG002 (constant is the point)
-        """h, and the convolution's last inputs."""
-        return self.width * (self.state + 3)
-
-
-class LinearAttention(Mixer):
-    """Linear attention (Katharopoulos et al. 2020, equations 8 to 12): softmax replaced by a product of features, elu + 1.
-
-    Parallel form: quadratic inside chunks of 64 positions, a running sum of k v^T between them, so O(n) in all.
-    """
-
-    CHUNK = 64
-
-    def __init__(self, width: int, *, generators: Sequence[torch.Generator], form: str = "scan", head_width: int = 32) -> None:
-        super().__init__(width, len(generators), form)
-        self.head = min(head_width, width)
-        self.heads = width // self.head
-        self.inputs = SeedLinear(width, 3 * width, generators=generators, bias=False)
-        self.output = SeedLinear(width, width, generators=generators, bias=False)
-
-    def _features(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """q, k, v with the features applied, (seeds, batch, ..., heads, head)."""
-        q, k, v = project(self.inputs, x).view(*x.shape[:-1], 3, self.heads, self.head).unbind(-3)
-        return functional.elu(q) + 1, functional.elu(k) + 1, v
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Mix (seeds, batch, n, width)."""
-        if self.form == "loop":
-            return self.loop(x)
-        n = x.shape[2]
-        chunk = min(self.CHUNK, n)
-        q, k, v = (
-            functional.pad(part, (0, 0, 0, 0, 0, -n % chunk)).unflatten(2, (-1, chunk)).transpose(3, 4) for part in self._features(x)
-        )
-        state, total = (k.mT @ v).cumsum(2), k.sum(-2, keepdim=True).cumsum(2)
-        state = torch.cat([torch.zeros_like(state[:, :, :1]), state[:, :, :-1]], 2)
-        total = torch.cat([torch.zeros_like(total[:, :, :1]), total[:, :, :-1]], 2)
-        near = (q @ k.mT).tril()
-        values = near @ v + q @ state
-        weights = near.sum(-1, keepdim=True) + q @ total.mT
-        values, weights = (part.transpose(3, 4).flatten(2, 3)[:, :, :n] for part in (values, weights))  # padding has weight 0
-        return project(self.output, (values / weights).flatten(3))
-
-    def start(self, x: Tensor) -> State:
-        """Zeros: the sum of k v^T, and of k."""
-        shape = (self.n_seeds, x.shape[1], self.heads, self.head)
-        return x.new_zeros(*shape, self.head), x.new_zeros(*shape, 1)
-
-    def step(self, x: Tensor, state: State) -> tuple[Tensor, State]:
-        """One position (seeds, batch, width)."""
-        q, k, v = (part.unsqueeze(-2) for part in self._features(x))
-        memory, total = state[0] + k.mT @ v, state[1] + k.mT
-        return project(self.output, ((q @ memory) / (q @ total)).flatten(2)), (memory, total)
-
-    def flops(self, n: int) -> float:
-        """The products of the form in use; the last chunk is padded."""
-        if self.form == "loop":
-            return float(n * (8 * self.width**2 + 4 * self.width * self.head + 2 * self.width))
-        chunk = min(self.CHUNK, n)
-        padded = n + (-n % chunk)
-        return float(8 * n * self.width**2 + padded * self.width * (4 * chunk + 4 * self.head + 2))
-
-    def sequential(self, n: int) -> int:
-        """The running sum over chunks as a scan, or every position in the loop."""
-        return n if self.form == "loop" else 1 + scan_depth(math.ceil(n / self.CHUNK))
-
-    def state_numbers(self, n: int) -> int:  # noqa: ARG002 (constant is the point)
-        """The sum of k v^T and of k, for every head."""
-        return self.width * (self.head + 1)
+        """Process one position; arguments and result as for `Mixer.step`."""
+        h, before = state
+        x, z = project(self.in_proj, x).chunk(2, -1)
+        window = torch.cat([before, x.unsqueeze(2)], 2)  # (seeds, batch, D_CONV, width)
+        x = functional.silu((window * self.conv1d.unsqueeze(1)).sum(2))
+        A_bar, B_bar_x, C = self.discretise(x)
+        h = torch.addcmul(B_bar_x, A_bar, h)  # A_bar_t * h_{t-1} + B_bar_t x_t
+        return self.read(h, C, x, z), (h, window[:, :, 1:])

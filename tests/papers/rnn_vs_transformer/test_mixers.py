@@ -1,17 +1,20 @@
-"""Every mixer in its forms: fused, parallel and step by step must be one function, with one gradient."""
+"""Every mixer in its forms: fused and parallel forms equal the step-by-step definition in outputs and gradients."""
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
-from replications.papers.rnn_vs_transformer.attention import Attention, hard_alibi, rotate
-from replications.papers.rnn_vs_transformer.measuring import graph_depth, matrix_flops
+from replications.papers.rnn_vs_transformer.accounting import flops, network_flops, sequential_operations, state_size
+from replications.papers.rnn_vs_transformer.attention import Attention, LinearAttention, hard_alibi, rotate
+from replications.papers.rnn_vs_transformer.fused import linear_scan, scan_depth
 from replications.papers.rnn_vs_transformer.mixers import Mixer
 from replications.papers.rnn_vs_transformer.model import SequenceModel, make_mixer
-from replications.papers.rnn_vs_transformer.scans import linear_loop, linear_scan, scan_depth
+from replications.papers.rnn_vs_transformer.profiling import matrix_flops
+from replications.papers.rnn_vs_transformer.settings import Network
 
 MIXERS = ("rnn", "gru", "lstm", "mingru", "minlstm", "ssm", "linear", "transformer", "transformer.alibi", "transformer.nope")
 
@@ -21,19 +24,44 @@ def generators(n: int = 2) -> list[torch.Generator]:
 
 
 def layer(name: str, width: int = 32) -> Mixer:
-    return make_mixer(name, width, generators=generators(), head_width=16)
+    return make_mixer(network(name), width, generators=generators(), head_width=16)
+
+
+def network(name: str) -> Network:
+    return Network.model_validate(name)
+
+
+def linear_loop(a: Tensor, b: Tensor) -> Tensor:
+    """The recurrence of `linear_scan`, one step after the other."""
+    h, state = [], torch.zeros_like(b[0])
+    for a_t, b_t in zip(a.unbind(0), b.unbind(0), strict=True):
+        state = a_t * state + b_t
+        h.append(state)
+    return torch.stack(h)
+
+
+def graph_depth(output: Tensor) -> int:
+    """Longest chain of dependent operations behind a tensor, views left out: its autograd graph's longest path."""
+    depth: dict[Any, int] = {}
+    stack = [output.grad_fn]
+    while stack:
+        node = stack[-1]
+        if node is None or node in depth:
+            stack.pop()
+            continue
+        parents = [parent for parent, _ in node.next_functions if parent is not None]
+        waiting = [parent for parent in parents if parent not in depth]
+        if waiting:
+            stack += waiting
+            continue
+        view = any(word in node.name() for word in ("View", "Select", "Transpose", "Unbind", "Stack", "Slice", "Permute", "AccumulateGrad"))
+        depth[node] = max((depth[parent] for parent in parents), default=0) + (not view)
+        stack.pop()
+    return depth.get(output.grad_fn, 0)
 
 
 def inputs(n: int = 37, width: int = 32) -> Tensor:
     return torch.randn(2, 3, n, width, generator=torch.Generator().manual_seed(9))
-
-
-def output_and_gradient(mixer: Mixer, x: Tensor) -> tuple[Tensor, Tensor]:
-    x = x.clone().requires_grad_()
-    y = mixer(x)
-    (y * torch.linspace(-1, 1, y.numel()).view_as(y)).sum().backward()
-    assert x.grad is not None
-    return y.detach(), x.grad
 
 
 @pytest.mark.parametrize("n", [1, 2, 3, 7, 8, 33, 100])
@@ -49,23 +77,42 @@ def test_the_parallel_scan_equals_the_loop_with_its_gradient(n: int) -> None:
         torch.testing.assert_close(scanned, looped)
 
 
-@pytest.mark.parametrize(
-    ("one", "other"),
-    [
-        *((name, f"{name}.loop") for name in MIXERS),
-        ("transformer", "transformer.naive"),
-        ("transformer.alibi", "transformer.naive.alibi"),
-    ],
-)
-def test_forms_of_one_mixer_agree(one: str, other: str) -> None:
-    for a, b in zip(output_and_gradient(layer(one), inputs()), output_and_gradient(layer(other), inputs()), strict=True):
-        torch.testing.assert_close(a, b, atol=2e-5, rtol=2e-4)
+FORMS = (*MIXERS, "rnn.loop", "gru.loop", "lstm.loop", "transformer.naive", "transformer.naive.alibi")
 
 
-@pytest.mark.parametrize("name", MIXERS)
-def test_one_position_at_a_time_equals_all_at_once(name: str) -> None:
+def outputs_and_gradients(mixer: Mixer, x: Tensor, *, stepped: bool) -> list[Tensor]:
+    """Output, gradient to the input, and gradients to all weights."""
+    mixer.zero_grad()
+    x = x.clone().requires_grad_()
+    y = mixer.loop(x) if stepped else mixer(x)
+    (y * torch.linspace(-1, 1, y.numel(), dtype=y.dtype).view_as(y)).sum().backward()
+    gradients = [x.grad, *(parameter.grad for parameter in mixer.parameters())]
+    assert all(gradient is not None for gradient in gradients)
+    return [y.detach(), *(gradient.clone() for gradient in gradients if gradient is not None)]
+
+
+@pytest.mark.parametrize("name", FORMS)
+@pytest.mark.parametrize("n", [1, 37, 70])
+def test_every_form_equals_the_steps_in_outputs_and_gradients(name: str, n: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    mixer, x = layer(name).double(), inputs(n).double()
+    if name.startswith("transformer"):
+        monkeypatch.setattr("replications.papers.rnn_vs_transformer.attention.rotate", rotate_in_float64)
+    for fast, stepped in zip(outputs_and_gradients(mixer, x, stepped=False), outputs_and_gradients(mixer, x, stepped=True), strict=True):
+        torch.testing.assert_close(fast, stepped, atol=1e-10, rtol=1e-10)
+
+
+def rotate_in_float64(x: Tensor, positions: Tensor) -> Tensor:
+    """Rotary positions as a rotation of complex numbers."""
+    half = x.shape[-1] // 2
+    angles = positions.double().unsqueeze(-1) * 10_000.0 ** (-torch.arange(half, dtype=torch.float64) / half)
+    turned = torch.complex(x[..., :half].contiguous(), x[..., half:].contiguous()) * torch.polar(torch.ones_like(angles), angles)
+    return torch.cat([turned.real, turned.imag], -1)
+
+
+@pytest.mark.parametrize("name", FORMS)
+def test_forms_agree_in_single_precision(name: str) -> None:
     mixer = layer(name)
-    torch.testing.assert_close(Mixer.loop(mixer, inputs()), mixer(inputs()), atol=2e-5, rtol=2e-4)
+    torch.testing.assert_close(mixer.loop(inputs()), mixer(inputs()), atol=2e-5, rtol=2e-4)
 
 
 @pytest.mark.parametrize("name", MIXERS)
@@ -79,16 +126,17 @@ def test_the_future_changes_nothing(name: str) -> None:
 @pytest.mark.parametrize("name", MIXERS)
 def test_a_seed_does_not_depend_on_its_company(name: str) -> None:
     together = layer(name)(inputs())
-    alone = make_mixer(name, 32, generators=generators()[1:], head_width=16)(inputs()[1:])
+    alone = make_mixer(network(name), 32, generators=generators()[1:], head_width=16)(inputs()[1:])
     torch.testing.assert_close(together[1:], alone, atol=1e-6, rtol=1e-5)
 
 
 def test_linear_attention_equals_its_definition() -> None:
     """Katharopoulos et al. (2020), equation 8, as a double loop over positions."""
     mixer, x = layer("linear", 16), inputs(11, 16)
-    q, k, v = (part[0, 0, :, 0].double() for part in mixer._features(x))
+    assert isinstance(mixer, LinearAttention)
+    q, k, v = (part[0, 0, :, 0].double() for part in mixer.features(x))
     expected = torch.stack([sum((q[i] @ k[j]) * v[j] for j in range(i + 1)) / sum(q[i] @ k[j] for j in range(i + 1)) for i in range(11)])
-    out = mixer.output.weight[0].double()
+    out = mixer.out_proj.weight[0].double()
     torch.testing.assert_close(mixer(x)[0, 0].double(), expected @ out, atol=1e-5, rtol=1e-4)
 
 
@@ -96,8 +144,8 @@ def test_attention_equals_a_library_with_the_same_weights() -> None:
     mixer, x = Attention(32, generators=generators(1), positions="nope", head_width=8), inputs()[:1]
     library = torch.nn.MultiheadAttention(32, 4, bias=False, batch_first=True)
     with torch.no_grad():
-        library.in_proj_weight.copy_(mixer.inputs.weight[0].T)
-        library.out_proj.weight.copy_(mixer.output.weight[0].T)
+        library.in_proj_weight.copy_(mixer.in_proj.weight[0].T)
+        library.out_proj.weight.copy_(mixer.out_proj.weight[0].T)
     mask = torch.ones(37, 37, dtype=torch.bool).triu(1)
     torch.testing.assert_close(mixer(x)[0], library(x[0], x[0], x[0], attn_mask=mask)[0], atol=1e-5, rtol=1e-4)
 
@@ -121,19 +169,19 @@ def test_hard_alibi_sees_the_last_positions() -> None:
     "name", ["rnn.loop", "gru.loop", "lstm.loop", "mingru", "minlstm", "ssm", "linear", "transformer.naive", "transformer"]
 )
 def test_counted_flops_are_those_of_the_products_made(name: str) -> None:
-    mixer = make_mixer(name, 32, generators=generators(1), head_width=16)
+    mixer = make_mixer(network(name), 32, generators=generators(1), head_width=16)
     x = inputs(200)[:1, :1]
     with torch.no_grad():
         found = matrix_flops(lambda: mixer(x))
     state = {"mingru": 2 * 32, "minlstm": 2 * 32, "ssm": 8 * 32 + 4 * 32 * 8}.get(name, 0) * 200  # updates of the state are no products
     if name == "linear":
         state = 256 * 32 * 2  # the running sums, padded to whole chunks of 64
-    assert mixer.flops(200) == pytest.approx(found + state, rel=0.02)
+    assert flops(mixer, 200) == pytest.approx(found + state, rel=0.02)
 
 
 @pytest.mark.parametrize("name", ["rnn", "gru", "lstm"])
 def test_library_kernels_do_the_loop_s_work(name: str) -> None:
-    assert layer(name).flops(50) == layer(f"{name}.loop").flops(50) == 2 * 2 * {"rnn": 1, "gru": 3, "lstm": 4}[name] * 32**2 * 50
+    assert flops(layer(name), 50) == flops(layer(f"{name}.loop"), 50) == 2 * 2 * {"rnn": 1, "gru": 3, "lstm": 4}[name] * 32**2 * 50
 
 
 def test_sequential_depth_is_that_of_the_graph() -> None:
@@ -149,13 +197,13 @@ def test_sequential_depth_is_that_of_the_graph() -> None:
 
 @pytest.mark.parametrize("name", ["rnn", "gru", "lstm", "mingru", "minlstm", "ssm", "linear", "transformer"])
 def test_all_networks_have_the_parameters_of_the_transformer(name: str) -> None:
-    model = SequenceModel(name, 10, 64, 3, generators=generators(1))
+    model = SequenceModel(network(name), 10, 64, 3, generators=generators(1))
     assert model.n_parameters == pytest.approx(12 * 64**2 * 3, rel=0.01)
 
 
 @pytest.mark.parametrize("name", ["lstm", "ssm", "transformer.learned", "transformer"])
 def test_generating_equals_reading(name: str) -> None:
-    model = SequenceModel(name, 10, 32, 2, generators=generators(), head_width=16, positions=12)
+    model = SequenceModel(network(name), 10, 32, 2, generators=generators(), head_width=16, n_positions=12)
     tokens = torch.randint(10, (2, 3, 12), generator=torch.Generator().manual_seed(4))
     states, logits = model.start(tokens), []
     for t in range(12):
@@ -166,12 +214,34 @@ def test_generating_equals_reading(name: str) -> None:
 
 def test_six_n_d_holds_where_the_width_is_large() -> None:
     """Kaplan et al. (2020), section 2.1: forward 2 N + 2 n_layer n_ctx d a token (theirs counts one masked product; ours both whole)."""
-    model = SequenceModel("transformer.naive", 16, 128, 2, generators=generators(1), head_width=32)
+    model = SequenceModel(network("transformer.naive"), 16, 128, 2, generators=generators(1), head_width=32)
     n = 24
     tokens = torch.zeros(1, 1, n, dtype=torch.int64)
     with torch.no_grad():
         forward = matrix_flops(lambda: model(tokens))
-    assert forward == pytest.approx(model.flops(n), rel=1e-6)
+    assert forward == pytest.approx(network_flops(model, n), rel=1e-6)
     assert forward / n == pytest.approx(2 * model.n_parameters + 4 * 2 * n * 128 + 2 * 16 * 128, rel=0.01)
     counted = matrix_flops(lambda: model(tokens).sum().backward())
     assert counted == pytest.approx(6 * model.n_parameters * n, rel=0.1)
+
+
+def test_the_state_that_is_counted_is_the_state_that_is_carried() -> None:
+    for name in MIXERS:
+        mixer, x = layer(name), inputs(5)
+        state = mixer.start(x)
+        for x_t in x.unbind(2):
+            _, state = mixer.step(x_t, state)
+        assert state_size(mixer, 5) == sum(part.numel() for part in state) // (2 * 3), name
+
+
+def test_sequential_operations_grow_as_the_forms_say() -> None:
+    counted = {
+        name: [sequential_operations(layer(name), n) for n in (64, 1024)] for name in ("lstm", "mingru", "mingru.loop", "transformer")
+    }
+    assert counted == {"lstm": [64, 1024], "mingru": [12, 20], "mingru.loop": [64, 1024], "transformer": [1, 1]}
+
+
+@pytest.mark.parametrize("name", ["lstm", "gru.loop", "transformer", "transformer.naive", "transformer.naive.learned", "transformer.alibi"])
+def test_a_network_is_recorded_under_its_short_notation(name: str) -> None:
+    assert network(name).name == name
+    assert Network.model_validate(network(name).model_dump()) == network(name)

@@ -14,11 +14,11 @@ from replications.engine.checkpoints import CheckpointStore
 from replications.engine.context import Context
 from replications.engine.progress import Progress
 from replications.errors import DataError, InputError, Preempted, ReplicationError
-from replications.papers.rnn_vs_transformer import cost, fitting
+from replications.papers.rnn_vs_transformer import cost, trainer
 from replications.papers.rnn_vs_transformer.experiment import run
 from replications.papers.rnn_vs_transformer.language import windows
 from replications.papers.rnn_vs_transformer.model import SequenceModel
-from replications.papers.rnn_vs_transformer.settings import Settings
+from replications.papers.rnn_vs_transformer.settings import Network, Settings
 from replications.paths import ROOT
 from replications.results.records import frame
 
@@ -28,28 +28,32 @@ def context(folder: Path, seeds: tuple[int, ...] = (0, 1)) -> Context:
     return Context("rnn_vs_transformer", "test", "smoke", seeds, torch.device("cpu"), store, Progress("test"))
 
 
-TRAINING = {"steps": 6, "batch": 4, "learning_rate": 1e-2, "evaluations": 3, "dropout": 0.1}
+TRAINING = {"n_steps": 6, "batch_size": 4, "learning_rate": 1e-2, "evaluations": 3, "dropout": 0.1}
 RUNS: dict[str, dict[str, Any]] = {
-    "recall": {"measure": "recall", "model": "lstm", "training": TRAINING, "task": {"length": 12, "pairs": [2, 3], "vocabulary": 8}},
+    "recall": {"experiment": "recall", "model": "lstm", "training": TRAINING, "task": {"length": 12, "pairs": [2, 3], "vocabulary": 8}},
     "copying": {
-        "measure": "copying",
+        "experiment": "copying",
         "model": "transformer.alibi",
         "training": TRAINING,
         "task": {"length": 4, "longer": [6], "vocabulary": 5},
     },
     "regular": {
-        "measure": "regular",
+        "experiment": "regular",
         "model": "mingru",
         "training": TRAINING,
         "task": {"language": "dyck", "length": 8, "longer": [9], "examples": 9},
     },
     "order": {
-        "measure": "order",
+        "experiment": "order",
         "model": "rnn",
         "training": TRAINING | {"optimiser": "sgd", "dropout": 0.0},
         "task": {"length": 12, "trials": 2},
     },
-    "cost": {"measure": "cost", "models": ["lstm", "transformer"], "sweep": {"values": [4, 8, 16], "repetitions": 1, "least_seconds": 0}},
+    "cost": {
+        "experiment": "cost",
+        "models": ["lstm", "transformer"],
+        "sweep": {"values": [4, 8, 16], "repetitions": 1, "least_seconds": 0},
+    },
 }
 
 
@@ -59,7 +63,7 @@ def settings(name: str, **changes: Any) -> Settings:
 
 def untimed(found: Context) -> pd.DataFrame:
     rows = frame(found.rows)
-    return rows[rows["split"] != "time"].sort_values(["metric", "split", "seed", "step"], ignore_index=True)
+    return rows[rows["split"] != "cost"].sort_values(["metric", "model", "split", "seed", "step", "axis", "at"], ignore_index=True)
 
 
 @pytest.mark.parametrize("name", RUNS)
@@ -81,7 +85,7 @@ def test_the_counted_cost_of_a_training_is_that_of_its_products(tmp_path: Path) 
     found = context(tmp_path)
     run(settings("order"), found)
     of_one_position = 2 * (16 * 16 + 16 * 16)  # from the input and from the state before
-    sequences = TRAINING["steps"] * TRAINING["batch"] * 2 * len(found.seeds)  # two networks a seed
+    sequences = TRAINING["n_steps"] * TRAINING["batch_size"] * 2 * len(found.seeds)  # two networks a seed
     assert found.cost["flops"] == 3 * of_one_position * 12 * sequences  # forward, and twice that backward
 
 
@@ -99,23 +103,23 @@ def test_a_batch_in_parts_trains_like_a_whole_one(name: str, tmp_path: Path, mon
     plain = TRAINING | {"dropout": 0.0}
     whole, parted = context(tmp_path / "whole"), context(tmp_path / "parted")
     run(settings(name, training=plain), whole)
-    monkeypatch.setattr(fitting, "TOKENS_AT_ONCE", 1)
+    monkeypatch.setattr(trainer, "TOKENS_AT_ONCE", 1)
     parts: list[int] = []
-    split = fitting.Fit._parts
+    split = trainer.Trainer._parts
 
-    def noted(fit: fitting.Fit, *batch: torch.Tensor) -> list[fitting.Batch]:
-        found = list(split(fit, *batch))
+    def noted(trained: trainer.Trainer, *batch: torch.Tensor) -> list[trainer.Batch]:
+        found = list(split(trained, *batch))
         parts.append(len(found))
         return found
 
-    monkeypatch.setattr(fitting.Fit, "_parts", noted)
+    monkeypatch.setattr(trainer.Trainer, "_parts", noted)
     run(settings(name, training=plain), parted)
     assert parts == [4] * 6, "every sequence alone, in every update"
     pd.testing.assert_frame_equal(untimed(parted), untimed(whole), rtol=1e-3)
 
 
 def test_running_out_of_memory_is_a_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    measured = cost.measuring.peak_bytes
+    measured = cost.profiling.peak_bytes
 
     def limited(call: Any, device: torch.device) -> float:
         found = measured(call, device)
@@ -123,41 +127,43 @@ def test_running_out_of_memory_is_a_result(tmp_path: Path, monkeypatch: pytest.M
             raise torch.OutOfMemoryError("CUDA out of memory")
         return found
 
-    monkeypatch.setattr(cost.measuring, "peak_bytes", limited)
+    monkeypatch.setattr(cost.profiling, "peak_bytes", limited)
     found = context(tmp_path, (0,))
     run(settings("cost", models=["transformer.naive"], sweep={"values": [8, 64, 512, 1024], "repetitions": 1, "least_seconds": 0}), found)
     records = frame(found.rows)
-    oom = records[records["metric"] == "out_of_memory.transformer.naive"].set_index("step")["value"]
+    oom = records[(records["metric"] == "out_of_memory") & (records["model"] == "transformer.naive")].set_index("at")["value"]
     assert oom.to_dict() == {8: 0.0, 64: 0.0, 512: 1.0}
-    assert not ((records["metric"] == "training_seconds.transformer.naive") & (records["step"] == 512)).any()
+    assert not ((records["metric"] == "training_seconds") & (records["at"] == 512)).any()
 
 
 def test_a_cpu_s_limit_counts_as_out_of_memory(tmp_path: Path) -> None:
     found = context(tmp_path, (0,))
     sweep = {"values": [64, 128, 256, 512], "repetitions": 1, "least_seconds": 0, "memory_limit_gb": 0.001}
     run(settings("cost", models=["transformer.naive"], sweep=sweep), found)
-    last = [row for row in found.rows if row["metric"] == "out_of_memory.transformer.naive"][-1]
-    assert (last["value"], last["step"] < 512 or last["value"]) == (1.0, True)
+    last = [row for row in found.rows if row["metric"] == "out_of_memory"][-1]
+    assert (last["value"], last["at"] < 512 or last["value"]) == (1.0, True)
 
 
 def test_a_batch_that_does_not_fit_is_a_clear_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: Any) -> None:
         raise torch.OutOfMemoryError("CUDA out of memory")
 
-    monkeypatch.setattr(fitting.Fit, "_one", full)
-    with pytest.raises(ReplicationError, match=r"a batch of 2 x 4 x 12 .* does not fit .* Lower training.batch"):
+    monkeypatch.setattr(trainer.Trainer, "_one", full)
+    with pytest.raises(ReplicationError, match=r"a batch of 2 x 4 x 12 .* does not fit .* Lower training.batch_size"):
         run(settings("recall"), context(tmp_path))
 
 
 def test_a_length_beyond_learned_positions_is_refused() -> None:
-    model = SequenceModel("transformer.learned", 5, 8, 1, generators=[torch.Generator()], head_width=4, positions=6)
+    model = SequenceModel(
+        Network.model_validate("transformer.learned"), 5, 8, 1, generators=[torch.Generator()], head_width=4, n_positions=6
+    )
     assert model(torch.zeros(1, 1, 6, dtype=torch.int64)).shape == (1, 1, 6, 5)
     with pytest.raises(InputError, match="position 7 of a sequence, but the network learned 6 positions"):
         model(torch.zeros(1, 1, 7, dtype=torch.int64))
 
 
 def test_zero_tokens_are_refused() -> None:
-    model = SequenceModel("lstm", 5, 8, 1, generators=[torch.Generator()])
+    model = SequenceModel(Network.model_validate("lstm"), 5, 8, 1, generators=[torch.Generator()])
     with pytest.raises(InputError, match="zero tokens"):
         model(torch.zeros(1, 1, 0, dtype=torch.int64))
 
@@ -170,15 +176,16 @@ def test_a_text_shorter_than_the_context_is_refused() -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"measure": "recall", "model": "lstn"}, "Did you mean 'lstm'"),
-        ({"measure": "recall", "model": "lstm.naive"}, "has no option 'naive'"),
-        ({"measure": "recall", "models": ["lstm"]}, "takes one network"),
-        ({"measure": "cost", "model": "lstm"}, "takes a list of networks"),
-        ({"measure": "recall", "model": "transformer", "width": 20, "head_width": 8}, "no multiple of head_width"),
-        ({"measure": "cost", "models": ["lstm"], "sweep": {"vary": "tokens", "tokens": 64, "values": [32, 128]}}, "batch would be zero"),
-        ({"measure": "cost", "models": ["lstm"], "sweep": {"values": [0, 4]}}, "zero tokens"),
-        ({"measure": "recall", "model": "lstm", "task": {"pairs": [9], "length": 20}}, "need a length of 27"),
-        ({"measure": "copying", "model": "transformer.learned", "task": {"length": 8, "longer": [12]}}, "learned positions"),
+        ({"experiment": "recall", "model": "lstn"}, "Did you mean 'lstm'"),
+        ({"experiment": "recall", "model": "lstm.naive"}, "has no option 'naive'"),
+        ({"experiment": "cost", "models": ["lstm"], "sweep": {"largest": {"gru": 8}}}, "'gru' is not among the networks"),
+        ({"experiment": "recall", "models": ["lstm"]}, "takes one network"),
+        ({"experiment": "cost", "model": "lstm"}, "takes a list of networks"),
+        ({"experiment": "recall", "model": "transformer", "width": 20, "head_width": 8}, "not a multiple of head_width"),
+        ({"experiment": "cost", "models": ["lstm"], "sweep": {"vary": "tokens", "tokens": 64, "values": [32, 128]}}, "batch would be zero"),
+        ({"experiment": "cost", "models": ["lstm"], "sweep": {"values": [0, 4]}}, "zero tokens"),
+        ({"experiment": "recall", "model": "lstm", "task": {"pairs": [9], "length": 20}}, "need a length of 27"),
+        ({"experiment": "copying", "model": "transformer.learned", "task": {"length": 8, "longer": [12]}}, "learned positions"),
     ],
 )
 def test_settings_that_cannot_run_are_refused(changes: dict[str, Any], message: str) -> None:
@@ -192,13 +199,13 @@ def test_a_short_run_on_shakespeare(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         pytest.skip(f"no tiny Shakespeare at {folder}; set REPLICATIONS_DATA to a folder that has text/tinyshakespeare.txt.gz")
     monkeypatch.setenv("REPLICATIONS_DATA", str(folder))
     text = {"corpus": "tiny-shakespeare", "context": 48, "evaluation_characters": 4800, "early": 8}
-    training = {"steps": 60, "batch": 16, "learning_rate": 1e-2, "evaluations": 3}
+    training = {"n_steps": 60, "batch_size": 16, "learning_rate": 1e-2, "evaluations": 3}
     found = context(tmp_path, (0,))
     run(
-        Settings.model_validate({"measure": "language", "model": "lstm", "width": 32, "layers": 1, "text": text, "training": training}),
+        Settings.model_validate({"experiment": "language", "model": "lstm", "width": 32, "layers": 1, "text": text, "training": training}),
         found,
     )
-    records = frame(found.rows).set_index(["metric", "split"])["value"]
+    records = frame(found.rows)[lambda rows: rows["axis"] == ""].set_index(["metric", "split"])["value"]
     losses = records["loss", "validation"].to_numpy()
     assert 2.0 < losses[-1] < losses[0] < 4.17  # ln 65 is what guessing costs
     assert found.arrays["loss_by_position"].shape == (1, 48)

@@ -4,13 +4,15 @@ import numpy as np
 import pytest
 import torch
 
+from replications.papers.rnn_vs_transformer import trainer
 from replications.papers.rnn_vs_transformer.cost import asymptotic_exponent
-from replications.papers.rnn_vs_transformer.fitting import clip_by_seed
 from replications.papers.rnn_vs_transformer.gradients import geometric_rate, gradient_by_distance, set_radius
 from replications.papers.rnn_vs_transformer.language import loss_by_position, windows
-from replications.papers.rnn_vs_transformer.measuring import median_seconds, peak_bytes
 from replications.papers.rnn_vs_transformer.mixers import Recurrent
 from replications.papers.rnn_vs_transformer.model import SequenceModel, make_mixer, seed_gradients
+from replications.papers.rnn_vs_transformer.profiling import median_seconds, peak_bytes
+from replications.papers.rnn_vs_transformer.settings import Network
+from replications.papers.rnn_vs_transformer.trainer import clip_by_seed
 
 CPU = torch.device("cpu")
 
@@ -74,7 +76,7 @@ def test_gradient_norms_are_those_of_the_jacobian(cell: str) -> None:
 
 
 def test_attention_s_gradient_is_that_to_its_inputs() -> None:
-    layer = make_mixer("transformer", 8, generators=generators(1), head_width=4).double()
+    layer = make_mixer(Network.model_validate("transformer"), 8, generators=generators(1), head_width=4).double()
     x = torch.randn(1, 1, 5, 8, dtype=torch.float64, generator=torch.Generator().manual_seed(3))
     out = torch.ones(1, 1, 8, dtype=torch.float64)
     found = gradient_by_distance(layer, x, out)[0]
@@ -92,11 +94,11 @@ def test_a_linear_recurrence_s_rate_is_its_spectral_radius() -> None:
 
 
 def test_clipping_is_by_seed_and_keeps_direction() -> None:
-    model = SequenceModel("lstm", 5, 8, 1, generators=generators(2))
+    model = SequenceModel(Network.model_validate("lstm"), 5, 8, 1, generators=generators(2))
     tokens = torch.randint(5, (2, 3, 4), generator=torch.Generator().manual_seed(0))
     (model(tokens)[0].square().sum() + 1e-9 * model(tokens)[1].sum()).backward()
     before = [torch.cat([g.flatten() for g in part]).clone() for part in seed_gradients(model, 2)]
-    norms = clip_by_seed(seed_gradients(model, 2), 0.5)
+    norms = clip_by_seed(seed_gradients(model, 2), norm=0.5)
     after = [torch.cat([g.flatten() for g in part]) for part in seed_gradients(model, 2)]
     assert float(norms[0]) == pytest.approx(float(before[0].norm()))
     torch.testing.assert_close(after[0], before[0] * 0.5 / before[0].norm())
@@ -104,7 +106,7 @@ def test_clipping_is_by_seed_and_keeps_direction() -> None:
 
 
 def test_loss_by_position_is_that_of_one_window_at_a_time() -> None:
-    model = SequenceModel("gru", 7, 8, 1, generators=generators(2))
+    model = SequenceModel(Network.model_validate("gru"), 7, 8, 1, generators=generators(2))
     text = torch.randint(7, (50,), generator=torch.Generator().manual_seed(1))
     inputs, targets = windows(text, 12, 1000, "text")
     assert inputs.shape == (4, 12)
@@ -115,3 +117,18 @@ def test_loss_by_position_is_that_of_one_window_at_a_time() -> None:
             log_p = model(window.expand(2, 1, 12)).log_softmax(-1)[:, 0]
             expected -= log_p.gather(2, wanted.expand(2, 12).unsqueeze(2)).squeeze(2) / 4
     torch.testing.assert_close(loss_by_position(model, inputs, targets, 3).float(), expected, atol=1e-5, rtol=1e-4)
+
+
+def test_clipping_by_value_bounds_every_element() -> None:
+    gradients = [[torch.tensor([[3.0, -0.2]])], [torch.tensor([[0.5, -4.0]])]]
+    clip_by_seed(gradients, norm=None, value=1.0)
+    assert [part[0].tolist() for part in gradients] == [[[1.0, -0.20000000298023224]], [[0.5, -1.0]]]
+
+
+@pytest.mark.parametrize(
+    ("name", "native", "expected"), [("lstm", True, True), ("gru", True, False), ("rnn", True, False), ("lstm", False, False)]
+)
+def test_bf16_is_used_on_a_cpu_only_where_it_is_faster(name: str, native: bool, expected: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trainer, "native_bf16", lambda device: native)
+    assert trainer.uses_bf16("bf16", Network.model_validate(name), CPU) is expected
+    assert not trainer.uses_bf16("fp32", Network.model_validate(name), CPU)

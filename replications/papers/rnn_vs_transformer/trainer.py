@@ -1,4 +1,4 @@
-"""Training one network of every seed at once: one update, on a GPU as one captured graph."""
+"""Training the networks of all seeds at once; on a GPU one update is one captured graph."""
 
 from __future__ import annotations
 
@@ -10,66 +10,108 @@ from torch.nn import functional
 
 from replications.engine.checkpoints import Stateful
 from replications.engine.context import Context, Generators
-from replications.engine.devices import GraphedStep
+from replications.engine.devices import GraphedStep, native_bf16
 from replications.engine.training import cosine, set_learning_rate, train
 from replications.errors import ReplicationError
-from replications.papers.rnn_vs_transformer.measuring import out_of_memory
+from replications.papers.rnn_vs_transformer.accounting import network_flops
 from replications.papers.rnn_vs_transformer.model import Dropout, SequenceModel, seed_gradients
-from replications.papers.rnn_vs_transformer.settings import Settings
+from replications.papers.rnn_vs_transformer.profiling import out_of_memory
+from replications.papers.rnn_vs_transformer.settings import Network, Settings
 from replications.papers.rnn_vs_transformer.tasks import IGNORED
 
 Batch = tuple[Tensor, Tensor]
-"""Tokens and targets, int64 (seeds, batch, n); targets may be `IGNORED`."""
+"""Tokens and targets, int64 (seeds, batch, n) each; positions whose target is `IGNORED` are not scored."""
 
 TOKENS_AT_ONCE = 1 << 12
-"""Tokens of one seed that go through a network at once on a CPU."""
+"""Largest number of tokens of one seed that go through a network at once on a CPU."""
 
 SeedBatch = Callable[[torch.Generator], Batch]
-"""Tokens and targets of one seed, (batch, n) each, on the generator's device."""
+"""Function that draws tokens and targets of one seed, (batch, n) each, on the generator's device."""
 
 
-def make_model(settings: Settings, context: Context, vocabulary: int, positions: int) -> SequenceModel:
-    """The run's network, with initial weights from each seed's own generator."""
-    name = settings.model
-    generators = [context.generator(seed, f"weights {name}", device="cpu") for seed in context.seeds]
+def uses_bf16(precision: str, network: Network, device: torch.device) -> bool:
+    """Return True when products of a network are computed in bf16.
+
+    On a CPU bf16 takes twice as long for GRU and tanh-RNN, whose library kernels are not made for it, and longer still for all
+    networks where the processor has no bf16 units.
+
+    Args:
+        precision: fp32 or bf16, as set.
+        network: the network that is trained.
+        device: on which it is trained.
+    """
+    slow = device.type == "cpu" and (network.mixer in ("gru", "rnn") or not native_bf16(device))
+    return precision == "bf16" and not slow
+
+
+def make_model(settings: Settings, context: Context, vocabulary: int, n_positions: int) -> SequenceModel:
+    """Return the run's network with initial weights from each seed's own generator.
+
+    Args:
+        settings: of the run.
+        context: of the run.
+        vocabulary: number of different tokens.
+        n_positions: number of positions that a network with learned positions gets.
+    """
+    network = settings.network
     model = SequenceModel(
-        name, vocabulary, settings.width, settings.layers, generators=generators, head_width=settings.head_width, state=settings.state,
-        positions=positions,
-    )  # fmt: skip
+        network,
+        vocabulary,
+        settings.width,
+        settings.layers,
+        generators=[context.generator(seed, f"weights {network.name}", device="cpu") for seed in context.seeds],
+        head_width=settings.head_width,
+        d_state=settings.d_state,
+        n_positions=n_positions,
+    )
     return model.to(context.device)
 
 
 def token_loss(logits: Tensor, targets: Tensor) -> Tensor:
-    """Cross-entropy of every position in nats, like targets; 0 where they are ignored."""
+    """Return the cross-entropy at every position.
+
+    Args:
+        logits: (..., vocabulary).
+        targets: int64 (...).
+
+    Returns:
+        Nats, float32 (...); 0 where the target is `IGNORED`.
+    """
     flat = functional.cross_entropy(logits.float().flatten(0, -2), targets.flatten(), ignore_index=IGNORED, reduction="none")
     return flat.view_as(targets)
 
 
-def clip_by_seed(by_seed: list[list[Tensor]], limit: float, *, elements: bool = False) -> Tensor:
-    """Scale each seed's gradient to a norm of at most `limit`, or clamp its elements to +/- limit, in place.
+def clip_by_seed(by_seed: list[list[Tensor]], *, norm: float | None, value: float | None = None) -> Tensor:
+    """Clip the gradient of each seed, in place.
+
+    Args:
+        by_seed: gradients of each seed.
+        norm: largest norm of one seed's gradient; None: not clipped.
+        value: largest absolute value of an element; None: not clipped.
 
     Returns:
         The norms before, (seeds,).
     """
     norms = []
     for gradients in by_seed:
-        norm = torch.stack(torch._foreach_norm(gradients)).norm()
-        norms.append(norm)
-        if elements:
-            torch._foreach_clamp_min_(gradients, -limit)
-            torch._foreach_clamp_max_(gradients, limit)
-        else:
-            torch._foreach_mul_(gradients, torch.clamp(limit / (norm + 1e-12), max=1.0))
+        before = torch.stack(torch._foreach_norm(gradients)).norm()
+        norms.append(before)
+        if norm is not None:
+            torch._foreach_mul_(gradients, torch.clamp(norm / (before + 1e-12), max=1.0))
+        if value is not None:
+            torch._foreach_clamp_min_(gradients, -value)
+            torch._foreach_clamp_max_(gradients, value)
     return torch.stack(norms)
 
 
-class Fit:
-    """A network, its optimiser and its data, ready to be trained by `engine.training.train`.
+class Trainer:
+    """A network, its optimiser and its data.
 
     Args:
-        settings, context: of the run.
-        model: over all seeds.
-        draw: makes one seed's batch from that seed's generator.
+        settings: of the run.
+        context: of the run.
+        model: the networks of all seeds.
+        draw: draws one seed's batch from that seed's generator.
     """
 
     def __init__(self, settings: Settings, context: Context, model: SequenceModel, draw: SeedBatch) -> None:
@@ -88,29 +130,36 @@ class Fit:
         self.data = [context.generator(seed, "data") for seed in context.seeds]
         self.masks = [context.generator(seed, "dropout") for seed in context.seeds]
         self.dropout = Dropout(training.dropout, self.masks)
+        self.bf16 = uses_bf16(training.precision, model.network, device)
         self._static: Batch | None = None
         self._update: Callable[[], Mapping[str, Tensor]] = GraphedStep(self._one, device, self.masks) if graphed else self._one
 
     @property
     def state(self) -> dict[str, Stateful]:
-        """What a checkpoint holds."""
+        """The objects that a checkpoint holds."""
         return {"model": self.model, "optimiser": self.optimiser, "data": Generators(self.data), "dropout": Generators(self.masks)}
 
     def batch(self) -> Batch:
-        """The next batch of every seed."""
+        """Draw the next batch of every seed."""
         drawn = [self.draw(generator) for generator in self.data]
         return torch.stack([tokens for tokens, _ in drawn]), torch.stack([targets for _, targets in drawn])
 
     def update(self, step: int) -> Mapping[str, Tensor]:
-        """Make update number `step`; the loss of every seed, nats a scored position, (seeds,).
+        """Make one update.
+
+        Args:
+            step: number of the update, from 0.
+
+        Returns:
+            `loss`, the mean over scored positions in nats, (seeds,).
 
         Raises:
             ReplicationError: a batch does not fit into memory.
         """
         training = self.settings.training
         if training.schedule == "cosine":
-            warmup = max(1, round(training.warmup * training.steps))
-            set_learning_rate(self.optimiser, training.learning_rate * cosine(step, training.steps, warmup=warmup, floor=0.1))
+            warmup = max(1, round(training.warmup_share * training.n_steps))
+            set_learning_rate(self.optimiser, training.learning_rate * cosine(step, training.n_steps, warmup=warmup, floor=0.1))
         tokens, targets = self.batch()
         if self._static is None:
             self._static = tokens, targets
@@ -125,7 +174,7 @@ class Fit:
             shape = " x ".join(map(str, tokens.shape))
             raise ReplicationError(
                 f"{self.context.paper} {self.context.run}: a batch of {shape} (seeds x sequences x tokens) does not fit into the memory of"
-                f" {self.context.device}. Lower training.batch or the length in runs.yaml, or train fewer seeds a job (seeds_per_job)."
+                f" {self.context.device}. Lower training.batch_size or the length in runs.yaml, or train fewer seeds per job (seeds_per_job)."
             ) from error
 
     def _one(self) -> Mapping[str, Tensor]:
@@ -135,19 +184,19 @@ class Fit:
         self.optimiser.zero_grad(set_to_none=True)
         losses = []
         for tokens, targets in self._parts(*self._static):
-            with torch.autocast(self.context.device.type, torch.bfloat16, enabled=training.precision == "bf16", cache_enabled=False):
+            with torch.autocast(self.context.device.type, torch.bfloat16, enabled=self.bf16, cache_enabled=False):
                 logits = self.model(tokens, self.dropout)
             part = token_loss(logits, targets).flatten(1).sum(1) / scored
             part.sum().backward()
             losses.append(part.detach())
         metrics = {"loss": torch.stack(losses).sum(0)}
-        if training.clip is not None:
-            clip_by_seed(seed_gradients(self.model, len(self.context.seeds)), training.clip, elements=training.clip_elements)
+        if training.clip_norm is not None or training.clip_value is not None:
+            clip_by_seed(seed_gradients(self.model, len(self.context.seeds)), norm=training.clip_norm, value=training.clip_value)
         self.optimiser.step()
         return metrics
 
     def _parts(self, tokens: Tensor, targets: Tensor) -> Iterable[Batch]:
-        """The batch whole, or on a CPU, whose memory is small, in parts whose gradients add up to the batch's."""
+        """Return the whole batch, or on a CPU, to save memory, parts whose gradients add up to that of the batch."""
         if self.context.device.type != "cpu":
             return [(tokens, targets)]
         rows = max(1, TOKENS_AT_ONCE // tokens.shape[2])
@@ -157,18 +206,20 @@ class Fit:
         """Train from the last checkpoint to the end, evaluating on the way.
 
         Args:
+            evaluate: called with the number of updates made.
             length: tokens of a sequence, for the counted cost.
+            stage: name of the training among the run's checkpoints.
         """
         training, seeds = self.settings.training, len(self.context.seeds)
         train(
             self.context,
             self.update,
-            n_steps=training.steps,
+            n_steps=training.n_steps,
             state=self.state,
-            examples_per_step=training.batch * seeds,
-            tokens_per_step=training.batch * seeds * length,
-            flops_per_step=3 * self.model.flops(length) * training.batch * seeds,
+            examples_per_step=training.batch_size * seeds,
+            tokens_per_step=training.batch_size * seeds * length,
+            flops_per_step=3 * network_flops(self.model, length) * training.batch_size * seeds,
             stage=stage,
             evaluate=evaluate,
-            evaluate_every=max(1, training.steps // training.evaluations),
+            evaluate_every=max(1, training.n_steps // training.evaluations),
         )

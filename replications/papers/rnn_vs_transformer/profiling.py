@@ -1,4 +1,4 @@
-"""Time, memory and counted work of a call: warm-up, rotated inputs, many repetitions, the median."""
+"""Time, memory and counted operations of a call."""
 
 from __future__ import annotations
 
@@ -20,16 +20,20 @@ Call = Callable[[], Any]
 def median_seconds(
     calls: Sequence[Call], device: torch.device, *, repetitions: int, least_seconds: float, slow_seconds: float = 0.2
 ) -> float:
-    """Median seconds of one call after a warm-up.
+    """Return the median seconds of one call after a warm-up.
 
-    On a GPU time between two device events; on a CPU the processor time of this process, which other jobs on the machine disturb
-    least. Consecutive calls take different inputs, so that no call finds its own in the cache.
+    On a GPU this is the time between two device events; on a CPU the processor time of this process, which other jobs on the machine
+    disturb least. Consecutive calls take different inputs, so that no call finds its own in the cache.
 
     Args:
         calls: the same work on different inputs, taken in turn.
-        repetitions: timed samples.
-        least_seconds: a sample repeats the call until it should last so long, so that the clock's grain does not matter.
-        slow_seconds: a call that takes longer is timed once, for what disturbs a short one hardly shows.
+        device: on which the calls compute.
+        repetitions: number of timed samples.
+        least_seconds: shortest duration of a sample; shorter calls are repeated, so that the clock's resolution does not matter.
+        slow_seconds: a call that takes longer is timed once, because disturbances hardly change it.
+
+    Returns:
+        Seconds per call.
     """
     calls[-1]()
     once = _sample(calls, 1, device)
@@ -56,10 +60,10 @@ def _sample(calls: Sequence[Call], n: int, device: torch.device, first: int = 0)
 
 
 class LiveBytes(TorchDispatchMode):
-    """Counts the bytes of tensors made inside it that are alive at once; `peak` is their largest sum.
+    """Counter of the bytes of tensors created inside it that are alive at once; `peak` is their largest sum.
 
-    What it counts is exact and the same in every run: the sizes of storages as operations make them, freed when the last reference
-    goes. Scratch memory inside a kernel is not seen.
+    The count is exact and reproducible: sizes of storages as operations create them, freed with the last reference. Scratch memory
+    inside a kernel is not seen.
     """
 
     def __init__(self) -> None:
@@ -90,7 +94,14 @@ class LiveBytes(TorchDispatchMode):
 
 
 def peak_bytes(call: Call, device: torch.device) -> float:
-    """Largest memory of tensors alive at once during a call, beyond what was there before: the allocator's on a GPU, else counted.
+    """Return the largest memory of tensors alive at once during a call, beyond what was allocated before.
+
+    Args:
+        call: the work.
+        device: on a GPU the allocator's peak is read; elsewhere bytes are counted.
+
+    Returns:
+        Bytes.
 
     Raises:
         torch.OutOfMemoryError: on a GPU, when it does not fit.
@@ -109,39 +120,24 @@ def peak_bytes(call: Call, device: torch.device) -> float:
 
 
 def out_of_memory(error: RuntimeError) -> bool:
-    """Whether an error says that memory ran out, on either kind of device."""
+    """Return True when an error says that memory ran out, on a GPU or a CPU."""
     return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
 
 
 def matrix_flops(call: Call) -> float:
-    """FLOPs of the matrix products that a call makes, counted as it makes them (two a multiply-add)."""
+    """Return the FLOPs of the matrix products that a call makes, counted as it makes them (two per multiply-add)."""
     with FlopCounterMode(display=False) as counter:
         call()
     return float(counter.get_total_flops())
 
 
-def graph_depth(output: Tensor) -> int:
-    """Longest chain of dependent operations behind a tensor, views left out: its autograd graph's longest path."""
-    depth: dict[Any, int] = {}
-    stack = [output.grad_fn]
-    while stack:
-        node = stack[-1]
-        if node is None or node in depth:
-            stack.pop()
-            continue
-        parents = [parent for parent, _ in node.next_functions if parent is not None]
-        waiting = [parent for parent in parents if parent not in depth]
-        if waiting:
-            stack += waiting
-            continue
-        view = any(word in node.name() for word in ("View", "Select", "Transpose", "Unbind", "Stack", "Slice", "Permute", "AccumulateGrad"))
-        depth[node] = max((depth[parent] for parent in parents), default=0) + (not view)
-        stack.pop()
-    return depth.get(output.grad_fn, 0)
-
-
 def training_call(module: nn.Module, x: Tensor) -> Call:
-    """Forward and backward through a module, to inputs and weights; gradients are dropped afterwards."""
+    """Return a call that runs forward and backward through a module.
+
+    Args:
+        module: maps x to a tensor; gradients of its weights are dropped afterwards.
+        x: inputs, which get gradients too.
+    """
 
     def call() -> None:
         inputs = x.detach().requires_grad_()
@@ -152,7 +148,7 @@ def training_call(module: nn.Module, x: Tensor) -> Call:
 
 
 def forward_call(module: nn.Module, x: Tensor) -> Call:
-    """Forward without anything kept for a gradient."""
+    """Return a call that applies a module to x without keeping anything for a gradient."""
 
     def call() -> Tensor:
         with torch.no_grad():

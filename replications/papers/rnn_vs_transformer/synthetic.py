@@ -1,4 +1,4 @@
-"""Recall, copying and regular languages: train on made-up sequences, score on fixed ones."""
+"""Training on synthetic tasks: recall, copying and regular languages, scored on fixed held-out sequences."""
 
 from __future__ import annotations
 
@@ -9,21 +9,26 @@ from torch import Tensor
 
 from replications.engine.context import Context
 from replications.papers.rnn_vs_transformer import tasks
-from replications.papers.rnn_vs_transformer.fitting import Batch, Fit, make_model
 from replications.papers.rnn_vs_transformer.model import SequenceModel
 from replications.papers.rnn_vs_transformer.settings import Settings
 from replications.papers.rnn_vs_transformer.tasks import IGNORED
+from replications.papers.rnn_vs_transformer.trainer import Batch, Trainer, make_model
 
 TEST_SEED = 1_000_003
-"""Held-out sequences come from this seed, the same for all runs of a task; those scored on the way and those reported are different."""
+"""Seed of the held-out sequences, equal for all runs of a task; those scored during training and those reported are different."""
 
 
 @torch.no_grad()
 def accuracies(model: SequenceModel, tokens: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-    """Share of scored positions answered right, and of sequences with every one right, both (seeds,).
+    """Return the share of scored positions that are right, and of sequences in which all of them are.
 
     Args:
-        tokens, targets: (batch, n), the same for every seed.
+        model: the networks of all seeds.
+        tokens: int64 (batch, n), the same for every seed.
+        targets: int64 (batch, n); positions with `IGNORED` are not scored.
+
+    Returns:
+        Both (seeds,), from 0 to 1.
     """
     logits = model(tokens.expand(model.n_seeds, *tokens.shape))
     right = logits.argmax(-1) == targets
@@ -32,7 +37,7 @@ def accuracies(model: SequenceModel, tokens: Tensor, targets: Tensor) -> tuple[T
 
 
 def _first_reached(context: Context, metric: str, target: float, batch: int, budget: int) -> tuple[list[float], list[float]]:
-    """Examples after which each seed's metric, recorded on split 'validation', first reached the target; the budget where it never did."""
+    """Return the examples after which each seed's validation metric first reached the target (else the budget), and 1.0 where it did."""
     examples, reached = [], []
     for seed in context.seeds:
         rows = [row for row in context.rows if row["seed"] == seed and row["metric"] == metric and row["split"] == "validation"]
@@ -42,7 +47,7 @@ def _first_reached(context: Context, metric: str, target: float, batch: int, bud
     return examples, reached
 
 
-def _learn(
+def _train(
     settings: Settings,
     context: Context,
     model: SequenceModel,
@@ -51,39 +56,39 @@ def _learn(
     metric: str,
     length: int,
 ) -> None:
-    """Train, scoring `metric` (accuracy of positions, or string_accuracy) on the way, and record examples to the target."""
+    """Train, validate `metric` (accuracy of positions, or string_accuracy) on the way, and record the examples to the target."""
     which = {"accuracy": 0, "string_accuracy": 1}[metric]
 
     def evaluate(step: int) -> None:
         context.record(metric, accuracies(model, *test)[which], split="validation", step=step)
 
-    Fit(settings, context, model, draw).run(evaluate, length=length)
-    budget = settings.training.batch * settings.training.steps
-    examples, reached = _first_reached(context, metric, settings.task.target, settings.training.batch, budget)
+    Trainer(settings, context, model, draw).run(evaluate, length=length)
+    budget = settings.training.batch_size * settings.training.n_steps
+    examples, reached = _first_reached(context, metric, settings.task.target, settings.training.batch_size, budget)
     context.record("examples_to_target", examples, unit="examples")
     context.record("target_reached", reached)
     context.record("parameters", [float(model.n_parameters)] * len(context.seeds))
 
 
 def train_recall(settings: Settings, context: Context) -> None:
-    """Associative recall: trained on all numbers of pairs mixed, scored for each, and by distance between pair and query."""
-    task, batch = settings.task, settings.training.batch
+    """Train on associative recall with all numbers of pairs mixed; record accuracy for each, and by distance between pair and query."""
+    task, batch = settings.task, settings.training.batch_size
     choices = torch.tensor(task.pairs)
 
     def draw(generator: torch.Generator) -> Batch:
         pairs = int(choices[torch.randint(len(choices), (), generator=generator, device=generator.device)])
         return tasks.recall(batch, pairs, task.length, task.vocabulary, generator)
 
-    def held(pairs: int, split: str = "test") -> Batch:
+    def held_out(pairs: int, split: str = "test") -> Batch:
         return tasks.recall(
             task.test_examples, pairs, task.length, task.vocabulary, context.generator(TEST_SEED, f"{split} recall {pairs}")
         )
 
     model = make_model(settings, context, task.vocabulary + 1, task.length)
-    _learn(settings, context, model, draw, held(max(task.pairs), "validation"), "accuracy", task.length)
+    _train(settings, context, model, draw, held_out(max(task.pairs), "validation"), "accuracy", task.length)
     for pairs in task.pairs:
-        tokens, targets = held(pairs)
-        context.record("accuracy", accuracies(model, tokens, targets)[0], step=pairs)
+        tokens, targets = held_out(pairs)
+        context.record("accuracy", accuracies(model, tokens, targets)[0], axis="pairs", at=pairs)
         if pairs == max(task.pairs):
             context.record("accuracy_most", accuracies(model, tokens, targets)[0])
             context.artifact("accuracy_by_distance", _by_distance(model, tokens, targets, pairs))
@@ -91,7 +96,7 @@ def train_recall(settings: Settings, context: Context) -> None:
 
 @torch.no_grad()
 def _by_distance(model: SequenceModel, tokens: Tensor, targets: Tensor, pairs: int) -> Tensor:
-    """Share of queries answered right by the distance to their pair in positions, (seeds, length); nan where none lies so far."""
+    """Return the share of queries answered right by the distance to their pair, (seeds, length); nan where no pair is so far."""
     queries = tokens[:, 2 * pairs : 3 * pairs]
     keys = tokens[:, 0 : 2 * pairs : 2]
     place = 2 * (queries.unsqueeze(2) == keys.unsqueeze(1)).long().argmax(2)
@@ -103,27 +108,27 @@ def _by_distance(model: SequenceModel, tokens: Tensor, targets: Tensor, pairs: i
 
 
 def train_copying(settings: Settings, context: Context) -> None:
-    """Copying: examples until 99 % of strings of the longest length are copied whole, and accuracy at longer lengths."""
-    task, batch = settings.task, settings.training.batch
+    """Train on copying; record the examples until 99 % of the longest strings are copied whole, and accuracy at longer lengths."""
+    task, batch = settings.task, settings.training.batch_size
 
     def draw(generator: torch.Generator) -> Batch:
         return tasks.copying(batch, max(1, task.length // 2), task.length, task.vocabulary, generator)
 
-    def held(length: int, split: str = "test") -> Batch:
+    def held_out(length: int, split: str = "test") -> Batch:
         return tasks.copying(task.test_examples, length, length, task.vocabulary, context.generator(TEST_SEED, f"{split} copying {length}"))
 
     model = make_model(settings, context, task.vocabulary + 3, 2 * task.length + 1)
-    _learn(settings, context, model, draw, held(task.length, "validation"), "string_accuracy", 2 * task.length + 1)
-    _score_lengths(settings, context, model, held)
+    _train(settings, context, model, draw, held_out(task.length, "validation"), "string_accuracy", 2 * task.length + 1)
+    _score_lengths(settings, context, model, held_out)
 
 
-def _score_lengths(settings: Settings, context: Context, model: SequenceModel, held: Callable[[int], Batch]) -> None:
-    """Accuracy of positions and of whole strings at the trained length and at longer ones, and the mean over the longer ones."""
+def _score_lengths(settings: Settings, context: Context, model: SequenceModel, held_out: Callable[[int], Batch]) -> None:
+    """Record the accuracy of positions and of whole strings at the trained length and longer ones, and the mean over the longer ones."""
     longer = []
     for length in (settings.task.length, *settings.task.longer):
-        characters, strings = accuracies(model, *held(length))
-        context.record("character_accuracy", characters, step=length)
-        context.record("string_accuracy", strings, step=length)
+        characters, strings = accuracies(model, *held_out(length))
+        context.record("character_accuracy", characters, axis="length", at=length)
+        context.record("string_accuracy", strings, axis="length", at=length)
         if length != settings.task.length:
             longer.append(characters)
     if longer:
@@ -131,11 +136,11 @@ def _score_lengths(settings: Settings, context: Context, model: SequenceModel, h
 
 
 def train_regular(settings: Settings, context: Context) -> None:
-    """A regular language: its state after every symbol, at the trained length and at longer ones.
+    """Train on a regular language; record how often its state is predicted after every symbol, at the trained length and longer ones.
 
-    With `examples`, every seed trains on that many fixed sequences, drawn anew for each seed; otherwise each is fresh.
+    With `task.examples`, every seed trains on that many fixed sequences of its own; otherwise on fresh ones.
     """
-    task, batch, language = settings.task, settings.training.batch, settings.task.language
+    task, batch, language = settings.task, settings.training.batch_size, settings.task.language
     pools: dict[torch.Generator, Batch] = {}
     made = [tasks.regular(language, task.examples, task.length, context.generator(s, "pool")) for s in context.seeds if task.examples]
 
@@ -143,23 +148,23 @@ def train_regular(settings: Settings, context: Context) -> None:
         if not task.examples:
             return tasks.regular(language, batch, task.length, generator)
         tokens, targets = pools[generator]
-        chosen = torch.randint(task.examples, (batch,), generator=generator, device=generator.device)
-        return tokens[chosen], targets[chosen]
+        rows = torch.randint(task.examples, (batch,), generator=generator, device=generator.device)
+        return tokens[rows], targets[rows]
 
-    def held(length: int, split: str = "test") -> Batch:
+    def held_out(length: int, split: str = "test") -> Batch:
         return tasks.regular(language, task.test_examples, length, context.generator(TEST_SEED, f"{split} {language} {length}"))
 
     vocabulary = max(tasks.SYMBOLS[language], tasks.STATES[language])
     model = make_model(settings, context, vocabulary, task.length)
-    fit = Fit(settings, context, model, draw)
-    pools.update(zip(fit.data, made, strict=False))
-    watched = held(task.length, "validation")
-    fit.run(lambda step: context.record("accuracy", accuracies(model, *watched)[0], split="validation", step=step), length=task.length)
-    examples, reached = _first_reached(context, "accuracy", task.target, batch, batch * settings.training.steps)
+    trainer = Trainer(settings, context, model, draw)
+    pools.update(zip(trainer.data, made, strict=False))
+    watched = held_out(task.length, "validation")
+    trainer.run(lambda step: context.record("accuracy", accuracies(model, *watched)[0], split="validation", step=step), length=task.length)
+    examples, reached = _first_reached(context, "accuracy", task.target, batch, batch * settings.training.n_steps)
     context.record("examples_to_target", examples, unit="examples")
     context.record("target_reached", reached)
-    _score_lengths(settings, context, model, held)
-    context.record("accuracy", accuracies(model, *held(task.length))[0])
+    _score_lengths(settings, context, model, held_out)
+    context.record("accuracy", accuracies(model, *held_out(task.length))[0])
     if task.longer:
         longer = [row["value"] for row in context.rows if row["metric"] == "character_accuracy_longer"]
         context.record("accuracy_longer", longer)

@@ -1,0 +1,123 @@
+"""Counted cost of the mixers and networks: FLOPs, sequential depth, path length and size of the state.
+
+FLOPs are of one forward pass over one sequence of one seed: two per multiply-add, in matrix products and updates of the state.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import singledispatch
+
+from replications.papers.rnn_vs_transformer.attention import Attention, LinearAttention
+from replications.papers.rnn_vs_transformer.fused import (
+    ChunkedLinearAttention,
+    ScannedMinimalRNN,
+    ScannedSSM,
+    scan_depth,
+)
+from replications.papers.rnn_vs_transformer.mixers import GATES, MinimalRNN, Mixer, Recurrent, SelectiveSSM
+from replications.papers.rnn_vs_transformer.model import SequenceModel
+
+
+def network_flops(model: SequenceModel, n: int) -> float:
+    """Return the forward FLOPs of one sequence of n tokens: mixers, MLPs and the output layer."""
+    blocks = sum(flops(block.mixer, n) + 4.0 * model.width * block.inner * n for block in model.blocks)
+    return float(blocks + 2.0 * model.width * model.vocabulary * n)
+
+
+@singledispatch
+def flops(mixer: Mixer, n: int) -> float:
+    """Return the forward FLOPs of a mixer over one sequence of n positions."""
+    raise TypeError(f"The FLOPs of {type(mixer).__name__} over {n} positions are not counted; register a function here.")
+
+
+@flops.register
+def _(mixer: Recurrent, n: int) -> float:
+    return 4.0 * GATES[mixer.cell] * mixer.width**2 * n  # two products of width x (gates * width) per position
+
+
+@flops.register
+def _(mixer: MinimalRNN, n: int) -> float:
+    return (2.0 * mixer.gates * mixer.width**2 + 2 * mixer.width) * n
+
+
+@flops.register
+def _(mixer: SelectiveSSM, n: int) -> float:
+    products = 2 * mixer.width * (3 * mixer.width + 2 * mixer.dt_rank + 2 * mixer.d_state)
+    convolution, state = 2 * mixer.D_CONV * mixer.width, 4 * mixer.width * mixer.d_state
+    return float(n * (products + convolution + state))
+
+
+@flops.register
+def _(mixer: Attention, n: int) -> float:
+    return float(8 * n * mixer.width**2 + 4 * n**2 * mixer.width)  # the causal mask saves nothing, nor is it counted to
+
+
+@flops.register
+def _(mixer: LinearAttention, n: int) -> float:
+    return float(n * (8 * mixer.width**2 + 4 * mixer.width * mixer.head_width + 2 * mixer.width))
+
+
+@flops.register
+def _(mixer: ChunkedLinearAttention, n: int) -> float:
+    chunk = min(mixer.CHUNK, n)
+    padded = n + (-n % chunk)
+    return float(8 * n * mixer.width**2 + padded * mixer.width * (4 * chunk + 4 * mixer.head_width + 2))
+
+
+@singledispatch
+def sequential_operations(mixer: Mixer, n: int) -> int:  # noqa: ARG001 (a recurrence's depth is its length)
+    """Return the number of mixing operations that must wait for each other (Vaswani et al. 2017, Table 1)."""
+    return n
+
+
+@sequential_operations.register
+def _(mixer: Attention, n: int) -> int:  # noqa: ARG001 (all positions at once)
+    return 1
+
+
+@sequential_operations.register(ScannedMinimalRNN)
+@sequential_operations.register(ScannedSSM)
+def _(mixer: Mixer, n: int) -> int:  # noqa: ARG001 (the scan's depth)
+    return max(1, scan_depth(n))
+
+
+@sequential_operations.register
+def _(mixer: ChunkedLinearAttention, n: int) -> int:
+    return 1 + scan_depth(math.ceil(n / mixer.CHUNK))
+
+
+def path_length(mixer: Mixer, n: int) -> int:
+    """Return the number of mixing operations on the longest path between two of n positions: here those that wait for each other."""
+    return sequential_operations(mixer, n)
+
+
+@singledispatch
+def state_size(mixer: Mixer, n: int) -> int:
+    """Return how many numbers are carried for one sequence after n positions."""
+    raise TypeError(f"The state of {type(mixer).__name__} after {n} positions is not counted; register a function here.")
+
+
+@state_size.register
+def _(mixer: Recurrent, n: int) -> int:  # noqa: ARG001 (constant)
+    return mixer.width * (2 if mixer.cell == "lstm" else 1)
+
+
+@state_size.register
+def _(mixer: MinimalRNN, n: int) -> int:  # noqa: ARG001 (constant)
+    return mixer.width
+
+
+@state_size.register
+def _(mixer: SelectiveSSM, n: int) -> int:  # noqa: ARG001 (constant)
+    return mixer.width * (mixer.d_state + mixer.D_CONV - 1)
+
+
+@state_size.register
+def _(mixer: LinearAttention, n: int) -> int:  # noqa: ARG001 (constant)
+    return mixer.width * (mixer.head_width + 1)
+
+
+@state_size.register
+def _(mixer: Attention, n: int) -> int:
+    return 2 * n * mixer.width  # a key and a value per position
