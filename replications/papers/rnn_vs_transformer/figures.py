@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
 import pandas as pd
 from matplotlib.ticker import NullFormatter
 
+from replications.papers.rnn_vs_transformer.course_table import COLUMNS, mean_and_interval, table_lines
 from replications.papers.rnn_vs_transformer.plotting import (
     COLOURS,
     NAMES,
@@ -26,85 +26,6 @@ from replications.presentation.palette import ON_DARK, ON_LIGHT
 from replications.presentation.theme import COLUMN, canvas, dots, in_words, last_rows, published
 from replications.registry.run_grid import Run
 from replications.results.reader import NotMeasured, Results
-from replications.verdicts.statistics import estimate, loglog_slope
-
-COLUMNS = ("lstm", "mingru", "transformer")
-"""Networks of the measured table."""
-
-
-@dataclass(frozen=True)
-class Line:
-    """One line of the measured table.
-
-    Attributes:
-        cell: cell of the course's table; empty: as in the line above.
-        quantity: what is measured.
-        course: words of the course's table for recurrent networks and transformers.
-        values: one value per seed for each network.
-        digits: decimals.
-    """
-
-    cell: str
-    quantity: str
-    course: tuple[str, str]
-    values: dict[str, pd.Series[float]]
-    digits: int
-
-
-def _mean(values: pd.Series[float], digits: int) -> str:
-    """Return mean and 95 % interval over seeds as text."""
-    mean = estimate(values.to_numpy())
-    low, high = mean.interval()
-    interval = f" [{low:.{digits}f}, {high:.{digits}f}]" if math.isfinite(low) and mean.error > 0 else ""
-    return f"{mean.mean:.{digits}f}{interval}"
-
-
-def _by_network(
-    results: Results, run: str, metric: str, split: str = "test", axis: str = "", at: float | None = None
-) -> dict[str, pd.Series[float]]:
-    """Return a metric of every network of the table that one run compares; nothing of what was not measured."""
-    return {
-        model: results.final(run, metric, split, model=model, axis=axis, at=at)
-        for model in COLUMNS
-        if results.recorded(run, metric, split, model=model, axis=axis, at=at)
-    }
-
-
-def _by_run(results: Results, runs: dict[str, Run], metric: str) -> dict[str, pd.Series[float]]:
-    """Return a metric of the runs, each of which trains one network of the table."""
-    return {model: results.final(run.name, metric) for model, run in runs.items() if results.recorded(run.name, metric)}
-
-
-def _trained(results: Results, experiment: str, *, width: int | None = None, **labels: str) -> dict[str, Run]:
-    """Return the finished runs of the table's networks in an experiment: at a width, else at the largest that they share."""
-    try:
-        runs = runs_of(results, experiment, **labels)
-    except NotMeasured:
-        return {}
-    by_network: dict[str, dict[int, Run]] = {}
-    for run, settings in runs:
-        if settings.network.name in COLUMNS and settings.layers == runs[0][1].layers:
-            by_network.setdefault(settings.network.name, {})[settings.width] = run
-    shared = set.intersection(*(set(widths) for widths in by_network.values())) if by_network else set()
-    at = width if width in shared else max(shared, default=None)
-    return {model: widths[at] for model, widths in by_network.items() if at in widths}
-
-
-def _state_exponents(results: Results) -> dict[str, pd.Series[float]]:
-    """Return the exponent of the state's size over the length of the context, per seed, for each network of the table."""
-    if not results.finished("generation"):
-        return {}
-    rows = results.select(run="generation", metric="state_bytes", axis="length")
-    return {
-        model: pd.Series(
-            {
-                seed: float(loglog_slope(part["at"].to_numpy(dtype=float), part["value"].to_numpy()[None])[0])
-                for seed, part in rows[rows["model"] == model].groupby("seed")
-            },
-            dtype=float,
-        )
-        for model in COLUMNS
-    }
 
 
 def the_table_measured(results: Results) -> Figure:
@@ -115,45 +36,10 @@ def the_table_measured(results: Results) -> Figure:
     parity of bits in strings longer than any in training. Empty cells were not measured at this tier.
     """
     results.need("cost-length")
-    parity = {
-        settings.network.name: run
-        for run, settings in (runs_of(results, "regular", study="languages") if _trained(results, "regular", study="languages") else [])
-        if settings.task.language == "parity" and settings.network.name in COLUMNS
-    }
-    gradient = {model: values.map(math.log10) for model, values in _by_network(results, "gradients", "gradient_kept").items()}
-    cost = "cost-length"
-    lines = [
-        Line(
-            "Long-range dependencies",
-            "recalls answered right",
-            ("hard in practice", "good"),
-            _by_run(results, _trained(results, "recall", width=64), "accuracy_most"),
-            2,
-        ),
-        Line("", "log10 of the gradient kept", ("", ""), gradient, 1),
-        Line(
-            "Parallel over time",
-            "sequential steps at n = 1,024",
-            ("no", "yes"),
-            _by_network(results, cost, "sequential_operations", axis="length", at=1024),
-            0,
-        ),
-        Line("Compute", "FLOPs, exponent of n", ("O(n)", "O(n^2)"), _by_network(results, cost, "forward_flops_exponent"), 2),
-        Line("", "training time, exponent of n", ("", ""), _by_network(results, cost, "training_seconds_exponent", "cost"), 2),
-        Line("Memory", "training, exponent of n", ("O(n)", "O(n)"), _by_network(results, cost, "training_bytes_exponent"), 2),
-        Line("", "state after n tokens, exponent", ("", ""), _state_exponents(results), 2),
-        Line("Inductive bias", "parity at longer lengths", ("strong", "weak"), _by_run(results, parity, "accuracy_longer"), 2),
-        Line(
-            "",
-            "held-out loss, nats/char",
-            ("", ""),
-            _by_run(results, _trained(results, "language", study="scaling"), "loss"),
-            3,
-        ),
-    ]
+    lines = table_lines(results)
     rows, data = [], []
     for line in lines:
-        cells = [_mean(line.values[model], line.digits) if len(line.values.get(model, ())) else "" for model in COLUMNS]
+        cells = [mean_and_interval(line.values[model], line.digits) if len(line.values.get(model, ())) else "" for model in COLUMNS]
         rows.append([line.cell, line.quantity, *line.course, *cells])
         data += [
             {"cell": line.cell or line.quantity, "quantity": line.quantity, "model": model, "seed": seed, "value": value}
@@ -186,27 +72,11 @@ def _widest_recall(results: Results) -> str:
     return str(64 if 64 in widths else max(widths, default=0))
 
 
-def _cell(results: Results, run: str, metric: str, split: str, kind: str) -> pd.Series:
-    """One value per seed of a table cell; empty where it was not measured."""
-    rows = results.select(run=run, metric=metric, split=split)
-    if not len(rows):
-        return pd.Series(dtype=float)
-    if kind == "slope":
-        rows = rows[rows["step"] > 0]
-        return pd.Series(
-            {s: float(loglog_slope(g["step"].to_numpy(dtype=float), g["value"].to_numpy()[None])[0]) for s, g in rows.groupby("seed")}
-        )
-    if kind == "1024":
-        return rows[rows["step"] == 1024].set_index("seed")["value"]
-    last = rows.sort_values("step").groupby("seed").tail(1).set_index("seed")["value"]
-    return np.log10(last) if kind == "log" else last
-
-
 def training_time_by_length(results: Results) -> Figure:
     """Time of one training step (forward and backward) of one layer against the sequence length, batch and width fixed.
 
     Every repetition of the sweep is a dot; the exponent behind each name is fitted over the largest quarter of its lengths. Dashed:
-    step-by-step loops and attention that keeps its matrix of scores. Each is a layer alone, with its projections.
+    step-by-step loops, and attention that stores its matrix of scores. Each is a layer alone, with its projections.
     """
     rows = sweep_of(results, "cost-length", "training_seconds", "length", "cost")
     figure, axes = canvas(height=4.0)
@@ -419,8 +289,8 @@ def copying(results: Results) -> Figure:
 def gradients_over_time(results: Results) -> Figure:
     """Norm of d loss_T / d h_t against the distance T - t at initialisation, and the tanh-RNN's factor per step by its spectral radius.
 
-    Left: one line a seed, divided by its value at distance 0. Right: every seed a dot; the dashed line is factor = spectral radius, where
-    slopes are 1; above a radius of 1 the units saturate and hold the factor near 1.
+    Left: one line per seed, divided by its value at distance 0. Right: every seed a dot; the dashed line is factor = spectral radius, which
+    holds where slopes are 1; above a radius of 1 the units saturate and keep the factor near 1.
     """
     results.need("gradients")
     networks = networks_of(results, "gradients")
@@ -452,7 +322,7 @@ def _order_title(run: Run, settings: Settings) -> str:
 
 
 def gradients_before_and_after_training(results: Results) -> Figure:
-    """The same norms on the temporal-order task, before (dashed) and after (solid) training; medians over trials, one line a seed."""
+    """Gradient norms by distance on the temporal-order task, before (dashed) and after (solid) training; medians over trials, by seed."""
     runs = runs_of(results, "order")
     figure, axes = canvas(height=2.4, columns=len(runs), sharey=True)
     data = []
@@ -488,7 +358,7 @@ def clipping(results: Results) -> Figure:
 
 
 def regular_languages(results: Results) -> Figure:
-    """Accuracy on regular languages by length, one panel a language; every seed a dot. The dotted line is the trained length."""
+    """Accuracy on regular languages by length, one panel per language; every seed is a dot. The dotted line is the trained length."""
     parts = []
     for run, settings in runs_of(results, "regular", study="languages"):
         task, network = settings.task, settings.network

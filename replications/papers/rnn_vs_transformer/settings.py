@@ -56,14 +56,14 @@ class Network(Strict):
 
     @property
     def name(self) -> str:
-        """The short notation, with defaults left out: the `model` of records."""
+        """Short notation without defaults; the `model` of records."""
         form = "" if self.form == default_form(self.mixer) else f".{self.form}"
         positions = "" if self.positions in ("rope", "none") else f".{self.positions}"
         return f"{self.mixer}{form}{positions}"
 
 
 class Training(TrainingInSteps):
-    """How a network is trained. Warm-up is followed by half a cosine down to a tenth of the peak rate."""
+    """Settings of a training. Warm-up is followed by half a cosine down to a tenth of the peak rate."""
 
     n_steps: int = Field(200, ge=1, description="Updates.")
     batch_size: int = Field(32, ge=1, description="Sequences per seed and update.")
@@ -128,7 +128,7 @@ class Task(Strict):
 
 
 class Settings(RunSettings):
-    """Everything that determines a run's result besides seeds, code and data."""
+    """Settings of a run; with seeds, code and data they determine its result."""
 
     experiment: Experiment = Field(description="Which of the paper's measurements the run makes.")
     model: Network | None = Field(None, description="The network that is trained: `<mixer>[.<form>][.<positions>]`.")
@@ -144,7 +144,11 @@ class Settings(RunSettings):
 
     @property
     def network(self) -> Network:
-        """The network that is trained."""
+        """Network that is trained.
+
+        Raises:
+            ValueError: the experiment compares several networks and trains none.
+        """
         if self.model is None:
             raise ValueError(f"experiment '{self.experiment}' trains no network")
         return self.model

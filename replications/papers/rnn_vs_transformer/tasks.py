@@ -1,6 +1,6 @@
-"""Made-up sequences: associative recall, copying, temporal order, regular languages. Each maker takes its own generator.
+"""Synthetic sequences: associative recall, copying, temporal order, regular languages.
 
-Every maker returns tokens and targets, int64 (batch, n); a target of `IGNORED` is not scored.
+Every function draws from its generator and returns tokens and targets on the generator's device; a target of `IGNORED` is not scored.
 """
 
 from __future__ import annotations
@@ -9,16 +9,23 @@ import torch
 from torch import Tensor
 
 IGNORED = -1
+"""Target of a position that is not scored."""
 
 
 def recall(batch: int, pairs: int, length: int, vocabulary: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Multi-query associative recall (Arora et al. 2023, section 3): pairs k v, then every key again, whose value is the target.
+    """Draw multi-query associative recall (Arora et al. 2023, section 3): pairs k v, then every key again, whose value is the target.
 
-    Token 0 fills up; keys are 1 to vocabulary / 2, values the rest. Keys of a sequence are distinct, queries in random order.
+    Token 0 is padding; keys are 1 to vocabulary / 2, values the rest. Keys of a sequence are distinct, queries in random order.
 
     Args:
-        length: of a sequence, at least 3 pairs.
-        vocabulary: keys and values together, even.
+        batch: number of sequences.
+        pairs: number of key-value pairs in a sequence.
+        length: tokens of a sequence, at least 3 * pairs.
+        vocabulary: number of keys and values together, even.
+        generator: of one seed.
+
+    Returns:
+        Tokens and targets, int64 (batch, length) each.
     """
     device, half = generator.device, vocabulary // 2
     keys = torch.rand(batch, half, generator=generator, device=device).argsort(1)[:, :pairs] + 1
@@ -34,12 +41,19 @@ def recall(batch: int, pairs: int, length: int, vocabulary: int, generator: torc
 
 
 def copying(batch: int, shortest: int, longest: int, letters: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Copy a string (Jelassi et al. 2024, section 3): begin, string, separator, string; the second string is the target.
+    """Draw strings to copy (Jelassi et al. 2024, section 3): begin, string, separator, string; the second string is the target.
 
-    Tokens: letters 0 to letters - 1, then begin, separator and filling. Lengths are uniform from `shortest` to `longest`.
+    Tokens: letters 0 to letters - 1, then begin, separator and padding. Lengths are uniform from `shortest` to `longest`.
+
+    Args:
+        batch: number of sequences.
+        shortest: smallest number of letters in a string.
+        longest: largest number of letters in a string.
+        letters: number of different letters.
+        generator: of one seed.
 
     Returns:
-        Both (batch, 2 longest + 1): begin, at most `longest` letters, separator, all but the last of the copied letters, filling.
+        Tokens and targets, int64 (batch, 2 * longest + 1) each: begin, string, separator, all but the last of the copied letters, padding.
     """
     device, begin, separator, filling = generator.device, letters, letters + 1, letters + 2
     n = torch.randint(shortest, longest + 1, (batch, 1), generator=generator, device=device)
@@ -56,12 +70,17 @@ def copying(batch: int, shortest: int, longest: int, letters: int, generator: to
 
 
 def temporal_order(batch: int, length: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Temporal order (Pascanu et al. 2013, section 4.1): two marks, A or B, in four distractors; which two, in order?
+    """Draw the temporal-order task (Pascanu et al. 2013, section 4.1): classify the order of two marks among distractors.
 
     The first mark stands within the second tenth of the sequence, the other within the fifth. Tokens: A 0, B 1, distractors 2 to 5.
 
+    Args:
+        batch: number of sequences.
+        length: tokens of a sequence.
+        generator: of one seed.
+
     Returns:
-        Tokens (batch, length) and classes (batch,), AA 0, AB 1, BA 2, BB 3.
+        Tokens, int64 (batch, length), and classes, int64 (batch,): AA 0, AB 1, BA 2, BB 3.
     """
     device = generator.device
     tokens = torch.randint(2, 6, (batch, length), generator=generator, device=device)
@@ -74,14 +93,24 @@ def temporal_order(batch: int, length: int, generator: torch.Generator) -> tuple
 
 
 COUNTED = 5
+"""Modulus of the language `counting`."""
 DEEPEST = 4
+"""Deepest nesting of the language `dyck`."""
 
 
 def regular(language: str, batch: int, length: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """A regular language, its state asked for after every symbol.
+    """Draw words of a regular language; the target after every symbol is the state of its automaton.
 
-    parity: random bits; the target is the parity of the ones so far. counting: the number of ones so far modulo 5. dyck: two kinds of
-    brackets nested at most 4 deep, opening 0 and 1, closing 2 and 3; the target is the innermost open bracket: none 0, or 1, or 2.
+    Args:
+        language: parity: random bits; the target is the parity of the ones so far. counting: the number of ones so far modulo 5. dyck: two
+            kinds of brackets nested at most 4 deep, opening 0 and 1, closing 2 and 3; the target is the innermost open bracket: none 0,
+            or 1, or 2.
+        batch: number of sequences.
+        length: symbols of a sequence.
+        generator: of one seed.
+
+    Returns:
+        Tokens and targets, int64 (batch, length) each.
     """
     device = generator.device
     if language != "dyck":
@@ -103,6 +132,6 @@ def regular(language: str, batch: int, length: int, generator: torch.Generator) 
 
 
 SYMBOLS = {"parity": 2, "counting": 2, "dyck": 4}
-"""Symbols of each language."""
+"""Number of symbols of each language."""
 STATES = {"parity": 2, "counting": COUNTED, "dyck": 3}
-"""Answers of each language."""
+"""Number of states of each language."""

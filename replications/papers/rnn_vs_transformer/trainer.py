@@ -136,7 +136,7 @@ class Trainer:
 
     @property
     def state(self) -> dict[str, Stateful]:
-        """The objects that a checkpoint holds."""
+        """Objects that a checkpoint holds, by name."""
         return {"model": self.model, "optimiser": self.optimiser, "data": Generators(self.data), "dropout": Generators(self.masks)}
 
     def batch(self) -> Batch:
