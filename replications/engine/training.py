@@ -14,11 +14,15 @@ from replications.engine.context import Context
 from replications.errors import ReplicationError
 
 Metrics = Mapping[str, Tensor]
+"""Metric -> values of shape (seeds,) or ()."""
+
+NetworkMetrics = Mapping[tuple[str, str], Tensor]
+"""(metric, network) -> values, where one step trains several networks."""
 
 
 def train(
     context: Context,
-    step: Callable[[int], Metrics],
+    step: Callable[[int], Metrics | NetworkMetrics],
     *,
     n_steps: int,
     state: dict[str, Stateful],
@@ -73,7 +77,7 @@ def train(
             evaluate(done)
             timer.start()
         if context.progress.due(stage, done, n_steps):
-            shown = {name: float(value.mean()) for name, value in metrics.items()}
+            shown = {name if isinstance(name, str) else " ".join(name): float(value.mean()) for name, value in metrics.items()}
             context.progress.update(stage, done, n_steps, **shown)
         if context.asked_to_stop():
             timer.stop()
@@ -87,14 +91,15 @@ def train(
     context.save(stage, done, state)
 
 
-def _record(context: Context, metrics: Metrics, step: int, model: str) -> None:
-    for name, value in metrics.items():
+def _record(context: Context, metrics: Metrics | NetworkMetrics, step: int, model: str) -> None:
+    for key, value in metrics.items():
+        name, network = (key, model) if isinstance(key, str) else key
         values = value.detach().expand(len(context.seeds)) if value.ndim == 0 else value.detach()
         if not bool(torch.isfinite(values).all()):
             bad = [seed for seed, ok in zip(context.seeds, torch.isfinite(values).tolist(), strict=True) if not ok]
             where = f"{context.paper} {context.run}, step {step:,}, seeds {bad}"
             raise ReplicationError(f"{where}: {name} is not finite. Lower the learning rate in runs.yaml.")
-        context.record(name, values, split="train", step=step, model=model)
+        context.record(name, values, split="train", step=step, model=network)
 
 
 class _Timer:

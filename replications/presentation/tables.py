@@ -144,8 +144,12 @@ def _ours(results: Results, row: TableRow, key: str, measure: TableMeasure, *, p
     nothing = {"ours": math.nan, "half_width": math.nan, "seeds": 0.0}
     metric = row.metrics.get(key, measure.metric)
     at = measure.at if row.at is None else row.at
-    measured = row.run and results.recorded(row.run, metric, measure.split, model=row.model, axis=measure.axis, at=at)
-    sample = results.final(row.run, metric, measure.split, model=row.model, axis=measure.axis, at=at) if row.run and measured else None
+    measured = row.run and results.recorded(row.run, metric, measure.split, model=row.model_of(measure), axis=measure.axis, at=at)
+    sample = (
+        results.final(row.run, metric, measure.split, model=row.model_of(measure), axis=measure.axis, at=at)
+        if row.run and measured
+        else None
+    )
     if sample is None or not len(sample):
         return nothing, ""
     lost = sum(not math.isfinite(value) for value in sample)

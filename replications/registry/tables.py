@@ -23,6 +23,7 @@ class TableMeasure(Strict):
     label: str
     metric: str = Field(description="Metric in our records.")
     split: str = "test"
+    model: str = Field("", description="Which of several networks of the runs; else the row's.")
     axis: str = Field("", description="Axis of the runs' own on which `at` is a position.")
     at: float | None = Field(None, description="Position on `axis`.")
     unit: str = ""
@@ -41,6 +42,14 @@ class TableRow(Strict):
     metrics: dict[str, str] = Field(default_factory=dict, description="Measure to our metric, where it differs.")
     evidence: EvidenceMark | None = Field(None, description="Overrides the version's mark for this row.")
     ours_only: bool = Field(False, description="A row we added; the paper has none.")
+
+    def model_of(self, measure: TableMeasure) -> str:
+        """Return the network that a cell of this row is of: the measure's, else the row's.
+
+        Args:
+            measure: a measure of the table.
+        """
+        return measure.model or self.model
 
     def value(self, version: str, measure: str) -> float | None:
         """Return the published value, or None where the paper gives none.

@@ -237,7 +237,7 @@ class Results:
                     if value is not None:
                         rows.append(base | {"version": version, "seed": -1, "value": value})
                 at = measure.at if row.at is None else row.at
-                place: dict[str, Any] = {"model": row.model, "axis": measure.axis, "at": at}
+                place: dict[str, Any] = {"model": row.model_of(measure), "axis": measure.axis, "at": at}
                 metric = row.metrics.get(key, measure.metric)
                 if row.run and self.recorded(row.run, metric, measure.split, **place):
                     for seed, value in self.final(row.run, metric, measure.split, **place).items():

@@ -19,7 +19,7 @@ from replications.papers.char_rnn.labels import Labels, label
 from replications.papers.char_rnn.ngrams import KneserNey
 from replications.papers.char_rnn.reading import activations, log_probabilities
 from replications.papers.char_rnn.sampling import sample
-from replications.papers.char_rnn.settings import Settings
+from replications.papers.char_rnn.settings import Network, Settings
 from replications.verdicts.statistics import holm
 
 DISTANCES = (0, 20, 60, 100, 300, 1000)
@@ -36,6 +36,10 @@ OTHERS = 8
 """Cells clamped for comparison with the chosen one."""
 READABLE, CONTROL, SIGNIFICANT = 0.8, 0.7, 0.05
 """A unit counts as readable in the records when its score, moved labels, the untrained network and Holm's p all agree."""
+
+
+NGRAM = "ngram"
+"""Name of the n-gram model in the records."""
 
 
 class Analysis:
@@ -73,9 +77,9 @@ class Analysis:
         """Test cross-entropy of every order, and of the order that is best on validation text."""
         losses = -np.log(self.ngrams[:, 1:]).mean(axis=1)
         for order, loss in enumerate(losses, start=1):
-            self._record(f"cross_entropy.ngram-{order}", [loss] * len(self.context.seeds), "nats/char")
-        name = "best" if not self.settings.models else "best-ngram"
-        self._record(f"cross_entropy.{name}", [losses[self._best_order - 1]] * len(self.context.seeds), "nats/char")
+            repeated = [loss] * len(self.context.seeds)
+            self._record("cross_entropy", repeated, NGRAM, "nats/char", axis="order", at=order)
+        self._record("best_cross_entropy", [losses[self._best_order - 1]] * len(self.context.seeds), NGRAM, "nats/char")
 
     def of(self, name: str, trainees: Sequence[Trainee]) -> None:
         """Everything asked for about one network, one trainee a seed."""
@@ -85,7 +89,7 @@ class Analysis:
             self.errors(name, probability)
         if "brackets" in wanted:
             self.brackets(name, probability)
-        if "gates" in wanted and name.startswith("lstm"):
+        if "gates" in wanted and Network.parse(name).cell == "lstm":
             self.gates(name, trainees)
         if "cells" in wanted:
             self.units(name, trainees)
@@ -96,10 +100,10 @@ class Analysis:
         """Section 4.4: how many characters got less than one half, by what would have repaired them."""
         trained = breakdown.word_counts(self.corpus.train)
         kinds = np.stack([breakdown.errors_by_kind(self.text, p, self.ngrams, trained) for p in probability])
-        self._record(f"errors.characters.{name}", [kinds.shape[1]] * len(kinds))
-        self._record(f"errors.all.{name}", (kinds >= 0).sum(axis=1))
+        self._record("scored_characters", [kinds.shape[1]] * len(kinds), name)
+        self._record("errors", (kinds >= 0).sum(axis=1), name)
         for index, kind in enumerate(breakdown.KINDS):
-            self._record(f"errors.{kind}.{name}", (kinds == index).sum(axis=1))
+            self._record(f"errors_{kind}", (kinds == index).sum(axis=1), name)
 
     def brackets(self, name: str, probability: np.ndarray) -> None:
         """Figure 5: probability of a closing bracket by how far back it was opened, against the longest n-gram."""
@@ -114,7 +118,7 @@ class Analysis:
         for low, high in itertools.pairwise(DISTANCES):
             chosen = (distance > low) & (distance <= high)
             if chosen.any():
-                self._record(f"bracket_gain.{name}.{low}-{high}", (ours - ngram)[:, chosen].mean(axis=1))
+                self._record("bracket_gain", (ours - ngram)[:, chosen].mean(axis=1), name, axis="distance", at=high)
 
     def gates(self, name: str, trainees: Sequence[Trainee]) -> None:
         """Section 4.3: the share of time for which each gate is shut or open, and how many cells forget nothing or all."""
@@ -127,9 +131,9 @@ class Analysis:
             shares[gate] = torch.stack([shut, opened], dim=-1).cpu().numpy()
             self.context.artifact(f"saturation.{gate}.{name}", shares[gate])
         for layer in range(shares["forget"].shape[1]):
-            self._record(f"forget_open.{name}.layer-{layer + 1}", shares["forget"][:, layer, :, 1].mean(axis=1))
-        self._record(f"integrators.{name}", (shares["forget"][..., 1] > 1 - SATURATED).sum(axis=(1, 2)))
-        self._record(f"feed_forward.{name}", (shares["forget"][..., 0] > 1 - SATURATED).sum(axis=(1, 2)))
+            self._record("forget_gate_open", shares["forget"][:, layer, :, 1].mean(axis=1), name, axis="layer", at=layer + 1)
+        self._record("integrators", (shares["forget"][..., 1] > 1 - SATURATED).sum(axis=(1, 2)), name)
+        self._record("feed_forward", (shares["forget"][..., 0] > 1 - SATURATED).sum(axis=(1, 2)), name)
 
     def units(self, name: str, trainees: Sequence[Trainee]) -> None:
         """Every unit against every label: chosen on validation text, scored on test text, with both controls."""
@@ -158,18 +162,18 @@ class Analysis:
                 one[f"{what}.any"] = pick([one[f"{what}.{key}"] for key in binary], axis=0)
             for key, probe in probes.items():
                 passes = (probe.score >= READABLE) & (shuffled[key].score < CONTROL) & (untrained[key].score.max() < CONTROL)
-                self._record_one(trainee, f"readable.{key}.{name}", (passes & (holm(probe.p) <= SIGNIFICANT)).sum())
+                self._record_one(trainee, f"readable_{key}", (passes & (holm(probe.p) <= SIGNIFICANT)).sum())
             one["p.any"] = (one["p.any"] * len(binary)).clip(max=1.0)  # the best of several labels was taken
             one |= self._memory(trained, probes, scored)
             for key, probe in probes.items():
-                self._record_one(trainee, f"unit_score.{key}.{name}", probe.score[probe.best])
-                self._record_one(trainee, f"shuffled_score.{key}.{name}", shuffled[key].score[shuffled[key].best])
-                self._record_one(trainee, f"untrained_score.{key}.{name}", untrained[key].score.max())
+                self._record_one(trainee, f"unit_score_{key}", probe.score[probe.best])
+                self._record_one(trainee, f"shuffled_score_{key}", shuffled[key].score[shuffled[key].best])
+                self._record_one(trainee, f"untrained_score_{key}", untrained[key].score.max())
             for key in binary:
-                self._record_one(trainee, f"beyond_window.{key}.{name}", one[f"beyond.{key}"])
-                self._record_one(trainee, f"shuffled_beyond.{key}.{name}", one[f"shuffled_beyond.{key}"])
+                self._record_one(trainee, f"beyond_window_{key}", one[f"beyond.{key}"])
+                self._record_one(trainee, f"shuffled_beyond_{key}", one[f"shuffled_beyond.{key}"])
             if trainee.model.cell == "lstm":
-                one |= self._clamped(name, trainee, trained, probes, scored)
+                one |= self._clamped(trainee, trained, probes, scored)
             for key, value in one.items():
                 arrays.setdefault(key, []).append(np.asarray(value))
             if trainee is trainees[0]:
@@ -207,9 +211,7 @@ class Analysis:
             result[f"shuffled_beyond.{key}"] = np.asarray((on[moved_late].mean() + 1 - on[~moved].mean()) / 2 if late.any() else 0.5)
         return result
 
-    def _clamped(
-        self, name: str, trainee: Trainee, trained: cells.Units, probes: dict[str, cells.Probe], scored: Labels
-    ) -> dict[str, np.ndarray]:
+    def _clamped(self, trainee: Trainee, trained: cells.Units, probes: dict[str, cells.Probe], scored: Labels) -> dict[str, np.ndarray]:
         """Hold the chosen cell of one label at its level outside, and other cells likewise."""
         hidden, vocabulary = trainee.model.hidden, self.corpus.vocabulary.characters
         key, ending = CLAMPED[self.corpus.language]
@@ -229,7 +231,7 @@ class Analysis:
         closes = clamped.closing[:, inside].mean(axis=1)
         for what, values in (("loss", cost), ("closing", closes)):
             for condition, value in (("free", values[0]), ("clamped", values[1]), ("others", values[2:].mean())):
-                self._record_one(trainee, f"{what}.{condition}.{key}.{name}", value)
+                self._record_one(trainee, f"{what}_{condition}_{key}", value)
         return {"clamped_loss": cost, "clamped_closing": closes}
 
     def _explorer(self, name: str, trained: cells.Units, scored: Labels, text: str) -> None:
@@ -257,14 +259,25 @@ class Analysis:
                 repeats.append(repetition(text))
                 if trainee is trainees[0]:
                     self.context.artifact(f"sample_at_{temperature}.{name}", np.asarray(text))
-            self._record(f"known_words.t-{temperature}.{name}", words)
-            self._record(f"repetition.t-{temperature}.{name}", repeats)
+            self._record("known_words", words, name, axis="temperature", at=temperature)
+            self._record("repetition", repeats, name, axis="temperature", at=temperature)
 
-    def _record(self, metric: str, values: Sequence[float] | np.ndarray, unit: str = "") -> None:
-        self.context.record(metric, np.asarray(values, dtype=float), unit=unit)
+    def _record(
+        self,
+        metric: str,
+        values: Sequence[float] | np.ndarray,
+        model: str,
+        unit: str = "",
+        *,
+        axis: str = "",
+        at: float | None = None,
+    ) -> None:
+        """Record one value per seed of one network on the test split."""
+        self.context.record(metric, np.asarray(values, dtype=float), model=model, unit=unit, axis=axis, at=at)
 
     def _record_one(self, trainee: Trainee, metric: str, value: float | np.ndarray) -> None:
-        self.context.record(metric, float(value), seed=trainee.seed)
+        """Record the value of one seed of one network on the test split."""
+        self.context.record(metric, float(value), model=trainee.name, seed=trainee.seed)
 
 
 def known_words(text: str, known: set[str]) -> float:

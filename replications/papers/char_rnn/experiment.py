@@ -14,7 +14,7 @@ from replications.papers.char_rnn.breakdown import word_counts
 from replications.papers.char_rnn.fleet import Fleet
 from replications.papers.char_rnn.reading import log_probabilities
 from replications.papers.char_rnn.sampling import sample
-from replications.papers.char_rnn.settings import Settings
+from replications.papers.char_rnn.settings import Network, Settings
 
 Losses = Mapping[tuple[str, int], float]
 """Cross-entropy in nats a character, by network and seed."""
@@ -53,9 +53,11 @@ def train_fleet(settings: Settings, context: Context, corpus: Corpus, fleet: Fle
             for trainee in fleet.of(name):
                 generator = context.generator(trainee.seed, f"sample at step {step}", device="cpu")
                 texts[trainee.seed] = sample(trainee.model, corpus.vocabulary, SAMPLED, generator=generator)
-            context.artifact(f"sample_step_{step:08}.{name}", np.asarray(texts[context.seeds[0]]))
+            for key, value in (("sample_steps", step), ("samples", texts[context.seeds[0]])):
+                array = f"{key}.{name}"
+                context.artifact(array, np.append(context.arrays[array], value) if array in context.arrays else np.array([value]))
             shares = [known_words(texts[seed], known) for seed in context.seeds]
-            context.record(f"known_words.{name}", shares, split="sample", step=step)
+            context.record("known_words", shares, split="train", step=step, model=name)
 
     evaluate(0)
     train(
@@ -83,13 +85,19 @@ def train_fleet(settings: Settings, context: Context, corpus: Corpus, fleet: Fle
         model = fleet.of(name)[0].model
         parameters = float(sum(p.numel() for p in model.parameters()))
         for metric, value in (("parameters", parameters), ("hidden", float(model.hidden))):
-            context.record(f"{metric}.{name}", [value] * len(context.seeds), split="model", step=fleet.n_steps)
+            context.record(metric, [value] * len(context.seeds), model=name, step=fleet.n_steps)
 
 
 def _record_comparisons(settings: Settings, context: Context, fleet: Fleet, losses: Losses) -> None:
     """What a whole row says: means over depths, wins at equal depth, the network that validation text would choose."""
     step = fleet.n_steps
-    families = {cell: [name for name in settings.models if name.startswith(f"{cell}-")] for cell in ("lstm", "gru", "rnn")}
+    networks = {name: Network.parse(name) for name in settings.models}
+    families = {cell: [name for name, network in networks.items() if network.cell == cell] for cell in ("lstm", "gru", "rnn")}
+
+    def pairs(cell: str, other: str) -> list[tuple[str, str]]:
+        """Return the networks of two kinds of cell with equal numbers of layers."""
+        return [(a, b) for a in families[cell] for b in families[other] if networks[a].layers == networks[b].layers]
+
     for seed in context.seeds:
 
         def loss(name: str, seed: int = seed) -> float:
@@ -98,11 +106,9 @@ def _record_comparisons(settings: Settings, context: Context, fleet: Fleet, loss
         for cell, names in families.items():
             if len(names) > 1:
                 mean = float(np.mean([loss(name) for name in names]))
-                context.record(f"cross_entropy.{cell}", mean, step=step, unit="nats/char", seed=seed)
-        against_plain = [
-            (name, f"rnn-{name[-1]}") for cell in ("lstm", "gru") for name in families[cell] if f"rnn-{name[-1]}" in families["rnn"]
-        ]
-        against_gru = [(name, f"gru-{name[-1]}") for name in families["lstm"] if f"gru-{name[-1]}" in families["gru"]]
+                context.record("mean_cross_entropy", mean, model=cell, step=step, unit="nats/char", seed=seed)
+        against_plain = [*pairs("lstm", "rnn"), *pairs("gru", "rnn")]
+        against_gru = pairs("lstm", "gru")
         if against_plain:
             wins = np.mean([loss(plain) - loss(gated) >= WIN for gated, plain in against_plain])
             context.record("gated_wins", float(wins), step=step, seed=seed)
@@ -111,10 +117,11 @@ def _record_comparisons(settings: Settings, context: Context, fleet: Fleet, loss
         if {"lstm-2", "lstm-3"} <= set(settings.models):
             context.record("third_layer_gain", loss("lstm-2") - loss("lstm-3"), step=step, unit="nats/char", seed=seed)
         chosen = min((t for t in fleet.trainees if t.seed == seed), key=lambda t: t.best_loss)
-        context.record("cross_entropy.best", loss(chosen.name), step=step, unit="nats/char", seed=seed)
+        context.record("best_cross_entropy", loss(chosen.name), step=step, unit="nats/char", seed=seed)
 
 
 def _record(context: Context, settings: Settings, metric: str, values: Losses, *, split: str = "test", step: int) -> None:
-    """Record one value for each network and seed as `<metric>.<network>`, in nats a character."""
+    """Record one value for each network and seed, in nats per character."""
     for name in settings.models:
-        context.record(f"{metric}.{name}", [values[name, seed] for seed in context.seeds], split=split, step=step, unit="nats/char")
+        per_seed = [values[name, seed] for seed in context.seeds]
+        context.record(metric, per_seed, model=name, split=split, step=step, unit="nats/char")

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.collections import LineCollection
 
-from replications.papers.char_rnn.settings import Settings
+from replications.papers.char_rnn.settings import Network, Settings
 from replications.presentation.figure_writer import Figure
 from replications.presentation.palette import ON_LIGHT, PALETTE
 from replications.presentation.theme import COLUMN, canvas, dots, published
@@ -46,7 +46,6 @@ KINDS = {
 GREY = "#767676"
 MONOSPACE = 0.602
 """Width of a letter of DejaVu Sans Mono in em."""
-NETWORK = r"(?P<cell>lstm|gru|rnn)-(?P<layers>\d)"
 
 
 def _corpus(run: Run) -> str:
@@ -79,21 +78,20 @@ def _has(results: Results, run: Run, seed: int) -> bool:
 
 
 def _network_name(name: str) -> str:
-    cell, _, layers = name.partition("-")
-    return f"{CELLS[cell][0]}, {layers} layer{'s' if layers != '1' else ''}"
+    network = Network.parse(name)
+    return f"{CELLS[network.cell][0]}, {network.layers} layer{'s' if network.layers > 1 else ''}"
 
 
 def _losses(results: Results, split: str) -> pd.DataFrame:
     """Cross-entropy of every network: run, cell, layers, corpus, size, seed, step, value."""
-    rows = results.select(split=split)
-    rows = rows[rows["metric"].str.fullmatch(r"cross_entropy\.(?:lstm|gru|rnn)-\d")]
+    rows = results.select(metric="cross_entropy", split=split, axis="")
     if rows.empty:
         raise NotMeasured("needs a finished run with networks")
     runs = {run.name: run for run in results.runs()}
-    parts = rows["metric"].str.extract(NETWORK)
+    networks = {name: Network.parse(name) for name in rows["model"].unique()}
     return rows.assign(
-        cell=parts["cell"],
-        layers=parts["layers"].astype(int),
+        cell=[networks[name].cell for name in rows["model"]],
+        layers=[networks[name].layers for name in rows["model"]],
         corpus=[_corpus(runs[name]) for name in rows["run"]],
         size=[runs[name].settings_as(Settings).size for name in rows["run"]],
     )[["run", "corpus", "size", "cell", "layers", "seed", "step", "value"]]
@@ -144,16 +142,13 @@ def _published_grid(results: Results) -> pd.DataFrame:
     """Table 1 as recalled, of the corpora this tier has: corpus, size, cell, layers, value."""
     planned = {run.name: run for run in results.runs()}
     rows = []
-    for name, table in results.paper.tables.items():
-        if not name.startswith("table-1"):
-            continue
+    for table in results.paper.tables.values():
         for row in table.rows:
-            if row.run in planned:
-                for measure in table.measures:
-                    value = row.value("v2", measure)
-                    if value is not None:
-                        cell, _, layers = measure.partition("-")
-                        rows.append((_corpus(planned[row.run]), int(row.label), cell, int(layers), value))
+            for key, measure in table.measures.items():
+                value = row.value("v2", key)
+                if row.run in planned and value is not None and measure.model and not measure.axis:
+                    run, network = planned[row.run], Network.parse(measure.model)
+                    rows.append((_corpus(run), run.settings_as(Settings).size, network.cell, network.layers, value))
     return pd.DataFrame(rows, columns=["corpus", "size", "cell", "layers", "value"])
 
 
@@ -186,8 +181,7 @@ def learning_curves(results: Results) -> Figure:
 def finite_horizon(results: Results) -> Figure:
     """Test cross-entropy of interpolated Kneser-Ney n-grams by order (Table 2), and of the recurrent network that validation text
     would choose (line: mean, dots: seeds). Open diamonds are the published n-grams as recalled."""
-    rows = results.select(split="test")
-    rows = rows[rows["metric"].str.fullmatch(r"cross_entropy\.ngram-\d+")]
+    rows = results.select(metric="cross_entropy", split="test", axis="order")
     if rows.empty:
         raise NotMeasured("needs a finished run with the analysis 'ngrams'")
     runs = {run.name: run for run in results.runs()}
@@ -196,8 +190,7 @@ def finite_horizon(results: Results) -> Figure:
     data, said, drawn = [], [], set(rows["run"])
     for axis, corpus in zip(axes[0], corpora, strict=True):
         chosen = rows[[_corpus(runs[name]) == corpus for name in rows["run"]]]
-        orders = chosen["metric"].str.extract(r"(\d+)$")[0].astype(int)
-        mine = pd.DataFrame({"order": orders, "value": chosen["value"]}).groupby("order").mean().reset_index()
+        mine = pd.DataFrame({"order": chosen["at"].astype(int), "value": chosen["value"]}).groupby("order").mean().reset_index()
         axis.plot(mine["order"], mine["value"], "-", color=GREY)
         dots(axis, mine["order"], mine["value"], colour=GREY, label="n-gram, ours")
         data.append(mine.assign(corpus=corpus, source="ours"))
@@ -205,8 +198,8 @@ def finite_horizon(results: Results) -> Figure:
         if len(theirs):
             published(axis, theirs["order"].tolist(), theirs["value"].tolist(), colour="#000000", label="n-gram, published")
             data.append(theirs)
-        best = results.select(metric="cross_entropy.best", split="test")
-        best = best[[_corpus(runs[name]) == corpus and bool(runs[name].settings_as(Settings).models) for name in best["run"]]]
+        best = results.select(metric="best_cross_entropy", split="test", model="")
+        best = best[[_corpus(runs[name]) == corpus for name in best["run"]]]
         if len(best):
             size = max(runs[name].settings_as(Settings).size for name in best["run"])
             best = best[[runs[name].settings_as(Settings).size == size for name in best["run"]]]
@@ -227,10 +220,10 @@ def finite_horizon(results: Results) -> Figure:
 def _published_orders(results: Results, corpus: str, measured: set[str], runs: dict[str, Run]) -> pd.DataFrame:
     table = results.table("table-2")
     found = [
-        (corpus, "published", int(measure.removeprefix("n-")), row.value("v2", measure))
+        (corpus, "published", int(measure.at or 0), row.value("v2", key))
         for row in table.rows
         if row.run in measured and _corpus(runs[row.run]) == corpus
-        for measure in table.measures
+        for key, measure in table.measures.items()
     ]
     return pd.DataFrame(found, columns=["corpus", "source", "order", "value"])
 
@@ -272,7 +265,7 @@ def closing_brackets(results: Results) -> Figure:
 def gate_saturation(results: Results) -> Figure:
     """Share of time that each cell's gates are shut (below 0.1) and open (above 0.9); one dot a cell, first seed (Figure 3). Cells at the
     lower right of the forget gate integrate without loss; cells at the upper left would forget everything at each step."""
-    found = [(run, name) for run, name in _need(results, "gates") if name.startswith("lstm")]
+    found = [(run, name) for run, name in _need(results, "gates") if Network.parse(name).cell == "lstm"]
     run, name = found[-1]
     shares = {gate: _array(results, run, f"saturation.{gate}.{name}") for gate in ("input", "forget", "output")}
     figure, axes = canvas(height=2.6, columns=3, sharex=True, sharey=True)
@@ -302,14 +295,14 @@ def kinds_of_error(results: Results) -> Figure:
     rows, labels = [], []
     for run, name in found:
         for seed in run.seeds:
-            wrong = results.final(run.name, f"errors.all.{name}").get(seed)
-            scored = results.final(run.name, f"errors.characters.{name}").get(seed)
+            wrong = results.final(run.name, "errors", model=name).get(seed)
+            scored = results.final(run.name, "scored_characters", model=name).get(seed)
             if wrong is None or scored is None:
                 continue
             labels.append(
                 f"{CORPORA[_corpus(run)]}, {run.settings_as(Settings).size}, {_network_name(name)}" if seed == run.seeds[0] else ""
             )
-            shares = {kind: results.final(run.name, f"errors.{kind}.{name}")[seed] / scored for kind in KINDS}
+            shares = {kind: results.final(run.name, f"errors_{kind}", model=name)[seed] / scored for kind in KINDS}
             rows += [(run.name, name, seed, len(labels) - 1, kind, share) for kind, share in shares.items()]
     if not rows:
         raise NotMeasured("needs a finished run with the analysis 'errors'")
@@ -462,9 +455,12 @@ def memory_beyond_the_window(results: Results) -> Figure:
 def clamping_a_cell(results: Results) -> Figure:
     """What it costs to hold one cell at its level outside while something is open, in nats a character. Nothing held, the chosen cell,
     and eight other cells picked at random (mean). Dots are seeds."""
-    rows = results.select(split="test")
-    parts = rows["metric"].str.extract(r"^loss\.(?P<what>free|clamped|others)\.(?P<label>[a-z]+)\.(?P<network>[a-z]+-\d)$")
-    frame = pd.concat([rows[["run", "seed", "value"]], parts], axis=1).dropna()
+    parts = [
+        results.select(metric=f"loss_{what}_{label}", split="test")[["run", "model", "seed", "value"]].assign(what=what, label=label)
+        for label in BINARY
+        for what in ("free", "clamped", "others")
+    ]
+    frame = pd.concat(parts, ignore_index=True).rename(columns={"model": "network"})
     if frame.empty:
         raise NotMeasured("needs an LSTM analysed with 'cells'")
     wide = frame.pivot_table(index=["run", "network", "label", "seed"], columns="what", values="value").reset_index()
@@ -496,16 +492,14 @@ def samples_along_training(results: Results) -> Figure:
     its words of three letters or more that the training text has, all seeds."""
     run, name = _need(results, "samples")[0]
     arrays = results.artifacts(run.name, run.seeds[0])
-    prefix = "sample_step_"
-    steps = sorted(int(key.removeprefix(prefix).partition(".")[0]) for key in arrays if key.startswith(prefix) and key.endswith(f".{name}"))
-    known = results.select(run=run.name, metric=f"known_words.{name}", split="sample")
+    steps, texts = arrays[f"sample_steps.{name}"].tolist(), arrays[f"samples.{name}"].tolist()
+    known = results.select(run=run.name, metric="known_words", split="train", model=name)
     figure, axes = canvas(height=0.72 * len(steps))
     axis, rows = axes[0, 0], []
     axis.set_axis_off()
     axis.set_xlim(0, 1)
     axis.set_ylim(-len(steps), 0)
-    for index, step in enumerate(steps):
-        text = str(arrays[f"{prefix}{step:08}.{name}"])
+    for index, (step, text) in enumerate(zip(steps, texts, strict=True)):
         shares = known[known["step"] == step]["value"]
         shown = "".join(c if c.isprintable() or c == "\n" else "\u00b7" for c in text)
         lines = [line[:92] for line in shown.split("\n") if line.strip()][:5]
@@ -525,10 +519,10 @@ def temperature(results: Results) -> Figure:
     figure, axes = canvas(width=1.6 * COLUMN, height=2.2, columns=2)
     data = []
     for axis, metric, title in zip(axes[0], ("known_words", "repetition"), ("known words", "repetition"), strict=True):
-        for index, value in enumerate(("0.0", "0.5", "1.0")):
-            seeds = results.final(run.name, f"{metric}.t-{value}.{name}")
+        for index, value in enumerate((0.0, 0.5, 1.0)):
+            seeds = results.final(run.name, metric, model=name, axis="temperature", at=value)
             dots(axis, np.full(len(seeds), index), seeds, colour=PALETTE[0])
-            data.append(pd.DataFrame({"measure": metric, "temperature": float(value), "seed": seeds.index, "value": seeds.to_numpy()}))
+            data.append(pd.DataFrame({"measure": metric, "temperature": value, "seed": seeds.index, "value": seeds.to_numpy()}))
         axis.set_xticks(range(3), ["0 (greedy)", "0.5", "1"])
         axis.set_xlim(-0.5, 2.5)
         axis.set_ylim(-0.05, 1.05)

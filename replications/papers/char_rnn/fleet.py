@@ -19,7 +19,7 @@ from torch.nn import functional
 from replications.engine.context import Context
 from replications.engine.devices import GraphedStep, native_bf16
 from replications.engine.text import Corpus, Streams
-from replications.engine.training import cosine, set_learning_rate
+from replications.engine.training import NetworkMetrics, cosine, set_learning_rate
 from replications.papers.char_rnn.model import CharRNN, State, matched_hidden
 from replications.papers.char_rnn.settings import Settings
 
@@ -113,11 +113,11 @@ class Fleet:
         """The trainees of one network, one for each seed, in the order of the seeds."""
         return [trainee for trainee in self.trainees if trainee.name == name]
 
-    def update(self, step: int) -> Mapping[str, Tensor]:
+    def update(self, step: int) -> NetworkMetrics:
         """Make update number `step` of every network.
 
         Returns:
-            For each name of `settings.models` the loss in nats a character, (seeds,).
+            For ('loss', network) of each network the loss in nats per character, shape (seeds,).
         """
         self._step = step
         factor = rate_factor(self.settings, step, self.n_steps, self.steps_per_epoch)
@@ -130,7 +130,7 @@ class Fleet:
             if self.streams[trainee.seed].begins_anew(step):
                 for part in trainee.carried:
                     part.zero_()
-        return self._update()
+        return {("loss", name): losses for name, losses in self._update().items()}
 
     def _all(self) -> dict[str, Tensor]:
         """One update of every network on the chunks laid ready, each on its own lane where there are lanes."""
@@ -146,7 +146,7 @@ class Fleet:
                     losses[trainee.name].append(self._one(trainee))
             for lane in self._lanes:
                 main.wait_stream(lane)
-        return {f"loss.{name}": torch.stack(values) for name, values in losses.items()}
+        return {name: torch.stack(values) for name, values in losses.items()}
 
     def _one(self, trainee: Trainee) -> Tensor:
         model, (inputs, targets) = trainee.model, self._chunks[trainee.seed]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Literal
 
 from pydantic import Field, model_validator
@@ -9,6 +10,26 @@ from pydantic import Field, model_validator
 from replications.registry.settings import RunSettings
 
 Analysis = Literal["ngrams", "brackets", "errors", "gates", "cells", "samples"]
+
+
+@dataclass(frozen=True)
+class Network:
+    """A network of Table 1: its kind of cell and its number of layers."""
+
+    cell: str
+    layers: int
+
+    @classmethod
+    def parse(cls, name: str) -> Network:
+        """Return the network of a name such as 'lstm-2'.
+
+        Raises:
+            ValueError: the name is not of the form cell-layers.
+        """
+        cell, _, layers = name.partition("-")
+        if cell not in ("rnn", "gru", "lstm") or layers not in ("1", "2", "3", "4"):
+            raise ValueError(f"models: '{name}': write cell-layers, with cell rnn, gru or lstm and 1 to 4 layers, for example lstm-2")
+        return cls(cell, int(layers))
 
 
 class Settings(RunSettings):
@@ -58,9 +79,7 @@ class Settings(RunSettings):
     @model_validator(mode="after")
     def _networks_are_known(self) -> Settings:
         for name in self.models:
-            cell, _, layers = name.partition("-")
-            if cell not in ("rnn", "gru", "lstm") or layers not in ("1", "2", "3", "4"):
-                raise ValueError(f"models: '{name}': write cell-layers, with cell rnn, gru or lstm and 1 to 4 layers, for example lstm-2")
+            Network.parse(name)
         if len(set(self.models)) < len(self.models):
             raise ValueError("models: a network is listed twice")
         for name in self.analysed:
@@ -72,7 +91,7 @@ class Settings(RunSettings):
             raise ValueError("dropout: its random numbers are seeded step by step, which a captured graph cannot do; set cuda_graph: false")
         if set(self.analyses) - {"ngrams"} and not self.analysed:
             raise ValueError(f"analyses: {self.analyses} need at least one network in 'analysed'")
-        if "gates" in self.analyses and not any(name.startswith("lstm") for name in self.analysed):
+        if "gates" in self.analyses and not any(Network.parse(name).cell == "lstm" for name in self.analysed):
             raise ValueError("analyses: 'gates' needs an LSTM in 'analysed'")
         if self.probe_characters > self.evaluation_characters:
             raise ValueError("probe_characters: at most evaluation_characters, for units are probed on text that is scored")
