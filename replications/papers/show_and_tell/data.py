@@ -18,7 +18,7 @@ from replications.engine.datasets import ENVIRONMENT, DataSource, mirror
 from replications.errors import DataError, nearest
 from replications.papers.show_and_tell import grammar, scenes
 from replications.papers.show_and_tell.settings import Settings
-from replications.papers.show_and_tell.tokenizer import tokenize
+from replications.papers.show_and_tell.vocabulary import tokenize
 
 if TYPE_CHECKING:
     import datasets

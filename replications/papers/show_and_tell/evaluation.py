@@ -9,7 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from replications.papers.show_and_tell.model import Captioner, Images, caption_loss
+from replications.papers.show_and_tell.fused import CaptionerGroup
+from replications.papers.show_and_tell.model import ImageFeatures, caption_loss
 from replications.papers.show_and_tell.search import beam_search
 from replications.papers.show_and_tell.vocabulary import END, START, Vocabulary
 
@@ -30,7 +31,9 @@ class Generated:
         return [several[0] for several in self.words]
 
 
-def generate(model: Captioner, images: Images, vocabulary: Vocabulary, *, beam_size: int, max_length: int, n_best: int = 1) -> Generated:
+def generate(
+    model: CaptionerGroup, images: ImageFeatures, vocabulary: Vocabulary, *, beam_size: int, max_length: int, n_best: int = 1
+) -> Generated:
     """Search captions for all pictures, a chunk at a time."""
     words: list[list[list[str]]] = []
     scores = []
@@ -57,7 +60,7 @@ def padded(captions: Sequence[Sequence[int]], device: torch.device) -> tuple[Ten
 
 
 @torch.no_grad()
-def mean_loss(model: Captioner, images: Images, captions: Sequence[Sequence[int]], owner: Sequence[int]) -> Tensor:
+def mean_loss(model: CaptionerGroup, images: ImageFeatures, captions: Sequence[Sequence[int]], owner: Sequence[int]) -> Tensor:
     """Mean negative log-likelihood of a word, nats, for every slot, (slots,); its exponential is the perplexity."""
     order = sorted(range(len(captions)), key=lambda row: len(captions[row]))
     total = count = torch.zeros(model.n_slots, device=images.vector.device)
@@ -71,7 +74,7 @@ def mean_loss(model: Captioner, images: Images, captions: Sequence[Sequence[int]
 
 
 @torch.no_grad()
-def word_log_likelihoods(model: Captioner, images: Images, captions: Sequence[Sequence[int]]) -> list[np.ndarray]:
+def word_log_likelihoods(model: CaptionerGroup, images: ImageFeatures, captions: Sequence[Sequence[int]]) -> list[np.ndarray]:
     """Log-probability of every word and the end of one caption per picture, by the first slot or the ensemble's mean."""
     inputs, targets = padded(captions, images.vector.device)
     logits = model(images, inputs.expand(model.n_slots, -1, -1)).logits.log_softmax(-1)
@@ -81,7 +84,7 @@ def word_log_likelihoods(model: Captioner, images: Images, captions: Sequence[Se
 
 
 @torch.no_grad()
-def likelihood_matrix(model: Captioner, images: Images, captions: Sequence[Sequence[int]]) -> np.ndarray:
+def likelihood_matrix(model: CaptionerGroup, images: ImageFeatures, captions: Sequence[Sequence[int]]) -> np.ndarray:
     """log p(caption | picture) of every caption for every picture, (pictures, captions), by the first slot or the ensemble's mean."""
     n_images, device = images.vector.shape[1], images.vector.device
     matrix = np.zeros((n_images, len(captions)))
@@ -101,7 +104,7 @@ def likelihood_matrix(model: Captioner, images: Images, captions: Sequence[Seque
 
 
 @torch.no_grad()
-def attention_maps(model: Captioner, images: Images, captions: Sequence[Sequence[int]]) -> list[np.ndarray]:
+def attention_maps(model: CaptionerGroup, images: ImageFeatures, captions: Sequence[Sequence[int]]) -> list[np.ndarray]:
     """Attention before every word of one caption per picture, (words, locations) each, by the first slot."""
     inputs, _ = padded(captions, images.vector.device)
     attention = model(images, inputs.expand(model.n_slots, -1, -1)).attention

@@ -8,23 +8,23 @@ import functools
 from torch import nn
 
 from replications.engine.context import Context
-from replications.papers.show_and_tell import data, features, measures
+from replications.papers.show_and_tell import data, metrics, vision
 from replications.papers.show_and_tell.data import Split
-from replications.papers.show_and_tell.features import Scale
-from replications.papers.show_and_tell.learning import Learner, Task
-from replications.papers.show_and_tell.model import Captioner
+from replications.papers.show_and_tell.fused import CaptionerGroup
 from replications.papers.show_and_tell.search import check_beam
 from replications.papers.show_and_tell.settings import Settings
+from replications.papers.show_and_tell.trainer import Task, Trainer
+from replications.papers.show_and_tell.vision import Scale
 from replications.papers.show_and_tell.vocabulary import Vocabulary
 
 
 def run(settings: Settings, context: Context) -> None:
     """Train and measure one run, or score a baseline."""
     splits = _read(settings, context)
-    cnn = features.build_cnn(context, settings.cnn)
-    found = {name: features.extract(context, cnn, settings.cnn, split) for name, split in splits.items()}
+    cnn = vision.build_cnn(context, settings.cnn)
+    features = {name: vision.extract(context, cnn, settings.cnn, split) for name, split in splits.items()}
     if settings.mode != "train":
-        measures.baseline(context, settings, splits, found)
+        metrics.baseline(context, settings, splits, features)
         return
     train = splits["train"]
     vocabulary = Vocabulary.build((caption for several in train.tokens for caption in several), settings.min_count)
@@ -33,17 +33,17 @@ def run(settings: Settings, context: Context) -> None:
     n_slots = len(context.seeds) * settings.members
     moving = settings.cnn_training != "frozen"
     cnns = nn.ModuleList([copy.deepcopy(cnn) for _ in range(n_slots)] if moving else [cnn])
-    task = Task(settings, splits, found, Scale.of(found["train"].vector), vocabulary, cnns)
-    measures.measure(context, task, train_decoder(task, context))
+    task = Task(settings, splits, features, Scale.of(features["train"].vector), vocabulary, cnns)
+    metrics.measure(context, task, train_decoder(task, context))
 
 
-def train_decoder(task: Task, context: Context) -> Captioner:
+def train_decoder(task: Task, context: Context) -> CaptionerGroup:
     """Train all slots; the last parameters are scored, then each slot is put back to its best validation perplexity."""
-    learner = Learner(task, context)
-    learner.train()
-    measures.last(context, task, learner.model)
-    learner.best.restore()
-    return learner.model
+    trainer = Trainer(task, context)
+    trainer.train()
+    metrics.last(context, task, trainer.model)
+    trainer.best.restore()
+    return trainer.model
 
 
 def _read(settings: Settings, context: Context) -> dict[str, Split]:

@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
-from replications.papers.show_and_tell.pictures import GREY, captioned, missing, picture
+from replications.papers.show_and_tell.images import GREY, captioned, missing, picture
 from replications.presentation.figure_writer import Figure
 from replications.presentation.palette import ON_DARK, ON_LIGHT, PALETTE
 from replications.presentation.theme import COLUMN, PUBLISHED, canvas, dots

@@ -1,212 +1,306 @@
-"""The Neural Image Caption generator: an LSTM that reads the image once and then writes words (section 3).
+"""The caption decoders, one network and one word at a time, as their papers write them.
 
-Equations are of arXiv 1411.4555v2. Everything has a leading slot axis: a slot is one seed, or one member of a seed's
-ensemble, with weights of its own; all slots train in one batched product. Shapes: `slots` S, rows R (captions or beams),
-length T, embedding E, hidden H, vocabulary V.
+`Captioner` is the Neural Image Caption generator of Vinyals et al. 2015 (arXiv 1411.4555v2, section 3): an LSTM that reads
+the image once and then writes words. `AttentiveCaptioner` is the soft attention of Xu et al. 2015 (arXiv 1502.03044,
+section 3): an LSTM that looks at the image again before every word. Nothing here is arranged for speed; training and
+search run the same networks in the form of `fused.py`, which a test holds to this one.
+
+Shapes: n rows (captions or beams), T words, E embedding, H hidden, V vocabulary, D image features, L locations of C channels.
 """
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from replications.engine.layers import SeedLinear, seeded_uniform
-from replications.papers.show_and_tell.recurrence import recurrence
 from replications.papers.show_and_tell.settings import Decoder as DecoderSettings
 
-WORD_BOUND = 0.8
-"""Word embeddings start uniform in +-0.8, about as wide as the library's: at +-0.08 they are drowned by the image for epochs."""
-IMAGE_SPREAD = 1.7
-"""Standard deviation from which the image embedding starts. The image must outlast the words in a memory that forgets half at
-every step at first (no gate biases); without this a short training hardly looks at the picture."""
 
-State = dict[str, Tensor]
-"""What a decoder carries from word to word; every tensor is (slots, rows, ...)."""
+@dataclass(frozen=True)
+class ImageFeatures:
+    """Features that the CNN gives of n images; the decoders of `fused.py` have one more leading axis, of slots.
+
+    Attributes:
+        vector: CNN(I), (n, D).
+        grid: annotation vectors a_1 ... a_L of Xu et al., (n, L, C); None where the decoder has no attention.
+    """
+
+    vector: Tensor
+    grid: Tensor | None = None
+
+    def rows(self, index: Tensor) -> ImageFeatures:
+        """Return the features of the images numbered by `index`, (m,)."""
+        return ImageFeatures(self.vector[..., index, :], None if self.grid is None else self.grid[..., index, :, :])
+
+
+@dataclass(frozen=True)
+class State:
+    """What a decoder carries from word to word.
+
+    Attributes:
+        hidden: m_t, the output of the LSTM, (n, H).
+        cell: c_t, its memory cell, (n, H).
+        image: annotation vectors that attention looks at again, (n, L, C); empty, (n, 0), for NIC.
+        projected: the image times those weights that every step applies to it: its share of the gates where NIC is fed the
+            image with every word, (n, 4H); its share of the attention scores, (n, L, A); else empty, (n, 0).
+    """
+
+    hidden: Tensor
+    cell: Tensor
+    image: Tensor
+    projected: Tensor
+
+    def map(self, function: Callable[[Tensor], Tensor]) -> State:
+        """Return the state with a function applied to each tensor, for example one that picks rows."""
+        return State(function(self.hidden), function(self.cell), function(self.image), function(self.projected))
 
 
 @dataclass(frozen=True)
 class Output:
-    """What a decoder returns over whole captions: logits (S, R, T, V), and attention (S, R, T, locations) where it has one."""
+    """What a decoder returns over whole captions.
+
+    Attributes:
+        logits: scores of every next word before the softmax, (n, T, V).
+        attention: weights alpha over locations before every word, (n, T, L); None for NIC.
+    """
 
     logits: Tensor
     attention: Tensor | None = None
 
 
-@dataclass(frozen=True)
-class Images:
-    """Features of pictures: `vector` (S, n, D), and `grid` (S, n, locations, C) where a decoder attends."""
+def lstm_step(gates: Tensor, cell: Tensor, *, library: bool) -> tuple[Tensor, Tensor]:
+    """Return m_t and c_t of one LSTM step (eqs 4-8).
 
-    vector: Tensor
-    grid: Tensor | None = None
+    Args:
+        gates: W_x x_t + W_m m_{t-1} of input gate, forget gate, output gate and update, side by side, (n, 4H).
+        cell: c_{t-1}, (n, H).
+        library: squash the cell before the output gate, as libraries do and the paper does not.
 
-    def rows(self, index: Tensor) -> Images:
-        """The pictures of these rows, (R,) for all slots."""
-        return Images(self.vector[:, index], None if self.grid is None else self.grid[:, index])
-
-
-@dataclass(frozen=True)
-class Noise:
-    """Randomness of a training step: one generator a slot, and the probability of feeding the model its own word."""
-
-    generators: Sequence[torch.Generator]
-    own_word: float = 0.0
-
-
-def dropout(inputs: Tensor, rate: float, noise: Noise | None) -> Tensor:
-    """Inverted dropout of (S, ...) with each slot's own generator; nothing without noise."""
-    if noise is None or rate == 0:
-        return inputs
-    keep = torch.stack([torch.rand(inputs.shape[1:], generator=g, device=inputs.device) for g in noise.generators]) >= rate
-    return inputs * keep / (1 - rate)
+    Returns:
+        m_t and c_t, each (n, H).
+    """
+    i, f, o, update = gates.chunk(4, dim=-1)
+    i = i.sigmoid()  # eq. 4
+    f = f.sigmoid()  # eq. 5
+    o = o.sigmoid()  # eq. 6
+    cell = f * cell + i * update.tanh()  # eq. 7
+    return o * (cell.tanh() if library else cell), cell  # eq. 8
 
 
-class Cell(nn.Module):
-    """The LSTM of eqs 4-8 (`library`: with tanh on the cell and gate biases, as libraries have it).
+class LSTM(nn.Module):
+    """The weights of the LSTM: of its input, W_ix, W_fx, W_ox, W_cx, and of its memory, W_im, W_fm, W_om, W_cm.
 
-    `forward` takes the input's share of the gates, computed for many steps at once by `inputs`.
+    Args:
+        n_in: width of the input x_t.
+        hidden: H.
+        library: the cell of libraries: gates with biases, and the cell squashed before the output gate.
     """
 
-    def __init__(self, n_in: int, hidden: int, *, library: bool, generators: Sequence[torch.Generator]) -> None:
+    def __init__(self, n_in: int, hidden: int, *, library: bool) -> None:
         super().__init__()
-        self.with_tanh = library
-        self.inputs = SeedLinear(n_in, 4 * hidden, generators=generators, bias=library)
-        self.hidden = SeedLinear(hidden, 4 * hidden, generators=generators, bias=False)
+        self.library = library
+        self.inputs = nn.Linear(n_in, 4 * hidden, bias=library)
+        self.hidden = nn.Linear(hidden, 4 * hidden, bias=False)
 
-    def forward(self, gates: Tensor, hidden: Tensor, cell: Tensor) -> tuple[Tensor, Tensor]:
-        """One step: gates (S, R, 4H) before the recurrent share; returns m (eq. 8) and c (eq. 7), each (S, R, H)."""
-        total = torch.baddbmm(gates, hidden, self.hidden.weight)
-        opened, update = total.split([3 * hidden.shape[-1], hidden.shape[-1]], dim=-1)
-        i, f, o = opened.sigmoid().chunk(3, dim=-1)
-        cell = torch.addcmul(f * cell, i, update.tanh())
-        return o * (cell.tanh() if self.with_tanh else cell), cell
+    def forward(self, x: Tensor, hidden: Tensor, cell: Tensor, *further: Tensor) -> tuple[Tensor, Tensor]:
+        """Return m_t and c_t, each (n, H).
 
-
-class Words(nn.Module):
-    """Word embeddings W_e (eq. 11) and the vocabulary layer before the softmax (eq. 9)."""
-
-    def __init__(self, n_words: int, embed: int, hidden: int, *, generators: Sequence[torch.Generator]) -> None:
-        super().__init__()
-        self.embedding = nn.Parameter(seeded_uniform((n_words, embed), WORD_BOUND, generators))
-        self.output = SeedLinear(hidden, n_words, generators=generators)
-
-    def embed(self, words: Tensor) -> Tensor:
-        """(S, ...) word numbers to (S, ..., E)."""
-        slot = torch.arange(len(words), device=words.device).view(-1, *[1] * (words.ndim - 1))
-        return self.embedding[slot, words]
+        Args:
+            x: x_t, (n, n_in).
+            hidden: m_{t-1}, (n, H).
+            cell: c_{t-1}, (n, H).
+            further: other inputs' shares of the gates, each (n, 4H).
+        """
+        return lstm_step(sum(further, self.inputs(x) + self.hidden(hidden)), cell, library=self.library)
 
 
 class Captioner(nn.Module):
-    """NIC (section 3.1).
+    """NIC, the Neural Image Caption generator (section 3.1).
 
     Args:
         settings: widths, cell, dropout, and whether the image is fed with every word too.
         n_features: width D of the image features.
         n_words: V.
-        generators: one per slot, on the CPU; they fix the initial weights.
     """
 
-    def __init__(self, settings: DecoderSettings, n_features: int, n_words: int, *, generators: Sequence[torch.Generator]) -> None:
+    def __init__(self, settings: DecoderSettings, n_features: int, n_words: int) -> None:
         super().__init__()
-        self.settings, self.n_words = settings, n_words
         embed, hidden = settings.embed_size, settings.hidden_size
-        self.image = SeedLinear(n_features, embed, generators=generators)
-        self.words = Words(n_words, embed, hidden, generators=generators)
-        self.cell = Cell(embed, hidden, library=settings.cell == "library", generators=generators)
-        self.every_step = SeedLinear(embed, 4 * hidden, generators=generators, bias=False) if settings.image == "every_step" else None
+        self.image = nn.Linear(n_features, embed)
+        self.word_embedding = nn.Embedding(n_words, embed)
+        self.output = nn.Linear(hidden, n_words)
+        self.lstm = LSTM(embed, hidden, library=settings.cell == "library")
+        self.every_step = nn.Linear(embed, 4 * hidden, bias=False) if settings.image == "every_step" else None
+        self.dropout = nn.Dropout(settings.dropout)
 
-    @property
-    def n_slots(self) -> int:
-        """Slots, that is seeds times members."""
-        return int(self.words.embedding.shape[0])
-
-    def select(self, slots: Sequence[int]) -> Captioner:
-        """A copy that holds only these slots, without gradients."""
-        chosen = copy.deepcopy(self).requires_grad_(False)
-        for parameter in chosen.parameters():
-            parameter.data = parameter.data[list(slots)].clone()
-        return chosen
-
-    @torch.no_grad()
-    def spread_image(self, vectors: Tensor) -> None:
-        """Scale the image embedding of every slot so that it starts with IMAGE_SPREAD over these pictures, (S, n, D)."""
-        spread = self.image(vectors).flatten(1).std(1)
-        self.image.weight.mul_((IMAGE_SPREAD / spread)[:, None, None])
-
-    def start(self, images: Images, noise: Noise | None = None) -> State:
-        """Feed the image at t = -1 (eq. 10) to an empty memory; one row per picture."""
-        seen = dropout(self.image(images.vector), self.settings.dropout, noise)
-        empty = seen.new_zeros(*seen.shape[:2], self.settings.hidden_size)
-        hidden, cell = self.cell(self.cell.inputs(seen), empty, empty)
-        state = {"hidden": hidden, "cell": cell}
-        if self.every_step is not None:
-            state["image"] = self.every_step(seen)
-        return state
-
-    def step(self, words: Tensor, state: State) -> tuple[Tensor, State]:
-        """Read one word per row, (S, R), and return the next word's logits (S, R, V) and the new state."""
-        gates = self.cell.inputs(self.words.embed(words))
-        if "image" in state:
-            gates = gates + state["image"]
-        hidden, cell = self.cell(gates, state["hidden"], state["cell"])
-        return self.words.output(hidden), state | {"hidden": hidden, "cell": cell}
-
-    def forward(self, images: Images, inputs: Tensor, noise: Noise | None = None) -> Output:
-        """Logits for every next word of captions (S, R, T), each given its own earlier words (eqs 11-12).
+    def start(self, images: ImageFeatures) -> State:
+        """Return the state after the image was fed at t = -1, x_{-1} = CNN(I) (eq. 10), to an empty memory.
 
         Args:
-            images: one picture per row.
-            inputs: word numbers from the start symbol on.
-            noise: at training: dropout, and scheduled sampling where asked.
+            images: one image per row.
         """
-        state = self.start(images, noise)
-        rate = self.settings.dropout
-        if noise is not None and noise.own_word > 0:
-            return Output(self._sampled(state, inputs, noise))
-        n_slots, n_rows, length = inputs.shape
-        embedded = dropout(self.words.embed(inputs.transpose(1, 2)), rate, noise)
-        gates = self.cell.inputs(embedded.flatten(1, 2)).view(n_slots, length, n_rows, -1)
-        if "image" in state:
-            gates = gates + state["image"][:, None]
-        hidden, _ = recurrence(gates, state["hidden"], state["cell"], self.cell.hidden.weight, library=self.cell.with_tanh)
-        logits = self.words.output(dropout(hidden, rate, noise).flatten(1, 2))
-        return Output(logits.view(n_slots, length, n_rows, -1).transpose(1, 2))
+        x = self.dropout(self.image(images.vector))
+        empty = x.new_zeros(len(x), self.lstm.hidden.in_features)
+        hidden, cell = self.lstm(x, empty, empty)
+        nothing = x.new_empty(len(x), 0)
+        return State(hidden, cell, nothing, nothing if self.every_step is None else self.every_step(x))
 
-    def _sampled(self, state: State, inputs: Tensor, noise: Noise) -> Tensor:
-        """Scheduled sampling (Bengio et al. 2015): with some probability a word is replaced by one the model drew itself."""
-        hidden, cell = state["hidden"], state["cell"]
-        words = inputs[:, :, 0]
-        logits: list[Tensor] = []
-        for t in range(inputs.shape[2]):
-            if t:
-                draw = torch.stack([torch.rand((2, *inputs.shape[1:2]), generator=g, device=inputs.device) for g in noise.generators])
-                chance = logits[-1].detach().softmax(-1).cumsum(-1)
-                own = torch.searchsorted(chance, draw[:, 1, :, None] * chance[..., -1:]).squeeze(-1).clamp(max=self.n_words - 1)
-                words = torch.where(draw[:, 0] < noise.own_word, own, inputs[:, :, t])
-            gates = self.cell.inputs(dropout(self.words.embed(words), self.settings.dropout, noise))
-            hidden, cell = self.cell(gates + state["image"] if "image" in state else gates, hidden, cell)
-            logits.append(self.words.output(dropout(hidden, self.settings.dropout, noise)))
-        return torch.stack(logits, 2)
+    def step(self, words: Tensor, state: State) -> tuple[Tensor, State]:
+        """Read one word S_t per row and score the next one.
 
-    def flops_per_word(self) -> float:
-        """Multiply-adds times two of one forward step of one slot: gates and vocabulary; training costs three times this."""
-        s = self.settings
-        return 2.0 * (4 * s.hidden_size * (s.embed_size + s.hidden_size) + s.hidden_size * self.n_words)
+        Args:
+            words: word numbers, (n,).
+            state: after the earlier words.
+
+        Returns:
+            Logits of p_{t+1} (eq. 9 is their softmax), (n, V), and the new state.
+        """
+        x = self.dropout(self.word_embedding(words))  # x_t = W_e S_t (eq. 11)
+        further = () if self.every_step is None else (state.projected,)
+        hidden, cell = self.lstm(x, state.hidden, state.cell, *further)  # p_{t+1} = LSTM(x_t) (eq. 12)
+        return self.output(self.dropout(hidden)), replace(state, hidden=hidden, cell=cell)
+
+    def forward(self, images: ImageFeatures, words: Tensor) -> Output:
+        """Score every next word of captions, each given the true earlier words.
+
+        Args:
+            images: one image per row.
+            words: word numbers S_0 (start) ... S_{T-1}, (n, T).
+
+        Returns:
+            Logits (n, T, V).
+        """
+        state = self.start(images)
+        logits = []
+        for word in words.unbind(1):
+            scores, state = self.step(word, state)
+            logits.append(scores)
+        return Output(torch.stack(logits, 1))
+
+
+class AttentiveCaptioner(nn.Module):
+    """Soft attention (Xu et al. 2015): the LSTM reads a weighted mean of the locations together with each word.
+
+    Equations are those of arXiv 1502.03044. The cell is the library's, as there (eqs 1-3).
+
+    Args:
+        settings: widths and dropout.
+        n_channels: width C of the annotation vectors.
+        n_words: V.
+    """
+
+    def __init__(self, settings: DecoderSettings, n_channels: int, n_words: int) -> None:
+        super().__init__()
+        embed, hidden, width = settings.embed_size, settings.hidden_size, settings.attention_size
+        self.word_embedding = nn.Embedding(n_words, embed)
+        self.output = nn.Linear(hidden, n_words)
+        self.lstm = LSTM(embed, hidden, library=True)
+        self.context_gates = nn.Linear(n_channels, 4 * hidden, bias=False)
+        self.init_hidden = nn.Linear(n_channels, hidden)
+        self.init_cell = nn.Linear(n_channels, hidden)
+        self.attend_image = nn.Linear(n_channels, width)
+        self.attend_hidden = nn.Linear(hidden, width, bias=False)
+        self.attend_score = nn.Linear(width, 1, bias=False)
+        self.beta = nn.Linear(hidden, n_channels)
+        self.deep_context = nn.Linear(n_channels, hidden, bias=False)
+        self.deep_word = nn.Linear(embed, hidden, bias=False)
+        self.dropout = nn.Dropout(settings.dropout)
+
+    def start(self, images: ImageFeatures) -> State:
+        """Return the state before the first word: memory and output from the mean annotation vector (section 3.1.2).
+
+        Args:
+            images: one image per row, with a grid.
+        """
+        a = annotations(images)
+        mean = a.mean(1)
+        return State(self.init_hidden(mean).tanh(), self.init_cell(mean).tanh(), a, self.attend_image(a))
+
+    def attend(self, state: State) -> tuple[Tensor, Tensor]:
+        """Return where to look, given the memory, and what is there.
+
+        Args:
+            state: after the earlier words.
+
+        Returns:
+            Weights alpha_t over locations, (n, L), and the gated context z_t, (n, C).
+        """
+        e = self.attend_score((state.projected + self.attend_hidden(state.hidden)[:, None]).tanh()).squeeze(-1)  # eq. 4
+        alpha = e.softmax(-1)  # eq. 5
+        z = (alpha[..., None] * state.image).sum(1)  # eq. 6; phi is the mean under alpha (section 4.2)
+        return alpha, self.beta(state.hidden).sigmoid() * z  # beta_t of section 4.2.1
+
+    def step(self, words: Tensor, state: State) -> tuple[Tensor, Tensor, State]:
+        """Attend, read one word per row, and score the next one.
+
+        Args:
+            words: word numbers y_{t-1}, (n,).
+            state: after the earlier words.
+
+        Returns:
+            Logits (n, V), attention alpha_t (n, L), and the new state.
+        """
+        alpha, z = self.attend(state)
+        x = self.dropout(self.word_embedding(words))
+        hidden, cell = self.lstm(x, state.hidden, state.cell, self.context_gates(z))  # eqs 1-3
+        deep = (self.dropout(hidden) + self.deep_context(z) + self.deep_word(x)).tanh()  # eq. 7
+        return self.output(deep), alpha, replace(state, hidden=hidden, cell=cell)
+
+    def forward(self, images: ImageFeatures, words: Tensor) -> Output:
+        """Score every next word of captions, each given the true earlier words.
+
+        Args:
+            images: one image per row, with a grid.
+            words: word numbers from the start symbol on, (n, T).
+
+        Returns:
+            Logits (n, T, V) and attention (n, T, L).
+        """
+        state = self.start(images)
+        logits, attention = [], []
+        for word in words.unbind(1):
+            scores, alpha, state = self.step(word, state)
+            logits.append(scores)
+            attention.append(alpha)
+        return Output(torch.stack(logits, 1), torch.stack(attention, 1))
+
+
+def annotations(images: ImageFeatures) -> Tensor:
+    """Return the annotation vectors of images. Raises ValueError when they were made without a grid."""
+    if images.grid is None:
+        raise ValueError("attention needs grid features")
+    return images.grid
 
 
 def caption_loss(output: Output, targets: Tensor) -> tuple[Tensor, Tensor]:
-    """Summed negative log-likelihood of the words (eq. 13) and their number, each (S,); targets (S, R, T), -1 where padded."""
+    """Return the summed negative log-likelihood of captions (eq. 13) and the number of their words.
+
+    Args:
+        output: logits (..., n, T, V).
+        targets: the next words, (..., n, T), -1 where a caption is padded.
+
+    Returns:
+        Loss in nats and number of words, each of the leading shape: (slots,), or () for one network.
+    """
     losses = functional.cross_entropy(
-        output.logits.transpose(1, 2).flatten(0, 2), targets.transpose(1, 2).flatten(), ignore_index=-1, reduction="none"
+        output.logits.transpose(-3, -2).flatten(0, -2), targets.mT.flatten(), ignore_index=-1, reduction="none"
     )
-    return losses.view(len(targets), -1).sum(1), (targets >= 0).flatten(1).sum(1)
+    return losses.view(*targets.shape[:-2], -1).sum(-1), (targets >= 0).flatten(-2).sum(-1)
 
 
 def coverage_penalty(attention: Tensor, targets: Tensor) -> Tensor:
-    """Xu et al.'s doubly stochastic penalty, sum over locations of (1 - sum over words of attention)^2, summed over rows, (S,)."""
-    total = (attention * (targets >= 0).unsqueeze(-1)).sum(2)
-    return (1 - total).square().sum((1, 2))
+    """Return the doubly stochastic penalty (Xu et al., eq. 14): sum over locations of (1 - sum over words of attention)^2.
+
+    Args:
+        attention: (..., n, T, L).
+        targets: (..., n, T), -1 where a caption is padded.
+
+    Returns:
+        Penalty summed over rows, of the leading shape.
+    """
+    total = (attention * (targets >= 0).unsqueeze(-1)).sum(-2)
+    return (1 - total).square().sum((-2, -1))

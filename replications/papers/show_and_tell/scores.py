@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 
 from replications.errors import InputError, ReplicationError
-from replications.papers.show_and_tell.tokenizer import tokenize
+from replications.papers.show_and_tell.vocabulary import tokenize
 
 Tokens = Sequence[str]
 Ngram = tuple[str, ...]

@@ -18,7 +18,8 @@ import torch
 from torch import Tensor
 
 from replications.errors import InputError
-from replications.papers.show_and_tell.model import Captioner, Images, State
+from replications.papers.show_and_tell.fused import CaptionerGroup
+from replications.papers.show_and_tell.model import ImageFeatures, State
 from replications.papers.show_and_tell.vocabulary import END, START, UNKNOWN
 
 
@@ -46,7 +47,7 @@ def check_beam(beam_size: int, n_words: int, n_best: int) -> None:
         raise InputError(f"The {n_best} best sentences of a beam of {beam_size} were asked for. Use n_best from 1 to {beam_size}.")
 
 
-def next_words(model: Captioner, words: Tensor, state: State, count: int) -> tuple[Tensor, Tensor, State]:
+def next_words(model: CaptionerGroup, words: Tensor, state: State, count: int) -> tuple[Tensor, Tensor, State]:
     """The likeliest next words of rows of words (R,): log-probabilities (R, count), best first, their numbers, and the new state.
 
     Several slots are an ensemble: the mean of their probabilities (section 4.3.1). Start and unknown keep their probability but
@@ -63,7 +64,7 @@ def next_words(model: Captioner, words: Tensor, state: State, count: int) -> tup
 
 
 @torch.no_grad()
-def beam_search(model: Captioner, images: Images, beam_size: int, max_length: int, n_best: int = 1) -> Captions:
+def beam_search(model: CaptionerGroup, images: ImageFeatures, beam_size: int, max_length: int, n_best: int = 1) -> Captions:
     """Find the best captions of many images in one tensor program.
 
     Args:
@@ -115,14 +116,14 @@ def beam_search(model: Captioner, images: Images, beam_size: int, max_length: in
             place, parent, word = place[keep], parent[keep], word[keep]
         rows = place.gather(1, parent)[going]
         last = word[going]
-        state = {name: part[:, rows] for name, part in state.items()}
+        state = state.map(lambda part, rows=rows: part[:, rows])
         row_of = torch.full_like(parent, -1)
         row_of[going] = torch.arange(len(rows), device=device)
     return found
 
 
 @torch.no_grad()
-def slow_beam_search(model: Captioner, images: Images, beam_size: int, max_length: int, n_best: int = 1) -> Captions:
+def slow_beam_search(model: CaptionerGroup, images: ImageFeatures, beam_size: int, max_length: int, n_best: int = 1) -> Captions:
     """The same search for one image after the other, with lists: the definition that `beam_search` must equal."""
     check_beam(beam_size, model.n_words, n_best)
     n_images = images.vector.shape[1]

@@ -11,7 +11,7 @@ import pytest
 
 from replications.papers.show_and_tell import exhibits, figures
 from replications.papers.show_and_tell.grammar import KIND_OF
-from replications.papers.show_and_tell.pictures import missing
+from replications.papers.show_and_tell.images import missing
 from replications.presentation.exhibits import page
 from replications.presentation.figure_writer import Figure
 from replications.registry.checks import check_claims

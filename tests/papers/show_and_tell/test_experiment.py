@@ -14,7 +14,7 @@ from replications.engine.checkpoints import CheckpointStore
 from replications.engine.context import Context
 from replications.engine.progress import Progress
 from replications.errors import CheckpointError, InputError, Preempted
-from replications.papers.show_and_tell import experiment, features, learning
+from replications.papers.show_and_tell import experiment, trainer, vision
 from replications.papers.show_and_tell.settings import Settings
 from replications.papers.show_and_tell.vision import SceneCnn
 from replications.papers.show_and_tell.vocabulary import Vocabulary
@@ -38,7 +38,7 @@ TINY: dict[str, Any] = {
 def _untrained_cnn(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Pretraining is tested elsewhere; here any fixed CNN will do."""
     monkeypatch.setenv("REPLICATIONS_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(features, "scene_cnn", lambda context: SceneCnn(torch.Generator().manual_seed(0)).requires_grad_(False))
+    monkeypatch.setattr(vision, "scene_cnn", lambda context: SceneCnn(torch.Generator().manual_seed(0)).requires_grad_(False))
 
 
 def _context(folder: Path, seeds: tuple[int, ...] = (0, 1)) -> Context:
@@ -73,7 +73,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
 def test_a_killed_run_continues_to_the_same_records_and_artifacts(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = _run(tmp_path / "whole", **VARIANTS[name])
     steps = 0
-    original = learning.caption_loss
+    original = trainer.caption_loss
 
     def dying(*arguments: Any) -> Any:
         nonlocal steps
@@ -82,7 +82,7 @@ def test_a_killed_run_continues_to_the_same_records_and_artifacts(name: str, tmp
             raise KeyboardInterrupt
         return original(*arguments)
 
-    monkeypatch.setattr(learning, "caption_loss", dying)
+    monkeypatch.setattr(trainer, "caption_loss", dying)
     with pytest.raises(KeyboardInterrupt):
         _run(tmp_path / "killed", **VARIANTS[name])
     again = _run(tmp_path / "killed", **VARIANTS[name])
@@ -148,7 +148,7 @@ def test_what_the_figures_read_is_kept(tmp_path: Path) -> None:
 
 
 def test_the_gallery_is_drawn_without_seeing_a_caption() -> None:
-    from replications.papers.show_and_tell.measures import gallery_rows
+    from replications.papers.show_and_tell.metrics import gallery_rows
 
     assert np.array_equal(gallery_rows(100, 7), gallery_rows(100, 7))
     assert len(set(gallery_rows(100, 7))) == 7

@@ -1,167 +1,149 @@
-"""The decoders against torch's own LSTM, autograd and loops."""
+"""The plain decoders of `model.py` against torch's own LSTM and a worked step; the fused ones against the plain ones."""
 
 from __future__ import annotations
 
-import copy
+from collections.abc import Callable
 
 import pytest
 import torch
 from torch import Tensor, nn
 
-from replications.papers.show_and_tell.attention import AttentiveCaptioner
-from replications.papers.show_and_tell.learning import clip_slots
-from replications.papers.show_and_tell.model import Captioner, Images, Noise, Output, caption_loss, coverage_penalty
-from replications.papers.show_and_tell.peer import PeerDecoder
-from replications.papers.show_and_tell.recurrence import recurrence
+from replications.papers.show_and_tell.fused import AttentiveGroup, CaptionerGroup, NicGroup, Noise
+from replications.papers.show_and_tell.model import Captioner, ImageFeatures, State, caption_loss, coverage_penalty, lstm_step
 from replications.papers.show_and_tell.settings import Decoder
 
-SMALL = {"embed_size": 6, "hidden_size": 8, "attention_size": 5, "dropout": 0.0}
+S, N, T, V, D, L, C = 2, 3, 5, 11, 7, 9, 4
+VARIANTS: list[dict[str, object]] = [{}, {"image": "every_step"}, {"cell": "library"}, {"attention": True}]
 
 
-def _model(slots: int = 2, n_words: int = 11, seed: int = 0, **options: object) -> Captioner:
-    settings = Decoder.model_validate(SMALL | options)
-    generators = [torch.Generator().manual_seed(seed + slot) for slot in range(slots)]
-    if settings.attention:
-        return AttentiveCaptioner(settings, 4, n_words, generators=generators)
-    return Captioner(settings, 7, n_words, generators=generators)
+def _group(**options: object) -> CaptionerGroup:
+    settings = Decoder.model_validate({"embed_size": 6, "hidden_size": 8, "attention_size": 5, "dropout": 0.0} | options)
+    generators = [torch.Generator().manual_seed(slot) for slot in range(S)]
+    group = AttentiveGroup(settings, C, V, generators=generators) if settings.attention else NicGroup(settings, D, V, generators=generators)
+    return group.double()
 
 
-def _inputs(slots: int = 2, rows: int = 3, length: int = 5, n_words: int = 11) -> tuple[Images, Tensor]:
+def _inputs() -> tuple[ImageFeatures, Tensor, Tensor]:
+    """Features, words and targets of S slots; some captions are padded."""
     generator = torch.Generator().manual_seed(9)
-    images = Images(torch.randn(slots, rows, 7, generator=generator), torch.randn(slots, rows, 9, 4, generator=generator))
-    return images, torch.randint(0, n_words, (slots, rows, length), generator=generator)
+    vector = torch.randn(S, N, D, generator=generator, dtype=torch.float64)
+    grid = torch.randn(S, N, L, C, generator=generator, dtype=torch.float64)
+    words, targets = torch.randint(0, V, (2, S, N, T), generator=generator)
+    targets[:, 1, 3:] = -1
+    return ImageFeatures(vector, grid), words, targets
 
 
-@pytest.mark.parametrize("library", [False, True])
-def test_the_recurrence_and_its_gradients_equal_autograd_through_the_equations(library: bool) -> None:
-    torch.manual_seed(0)
-    gates, hidden, cell, weight = (
-        torch.randn(*shape, dtype=torch.float64, requires_grad=True) for shape in ((2, 4, 3, 20), (2, 3, 5), (2, 3, 5), (2, 5, 20))
-    )
-
-    def slow(gates: Tensor, hidden: Tensor, cell: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
-        outputs = []
-        for step in range(gates.shape[1]):
-            i, f, o, g = (gates[:, step] + hidden @ weight).chunk(4, -1)
-            cell = f.sigmoid() * cell + i.sigmoid() * g.tanh()
-            hidden = o.sigmoid() * (cell.tanh() if library else cell)
-            outputs.append(hidden)
-        return torch.stack(outputs, 1), cell
-
-    parts = (gates, hidden, cell, weight)
-    fast_out, slow_out = recurrence(*parts, library=library), slow(*parts)
-    for fast, wanted in zip(fast_out, slow_out, strict=True):
-        torch.testing.assert_close(fast, wanted)
-    mix = [torch.randn_like(part) for part in slow_out]
-    gradients = [torch.autograd.grad(sum((a * b).sum() for a, b in zip(out, mix, strict=True)), parts) for out in (fast_out, slow_out)]
-    for fast, wanted in zip(*gradients, strict=True):
-        torch.testing.assert_close(fast, wanted)
+def _of_slot(images: ImageFeatures, slot: int) -> ImageFeatures:
+    assert images.grid is not None
+    return ImageFeatures(images.vector[slot], images.grid[slot])
 
 
-def test_the_library_cell_is_torchs_lstm() -> None:
-    ours = _model(slots=1, cell="library")
-    peer = PeerDecoder(ours)
-    images, words = _inputs(slots=1)
-    hidden, cell = peer.cell(peer.image(images.vector[0]))
+def _gradients_agree(group: CaptionerGroup, network: nn.Module, slot: int) -> None:
+    for name, parameter in network.named_parameters():
+        stacked = group.get_parameter(name).grad
+        assert stacked is not None and parameter.grad is not None, name
+        own = stacked[slot][0] if name.endswith("bias") else stacked[slot]
+        own = own if parameter.ndim == 1 or name.startswith("word_embedding") else own.mT
+        torch.testing.assert_close(own, parameter.grad, rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.parametrize("options", VARIANTS)
+def test_fused_outputs_and_gradients_equal_the_plain_loops(options: dict[str, object]) -> None:
+    group = _group(**options)
+    images, words, targets = _inputs()
+    whole = group(images, words)
+    loss, count = caption_loss(whole, targets)
+    objective = loss / count
+    if whole.attention is not None:
+        objective = objective + coverage_penalty(whole.attention, targets)
+    objective.sum().backward()
+    for slot in range(S):
+        network = group.network(slot)
+        plain = network(_of_slot(images, slot), words[slot])
+        torch.testing.assert_close(whole.logits[slot], plain.logits, rtol=1e-10, atol=1e-10)
+        loss, count = caption_loss(plain, targets[slot])
+        objective = loss / count
+        if plain.attention is not None:
+            assert whole.attention is not None
+            torch.testing.assert_close(whole.attention[slot], plain.attention, rtol=1e-10, atol=1e-10)
+            objective = objective + coverage_penalty(plain.attention, targets[slot])
+        objective.backward()
+        _gradients_agree(group, network, slot)
+
+
+@pytest.mark.parametrize("options", VARIANTS)
+def test_a_fused_step_equals_the_plain_step(options: dict[str, object]) -> None:
+    group = _group(**options)
+    images, words, _ = _inputs()
+    state = group.start(images)
+    networks = [group.network(slot) for slot in range(S)]
+    plain: list[State] = [network.start(_of_slot(images, slot)) for slot, network in enumerate(networks)]
+    for t in range(T):
+        logits, state = group.step(words[:, :, t], state)
+        for slot, network in enumerate(networks):
+            scores, *_, plain[slot] = network.step(words[slot, :, t], plain[slot])
+            torch.testing.assert_close(logits[slot], scores, rtol=1e-10, atol=1e-10)
+            torch.testing.assert_close(state.cell[slot], plain[slot].cell, rtol=1e-10, atol=1e-10)
+
+
+class _Replay(nn.Module):
+    """Dropout with masks that were drawn before, one per call."""
+
+    def __init__(self, masks: list[Tensor]) -> None:
+        super().__init__()
+        self.masks = iter(masks)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        return inputs * next(self.masks)
+
+
+@pytest.mark.parametrize("options", VARIANTS)
+def test_dropout_acts_where_the_plain_networks_have_it(options: dict[str, object]) -> None:
+    rate = 0.4
+    group = _group(dropout=rate, **options)
+    images, words, targets = _inputs()
+    whole = group(images, words, Noise([torch.Generator().manual_seed(slot) for slot in range(S)]))
+    loss, count = caption_loss(whole, targets)
+    (loss / count).sum().backward()
+    attentive, sizes = group.settings.attention, (group.settings.embed_size, group.settings.hidden_size)
+    for slot in range(S):
+        generator = torch.Generator().manual_seed(slot)
+        draw: Callable[..., Tensor] = lambda *shape, g=generator: (torch.rand(*shape, generator=g) >= rate).double() / (1 - rate)  # noqa: E731
+        first = [] if attentive else [draw(N, sizes[0])]
+        embedded, outputs = draw(T, N, sizes[0]), draw(T, N, sizes[1])
+        network = group.network(slot)
+        network.dropout = _Replay(first + [mask for t in range(T) for mask in (embedded[t], outputs[t])])  # type: ignore[assignment]
+        plain = network(_of_slot(images, slot), words[slot])
+        torch.testing.assert_close(whole.logits[slot], plain.logits, rtol=1e-10, atol=1e-10)
+        loss, count = caption_loss(plain, targets[slot])
+        (loss / count).backward()
+        _gradients_agree(group, network, slot)
+
+
+def test_one_step_of_the_papers_cell_is_what_its_equations_give() -> None:
+    gates, before = torch.tensor([[0.0, 1.0, -1.0, 0.5]], dtype=torch.float64), torch.tensor([[2.0]], dtype=torch.float64)
+    sigmoid = lambda value: 1 / (1 + torch.exp(torch.tensor(-value, dtype=torch.float64)))  # noqa: E731
+    cell = sigmoid(1.0) * 2 + sigmoid(0.0) * torch.tanh(torch.tensor(0.5, dtype=torch.float64))
+    hidden, after = lstm_step(gates, before, library=False)
+    torch.testing.assert_close(after[0, 0], cell)
+    torch.testing.assert_close(hidden[0, 0], sigmoid(-1.0) * cell)
+    torch.testing.assert_close(lstm_step(gates, before, library=True)[0][0, 0], sigmoid(-1.0) * cell.tanh())
+
+
+def test_the_library_cell_is_torchs() -> None:
+    network = _group(cell="library").network(0)
+    assert isinstance(network, Captioner)
+    images, words, _ = _inputs()
+    torchs = nn.LSTMCell(6, 8, dtype=torch.float64)
+    order = torch.arange(32).view(4, 8)[[0, 1, 3, 2]].flatten()  # ours: input, forget, output, update; torch's: update before output
+    with torch.no_grad():
+        torchs.weight_ih.copy_(network.lstm.inputs.weight[order])
+        torchs.weight_hh.copy_(network.lstm.hidden.weight[order])
+        torchs.bias_ih.copy_(network.lstm.inputs.bias[order])
+        torchs.bias_hh.zero_()
+    hidden, cell = torchs(network.image(images.vector[0]))
     wanted = []
     for word in words[0].unbind(1):
-        hidden, cell = peer.cell(peer.embedding(word), (hidden, cell))
-        wanted.append(peer.output(hidden))
-    torch.testing.assert_close(ours(images, words).logits[0], torch.stack(wanted, 1))
-
-
-@pytest.mark.parametrize("options", [{}, {"image": "every_step"}, {"cell": "library"}, {"attention": True}])
-def test_whole_captions_and_single_steps_give_the_same_logits(options: dict[str, object]) -> None:
-    model = _model(**options)
-    images, words = _inputs()
-    whole = model(images, words).logits
-    state = model.start(images)
-    for t in range(words.shape[2]):
-        logits, state = model.step(words[:, :, t], state)
-        torch.testing.assert_close(logits, whole[:, :, t])
-
-
-@pytest.mark.parametrize("options", [{}, {"attention": True}])
-def test_slots_do_not_feel_each_other(options: dict[str, object]) -> None:
-    together, alone = _model(slots=2, seed=5, **options), _model(slots=1, seed=6, **options)
-    images, words = _inputs()
-    own = Images(images.vector[1:], images.grid[1:] if images.grid is not None else None)
-    for model, seen, said in ((together, images, words), (alone, own, words[1:])):
-        loss, count = caption_loss(model(seen, said), said)
-        (loss / count).sum().backward()
-        clip_slots(model, 0.01)
-    for one, both in zip(alone.parameters(), together.parameters(), strict=True):
-        assert one.grad is not None and both.grad is not None
-        torch.testing.assert_close(both.grad[1:], one.grad)
-
-
-def test_a_slots_dropout_comes_from_its_own_generator() -> None:
-    model = _model(dropout=0.5)
-    images, words = _inputs()
-
-    def run(first: int, second: int) -> Tensor:
-        return model(images, words, Noise([torch.Generator().manual_seed(first), torch.Generator().manual_seed(second)])).logits
-
-    assert torch.equal(run(1, 2)[0], run(1, 3)[0])
-    assert not torch.equal(run(1, 2)[1], run(1, 3)[1])
-
-
-def test_scheduled_sampling_without_own_words_is_teacher_forcing_and_with_them_differs() -> None:
-    model = _model()
-    images, words = _inputs(length=8)
-    noise = lambda p: Noise([torch.Generator().manual_seed(s) for s in (0, 1)], p)  # noqa: E731
-    forced = model(images, words).logits
-    torch.testing.assert_close(model(images, words, noise(1e-12)).logits, forced)
-    own = model(images, words, noise(1.0)).logits
-    torch.testing.assert_close(own[:, :, 0], forced[:, :, 0])
-    assert not torch.allclose(own[:, :, 3], forced[:, :, 3])
-
-
-def test_selected_slots_are_copies() -> None:
-    model = _model(slots=3)
-    chosen = model.select([2])
-    assert torch.equal(chosen.words.embedding[0], model.words.embedding[2])
-    with torch.no_grad():
-        model.words.embedding.zero_()
-    assert chosen.words.embedding.abs().sum() > 0
-    assert chosen.n_slots == 1
-
-
-def test_the_loss_counts_words_and_skips_padding() -> None:
-    logits = torch.randn(2, 3, 4, 6)
-    targets = torch.randint(0, 6, (2, 3, 4))
-    targets[:, 1, 2:] = -1
-    loss, count = caption_loss(Output(logits), targets)
-    wanted = torch.zeros(2)
-    for s in range(2):
-        for r in range(3):
-            for t in range(4):
-                if targets[s, r, t] >= 0:
-                    wanted[s] -= logits[s, r, t].log_softmax(-1)[targets[s, r, t]]
-    torch.testing.assert_close(loss, wanted)
-    assert count.tolist() == [10, 10]
-
-
-def test_the_coverage_penalty_is_zero_when_every_location_gets_one() -> None:
-    attention = torch.full((1, 1, 4, 4), 0.25)
-    targets = torch.zeros(1, 1, 4, dtype=torch.long)
-    assert coverage_penalty(attention, targets).item() == pytest.approx(0.0)
-    assert coverage_penalty(attention, targets.index_fill(2, torch.tensor([2, 3]), -1)).item() == pytest.approx(4 * 0.25)
-
-
-def test_attention_weights_are_a_distribution_over_locations() -> None:
-    images, words = _inputs()
-    attention = _model(attention=True)(images, words).attention
-    assert attention is not None
-    assert attention.shape == (2, 3, 5, 9)
-    torch.testing.assert_close(attention.sum(-1), torch.ones(2, 3, 5))
-
-
-def test_clipping_acts_on_each_slot_alone() -> None:
-    module = nn.Linear(1, 1)
-    module.weight = nn.Parameter(torch.zeros(2, 3))
-    module.bias = None
-    module.weight.grad = torch.tensor([[3.0, 4.0, 0.0], [0.1, 0.0, 0.0]])
-    before = copy.deepcopy(module.weight.grad)
-    clip_slots(module, 1.0)
-    torch.testing.assert_close(module.weight.grad, torch.stack([before[0] / 5, before[1]]))
+        hidden, cell = torchs(network.word_embedding(word), (hidden, cell))
+        wanted.append(network.output(hidden))
+    torch.testing.assert_close(network(_of_slot(images, 0), words[0]).logits, torch.stack(wanted, 1))

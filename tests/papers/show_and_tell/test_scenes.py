@@ -10,7 +10,7 @@ import pytest
 
 from replications.papers.show_and_tell import grammar, scenes
 from replications.papers.show_and_tell.scenes import Scene, Thing
-from replications.papers.show_and_tell.tokenizer import tokenize
+from replications.papers.show_and_tell.vocabulary import tokenize
 
 NOUN = {noun: kind for kind, nouns in grammar.NOUNS.items() for noun in nouns}
 COLOUR = {word: colour for colour, words in grammar.COLOUR_WORDS.items() for word in words}

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from replications.errors import InputError
 from replications.papers.show_and_tell.scores import Scorer, lcs_length, main, read_captions, score_texts
-from replications.papers.show_and_tell.tokenizer import tokenize
+from replications.papers.show_and_tell.vocabulary import tokenize
 
 HERE = Path(__file__).parent
 GOLDEN = HERE / "golden_captions.json"

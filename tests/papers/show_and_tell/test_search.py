@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from replications.errors import InputError
-from replications.papers.show_and_tell.attention import AttentiveCaptioner
-from replications.papers.show_and_tell.model import Captioner, Images
-from replications.papers.show_and_tell.peer import PeerDecoder, peer_search
+from replications.papers.show_and_tell.baseline import BaselineDecoder, baseline_search
+from replications.papers.show_and_tell.fused import AttentiveGroup, CaptionerGroup, NicGroup
+from replications.papers.show_and_tell.model import ImageFeatures
 from replications.papers.show_and_tell.search import Captions, beam_search, slow_beam_search
 from replications.papers.show_and_tell.settings import Decoder
 from replications.papers.show_and_tell.vocabulary import END, START, UNKNOWN
@@ -16,23 +16,23 @@ from replications.papers.show_and_tell.vocabulary import END, START, UNKNOWN
 N_WORDS, N_IMAGES, LENGTH = 13, 9, 7
 
 
-def _model(slots: int = 1, seed: int = 0, sharpness: float = 6.0, end: float = 1.0, **options: object) -> Captioner:
+def _model(slots: int = 1, seed: int = 0, sharpness: float = 6.0, end: float = 1.0, **options: object) -> CaptionerGroup:
     """Untrained weights, made sharp enough that beams have something to choose and sentences end at different lengths."""
     settings = Decoder.model_validate({"embed_size": 8, "hidden_size": 10, "attention_size": 6, "dropout": 0.0} | options)
     generators = [torch.Generator().manual_seed(seed + slot) for slot in range(slots)]
-    model = (AttentiveCaptioner if settings.attention else Captioner)(settings, 5, N_WORDS, generators=generators)
+    model = (AttentiveGroup if settings.attention else NicGroup)(settings, 5, N_WORDS, generators=generators)
     with torch.no_grad():
-        model.words.embedding.mul_(2)
-        model.words.output.weight.mul_(sharpness)
-        assert model.words.output.bias is not None
-        model.words.output.bias[..., END] += end
+        model.word_embedding.weight.mul_(2)
+        model.output.weight.mul_(sharpness)
+        assert model.output.bias is not None
+        model.output.bias[..., END] += end
     return model.requires_grad_(False)
 
 
-def _images(slots: int = 1) -> Images:
+def _images(slots: int = 1) -> ImageFeatures:
     generator = torch.Generator().manual_seed(1)
     vector, grid = torch.randn(1, N_IMAGES, 5, generator=generator) * 2, torch.randn(1, N_IMAGES, 4, 5, generator=generator)
-    return Images(vector.expand(slots, -1, -1), grid.expand(slots, -1, -1, -1))
+    return ImageFeatures(vector.expand(slots, -1, -1), grid.expand(slots, -1, -1, -1))
 
 
 def _equal(fast: Captions, slow: Captions) -> None:
@@ -100,7 +100,7 @@ def test_a_larger_beam_never_finds_a_worse_list_when_it_holds_everything() -> No
 def test_the_usual_search_finds_the_same_captions(beam: int) -> None:
     model = _model(cell="library", end=2.0)
     found = beam_search(model, _images(), beam, 12).words[:, 0].tolist()
-    usual = peer_search(PeerDecoder(model), _images().vector[0], beam, 12)
+    usual = baseline_search(BaselineDecoder(model), _images().vector[0], beam, 12)
     same = [[w for w in ours if w != END] == theirs for ours, theirs in zip(found, usual, strict=True)]
     # Its beam shrinks for good once a sentence ended, which now and then loses a better one.
     assert sum(same) >= N_IMAGES - 1

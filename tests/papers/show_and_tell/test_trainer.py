@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from replications.papers.show_and_tell.batches import Batches
-from replications.papers.show_and_tell.vocabulary import END, START, Vocabulary
+from replications.papers.show_and_tell.trainer import Batches
+from replications.papers.show_and_tell.vocabulary import END, START
 
 CPU = torch.device("cpu")
 
@@ -56,9 +56,3 @@ def test_a_slots_batches_depend_on_neither_its_company_nor_what_was_asked_before
     together(0, CPU)
     for step in (50, 3, 21):
         assert torch.equal(together(step, CPU).inputs[1], alone(step, CPU).inputs[0])
-
-
-def test_a_vocabulary_keeps_frequent_words_by_count_and_marks_the_rest() -> None:
-    vocabulary = Vocabulary.build([["a", "dog"], ["a", "cat"], ["a", "dog", "runs"]], 2)
-    assert vocabulary.words[3:] == ("a", "dog")
-    assert vocabulary.decode([*vocabulary.encode(["a", "cat"]), END, 3]) == ["a", "<unknown>"]

@@ -11,41 +11,41 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from replications.papers.show_and_tell.model import Captioner
+from replications.papers.show_and_tell.fused import NicGroup
 from replications.papers.show_and_tell.vocabulary import END, START, UNKNOWN
 
 
-class PeerDecoder(nn.Module):
+class BaselineDecoder(nn.Module):
     """Embedding, LSTMCell and Linear with the weights of one slot of a `library` captioner."""
 
-    def __init__(self, ours: Captioner) -> None:
+    def __init__(self, ours: NicGroup) -> None:
         super().__init__()
-        n_words, embed = ours.words.embedding.shape[1:]
+        n_words, embed = ours.word_embedding.weight.shape[1:]
         hidden = ours.settings.hidden_size
-        if not ours.cell.with_tanh or ours.cell.inputs.bias is None:
-            raise ValueError("the peer has the library's cell; build ours with cell: library")
+        if not ours.lstm.library or ours.lstm.inputs.bias is None:
+            raise ValueError("the baseline has the library's cell; build ours with cell: library")
         self.image = nn.Linear(ours.image.weight.shape[1], embed)
         self.embedding = nn.Embedding(n_words, embed)
         self.cell = nn.LSTMCell(embed, hidden)
         self.output = nn.Linear(hidden, n_words)
         with torch.no_grad():
             self.image.weight.copy_(ours.image.weight[0].T)
-            self.embedding.weight.copy_(ours.words.embedding[0])
-            self.output.weight.copy_(ours.words.output.weight[0].T)
-            for linear, layer in ((self.image, ours.image), (self.output, ours.words.output)):
+            self.embedding.weight.copy_(ours.word_embedding.weight[0])
+            self.output.weight.copy_(ours.output.weight[0].T)
+            for linear, layer in ((self.image, ours.image), (self.output, ours.output)):
                 if layer.bias is not None:
                     linear.bias.copy_(layer.bias[0, 0])
             # Ours orders the gates input, forget, output, update; the library's order is input, forget, update, output.
             order = torch.arange(4 * hidden).view(4, hidden)[[0, 1, 3, 2]].flatten()
-            self.cell.weight_ih.copy_(ours.cell.inputs.weight[0].T[order])
-            self.cell.weight_hh.copy_(ours.cell.hidden.weight[0].T[order])
-            self.cell.bias_ih.copy_(ours.cell.inputs.bias[0, 0][order])
+            self.cell.weight_ih.copy_(ours.lstm.inputs.weight[0].T[order])
+            self.cell.weight_hh.copy_(ours.lstm.hidden.weight[0].T[order])
+            self.cell.bias_ih.copy_(ours.lstm.inputs.bias[0, 0][order])
             self.cell.bias_hh.zero_()
 
 
 @torch.no_grad()
-def peer_search(
-    decoder: PeerDecoder, vectors: Tensor, beam_size: int, max_length: int, words_before_end: int | None = None
+def baseline_search(
+    decoder: BaselineDecoder, vectors: Tensor, beam_size: int, max_length: int, words_before_end: int | None = None
 ) -> list[list[int]]:
     """The best caption of each picture, vectors (n, D).
 
@@ -55,7 +55,7 @@ def peer_search(
     return [_search_one(decoder, vector, beam_size, max_length, words_before_end) for vector in vectors]
 
 
-def _search_one(decoder: PeerDecoder, vector: Tensor, beam_size: int, max_length: int, words_before_end: int | None) -> list[int]:
+def _search_one(decoder: BaselineDecoder, vector: Tensor, beam_size: int, max_length: int, words_before_end: int | None) -> list[int]:
     k, n_words = beam_size, decoder.embedding.num_embeddings
     hidden, cell = decoder.cell(decoder.image(vector).expand(k, -1))
     last = torch.full((k,), START)

@@ -1,9 +1,11 @@
-"""Training: all seeds and members of a run at once, each left at its best validation perplexity."""
+"""Training: batches of captions of like length, and all seeds and ensemble members of a run at once."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
@@ -11,18 +13,93 @@ from torch.utils.flop_counter import FlopCounterMode
 from replications.engine import training
 from replications.engine.checkpoints import Stateful
 from replications.engine.context import Context, Generators
-from replications.papers.show_and_tell import features
-from replications.papers.show_and_tell.attention import AttentiveCaptioner
-from replications.papers.show_and_tell.batches import Batch, Batches
+from replications.papers.show_and_tell import vision
 from replications.papers.show_and_tell.data import Split
 from replications.papers.show_and_tell.evaluation import mean_loss
-from replications.papers.show_and_tell.features import Features, Scale
-from replications.papers.show_and_tell.model import Captioner, Images, Noise, caption_loss, coverage_penalty
+from replications.papers.show_and_tell.fused import AttentiveGroup, CaptionerGroup, NicGroup, Noise
+from replications.papers.show_and_tell.model import ImageFeatures, annotations, caption_loss, coverage_penalty
 from replications.papers.show_and_tell.settings import Settings
-from replications.papers.show_and_tell.vocabulary import Vocabulary
+from replications.papers.show_and_tell.vision import Scale
+from replications.papers.show_and_tell.vocabulary import END, START, Vocabulary
 
 WARMUP = 50
 """Updates over which the rate rises, at most a tenth of all."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """One update's captions, for every slot (a seed, or a member of its ensemble).
+
+    Attributes:
+        images: (slots, batch) rows of the feature table.
+        inputs: (slots, batch, length) word numbers from the start symbol on.
+        targets: (slots, batch, length) the next word; -1 where there is none.
+    """
+
+    images: Tensor
+    inputs: Tensor
+    targets: Tensor
+
+
+class Batches:
+    """All training captions, cut anew every epoch.
+
+    Captions are sorted by length, ties in a random order of each slot's own, and cut into equal batches, so that batch
+    number i holds the same lengths for every slot: the shapes agree while the captions differ, and padding is rare.
+
+    Args:
+        captions: word numbers of each caption, without start and end.
+        images: the picture of each caption.
+        batch_size: captions per batch and slot; actual batches differ by at most one.
+        orders: for every slot, what its order is drawn from.
+    """
+
+    def __init__(self, captions: Sequence[Sequence[int]], images: Sequence[int], batch_size: int, orders: Sequence[Sequence[int]]) -> None:
+        self.images = np.asarray(images)
+        self.lengths = np.array([len(caption) for caption in captions]) + 1
+        self.words = np.full((len(captions), int(self.lengths.max()) + 1), END)
+        self.words[:, 0] = START
+        for row, caption in enumerate(captions):
+            self.words[row, 1 : 1 + len(caption)] = caption
+        self.batch_size, self.orders = min(batch_size, len(captions)), orders
+        self.per_epoch = max(1, round(len(captions) / self.batch_size))
+        self._epoch = -1
+        self._cut: list[list[np.ndarray]] = []
+        self._turns: np.ndarray = np.arange(0)
+
+    def _prepare(self, epoch: int) -> None:
+        if epoch == self._epoch:
+            return
+        self._cut = []
+        for order in self.orders:
+            ties = np.random.default_rng([*order, epoch]).permutation(len(self.lengths))
+            by_length = ties[np.argsort(self.lengths[ties], kind="stable")]
+            self._cut.append(np.array_split(by_length, self.per_epoch))
+        self._turns = np.random.default_rng([20150415, epoch]).permutation(self.per_epoch)
+        self._epoch = epoch
+
+    def rows(self, step: int) -> list[np.ndarray]:
+        """Which captions each slot sees at an update."""
+        self._prepare(step // self.per_epoch)
+        turn = self._turns[step % self.per_epoch]
+        return [cut[turn] for cut in self._cut]
+
+    def __call__(self, step: int, device: torch.device) -> Batch:
+        """The batch of update `step`, which depends on nothing but the step."""
+        rows = np.stack(self.rows(step))
+        length = int(self.lengths[rows].max())
+        words = self.words[rows]
+        beyond = np.arange(length) >= self.lengths[rows][..., None]
+        targets = np.where(beyond, -1, words[..., 1 : length + 1])
+        parts = (self.images[rows], words[..., :length], targets)
+        images, inputs, wanted = (torch.from_numpy(np.ascontiguousarray(part)).to(device) for part in parts)
+        return Batch(images, inputs, wanted)
+
+    def padding(self) -> float:
+        """Share of an epoch's word positions that are padding."""
+        self._prepare(0)
+        area = sum(len(rows) * int(self.lengths[rows].max()) for rows in self._cut[0])
+        return 1 - float(self.lengths.sum()) / area
 
 
 @dataclass
@@ -34,30 +111,31 @@ class Task:
 
     settings: Settings
     splits: dict[str, Split]
-    features: dict[str, Features]
+    features: dict[str, ImageFeatures]
     scale: Scale
     vocabulary: Vocabulary
     cnns: nn.ModuleList
 
-    def images(self, split: str, n_slots: int) -> Images:
+    def images(self, split: str, n_slots: int) -> ImageFeatures:
         """Standardised features of a split for all slots; a CNN that moved looks again."""
         if self.settings.cnn_training == "frozen":
-            found = self.features[split]
-            vector = self.scale(found.vector).expand(n_slots, -1, -1)
-            return Images(vector, found.grid.float().expand(n_slots, -1, -1, -1) if self.settings.decoder.attention else None)
+            features = self.features[split]
+            vector = self.scale(features.vector).expand(n_slots, -1, -1)
+            grid = annotations(features).float().expand(n_slots, -1, -1, -1) if self.settings.decoder.attention else None
+            return ImageFeatures(vector, grid)
         return self.slot_images(split, list(range(n_slots)))
 
     @torch.no_grad()
-    def slot_images(self, split: str, slots: list[int]) -> Images:
+    def slot_images(self, split: str, slots: list[int]) -> ImageFeatures:
         """As `images`, of the moving CNNs of some slots."""
         if self.settings.cnn_training == "frozen":
             return self.images(split, len(slots))
         source, device = self.splits[split], self.scale.mean.device
         chunks = []
-        for start in range(0, len(source), features.BATCH):
-            pixels = torch.from_numpy(source.read(range(start, min(start + features.BATCH, len(source))))).to(device)
+        for start in range(0, len(source), vision.EXTRACTION_BATCH):
+            pixels = torch.from_numpy(source.read(range(start, min(start + vision.EXTRACTION_BATCH, len(source))))).to(device)
             chunks.append(torch.stack([self.scale(self.cnns[slot](pixels)[0]) for slot in slots]))
-        return Images(torch.cat(chunks, 1))
+        return ImageFeatures(torch.cat(chunks, 1))
 
 
 def slot_keys(context: Context, members: int) -> list[tuple[int, int]]:
@@ -65,17 +143,17 @@ def slot_keys(context: Context, members: int) -> list[tuple[int, int]]:
     return [(seed, member) for seed in context.seeds for member in range(members)]
 
 
-def build_decoder(settings: Settings, context: Context, n_words: int, found: Features) -> Captioner:
+def build_decoder(settings: Settings, context: Context, n_words: int, features: ImageFeatures) -> CaptionerGroup:
     """A decoder whose slots start from generators of their own seeds, on the context's device."""
     generators = [context.generator(seed, f"weights-{member}", device="cpu") for seed, member in slot_keys(context, settings.members)]
     if settings.decoder.attention:
-        model: Captioner = AttentiveCaptioner(settings.decoder, found.grid.shape[-1], n_words, generators=generators)
+        model: CaptionerGroup = AttentiveGroup(settings.decoder, annotations(features).shape[-1], n_words, generators=generators)
     else:
-        model = Captioner(settings.decoder, found.vector.shape[-1], n_words, generators=generators)
+        model = NicGroup(settings.decoder, features.vector.shape[-1], n_words, generators=generators)
     return model.to(context.device)
 
 
-class Best:
+class BestWeights:
     """The parameters of every slot at its lowest validation loss so far, as saveable state."""
 
     def __init__(self, module: nn.Module, n_slots: int) -> None:
@@ -112,7 +190,7 @@ class Best:
             value.copy_(state_dict[f"kept.{name}"])
 
 
-class Learner:
+class Trainer:
     """A decoder, the CNNs that move with it, and what is needed for their updates."""
 
     def __init__(self, task: Task, context: Context) -> None:
@@ -137,7 +215,7 @@ class Learner:
         else:
             self.fixed = task.images("train", len(self.keys))
         self.modules = nn.ModuleDict(parts)
-        self.best = Best(self.modules, len(self.keys))
+        self.best = BestWeights(self.modules, len(self.keys))
         self.held_out = encoded(task.splits["validation"], task.vocabulary)
 
     def state(self) -> dict[str, Stateful]:
@@ -151,15 +229,15 @@ class Learner:
         }
         return kept | ({"cnn_optimiser": self.cnn_optimiser} if self.moving else {})
 
-    def images(self, batch: Batch, *, looking: bool) -> Images:
+    def images(self, batch: Batch, *, looking: bool) -> ImageFeatures:
         """Features of a batch's pictures; gradients reach the CNNs only while they move."""
         if self.moving:
             with torch.set_grad_enabled(looking):
                 seen = [cnn(self.pixels[batch.images[slot]])[0] for slot, cnn in enumerate(self.task.cnns)]
-            return Images(torch.stack([self.task.scale(vector) for vector in seen]))
+            return ImageFeatures(torch.stack([self.task.scale(vector) for vector in seen]))
         slot = torch.arange(len(self.keys), device=self.device)[:, None]
         grid = None if self.fixed.grid is None else self.fixed.grid[slot, batch.images]
-        return Images(self.fixed.vector[slot, batch.images], grid)
+        return ImageFeatures(self.fixed.vector[slot, batch.images], grid)
 
     def step(self, number: int) -> dict[str, Tensor]:
         """One update of every slot; the loss of each seed."""

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from replications.papers.show_and_tell.tokenizer import PUNCTUATION, ptb_tokens, tokenize
+from replications.papers.show_and_tell.vocabulary import END, PUNCTUATION, Vocabulary, ptb_tokens, tokenize
 
 CASES = {
     "A grey dog's colour isn't brown; it's \"quite\" dark.": "a|grey|dog|'s|colour|is|n't|brown|it|'s|quite|dark",
@@ -66,3 +66,9 @@ SPLIT = {"cannot", "gonna", "gotta", "wanna", "lemme", "gimme"}
 @given(st.lists(st.from_regex(r"[a-z]{1,9}", fullmatch=True).filter(lambda word: word not in SPLIT), max_size=9))
 def test_plain_words_come_back_as_they_are(words: list[str]) -> None:
     assert tokenize(" ".join(words) + " .") == words
+
+
+def test_a_vocabulary_keeps_frequent_words_by_count_and_marks_the_rest() -> None:
+    vocabulary = Vocabulary.build([["a", "dog"], ["a", "cat"], ["a", "dog", "runs"]], 2)
+    assert vocabulary.words[3:] == ("a", "dog")
+    assert vocabulary.decode([*vocabulary.encode(["a", "cat"]), END, 3]) == ["a", "<unknown>"]

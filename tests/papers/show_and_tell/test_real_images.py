@@ -13,10 +13,11 @@ import torch
 from replications.engine.checkpoints import CheckpointStore
 from replications.engine.context import Context
 from replications.engine.progress import Progress
-from replications.papers.show_and_tell import data, experiment, features, measures
-from replications.papers.show_and_tell.features import Scale
-from replications.papers.show_and_tell.learning import Task
+from replications.papers.show_and_tell import data, experiment, metrics, vision
+from replications.papers.show_and_tell.model import ImageFeatures
 from replications.papers.show_and_tell.settings import Settings
+from replications.papers.show_and_tell.trainer import Task
+from replications.papers.show_and_tell.vision import Scale
 from replications.papers.show_and_tell.vocabulary import Vocabulary
 from replications.results.records import frame
 
@@ -51,20 +52,20 @@ def test_photographs_are_read_seen_learnt_and_captioned(tmp_path: Path, monkeypa
     assert all(len(several) == 5 for several in whole.captions)
 
     few = whole.first(40)
-    cnn = features.build_cnn(context, "squeezenet1_1")
-    found = features.extract(context, cnn, "squeezenet1_1", few)
+    cnn = vision.build_cnn(context, "squeezenet1_1")
+    found = vision.extract(context, cnn, "squeezenet1_1", few)
     assert found.vector.shape == (40, 1512)
     assert found.grid.shape == (40, 49, 512)
-    again = features.extract(context, cnn, "squeezenet1_1", replace(few, read=lambda rows: pytest.fail("features were not kept")))
+    again = vision.extract(context, cnn, "squeezenet1_1", replace(few, read=lambda rows: pytest.fail("features were not kept")))
     assert torch.equal(again.vector, found.vector)
 
     # The pictures that it was trained on: what must be possible, not how well it generalises.
     splits = {"train": few, "validation": few.first(10), "test": few.first(20)}
-    seen = {name: features.Features(found.vector[: len(split)], found.grid[: len(split)]) for name, split in splits.items()}
+    seen = {name: ImageFeatures(found.vector[: len(split)], found.grid[: len(split)]) for name, split in splits.items()}
     vocabulary = Vocabulary.build((caption for several in few.tokens for caption in several), SETTINGS.min_count)
     task = Task(SETTINGS, splits, seen, Scale.of(found.vector), vocabulary, torch.nn.ModuleList([cnn]))
     model = experiment.train_decoder(task, context)
-    measures.measure(context, task, model)
+    metrics.measure(context, task, model)
     records = frame(context.rows).set_index(["split", "metric"])["value"]
     assert records["test", "bleu1"] > 50
     assert records["test", "search_median"] <= 3

@@ -18,12 +18,13 @@ from replications.papers.show_and_tell.evaluation import (
     mean_loss,
     word_log_likelihoods,
 )
-from replications.papers.show_and_tell.features import Features, Scale
+from replications.papers.show_and_tell.fused import CaptionerGroup
 from replications.papers.show_and_tell.grammar import KIND_OF
-from replications.papers.show_and_tell.learning import Task, encoded
-from replications.papers.show_and_tell.model import Captioner, Images
+from replications.papers.show_and_tell.model import ImageFeatures, annotations
 from replications.papers.show_and_tell.scores import Scorer, Scores
 from replications.papers.show_and_tell.settings import Settings
+from replications.papers.show_and_tell.trainer import Task, encoded
+from replications.papers.show_and_tell.vision import Scale
 
 METRICS = {
     "BLEU-1": "bleu1",
@@ -77,7 +78,7 @@ def _training_captions(split: Split) -> set[tuple[str, ...]]:
     return {tuple(caption) for several in split.tokens for caption in several}
 
 
-def baseline(context: Context, settings: Settings, splits: dict[str, Split], found: dict[str, Features]) -> None:
+def baseline(context: Context, settings: Settings, splits: dict[str, Split], found: dict[str, ImageFeatures]) -> None:
     """Score one of Table 1's baselines: a random training caption, the nearest training picture's caption, or people."""
     train = splits["train"]
     scale = Scale.of(found["train"].vector)
@@ -115,7 +116,7 @@ def _human(context: Context, seed: int, split: Split, system: list[list[str]], n
             context.record(f"mutual_{metric}", value, seed=seed)
 
 
-def last(context: Context, task: Task, model: Captioner) -> None:
+def last(context: Context, task: Task, model: CaptionerGroup) -> None:
     """Scores of the last parameters, before the best ones are put back: a beam of 3 shows the difference cheaply."""
     settings, split = task.settings, task.splits["test"]
     for index, seed in enumerate(context.seeds):
@@ -126,7 +127,7 @@ def last(context: Context, task: Task, model: Captioner) -> None:
         context.record("cider_last", 100 * scores["CIDEr"], seed=seed)
 
 
-def measure(context: Context, task: Task, model: Captioner) -> None:
+def measure(context: Context, task: Task, model: CaptionerGroup) -> None:
     """Decode and measure every seed of a trained run."""
     kept: list[dict[str, np.ndarray]] = []
     for index, seed in enumerate(context.seeds):
@@ -140,7 +141,7 @@ def measure(context: Context, task: Task, model: Captioner) -> None:
         _keep_gallery(context, task)
 
 
-def _measure_seed(context: Context, task: Task, model: Captioner, slots: list[int], seed: int) -> dict[str, np.ndarray]:
+def _measure_seed(context: Context, task: Task, model: CaptionerGroup, slots: list[int], seed: int) -> dict[str, np.ndarray]:
     settings = task.settings
     arrays: dict[str, np.ndarray] = {}
     for name in [name for name in task.splits if name not in ("train", "validation")]:
@@ -161,7 +162,7 @@ def _measure_seed(context: Context, task: Task, model: Captioner, slots: list[in
 
 
 def _measure_test(
-    context: Context, task: Task, model: Captioner, images: Images, found: Generated, scores: Scores, seed: int
+    context: Context, task: Task, model: CaptionerGroup, images: ImageFeatures, found: Generated, scores: Scores, seed: int
 ) -> dict[str, np.ndarray]:
     settings, split, vocabulary = task.settings, task.splits["test"], task.vocabulary
     _record_lengths(context, seed, found.best())
@@ -182,7 +183,7 @@ def _measure_test(
     arrays = {"lengths": np.array([len(caption) for caption in found.best()])}
     if settings.retrieval_images:
         _record_retrieval(context, task, model, images, seed)
-    embedding = model.words.embedding[0].cpu().numpy()
+    embedding = model.word_embedding.weight[0].cpu().numpy()
     if split.scenes is not None:
         share, chance = analysis.synonym_neighbours(embedding, vocabulary.words)
         context.record("synonym_neighbours", 100 * share, seed=seed, unit="%")
@@ -205,7 +206,7 @@ def _record_diversity(context: Context, found: Generated, training_captions: set
         context.record(f"mutual_{metric}", value, seed=seed)
 
 
-def _record_retrieval(context: Context, task: Task, model: Captioner, images: Images, seed: int) -> None:
+def _record_retrieval(context: Context, task: Task, model: CaptionerGroup, images: ImageFeatures, seed: int) -> None:
     split = task.splits["test"].first(task.settings.retrieval_images)
     captions, owner = encoded(split, task.vocabulary)
     rows = torch.arange(len(split), device=images.vector.device)
@@ -220,8 +221,8 @@ def _record_retrieval(context: Context, task: Task, model: Captioner, images: Im
 def _language_prior(
     context: Context,
     task: Task,
-    model: Captioner,
-    images: Images,
+    model: CaptionerGroup,
+    images: ImageFeatures,
     captions: list[list[str]],
     found: analysis.Hallucination,
     name: str,
@@ -231,8 +232,8 @@ def _language_prior(
 
     The language alone is the decoder shown the mean training picture, which standardised features put at zero.
     """
-    grid = None if images.grid is None else task.features["train"].grid.float().mean(0).expand_as(images.grid)
-    blind = Images(torch.zeros_like(images.vector), grid)
+    grid = None if images.grid is None else annotations(task.features["train"]).float().mean(0).expand_as(images.grid)
+    blind = ImageFeatures(torch.zeros_like(images.vector), grid)
     likelihood = word_log_likelihoods(model, blind, [task.vocabulary.encode(caption) for caption in captions])
     values: dict[bool, list[float]] = {True: [], False: []}
     for caption, missing, log_p in zip(captions, found.absent, likelihood, strict=True):
@@ -245,7 +246,14 @@ def _language_prior(
 
 
 def _record_attention(
-    context: Context, task: Task, model: Captioner, images: Images, captions: list[list[str]], split: Split, name: str, seed: int
+    context: Context,
+    task: Task,
+    model: CaptionerGroup,
+    images: ImageFeatures,
+    captions: list[list[str]],
+    split: Split,
+    name: str,
+    seed: int,
 ) -> None:
     maps = attention_maps(model, images, [task.vocabulary.encode(caption) for caption in captions])
     found = analysis.attention_measures(captions, maps, split.scenes)
@@ -274,7 +282,7 @@ def _lists(task: Task, found: Generated, training_captions: set[tuple[str, ...]]
     }
 
 
-def _samples(task: Task, model: Captioner, images: Images, found: Generated, scores: Scores) -> dict[str, np.ndarray]:
+def _samples(task: Task, model: CaptionerGroup, images: ImageFeatures, found: Generated, scores: Scores) -> dict[str, np.ndarray]:
     """One seed's captions for the gallery and for the pictures with its lowest CIDEr."""
     split, rows = task.splits["test"], gallery_rows(len(task.splits["test"]), task.settings.samples)
     cider = scores.per_caption["CIDEr"]
