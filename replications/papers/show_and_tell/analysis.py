@@ -39,9 +39,9 @@ def mutual_bleu(lists: Sequence[Sequence[Tokens]]) -> dict[str, float]:
             candidates.append(caption)
             references.append(others)
     if not candidates:
-        return {"bleu1": float("nan"), "bleu4": float("nan")}
+        return {"bleu_1": float("nan"), "bleu_4": float("nan")}
     corpus, _ = Scorer(references).bleu(candidates)
-    return {"bleu1": 100 * corpus[0], "bleu4": 100 * corpus[3]}
+    return {"bleu_1": 100 * corpus[0], "bleu_4": 100 * corpus[3]}
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ def leave_one_out(references: Sequence[Sequence[Tokens]], system: Sequence[Token
     left out is added back.
 
     Args:
-        references: the same number k >= 2 for every picture.
+        references: the same number k >= 2 for every image.
         system: captions whose loss is measured.
 
     Returns:
@@ -122,14 +122,14 @@ def ranking(ranks: np.ndarray) -> Ranking:
 
 
 def retrieval(log_likelihood: np.ndarray, owner: np.ndarray) -> tuple[Ranking, Ranking]:
-    """Tables 4 and 5: pictures to captions (annotation) and captions to pictures (search).
+    """Tables 4 and 5: images to captions (annotation) and captions to images (search).
 
     Args:
-        log_likelihood: log p(caption | picture), shape (pictures, captions).
-        owner: the picture of each caption.
+        log_likelihood: log p(caption | image), shape (images, captions).
+        owner: the image of each caption.
 
-    A caption's likelihood says more about the caption than about the picture, so for annotation captions compete with
-    their likelihood over the mean over pictures, as in m-RNN (Mao et al. 2015); search compares pictures and needs none.
+    A caption's likelihood says more about the caption than about the image, so for annotation captions compete with
+    their likelihood over the mean over images, as in m-RNN (Mao et al. 2015); search compares images and needs none.
     """
     top = log_likelihood.max(0, keepdims=True)
     common = top + np.log(np.exp(log_likelihood - top).mean(0, keepdims=True))
@@ -199,7 +199,7 @@ class AttentionMeasures:
     Attributes:
         entropy_objects, entropy_function: mean entropy in nats of the map before a noun or adjective of a thing, and before any other word.
         inside: share of the attention before an object's noun that falls in its box.
-        area: share of the picture that these boxes cover: what attention spread evenly would give.
+        area: share of the image that these boxes cover: what attention spread evenly would give.
         uncovered: mean over locations of |1 - sum over words of attention|.
     """
 

@@ -1,4 +1,4 @@
-"""The usual way to search captions: one picture at a time, a beam that shrinks as sentences end, library layers.
+"""The usual way to search captions: one image at a time, a beam that shrinks as sentences end, library layers.
 
 The logic is that of the best-known public PyTorch captioning code (its evaluation loop), with attention left out.
 It is what `bench` compares with, and finds the same captions.
@@ -47,7 +47,7 @@ class BaselineDecoder(nn.Module):
 def baseline_search(
     decoder: BaselineDecoder, vectors: Tensor, beam_size: int, max_length: int, words_before_end: int | None = None
 ) -> list[list[int]]:
-    """The best caption of each picture, vectors (n, D).
+    """The best caption of each image, vectors (n, D).
 
     Args:
         words_before_end: where given, every sentence ends after this many words, so that untrained weights can be timed.

@@ -51,7 +51,7 @@ def beam_20() -> Comparison:
 
 def _searching(name: str, *, beam_size: int, n_images: int, at_least: float) -> Comparison:
     generator = torch.Generator().manual_seed(0)
-    ours = _Timed(Decoder(cell="library"), FEATURES, WORDS, generators=[generator]).requires_grad_(False)
+    ours = _Timed(Decoder(cell="library"), FEATURES, WORDS, dropout=0.0, generators=[generator]).requires_grad_(False)
     baseline = BaselineDecoder(ours)
     vectors = torch.randn(n_images, FEATURES, generator=generator)
     images = ImageFeatures(vectors[None])

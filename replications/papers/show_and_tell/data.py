@@ -1,6 +1,6 @@
-"""Pictures and their captions: rendered scenes made here, Flickr8k, Flickr30k, COCO, and folders of one's own.
+"""Images and their captions: rendered scenes made here, Flickr8k, Flickr30k, COCO, and folders of one's own.
 
-All are read into one form, `Split`: raw captions by picture, and pixels on demand.
+All are read into one form, `Split`: raw captions by image, and pixels on demand.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import datasets
 
 CAPTIONS = 5
-"""References per picture in every data set of the paper but SBU."""
+"""References per image in every data set of the paper but SBU."""
 
 Notes = dict[str, dict[str, str]]
 """Where a split came from and whether it was verified, by its name: what a run's provenance lists."""
@@ -60,7 +60,7 @@ def _company(split: str) -> float | None:
 
 _SCENE_SIZES = {"train": 1600, "validation": 160, "test": 240, "broken": 240, "pretrain": 3000}
 _SKETCH_SIZES = {"train": 1600, "validation": 160, "test": 240, "pretrain": 1000}
-_SCENE_NOTE = "Rendered and described here from a fixed seed; the pictures are drawn from the scene column when read."
+_SCENE_NOTE = "Rendered and described here from a fixed seed; the images are drawn from the scene column when read."
 
 SCENES = DataSource(
     name="scenes",
@@ -86,7 +86,7 @@ FLICKR8K = DataSource(
     licence="non-commercial research and education; the photographs belong to their Flickr authors",
     citation="Hodosh, Young and Hockenmaier 2013, Framing image description as a ranking task",
     note="Official split. The revision is the one that other public projects pin with hashes of its files; its content was not compared with "
-    "the original here, and no fingerprint is declared, because mirrors hold re-encoded pictures: only their number is checked.",
+    "the original here, and no fingerprint is declared, because mirrors hold re-encoded images: only their number is checked.",
 )
 FLICKR30K = DataSource(
     name="flickr30k",
@@ -95,7 +95,7 @@ FLICKR30K = DataSource(
     splits={"test": 31783},
     licence="non-commercial research and education; the photographs belong to their Flickr authors",
     citation="Young et al. 2014, From image descriptions to visual denotations",
-    note="The hub copy has one split called test with all pictures; it is divided here, since it carries no official lists. "
+    note="The hub copy has one split called test with all images; it is divided here, since it carries no official lists. "
     "Content not checked against the original: no fingerprint declared.",
 )
 COCO = DataSource(
@@ -105,7 +105,7 @@ COCO = DataSource(
     citation="Lin et al. 2014, Microsoft COCO; Chen et al. 2015, Microsoft COCO Captions",
     file="captions/coco",
     note="Train 2014 and validation 2014, of which 4,000 are held out for testing as in the paper (which 4,000 was not published). "
-    "Read from a folder of the local mirror: no hub copy with pictures and a revision that could be checked is known to us.",
+    "Read from a folder of the local mirror: no hub copy with images and a revision that could be checked is known to us.",
 )
 PASCAL = DataSource(
     name="pascal",
@@ -121,7 +121,7 @@ SBU = DataSource(
     licence="photographs and captions belong to their Flickr authors",
     citation="Ordonez, Kulkarni and Berg 2011, Im2Text",
     file="captions/sbu",
-    note="Read from a folder of the local mirror; pictures are fetched from Flickr one by one and many are gone, so no copy can be pinned.",
+    note="Read from a folder of the local mirror; images are fetched from Flickr one by one and many are gone, so no copy can be pinned.",
 )
 SOURCES = [SCENES, SKETCHES, FLICKR8K, FLICKR30K, COCO, PASCAL, SBU]
 _BY_NAME = {source.name: source for source in SOURCES}
@@ -141,9 +141,9 @@ class Split:
 
     Attributes:
         name: data set and split, for example 'flickr8k/test'.
-        captions: raw captions of each picture.
+        captions: raw captions of each image.
         read: rows -> pixels, uint8 of shape (rows, 3, side, side).
-        scenes: what is truly in each picture, where that is known.
+        scenes: what is truly in each image, where that is known.
         fingerprint: identity of the content, part of the key under which features are cached.
     """
 
@@ -158,7 +158,7 @@ class Split:
         return len(self.captions)
 
     def first(self, count: int | None) -> Split:
-        """Only the first pictures; all of them without a count."""
+        """Only the first images; all of them without a count."""
         if count is None or count >= len(self):
             return self
         few = None if self.scenes is None else self.scenes[:count]
@@ -171,16 +171,16 @@ def _tokenized(split: Split) -> Split:
     """The split with its captions as tokens.
 
     Raises:
-        DataError: a picture without captions, or an empty caption.
+        DataError: an image without captions, or an empty caption.
     """
     tokens = [[tokenize(text) for text in several] for several in split.captions]
     for row, several in enumerate(tokens):
         if not several:
-            raise DataError(f"{split.name}: picture {row} has no caption. Add one, or remove the picture.")
+            raise DataError(f"{split.name}: image {row} has no caption. Add one, or remove the image.")
         for number, words in enumerate(several):
             if not words:
                 raise DataError(
-                    f"{split.name}: caption {number} of picture {row} is empty: {split.captions[row][number]!r} has no word. Correct or remove it."
+                    f"{split.name}: caption {number} of image {row} is empty: {split.captions[row][number]!r} has no word. Correct or remove it."
                 )
     return replace(split, tokens=tokens)
 
@@ -213,12 +213,12 @@ def _read_once(dataset: str, split: str, side: int, place: Path | None) -> tuple
     if source.file:
         if place is None or not (place / source.file).is_dir():
             raise DataError(
-                f"{source.name} is not on this machine. Put {split}.tsv (lines of picture name, tab, caption) and the folder 'images' into "
+                f"{source.name} is not on this machine. Put {split}.tsv (lines of image name, tab, caption) and the folder 'images' into "
                 f"<folder>/{source.file} and set {ENVIRONMENT}=<folder>. {source.note}"
             )
         found = _tokenized(read_folder(place / source.file, split, side=side))
         if len(found) != source.splits.get(split):
-            raise DataError(f"{found.name} has {len(found):,} pictures, {source.splits.get(split, 0):,} were declared. Complete it.")
+            raise DataError(f"{found.name} has {len(found):,} images, {source.splits.get(split, 0):,} were declared. Complete it.")
         return found, {found.name: {"origin": "local mirror", "rows": str(len(found)), "fingerprint": "", "verified": "only their number"}}
     part = "test" if source is FLICKR30K else split
     rows, note = sources.load(source, part)
@@ -231,7 +231,7 @@ def _read_once(dataset: str, split: str, side: int, place: Path | None) -> tuple
     name = f"{dataset}/{split}"
 
     def read(wanted: Sequence[int]) -> np.ndarray:
-        return np.stack([decode_picture(rows[chosen[row]]["image"], f"{name}, picture {row}", side) for row in wanted])
+        return np.stack([decode_image(rows[chosen[row]]["image"], f"{name}, image {row}", side) for row in wanted])
 
     digest = f"{note['fingerprint']}:{side}:{split}"
     return _tokenized(Split(name, [texts[row] for row in chosen], read, digest)), {f"{dataset}/{part}": note}
@@ -255,8 +255,8 @@ def _scene_split(rows: datasets.Dataset, name: str) -> Split:
     return Split(name, captions, lambda wanted: pixels()[np.asarray(wanted)], name, known)
 
 
-def decode_picture(picture: Any, name: str, side: int) -> np.ndarray:
-    """One picture as uint8 (3, side, side), resized whole, as captions describe all of it.
+def decode_image(source: Any, name: str, side: int) -> np.ndarray:
+    """One image as uint8 (3, side, side), resized whole, as captions describe all of it.
 
     Raises:
         DataError: when it does not decode.
@@ -264,41 +264,41 @@ def decode_picture(picture: Any, name: str, side: int) -> np.ndarray:
     from PIL import Image
 
     try:
-        image = picture if isinstance(picture, Image.Image) else Image.open(picture)
+        image = source if isinstance(source, Image.Image) else Image.open(source)
         image = image.convert("RGB")
     except (OSError, SyntaxError, ValueError) as error:  # what Pillow raises for damaged files, by format
-        raise DataError(f"{name} does not decode as a picture ({error}). Replace it or remove it with its captions.") from error
+        raise DataError(f"{name} does not decode as an image ({error}). Replace it or remove it with its captions.") from error
     if image.size != (side, side):
         image = image.resize((side, side), Image.Resampling.BICUBIC)
     return np.asarray(image).transpose(2, 0, 1)
 
 
 def read_folder(folder: Path, split: str, *, side: int = 224) -> Split:
-    """Read `<split>.tsv` (picture name, tab, caption; a picture's captions may be any number of lines) and `images/`.
+    """Read `<split>.tsv` (image name, tab, caption; an image's captions may be any number of lines) and `images/`.
 
     Raises:
-        DataError: no such file, a line of another form, a missing picture; the message names file and line.
+        DataError: no such file, a line of another form, a missing image; the message names file and line.
     """
     path = folder / f"{split}.tsv"
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path} cannot be read: {error}. Expected lines of picture name, tab, caption.") from error
+        raise DataError(f"{path} cannot be read: {error}. Expected lines of image name, tab, caption.") from error
     captions: dict[str, list[str]] = {}
     for number, line in enumerate(lines, 1):
-        picture, tab, text = line.partition("\t")
+        image, tab, text = line.partition("\t")
         if not tab:
-            raise DataError(f"{path}, line {number}: expected a picture name, a tab and a caption, got {line[:60]!r}.")
-        if picture not in captions and not (folder / "images" / picture).is_file():
-            raise DataError(f"{path}, line {number}: picture '{picture}' is not in {folder / 'images'}. Add it, or remove its captions.")
+            raise DataError(f"{path}, line {number}: expected an image name, a tab and a caption, got {line[:60]!r}.")
+        if image not in captions and not (folder / "images" / image).is_file():
+            raise DataError(f"{path}, line {number}: image '{image}' is not in {folder / 'images'}. Add it, or remove its captions.")
         if not text.strip():
-            raise DataError(f"{path}, line {number}: the caption of '{picture}' is empty. Correct or remove the line.")
-        captions.setdefault(picture, []).append(text)
+            raise DataError(f"{path}, line {number}: the caption of '{image}' is empty. Correct or remove the line.")
+        captions.setdefault(image, []).append(text)
     if not captions:
         raise DataError(f"{path} holds no caption.")
     names = list(captions)
 
     def read(wanted: Sequence[int]) -> np.ndarray:
-        return np.stack([decode_picture(folder / "images" / names[row], f"{path}: picture '{names[row]}'", side) for row in wanted])
+        return np.stack([decode_image(folder / "images" / names[row], f"{path}: image '{names[row]}'", side) for row in wanted])
 
     return Split(f"{folder.name}/{split}", list(captions.values()), read, f"{path}:{len(names)}:{side}")

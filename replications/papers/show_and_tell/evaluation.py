@@ -15,26 +15,26 @@ from replications.papers.show_and_tell.search import beam_search
 from replications.papers.show_and_tell.vocabulary import END, START, Vocabulary
 
 IMAGES_PER_SEARCH = 64
-"""Pictures searched at once: enough rows for full-size products, little enough memory for a grid of features per beam."""
+"""Images searched at once: enough rows for full-size products, little enough memory for a grid of features per beam."""
 CAPTIONS_PER_PASS = 512
 
 
 @dataclass(frozen=True)
 class Generated:
-    """Captions of a split: for each picture its best ones as words, best first, and their summed log-probabilities."""
+    """Captions of a split: for each image its best ones as words, best first, and their summed log-probabilities."""
 
     words: list[list[list[str]]]
     scores: np.ndarray
 
     def best(self) -> list[list[str]]:
-        """The best caption of each picture."""
+        """The best caption of each image."""
         return [several[0] for several in self.words]
 
 
 def generate(
     model: CaptionerGroup, images: ImageFeatures, vocabulary: Vocabulary, *, beam_size: int, max_length: int, n_best: int = 1
 ) -> Generated:
-    """Search captions for all pictures, a chunk at a time."""
+    """Search captions for all images, a chunk at a time."""
     words: list[list[list[str]]] = []
     scores = []
     for start in range(0, images.vector.shape[1], IMAGES_PER_SEARCH):
@@ -75,7 +75,7 @@ def mean_loss(model: CaptionerGroup, images: ImageFeatures, captions: Sequence[S
 
 @torch.no_grad()
 def word_log_likelihoods(model: CaptionerGroup, images: ImageFeatures, captions: Sequence[Sequence[int]]) -> list[np.ndarray]:
-    """Log-probability of every word and the end of one caption per picture, by the first slot or the ensemble's mean."""
+    """Log-probability of every word and the end of one caption per image, by the first slot or the ensemble's mean."""
     inputs, targets = padded(captions, images.vector.device)
     logits = model(images, inputs.expand(model.n_slots, -1, -1)).logits.log_softmax(-1)
     log_p = logits.logsumexp(0) - np.log(model.n_slots)
@@ -85,7 +85,7 @@ def word_log_likelihoods(model: CaptionerGroup, images: ImageFeatures, captions:
 
 @torch.no_grad()
 def likelihood_matrix(model: CaptionerGroup, images: ImageFeatures, captions: Sequence[Sequence[int]]) -> np.ndarray:
-    """log p(caption | picture) of every caption for every picture, (pictures, captions), by the first slot or the ensemble's mean."""
+    """log p(caption | image) of every caption for every image, (images, captions), by the first slot or the ensemble's mean."""
     n_images, device = images.vector.shape[1], images.vector.device
     matrix = np.zeros((n_images, len(captions)))
     order = sorted(range(len(captions)), key=lambda row: len(captions[row]))
@@ -93,9 +93,9 @@ def likelihood_matrix(model: CaptionerGroup, images: ImageFeatures, captions: Se
     for start in range(0, len(order), step):
         rows = order[start : start + step]
         inputs, targets = padded([captions[row] for row in rows], device)
-        picture = torch.arange(n_images, device=device).repeat(len(rows))
+        image = torch.arange(n_images, device=device).repeat(len(rows))
         inputs, targets = (part.repeat_interleave(n_images, 0) for part in (inputs, targets))
-        logits = model(images.rows(picture), inputs.expand(model.n_slots, -1, -1)).logits
+        logits = model(images.rows(image), inputs.expand(model.n_slots, -1, -1)).logits
         log_p = logits.gather(-1, targets.clamp(min=0).expand(model.n_slots, -1, -1)[..., None]).squeeze(-1) - logits.logsumexp(-1)
         log_p = log_p.logsumexp(0) - np.log(model.n_slots)
         total = (log_p * (targets >= 0)).sum(-1)
@@ -105,7 +105,7 @@ def likelihood_matrix(model: CaptionerGroup, images: ImageFeatures, captions: Se
 
 @torch.no_grad()
 def attention_maps(model: CaptionerGroup, images: ImageFeatures, captions: Sequence[Sequence[int]]) -> list[np.ndarray]:
-    """Attention before every word of one caption per picture, (words, locations) each, by the first slot."""
+    """Attention before every word of one caption per image, (words, locations) each, by the first slot."""
     inputs, _ = padded(captions, images.vector.device)
     attention = model(images, inputs.expand(model.n_slots, -1, -1)).attention
     if attention is None:

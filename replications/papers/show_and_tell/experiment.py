@@ -28,9 +28,9 @@ def run(settings: Settings, context: Context) -> None:
         return
     train = splits["train"]
     vocabulary = Vocabulary.build((caption for several in train.tokens for caption in several), settings.min_count)
-    for beam in {settings.beam_size, *settings.beams}:
+    for beam in {settings.beam_size, *settings.beam_sizes}:
         check_beam(beam, len(vocabulary), 1)
-    n_slots = len(context.seeds) * settings.members
+    n_slots = len(context.seeds) * settings.ensemble_size
     moving = settings.cnn_training != "frozen"
     cnns = nn.ModuleList([copy.deepcopy(cnn) for _ in range(n_slots)] if moving else [cnn])
     task = Task(settings, splits, features, Scale.of(features["train"].vector), vocabulary, cnns)

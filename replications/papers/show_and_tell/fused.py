@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from replications.engine.layers import SeedLinear, seeded_uniform
-from replications.papers.show_and_tell.model import AttentiveCaptioner, Captioner, ImageFeatures, Output, State, annotations
+from replications.papers.show_and_tell.model import AttentiveCaptioner, Captioner, ImageFeatures, Output, State, annotation_vectors
 from replications.papers.show_and_tell.settings import Decoder as DecoderSettings
 
 WORD_BOUND = 0.8
@@ -171,16 +171,17 @@ class CaptionerGroup(nn.Module, ABC):
     """Decoders of one kind, one per slot, with the parameters of `model.py` under the same names.
 
     Attributes:
-        settings: widths, cell and dropout, the same for every slot.
+        settings: widths and cell, the same for every slot.
         n_inputs: width of the image features that a decoder reads: D, or C with attention.
         n_words: V.
+        dropout_rate: share of embeddings and outputs dropped in training.
     """
 
     word_embedding: SlotEmbedding
 
-    def __init__(self, settings: DecoderSettings, n_inputs: int, n_words: int) -> None:
+    def __init__(self, settings: DecoderSettings, n_inputs: int, n_words: int, dropout: float) -> None:
         super().__init__()
-        self.settings, self.n_inputs, self.n_words = settings, n_inputs, n_words
+        self.settings, self.n_inputs, self.n_words, self.dropout_rate = settings, n_inputs, n_words, dropout
 
     @property
     def n_slots(self) -> int:
@@ -238,14 +239,17 @@ class NicGroup(CaptionerGroup):
     """`model.Captioner` of every slot.
 
     Args:
-        settings: widths, cell, dropout, and whether the image is fed with every word too.
+        settings: widths, cell, and whether the image is fed with every word too.
         n_features: width D of the image features.
         n_words: V.
+        dropout: share of embeddings and outputs dropped in training.
         generators: one per slot, on the CPU; they fix the initial weights.
     """
 
-    def __init__(self, settings: DecoderSettings, n_features: int, n_words: int, *, generators: Sequence[torch.Generator]) -> None:
-        super().__init__(settings, n_features, n_words)
+    def __init__(
+        self, settings: DecoderSettings, n_features: int, n_words: int, *, dropout: float, generators: Sequence[torch.Generator]
+    ) -> None:
+        super().__init__(settings, n_features, n_words, dropout)
         embed, hidden = settings.embed_size, settings.hidden_size
         self.image = SeedLinear(n_features, embed, generators=generators)
         self.word_embedding = SlotEmbedding(n_words, embed, generators=generators)
@@ -255,7 +259,7 @@ class NicGroup(CaptionerGroup):
 
     def empty_network(self) -> Captioner:
         """Return a network of `model.py` of this size, with weights that do not matter."""
-        return Captioner(self.settings, self.n_inputs, self.n_words)
+        return Captioner(self.settings, self.n_inputs, self.n_words, self.dropout_rate)
 
     @torch.no_grad()
     def spread_image(self, vectors: Tensor) -> None:
@@ -265,7 +269,7 @@ class NicGroup(CaptionerGroup):
 
     def start(self, images: ImageFeatures, noise: Noise | None = None) -> State:
         """Return the state before the first word; one row per image."""
-        x = dropout(self.image(images.vector), self.settings.dropout, noise)
+        x = dropout(self.image(images.vector), self.dropout_rate, noise)
         empty = x.new_zeros(*x.shape[:2], self.settings.hidden_size)
         hidden, cell = self.lstm(self.lstm.inputs(x), empty, empty)
         nothing = x.new_empty(*x.shape[:2], 0)
@@ -284,7 +288,7 @@ class NicGroup(CaptionerGroup):
     def forward(self, images: ImageFeatures, words: Tensor, noise: Noise | None = None) -> Output:
         """Return logits (S, n, T, V) of every next word of captions (S, n, T), computed for all words at once."""
         state = self.start(images, noise)
-        rate = self.settings.dropout
+        rate = self.dropout_rate
         if noise is not None and noise.own_word > 0:
             return Output(self._sampled(state, words, noise))
         n_slots, n_rows, length = words.shape
@@ -306,10 +310,10 @@ class NicGroup(CaptionerGroup):
                 chance = logits[-1].detach().softmax(-1).cumsum(-1)
                 own = torch.searchsorted(chance, draw[:, 1, :, None] * chance[..., -1:]).squeeze(-1).clamp(max=self.n_words - 1)
                 words = torch.where(draw[:, 0] < noise.own_word, own, inputs[:, :, t])
-            gates = self._gates(dropout(self.word_embedding(words), self.settings.dropout, noise), state)
+            gates = self._gates(dropout(self.word_embedding(words), self.dropout_rate, noise), state)
             hidden, cell = self.lstm(gates, state.hidden, state.cell)
             state = replace(state, hidden=hidden, cell=cell)
-            logits.append(self.output(dropout(hidden, self.settings.dropout, noise)))
+            logits.append(self.output(dropout(hidden, self.dropout_rate, noise)))
         return torch.stack(logits, 2)
 
     def flops_per_word(self) -> float:
@@ -322,14 +326,17 @@ class AttentiveGroup(CaptionerGroup):
     """`model.AttentiveCaptioner` of every slot.
 
     Args:
-        settings: widths and dropout.
+        settings: widths.
         n_channels: width C of the annotation vectors.
         n_words: V.
+        dropout: share of embeddings and outputs dropped in training.
         generators: one per slot, on the CPU; they fix the initial weights.
     """
 
-    def __init__(self, settings: DecoderSettings, n_channels: int, n_words: int, *, generators: Sequence[torch.Generator]) -> None:
-        super().__init__(settings, n_channels, n_words)
+    def __init__(
+        self, settings: DecoderSettings, n_channels: int, n_words: int, *, dropout: float, generators: Sequence[torch.Generator]
+    ) -> None:
+        super().__init__(settings, n_channels, n_words, dropout)
         embed, hidden, width = settings.embed_size, settings.hidden_size, settings.attention_size
         self.word_embedding = SlotEmbedding(n_words, embed, generators=generators)
         self.output = SeedLinear(hidden, n_words, generators=generators)
@@ -346,11 +353,11 @@ class AttentiveGroup(CaptionerGroup):
 
     def empty_network(self) -> AttentiveCaptioner:
         """Return a network of `model.py` of this size, with weights that do not matter."""
-        return AttentiveCaptioner(self.settings, self.n_inputs, self.n_words)
+        return AttentiveCaptioner(self.settings, self.n_inputs, self.n_words, self.dropout_rate)
 
     def start(self, images: ImageFeatures, noise: Noise | None = None) -> State:  # noqa: ARG002 (no dropout before the first word)
         """Return the state before the first word; one row per image."""
-        grid = annotations(images)
+        grid = annotation_vectors(images)
         mean = grid.mean(2)
         projected = self.attend_image(grid.flatten(1, 2)).view(*grid.shape[:3], -1)
         return State(self.init_hidden(mean).tanh(), self.init_cell(mean).tanh(), grid, projected)
@@ -387,7 +394,7 @@ class AttentiveGroup(CaptionerGroup):
         """
         state = self.start(images)
         n_slots, n_rows, length = words.shape
-        rate = self.settings.dropout
+        rate = self.dropout_rate
         embedded = dropout(self.word_embedding(words.transpose(1, 2)), rate, noise).flatten(1, 2)
         gates = self.lstm.inputs(embedded).view(n_slots, length, n_rows, -1)
         maps, contexts, hiddens = [], [], []

@@ -115,7 +115,7 @@ class Speaker:
         return self.pick(RELATIONS["above" if down > 0 else "below"])
 
     def place(self, thing: Thing) -> str:
-        """Where in the picture a thing is."""
+        """Where in the image a thing is."""
         cell = (thing.row, thing.column)
         if cell in CORNER_WORDS and self.chance(0.6):
             return self.pick(CORNER_WORDS[cell])

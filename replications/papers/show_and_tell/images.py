@@ -1,4 +1,4 @@
-"""Pictures with their captions below, words for absent objects marked: what several figures are made of. Free of torch."""
+"""Images with their captions below, words for absent objects marked: what several figures are made of. Free of torch."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ LETTER = 0.602
 """Width of a letter of DejaVu Sans Mono over its font size."""
 
 
-def picture(axes: Axes, pixels: np.ndarray) -> None:
-    """A picture (3, side, side) of uint8."""
+def draw_image(axes: Axes, pixels: np.ndarray) -> None:
+    """An image (3, side, side) of uint8."""
     axes.imshow(pixels.transpose(1, 2, 0), interpolation="nearest", extent=(0, 1, 0, 1))
     axes.set_axis_off()
 
 
 def _words(axes: Axes, words: Sequence[str], wrong: Sequence[bool], *, top: float, side: float, size: float = 6.2) -> float:
-    """Write words below a picture of `side` inches, wrapped at its width, the wrong ones bold and orange.
+    """Write words below an image of `side` inches, wrapped at its width, the wrong ones bold and orange.
 
     A monospaced font makes the place of every word known without drawing it first.
 
@@ -45,30 +45,30 @@ def _words(axes: Axes, words: Sequence[str], wrong: Sequence[bool], *, top: floa
     return top - (line + 1) * height
 
 
-def _panels(pictures: np.ndarray, *, columns: int, below: float) -> tuple[Canvas, np.ndarray]:
-    """A page-wide grid of square pictures with room for text below each, as a share of the picture's height."""
-    rows = -(-len(pictures) // columns)
+def _panels(images: np.ndarray, *, columns: int, below: float) -> tuple[Canvas, np.ndarray]:
+    """A page-wide grid of square images with room for text below each, as a share of the image's height."""
+    rows = -(-len(images) // columns)
     width = 2 * COLUMN
     side = width / columns
     figure, axes = canvas(width, rows * side * (0.94 + below), columns=columns, rows=rows, layout="none")
     figure.subplots_adjust(left=0.01, right=0.99, top=1 - 0.02 / rows, bottom=0.0, wspace=0.08, hspace=0.0)
     for index, ax in enumerate(axes.ravel()):
         ax.set_anchor("N")
-        if index < len(pictures):
-            picture(ax, pictures[index])
+        if index < len(images):
+            draw_image(ax, images[index])
         else:
             ax.set_axis_off()
     return figure, axes.ravel()
 
 
 def missing(words: Sequence[str], kinds: str) -> list[bool]:
-    """Which words name a kind that is not there; none where the content of the picture is not known."""
+    """Which words name a kind that is not there; none where the content of the image is not known."""
     return [bool(kinds) and word in KIND_OF and KIND_OF[word] not in kinds.split() for word in words]
 
 
-def captioned(pictures: np.ndarray, captions: Sequence[str], kinds: Sequence[str], second: Sequence[str], columns: int) -> Canvas:
-    """Pictures with their captions, wrong words marked, and a second text in grey."""
-    figure, axes = _panels(pictures, columns=columns, below=0.46)
+def captioned(images: np.ndarray, captions: Sequence[str], kinds: Sequence[str], second: Sequence[str], columns: int) -> Canvas:
+    """Images with their captions, wrong words marked, and a second text in grey."""
+    figure, axes = _panels(images, columns=columns, below=0.46)
     side, size = 0.93 * 2 * COLUMN / columns, 5.8
     for index, caption in enumerate(captions):
         words = caption.split() or ["(empty)"]

@@ -1,8 +1,9 @@
-"""What a run records: scores on every split, at every beam, and everything else the claims ask of the captions."""
+"""The records and artifacts of a run: scores on every split and at every beam size, and what else the claims ask of captions."""
 
 from __future__ import annotations
 
 import functools
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,25 +21,27 @@ from replications.papers.show_and_tell.evaluation import (
 )
 from replications.papers.show_and_tell.fused import CaptionerGroup
 from replications.papers.show_and_tell.grammar import KIND_OF
-from replications.papers.show_and_tell.model import ImageFeatures, annotations
+from replications.papers.show_and_tell.model import ImageFeatures, annotation_vectors
 from replications.papers.show_and_tell.scores import Scorer, Scores
 from replications.papers.show_and_tell.settings import Settings
 from replications.papers.show_and_tell.trainer import Task, encoded
 from replications.papers.show_and_tell.vision import Scale
 
 METRICS = {
-    "BLEU-1": "bleu1",
-    "BLEU-2": "bleu2",
-    "BLEU-3": "bleu3",
-    "BLEU-4": "bleu4",
+    "BLEU-1": "bleu_1",
+    "BLEU-2": "bleu_2",
+    "BLEU-3": "bleu_3",
+    "BLEU-4": "bleu_4",
     "ROUGE-L": "rouge_l",
     "CIDEr": "cider",
     "CIDEr-plain": "cider_plain",
 }
-"""Score to our metric; all are recorded times 100, as papers print them."""
+"""Name of a score -> metric of the records; all are recorded times 100, as papers print them."""
+LAST_BEAM = 3
+"""Beam size at which the last weights are scored."""
 GALLERY_SEED, WORST = 20150417, 12
 BASELINE_CAPTIONS = 5
-"""Captions per picture over which the scores of the random and the nearest caption are averaged."""
+"""Captions per image over which the scores of the random and the nearest caption are averaged."""
 THUMBNAIL = 96
 LIST_SHOWN = 5
 
@@ -53,9 +56,50 @@ def scorer(split: Split) -> Scorer:
     return _scorer(tuple(tuple(map(tuple, several)) for several in split.tokens))
 
 
-def _record_scores(context: Context, seed: int, scores: dict[str, float], split: str, suffix: str = "") -> None:
+def scored_splits(settings: Settings, splits: dict[str, Split]) -> list[str]:
+    """Return the names of the splits whose images are captioned and scored: all but training, and validation where asked."""
+    return [name for name in splits if name != "train" and (name != "validation" or settings.score_validation)]
+
+
+def _record_scores(
+    context: Context, seed: int, scores: dict[str, float], split: str, *, suffix: str = "", beam_size: int | None = None
+) -> None:
+    axis = "" if beam_size is None else "beam_size"
     for name, value in scores.items():
-        context.record(f"{METRICS[name]}{suffix}", 100 * value, split=split, seed=seed)
+        context.record(f"{METRICS[name]}{suffix}", 100 * value, split=split, axis=axis, at=beam_size, seed=seed)
+
+
+def _record_by_beam_size(
+    context: Context,
+    task: Task,
+    model: CaptionerGroup,
+    images: ImageFeatures,
+    name: str,
+    training_captions: set[tuple[str, ...]],
+    searched: dict[int, Generated],
+    seed: int,
+) -> None:
+    """Record scores, length and memory of captions at every beam size of the settings.
+
+    Args:
+        context: receives the records, with axis 'beam_size'.
+        task: settings, splits and vocabulary.
+        model: the seed's decoders.
+        images: features of the split.
+        name: the split.
+        training_captions: tokens of all training captions.
+        searched: captions that were searched already, by beam size.
+        seed: of the records.
+    """
+    settings = task.settings
+    for beam in sorted({*settings.beam_sizes, settings.beam_size}) if settings.beam_sizes else ():
+        captions = (
+            searched[beam] if beam in searched else generate(model, images, task.vocabulary, beam_size=beam, max_length=settings.max_length)
+        )
+        _record_scores(context, seed, scorer(task.splits[name]).score(captions.best()).corpus, name, beam_size=beam)
+        at: dict[str, Any] = {"split": name, "axis": "beam_size", "at": beam, "seed": seed}
+        context.record("memorised", 100 * analysis.memorised(captions.best(), training_captions), unit="%", **at)
+        context.record("length_mean", float(np.mean([len(caption) for caption in captions.best()])), unit="words", **at)
 
 
 def _record_chair(context: Context, seed: int, captions: list[list[str]], split: Split, name: str) -> analysis.Hallucination | None:
@@ -79,17 +123,17 @@ def _training_captions(split: Split) -> set[tuple[str, ...]]:
 
 
 def baseline(context: Context, settings: Settings, splits: dict[str, Split], found: dict[str, ImageFeatures]) -> None:
-    """Score one of Table 1's baselines: a random training caption, the nearest training picture's caption, or people."""
+    """Score one of Table 1's baselines: a random training caption, the nearest training image's caption, or people."""
     train = splits["train"]
     scale = Scale.of(found["train"].vector)
     reference = torch.nn.functional.normalize(scale(found["train"].vector), dim=1)
-    for name in [name for name in splits if name not in ("train", "validation")]:
+    for name in scored_splits(settings, splits):
         split = splits[name]
         nearest = (torch.nn.functional.normalize(scale(found[name].vector), dim=1) @ reference.T).argmax(1).cpu().numpy()
         for seed in context.seeds:
             pick = np.random.default_rng([seed, *settings.mode.encode()])
             rows = [nearest if settings.mode != "random" else pick.integers(len(train), size=len(split)) for _ in range(BASELINE_CAPTIONS)]
-            # One caption a picture is a lottery; the n-th of each picture for every n, averaged, is the same score without it.
+            # One caption an image is a lottery; the n-th of each image for every n, averaged, is the same score without it.
             drawn = [[train.tokens[row][number % len(train.tokens[row])] for row in chosen] for number, chosen in enumerate(rows)]
             if settings.mode == "human":
                 _human(context, seed, split, drawn[0], name)
@@ -102,13 +146,13 @@ def baseline(context: Context, settings: Settings, splits: dict[str, Split], fou
 
 
 def _human(context: Context, seed: int, split: Split, system: list[list[str]], name: str) -> None:
-    """People against each other. The correction is measured on the nearest pictures' captions, which any tier has."""
-    # Ragged references (a picture described four times) would leave some people without all the others to be scored against.
+    """People against each other. The correction is measured on the nearest images' captions, which any tier has."""
+    # Ragged references (an image described four times) would leave some people without all the others to be scored against.
     fewest = min(len(several) for several in split.tokens)
     references = [several[:fewest] for several in split.tokens]
     corrected, raw = analysis.leave_one_out(references, system)
     _record_scores(context, seed, corrected, name)
-    _record_scores(context, seed, raw, name, "_uncorrected")
+    _record_scores(context, seed, raw, name, suffix="_uncorrected")
     _record_chair(context, seed, [several[seed % fewest] for several in references], split, name)
     if name == "test":
         _record_lengths(context, seed, [caption for several in references for caption in several])
@@ -117,21 +161,29 @@ def _human(context: Context, seed: int, split: Split, system: list[list[str]], n
 
 
 def last(context: Context, task: Task, model: CaptionerGroup) -> None:
-    """Scores of the last parameters, before the best ones are put back: a beam of 3 shows the difference cheaply."""
+    """Record scores of the last weights, before the best ones are put back: a small beam shows the difference cheaply.
+
+    Args:
+        context: receives the records, of model 'last'.
+        task: settings, splits and vocabulary.
+        model: the decoders of all slots after the last update.
+    """
     settings, split = task.settings, task.splits["test"]
     for index, seed in enumerate(context.seeds):
-        slots = list(range(index * settings.members, (index + 1) * settings.members))
-        found = generate(model.select(slots), task.slot_images("test", slots), task.vocabulary, beam_size=3, max_length=settings.max_length)
+        slots = list(range(index * settings.ensemble_size, (index + 1) * settings.ensemble_size))
+        found = generate(
+            model.select(slots), task.slot_images("test", slots), task.vocabulary, beam_size=LAST_BEAM, max_length=settings.max_length
+        )
         scores = scorer(split).score(found.best()).corpus
-        context.record("bleu4_last", 100 * scores["BLEU-4"], seed=seed)
-        context.record("cider_last", 100 * scores["CIDEr"], seed=seed)
+        for name in ("BLEU-4", "CIDEr"):
+            context.record(METRICS[name], 100 * scores[name], model="last", axis="beam_size", at=LAST_BEAM, seed=seed)
 
 
 def measure(context: Context, task: Task, model: CaptionerGroup) -> None:
     """Decode and measure every seed of a trained run."""
     kept: list[dict[str, np.ndarray]] = []
     for index, seed in enumerate(context.seeds):
-        slots = list(range(index * task.settings.members, (index + 1) * task.settings.members))
+        slots = list(range(index * task.settings.ensemble_size, (index + 1) * task.settings.ensemble_size))
         kept.append(_measure_seed(context, task, model.select(slots), slots, seed))
         context.progress.update("measuring", index + 1, len(context.seeds))
     for name in kept[0]:
@@ -144,7 +196,7 @@ def measure(context: Context, task: Task, model: CaptionerGroup) -> None:
 def _measure_seed(context: Context, task: Task, model: CaptionerGroup, slots: list[int], seed: int) -> dict[str, np.ndarray]:
     settings = task.settings
     arrays: dict[str, np.ndarray] = {}
-    for name in [name for name in task.splits if name not in ("train", "validation")]:
+    for name in scored_splits(settings, task.splits):
         split, images = task.splits[name], task.slot_images(name, slots)
         found = generate(model, images, task.vocabulary, beam_size=settings.beam_size, max_length=settings.max_length)
         scores = scorer(split).score(found.best())
@@ -154,6 +206,9 @@ def _measure_seed(context: Context, task: Task, model: CaptionerGroup, slots: li
             _language_prior(context, task, model, images, found.best(), absent, name, seed)
         if settings.decoder.attention:
             _record_attention(context, task, model, images, found.best(), split, name, seed)
+        if name == "validation":
+            memory = _training_captions(task.splits["train"])
+            _record_by_beam_size(context, task, model, images, name, memory, {settings.beam_size: found}, seed)
         if name == "test":
             arrays |= _measure_test(context, task, model, images, found, scores, seed)
         if name == "broken" and absent is not None:
@@ -172,12 +227,8 @@ def _measure_test(
     if settings.list_beam:
         listed = generate(model, images, vocabulary, beam_size=settings.list_beam, max_length=settings.max_length, n_best=settings.n_best)
         _record_diversity(context, listed, training_captions, seed)
-    for beam in sorted({*settings.beams, settings.beam_size}) if settings.beams else ():
-        again = {settings.list_beam: listed, settings.beam_size: found}.get(beam)
-        again = again or generate(model, images, vocabulary, beam_size=beam, max_length=settings.max_length)
-        _record_scores(context, seed, scorer(split).score(again.best()).corpus, "test", f"_beam{beam}")
-        context.record(f"memorised_beam{beam}", 100 * analysis.memorised(again.best(), training_captions), seed=seed, unit="%")
-        context.record(f"length_beam{beam}", float(np.mean([len(caption) for caption in again.best()])), seed=seed, unit="words")
+    searched = {settings.list_beam: listed, settings.beam_size: found}
+    _record_by_beam_size(context, task, model, images, "test", training_captions, searched, seed)
     loss = mean_loss(model, images, *encoded(split, vocabulary))
     context.record("perplexity", float(loss.mean().exp()), seed=seed)
     arrays = {"lengths": np.array([len(caption) for caption in found.best()])}
@@ -215,7 +266,7 @@ def _record_retrieval(context: Context, task: Task, model: CaptionerGroup, image
         context.record(f"{name}_r1", result.recall1, seed=seed, unit="%")
         context.record(f"{name}_r10", result.recall10, seed=seed, unit="%")
         context.record(f"{name}_median", result.median, seed=seed)
-    context.record("retrieval_pictures", float(len(split)), seed=seed)
+    context.record("retrieval_images", float(len(split)), seed=seed)
 
 
 def _language_prior(
@@ -228,11 +279,11 @@ def _language_prior(
     name: str,
     seed: int,
 ) -> None:
-    """Log-probability of the named objects without the picture: absent ones against present ones.
+    """Log-probability of the named objects without the image: absent ones against present ones.
 
-    The language alone is the decoder shown the mean training picture, which standardised features put at zero.
+    The language alone is the decoder shown the mean training image, which standardised features put at zero.
     """
-    grid = None if images.grid is None else annotations(task.features["train"]).float().mean(0).expand_as(images.grid)
+    grid = None if images.grid is None else annotation_vectors(task.features["train"]).float().mean(0).expand_as(images.grid)
     blind = ImageFeatures(torch.zeros_like(images.vector), grid)
     likelihood = word_log_likelihoods(model, blind, [task.vocabulary.encode(caption) for caption in captions])
     values: dict[bool, list[float]] = {True: [], False: []}
@@ -267,13 +318,13 @@ def _record_attention(
     context.record("attention_gain", found.inside / found.area, split=name, seed=seed)
 
 
-def gallery_rows(n_pictures: int, count: int) -> np.ndarray:
-    """Which test pictures the gallery shows: drawn once by a fixed seed, before any caption was seen."""
-    return np.sort(np.random.default_rng(GALLERY_SEED).permutation(n_pictures)[:count])
+def gallery_rows(n_images: int, count: int) -> np.ndarray:
+    """Which test images the gallery shows: drawn once by a fixed seed, before any caption was seen."""
+    return np.sort(np.random.default_rng(GALLERY_SEED).permutation(n_images)[:count])
 
 
 def _lists(task: Task, found: Generated, training_captions: set[tuple[str, ...]]) -> dict[str, np.ndarray]:
-    """The best few captions of the gallery's pictures, and which of them are new (Table 3)."""
+    """The best few captions of the gallery's images, and which of them are new (Table 3)."""
     rows = gallery_rows(len(task.splits["test"]), task.settings.samples)
     lists = [found.words[row][:LIST_SHOWN] for row in rows]
     return {
@@ -283,7 +334,7 @@ def _lists(task: Task, found: Generated, training_captions: set[tuple[str, ...]]
 
 
 def _samples(task: Task, model: CaptionerGroup, images: ImageFeatures, found: Generated, scores: Scores) -> dict[str, np.ndarray]:
-    """One seed's captions for the gallery and for the pictures with its lowest CIDEr."""
+    """One seed's captions for the gallery and for the images with its lowest CIDEr."""
     split, rows = task.splits["test"], gallery_rows(len(task.splits["test"]), task.settings.samples)
     cider = scores.per_caption["CIDEr"]
     worst = np.argsort(cider, kind="stable")[:WORST]
@@ -293,7 +344,7 @@ def _samples(task: Task, model: CaptionerGroup, images: ImageFeatures, found: Ge
         "gallery_cider": 100 * cider[rows],
         "worst_captions": np.array([best[row] for row in worst]),
         "worst_cider": 100 * cider[worst],
-        "worst_pictures": thumbnails(split, worst),
+        "worst_images": thumbnails(split, worst),
         "worst_references": _texts(split, worst),
         "worst_kinds": _kinds(split, worst),
     }
@@ -317,7 +368,7 @@ def _broken_samples(task: Task, captions: list[list[str]], found: analysis.Hallu
     return {
         "broken_captions": np.array([" ".join(captions[row]) for row in rows]),
         "broken_absent": np.array([" ".join(found.absent[row]) for row in rows]),
-        "broken_pictures": thumbnails(split, rows),
+        "broken_images": thumbnails(split, rows),
         "broken_kinds": _kinds(split, rows),
     }
 
@@ -333,7 +384,7 @@ def _kinds(split: Split, rows: np.ndarray) -> np.ndarray:
 
 
 def thumbnails(split: Split, rows: np.ndarray) -> np.ndarray:
-    """Small copies for figures, uint8 (pictures, 3, side, side): scenes as they are, photographs at 96 pixels."""
+    """Small copies for figures, uint8 (images, 3, side, side): scenes as they are, photographs at 96 pixels."""
     from PIL import Image
 
     pixels = split.read(rows.tolist())
@@ -344,10 +395,10 @@ def thumbnails(split: Split, rows: np.ndarray) -> np.ndarray:
 
 
 def _keep_gallery(context: Context, task: Task) -> None:
-    """What the gallery's pictures are, once for all seeds."""
+    """What the gallery's images are, once for all seeds."""
     split, rows = task.splits["test"], gallery_rows(len(task.splits["test"]), task.settings.samples)
     context.artifact("gallery_rows", rows)
-    context.artifact("gallery_pictures", thumbnails(split, rows))
+    context.artifact("gallery_images", thumbnails(split, rows))
     context.artifact("gallery_references", _texts(split, rows))
     context.artifact("gallery_kinds", _kinds(split, rows))
     context.artifact("reference_lengths", np.array([len(tokens) for several in split.tokens for tokens in several]))

@@ -122,12 +122,13 @@ class Captioner(nn.Module):
     """NIC, the Neural Image Caption generator (section 3.1).
 
     Args:
-        settings: widths, cell, dropout, and whether the image is fed with every word too.
+        settings: widths, cell, and whether the image is fed with every word too.
         n_features: width D of the image features.
         n_words: V.
+        dropout: share of embeddings and outputs dropped in training.
     """
 
-    def __init__(self, settings: DecoderSettings, n_features: int, n_words: int) -> None:
+    def __init__(self, settings: DecoderSettings, n_features: int, n_words: int, dropout: float) -> None:
         super().__init__()
         embed, hidden = settings.embed_size, settings.hidden_size
         self.image = nn.Linear(n_features, embed)
@@ -135,7 +136,7 @@ class Captioner(nn.Module):
         self.output = nn.Linear(hidden, n_words)
         self.lstm = LSTM(embed, hidden, library=settings.cell == "library")
         self.every_step = nn.Linear(embed, 4 * hidden, bias=False) if settings.image == "every_step" else None
-        self.dropout = nn.Dropout(settings.dropout)
+        self.dropout = nn.Dropout(dropout)
 
     def start(self, images: ImageFeatures) -> State:
         """Return the state after the image was fed at t = -1, x_{-1} = CNN(I) (eq. 10), to an empty memory.
@@ -188,12 +189,13 @@ class AttentiveCaptioner(nn.Module):
     Equations are those of arXiv 1502.03044. The cell is the library's, as there (eqs 1-3).
 
     Args:
-        settings: widths and dropout.
+        settings: widths.
         n_channels: width C of the annotation vectors.
         n_words: V.
+        dropout: share of embeddings and outputs dropped in training.
     """
 
-    def __init__(self, settings: DecoderSettings, n_channels: int, n_words: int) -> None:
+    def __init__(self, settings: DecoderSettings, n_channels: int, n_words: int, dropout: float) -> None:
         super().__init__()
         embed, hidden, width = settings.embed_size, settings.hidden_size, settings.attention_size
         self.word_embedding = nn.Embedding(n_words, embed)
@@ -208,7 +210,7 @@ class AttentiveCaptioner(nn.Module):
         self.beta = nn.Linear(hidden, n_channels)
         self.deep_context = nn.Linear(n_channels, hidden, bias=False)
         self.deep_word = nn.Linear(embed, hidden, bias=False)
-        self.dropout = nn.Dropout(settings.dropout)
+        self.dropout = nn.Dropout(dropout)
 
     def start(self, images: ImageFeatures) -> State:
         """Return the state before the first word: memory and output from the mean annotation vector (section 3.1.2).
@@ -216,7 +218,7 @@ class AttentiveCaptioner(nn.Module):
         Args:
             images: one image per row, with a grid.
         """
-        a = annotations(images)
+        a = annotation_vectors(images)
         mean = a.mean(1)
         return State(self.init_hidden(mean).tanh(), self.init_cell(mean).tanh(), a, self.attend_image(a))
 
@@ -269,7 +271,7 @@ class AttentiveCaptioner(nn.Module):
         return Output(torch.stack(logits, 1), torch.stack(attention, 1))
 
 
-def annotations(images: ImageFeatures) -> Tensor:
+def annotation_vectors(images: ImageFeatures) -> Tensor:
     """Return the annotation vectors of images. Raises ValueError when they were made without a grid."""
     if images.grid is None:
         raise ValueError("attention needs grid features")

@@ -26,7 +26,7 @@ COMPANY = 0.85
 """Share of the scenes with such a kind in which its companion is there."""
 
 PIXELS = 48
-"""Height and width of a picture."""
+"""Height and width of an image."""
 CELLS = 3
 RADIUS = {"small": 4.0, "large": 7.0}
 """Half the extent of an object, in pixels; a cell is 16 pixels wide."""
@@ -185,20 +185,20 @@ _OUTLINES = {
 
 
 def render(scenes: list[Scene], seed: int) -> np.ndarray:
-    """Draw scenes as pictures, uint8 of shape (scenes, 3, PIXELS, PIXELS).
+    """Draw scenes as images, uint8 of shape (scenes, 3, PIXELS, PIXELS).
 
     Args:
-        seed: of jitter, texture and sensor noise; the same scenes and seed give the same pictures.
+        seed: of jitter, texture and sensor noise; the same scenes and seed give the same images.
     """
     generator = np.random.default_rng([seed, 71])
     n = len(scenes)
     sketch = np.array([scene.domain == "sketch" for scene in scenes])
     ground = np.array([_PAPER if scene.domain == "sketch" else _GROUND[scene.setting] for scene in scenes], dtype=np.float32)
-    pictures = np.repeat(ground, PIXELS * PIXELS, axis=0).reshape(n, PIXELS, PIXELS, 3)
-    pictures += generator.normal(0, 7, (n, PIXELS // 4, PIXELS // 4, 1)).astype(np.float32).repeat(4, 1).repeat(4, 2)
+    images = np.repeat(ground, PIXELS * PIXELS, axis=0).reshape(n, PIXELS, PIXELS, 3)
+    images += generator.normal(0, 7, (n, PIXELS // 4, PIXELS // 4, 1)).astype(np.float32).repeat(4, 1).repeat(4, 2)
     if sketch.any():
         settings = np.array([SETTINGS.index(scene.setting) for scene in scenes])
-        pictures[sketch] -= _hatching(settings[sketch])[..., None]
+        images[sketch] -= _hatching(settings[sketch])[..., None]
     rows, columns = np.mgrid[:PIXELS, :PIXELS].astype(np.float32) + 0.5
     for slot in range(max((len(scene.things) for scene in scenes), default=0)):
         jitter = generator.uniform(-1, 1, (n, 2)).astype(np.float32)
@@ -215,10 +215,10 @@ def render(scenes: list[Scene], seed: int) -> np.ndarray:
             paint = np.array(
                 [_INK if scenes[i].domain == "sketch" else _RGB[scenes[i].things[slot].colour] for i in np.flatnonzero(chosen)]
             )
-            pictures[chosen] += cover * (paint[:, None, None, :].astype(np.float32) - pictures[chosen])
-    pictures *= generator.uniform(0.88, 1.08, (n, 1, 1, 1)).astype(np.float32)
-    pictures += generator.normal(0, 9, pictures.shape).astype(np.float32)
-    return np.clip(pictures, 0, 255).astype(np.uint8).transpose(0, 3, 1, 2).copy()
+            images[chosen] += cover * (paint[:, None, None, :].astype(np.float32) - images[chosen])
+    images *= generator.uniform(0.88, 1.08, (n, 1, 1, 1)).astype(np.float32)
+    images += generator.normal(0, 9, images.shape).astype(np.float32)
+    return np.clip(images, 0, 255).astype(np.uint8).transpose(0, 3, 1, 2).copy()
 
 
 def _hatching(settings: np.ndarray) -> np.ndarray:

@@ -63,6 +63,11 @@ def next_words(model: CaptionerGroup, words: Tensor, state: State, count: int) -
     return best - top - total.log(), choice, state
 
 
+def _rows(state: State, index: Tensor) -> State:
+    """Return the rows of a state of all slots that `index` numbers."""
+    return state.map(lambda part: part[:, index])
+
+
 @torch.no_grad()
 def beam_search(model: CaptionerGroup, images: ImageFeatures, beam_size: int, max_length: int, n_best: int = 1) -> Captions:
     """Find the best captions of many images in one tensor program.
@@ -116,7 +121,7 @@ def beam_search(model: CaptionerGroup, images: ImageFeatures, beam_size: int, ma
             place, parent, word = place[keep], parent[keep], word[keep]
         rows = place.gather(1, parent)[going]
         last = word[going]
-        state = state.map(lambda part, rows=rows: part[:, rows])
+        state = _rows(state, rows)
         row_of = torch.full_like(parent, -1)
         row_of[going] = torch.arange(len(rows), device=device)
     return found

@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from replications.registry.schema import Strict
-from replications.registry.settings import RunSettings
+from replications.registry.settings import TrainingInEpochs
 
 Dataset = Literal["scenes", "sketches", "flickr8k", "flickr30k", "coco", "pascal", "sbu"]
 Cnn = Literal["scene", "squeezenet1_1", "googlenet", "resnet50", "resnet101"]
@@ -22,7 +22,6 @@ class Decoder(Strict):
         "paper", description="'paper': m = o * c without gate biases (eqs 4-8); 'library': o * tanh(c), biases."
     )
     image: Literal["once", "every_step"] = Field("once", description="Feed the image at t = -1 only (eq. 10), or also with every word.")
-    dropout: float = Field(0.5, ge=0, lt=1, description="On word and image embeddings and on the LSTM's output.")
     attention: bool = Field(False, description="Soft attention over a grid of features (Xu et al. 2015) instead of one vector.")
     attention_size: int = Field(256, gt=0, description="Width of the layer that scores locations.")
     doubly_stochastic: float = Field(
@@ -30,24 +29,26 @@ class Decoder(Strict):
     )
 
 
-class Settings(RunSettings):
+class Settings(TrainingInEpochs):
     """One run: what is trained on what, how, and what is measured."""
 
     # What produces the captions
     mode: Literal["train", "random", "nearest", "human"] = Field("train", description="Train a decoder, or one of Table 1's baselines.")
     decoder: Decoder = Field(default_factory=Decoder)
-    members: int = Field(1, ge=1, le=10, description="Decoders trained per seed; their word probabilities are averaged (section 4.3.1).")
+    ensemble_size: int = Field(
+        1, ge=1, le=10, description="Decoders trained per seed; their word probabilities are averaged (section 4.3.1)."
+    )
 
     # Data
     dataset: Dataset = "scenes"
-    train_share: float = Field(1.0, gt=0, le=1, description="Share of the training pictures that is used, the first ones.")
-    validation_images: int | None = Field(None, ge=1, description="Pictures for selection; default: the whole validation split.")
-    test_images: int | None = Field(None, ge=1, description="Pictures of the test split; default: all of them.")
+    train_share: float = Field(1.0, gt=0, le=1, description="Share of the training images that is used, the first ones.")
+    validation_images: int | None = Field(None, ge=1, description="Images for selection; default: the whole validation split.")
+    test_images: int | None = Field(None, ge=1, description="Images of the test split; default: all of them.")
     min_count: int = Field(5, ge=1, description="Words seen at least this often in training are in the vocabulary (section 4.3.1).")
     transfer: list[Dataset] = Field(default_factory=list, description="Other data sets on whose test split the model is scored too.")
-    broken: bool = Field(False, description="Also test on scenes where the training co-occurrence is broken.")
+    broken: bool = Field(False, description="Test also on scenes where the training co-occurrence is broken.")
 
-    # Picture network
+    # CNN
     cnn: Cnn = Field("scene", description="'scene': our small network; else a torchvision network with ImageNet weights.")
     cnn_training: Literal["frozen", "from_start", "late"] = Field(
         "frozen", description="Whether, and from when, the decoder's loss moves the CNN."
@@ -56,30 +57,37 @@ class Settings(RunSettings):
     late_start: float = Field(0.6, gt=0, lt=1, description="Share of the updates after which a 'late' CNN starts to move.")
 
     # Optimisation
-    optimiser: Literal["sgd", "adamw"] = Field("adamw", description="The paper: SGD, fixed rate, no momentum.")
-    learning_rate: float = Field(1e-3, gt=0)
-    weight_decay: float = Field(0.0, ge=0)
-    schedule: Literal["fixed", "cosine"] = "cosine"
+    optimiser: Literal["sgd", "adamw"] = Field("adamw", description="The paper: SGD, constant rate, no momentum.")
+    schedule: Literal["constant", "cosine"] = Field("cosine", description="Course of the learning rate after warm-up.")
+    warmup_share: float = Field(0.1, ge=0, lt=1, description="Linear warm-up, as a share of all updates, of 50 updates at most.")
     batch_size: int = Field(128, ge=1, description="Captions per update and seed.")
     epochs: float = Field(10, gt=0, description="Passes over the training captions.")
-    clip: float = Field(5.0, gt=0, description="Largest norm of a decoder's gradient.")
+    clip_norm: float | None = Field(5.0, gt=0, description="Largest gradient norm of one seed's decoder; null: not clipped.")
+    clip_value: None = Field(None, description="Not supported: gradients are clipped by their norm.")
+    dropout: float = Field(0.5, ge=0, lt=1, description="Share dropped of word and image embeddings and of the LSTM's output.")
+    precision: Literal["fp32"] = Field("fp32", description="Matrix products: fp32 only.")
+    cuda_graph: Literal[False] = Field(False, description="Not supported: batches differ in length.")
+    evaluations: int = Field(4, ge=1, description="Validations during training; the weights of lowest perplexity are kept.")
     scheduled_sampling: float = Field(
         0.0, ge=0, le=1, description="Final probability of feeding the model its own word; grows linearly from 0."
     )
-    validations: int = Field(4, ge=1, description="Validations in a training; the best (perplexity) is kept.")
 
-    # Measures
+    # Measurements
+    score_validation: bool = Field(
+        False,
+        description="Caption and score validation images as well, as split 'validation': to choose settings without test images.",
+    )
     beam_size: int = Field(20, ge=1, description="Beam of the headline scores (section 3.1: 20).")
-    beams: list[int] = Field(default_factory=list, description="Further beam sizes at which the test split is scored.")
+    beam_sizes: list[int] = Field(default_factory=list, description="Further beam sizes at which captions are scored.")
     max_length: int = Field(20, ge=2, description="Longest caption that is generated, in words.")
     n_best: int = Field(15, ge=1, description="Length of the list on which novelty and diversity are measured (section 4.3.4).")
     list_beam: int = Field(0, ge=0, description="Beam of the search whose n best captions are measured for novelty and diversity; 0: none.")
-    retrieval_images: int = Field(0, ge=0, description="Test pictures ranked against all their captions (Tables 4 and 5); 0: none.")
+    retrieval_images: int = Field(0, ge=0, description="Test images ranked against all their captions (Tables 4 and 5); 0: none.")
     neighbours: list[str] = Field(default_factory=list, description="Words whose nearest embeddings are recorded (Table 6).")
-    samples: int = Field(0, ge=0, description="Test pictures kept with their captions for the gallery.")
+    samples: int = Field(0, ge=0, description="Test images kept with their captions for the gallery.")
 
     def for_trial(self) -> Settings:
-        """As they are, but with few pictures to caption."""
+        """Return a copy with at most 64 images to caption or to rank."""
         few = 64
         return self.model_copy(
             update={
@@ -101,11 +109,11 @@ class Settings(RunSettings):
         if self.broken and self.dataset != "scenes":
             raise ValueError("broken is a test split of data set 'scenes' only")
         if self.decoder.attention and self.decoder.image == "every_step":
-            raise ValueError("attention sees the picture at every step already; leave decoder.image at 'once'")
+            raise ValueError("attention sees the image at every step already; leave decoder.image at 'once'")
         if self.decoder.attention and self.cnn_training != "frozen":
             raise ValueError("attention is trained on a frozen CNN, as in Xu et al.; set cnn_training: frozen")
-        if self.members > 1 and self.cnn_training != "frozen":
-            raise ValueError("an ensemble shares one frozen CNN; set cnn_training: frozen or members: 1")
+        if self.ensemble_size > 1 and self.cnn_training != "frozen":
+            raise ValueError("an ensemble shares one frozen CNN; set cnn_training: frozen or ensemble_size: 1")
         if 0 < self.list_beam < self.n_best:
             raise ValueError(f"the {self.n_best} best captions need a beam of at least that size, list_beam is {self.list_beam}")
         return self

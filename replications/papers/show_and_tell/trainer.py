@@ -17,13 +17,13 @@ from replications.papers.show_and_tell import vision
 from replications.papers.show_and_tell.data import Split
 from replications.papers.show_and_tell.evaluation import mean_loss
 from replications.papers.show_and_tell.fused import AttentiveGroup, CaptionerGroup, NicGroup, Noise
-from replications.papers.show_and_tell.model import ImageFeatures, annotations, caption_loss, coverage_penalty
+from replications.papers.show_and_tell.model import ImageFeatures, annotation_vectors, caption_loss, coverage_penalty
 from replications.papers.show_and_tell.settings import Settings
 from replications.papers.show_and_tell.vision import Scale
 from replications.papers.show_and_tell.vocabulary import END, START, Vocabulary
 
-WARMUP = 50
-"""Updates over which the rate rises, at most a tenth of all."""
+LONGEST_WARMUP = 50
+"""Updates over which the rate rises at most."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Batches:
 
     Args:
         captions: word numbers of each caption, without start and end.
-        images: the picture of each caption.
+        images: the image of each caption.
         batch_size: captions per batch and slot; actual batches differ by at most one.
         orders: for every slot, what its order is drawn from.
     """
@@ -106,7 +106,7 @@ class Batches:
 class Task:
     """Everything a training and its measures read.
 
-    `cnns` holds one picture network a slot where they move, else one for all.
+    `cnns` holds one CNN a slot where they move, else one for all.
     """
 
     settings: Settings
@@ -121,7 +121,7 @@ class Task:
         if self.settings.cnn_training == "frozen":
             features = self.features[split]
             vector = self.scale(features.vector).expand(n_slots, -1, -1)
-            grid = annotations(features).float().expand(n_slots, -1, -1, -1) if self.settings.decoder.attention else None
+            grid = annotation_vectors(features).float().expand(n_slots, -1, -1, -1) if self.settings.decoder.attention else None
             return ImageFeatures(vector, grid)
         return self.slot_images(split, list(range(n_slots)))
 
@@ -145,11 +145,11 @@ def slot_keys(context: Context, members: int) -> list[tuple[int, int]]:
 
 def build_decoder(settings: Settings, context: Context, n_words: int, features: ImageFeatures) -> CaptionerGroup:
     """A decoder whose slots start from generators of their own seeds, on the context's device."""
-    generators = [context.generator(seed, f"weights-{member}", device="cpu") for seed, member in slot_keys(context, settings.members)]
-    if settings.decoder.attention:
-        model: CaptionerGroup = AttentiveGroup(settings.decoder, annotations(features).shape[-1], n_words, generators=generators)
-    else:
-        model = NicGroup(settings.decoder, features.vector.shape[-1], n_words, generators=generators)
+    generators = [context.generator(seed, f"weights-{member}", device="cpu") for seed, member in slot_keys(context, settings.ensemble_size)]
+    group, n_inputs = (
+        (AttentiveGroup, annotation_vectors(features).shape[-1]) if settings.decoder.attention else (NicGroup, features.vector.shape[-1])
+    )
+    model: CaptionerGroup = group(settings.decoder, n_inputs, n_words, dropout=settings.dropout, generators=generators)
     return model.to(context.device)
 
 
@@ -196,7 +196,7 @@ class Trainer:
     def __init__(self, task: Task, context: Context) -> None:
         settings, self.device = task.settings, context.device
         self.task, self.context, self.settings = task, context, settings
-        self.keys = slot_keys(context, settings.members)
+        self.keys = slot_keys(context, settings.ensemble_size)
         self.model = build_decoder(settings, context, len(task.vocabulary), task.features["train"])
         self.model.spread_image(task.scale(task.features["train"].vector).expand(len(self.keys), -1, -1))
         self.moving = settings.cnn_training != "frozen"
@@ -230,7 +230,7 @@ class Trainer:
         return kept | ({"cnn_optimiser": self.cnn_optimiser} if self.moving else {})
 
     def images(self, batch: Batch, *, looking: bool) -> ImageFeatures:
-        """Features of a batch's pictures; gradients reach the CNNs only while they move."""
+        """Features of a batch's images; gradients reach the CNNs only while they move."""
         if self.moving:
             with torch.set_grad_enabled(looking):
                 seen = [cnn(self.pixels[batch.images[slot]])[0] for slot, cnn in enumerate(self.task.cnns)]
@@ -243,7 +243,8 @@ class Trainer:
         """One update of every slot; the loss of each seed."""
         settings, batch = self.settings, self.batches(number, self.device)
         looking = self.moving and number >= self.starts_moving
-        rate = training.cosine(number, self.n_steps, warmup=min(WARMUP, self.n_steps // 10)) if settings.schedule == "cosine" else 1.0
+        warmup = min(LONGEST_WARMUP, int(settings.warmup_share * self.n_steps))
+        rate = training.cosine(number, self.n_steps, warmup=warmup) if settings.schedule == "cosine" else 1.0
         noise = Noise(self.generators, settings.scheduled_sampling * number / self.n_steps)
         output = self.model(self.images(batch, looking=looking), batch.inputs, noise)
         total, words = caption_loss(output, batch.targets)
@@ -254,7 +255,8 @@ class Trainer:
         if self.moving:
             self.cnn_optimiser.zero_grad(set_to_none=True)
         objective.sum().backward()
-        clip_slots(self.model, settings.clip)
+        if settings.clip_norm is not None:
+            clip_slots(self.model, settings.clip_norm)
         training.set_learning_rate(self.optimiser, settings.learning_rate * rate)
         self.optimiser.step()
         if looking:
@@ -268,9 +270,9 @@ class Trainer:
             return 0.0
         with FlopCounterMode(display=False) as counter, torch.no_grad():
             self.task.cnns[0](self.pixels[:1])
-        pictures = self.batches.batch_size * len(self.keys)
+        images = self.batches.batch_size * len(self.keys)
         learning = 1 - self.starts_moving / self.n_steps
-        return pictures * counter.get_total_flops() * (1 + 2 * learning)
+        return images * counter.get_total_flops() * (1 + 2 * learning)
 
     def by_seed(self, values: Tensor) -> Tensor:
         """Slots' values (slots,) as means over the members of each seed, (seeds,)."""
@@ -296,14 +298,14 @@ class Trainer:
             flops_per_step=3 * words * self.model.flops_per_word() + self._flops_of_looking(),
             record_every=max(1, self.n_steps // 40),
             evaluate=self.evaluate,
-            evaluate_every=max(1, self.n_steps // self.settings.validations),
+            evaluate_every=max(1, self.n_steps // self.settings.evaluations),
         )
         self.context.record("padding_waste", [100 * batches.padding()] * len(self.context.seeds), split="train", unit="%")
         self.context.record("best_step", self.by_seed(self.best.step.double()), split="validation")
 
 
 def encoded(split: Split, vocabulary: Vocabulary) -> tuple[list[list[int]], list[int]]:
-    """All captions of a split as word numbers, and the picture of each."""
+    """All captions of a split as word numbers, and the image of each."""
     captions = [vocabulary.encode(tokens) for several in split.tokens for tokens in several]
     return captions, [row for row, several in enumerate(split.tokens) for _ in several]
 

@@ -37,7 +37,7 @@ class SceneCnn(nn.Module):
     """Three strided convolutions; then, for each of the 3 x 3 cells, what is there.
 
     The vector of 236 joins `what` (the largest response over cells, 128) and `where` (12 numbers a cell, 108): ImageNet
-    networks likewise know much better what is in a picture than where. The grid has 6 x 6 locations with 64 channels.
+    networks likewise know much better what is in an image than where. The grid has 6 x 6 locations with 64 channels.
     """
 
     n_what, n_where, n_channels, n_locations = 128, 12, 64, 36
@@ -245,7 +245,7 @@ def scene_cnn(context: Context) -> SceneCnn:
 
 
 def build_cnn(context: Context, name: Cnn) -> nn.Module:
-    """The picture network with its pretrained weights, on the context's device, frozen."""
+    """The CNN with its pretrained weights, on the context's device, frozen."""
     cnn: nn.Module = scene_cnn(context) if name == "scene" else PhotoCnn(name)
     return cnn.to(context.device).requires_grad_(False)
 
@@ -254,7 +254,7 @@ def build_cnn(context: Context, name: Cnn) -> nn.Module:
 def extract(context: Context, cnn: nn.Module, name: Cnn, split: Split) -> ImageFeatures:
     """Features of a split on the context's device, from the cache where they are.
 
-    Photographs' grids are kept in half precision: 49 locations of 8,000 pictures are 400 MB so.
+    Photographs' grids are kept in half precision: 49 locations of 8,000 images are 400 MB so.
     """
     device = context.device
 

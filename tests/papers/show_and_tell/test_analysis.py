@@ -35,10 +35,10 @@ def test_memorised_counts_word_for_word_captions() -> None:
 
 def test_lists_that_repeat_themselves_agree_wholly_and_disjoint_ones_not_at_all() -> None:
     same = [["a", "b", "c", "d", "e"]] * 4
-    assert analysis.mutual_bleu([same])["bleu4"] == pytest.approx(100)
+    assert analysis.mutual_bleu([same])["bleu_4"] == pytest.approx(100)
     disjoint = [[f"{letter}{i}" for i in range(5)] for letter in "wxyz"]
-    assert analysis.mutual_bleu([disjoint])["bleu1"] == pytest.approx(0, abs=1e-6)
-    assert np.isnan(analysis.mutual_bleu([[["a"]]])["bleu1"])
+    assert analysis.mutual_bleu([disjoint])["bleu_1"] == pytest.approx(0, abs=1e-6)
+    assert np.isnan(analysis.mutual_bleu([[["a"]]])["bleu_1"])
 
 
 def test_people_are_scored_against_each_other_and_given_back_what_a_reference_is_worth() -> None:
@@ -67,9 +67,9 @@ def test_ranks_equal_a_slow_count() -> None:
     assert search.median == pytest.approx(np.median(ranks) + 1)
     relative = matrix - np.log(np.exp(matrix).mean(0))
     found = []
-    for picture in range(12):
-        order = sorted(range(24), key=lambda c, p=picture: -relative[p, c])
-        found.append(min(place - sum(owner[o] == picture for o in order[:place]) for place, c in enumerate(order) if owner[c] == picture))
+    for image in range(12):
+        order = sorted(range(24), key=lambda c, p=image: -relative[p, c])
+        found.append(min(place - sum(owner[o] == image for o in order[:place]) for place, c in enumerate(order) if owner[c] == image))
     assert annotation.recall1 == pytest.approx(100 * np.mean([rank == 0 for rank in found]))
     assert annotation.recall10 == pytest.approx(100 * np.mean([rank < 10 for rank in found]))
 

@@ -1,4 +1,4 @@
-"""Reading captions and pictures: folders of one's own, weights, and everything that can be wrong with them."""
+"""Reading captions and images: folders of one's own, weights, and everything that can be wrong with them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from PIL import Image
 
 from replications.errors import DataError
 from replications.papers.show_and_tell import data, scenes, vision
-from replications.papers.show_and_tell.data import decode_picture, read_folder, read_split
+from replications.papers.show_and_tell.data import decode_image, read_folder, read_split
 
 
 def _folder(root: Path, lines: str, *, broken: bool = False) -> Path:
@@ -24,7 +24,7 @@ def _folder(root: Path, lines: str, *, broken: bool = False) -> Path:
     return root
 
 
-def test_a_folder_gives_captions_by_picture_and_pixels_on_demand(tmp_path: Path) -> None:
+def test_a_folder_gives_captions_by_image_and_pixels_on_demand(tmp_path: Path) -> None:
     found = read_folder(_folder(tmp_path, "one.png\tA dog .\none.png\tThe dog\ntwo.png\tA cat\n"), "test", side=8)
     assert found.captions == [["A dog .", "The dog"], ["A cat"]]
     assert found.read([1, 0]).shape == (2, 3, 8, 8)
@@ -33,9 +33,9 @@ def test_a_folder_gives_captions_by_picture_and_pixels_on_demand(tmp_path: Path)
 @pytest.mark.parametrize(
     ("lines", "message"),
     [
-        ("one.png\tA dog\nthree.png\tA cat\n", r"test.tsv, line 2: picture 'three.png' is not in .*images"),
+        ("one.png\tA dog\nthree.png\tA cat\n", r"test.tsv, line 2: image 'three.png' is not in .*images"),
         ("one.png\tA dog\ntwo.png\t \n", r"test.tsv, line 2: the caption of 'two.png' is empty"),
-        ("one.png A dog\n", r"test.tsv, line 1: expected a picture name, a tab and a caption"),
+        ("one.png A dog\n", r"test.tsv, line 1: expected an image name, a tab and a caption"),
         ("", "holds no caption"),
     ],
 )
@@ -47,19 +47,19 @@ def test_a_wrong_caption_file_is_named_with_the_line(tmp_path: Path, lines: str,
 def test_a_missing_caption_file_and_a_caption_without_a_word_are_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"train.tsv cannot be read"):
         read_folder(_folder(tmp_path, "one.png\t...\n"), "train")
-    with pytest.raises(DataError, match=r"caption 0 of picture 0 is empty"):
+    with pytest.raises(DataError, match=r"caption 0 of image 0 is empty"):
         data._tokenized(read_folder(tmp_path, "test"))
 
 
-def test_a_picture_that_does_not_decode_is_named(tmp_path: Path) -> None:
+def test_a_image_that_does_not_decode_is_named(tmp_path: Path) -> None:
     found = read_folder(_folder(tmp_path, "one.png\tA dog\ntwo.png\tA cat\n", broken=True), "test")
-    with pytest.raises(DataError, match=r"picture 'two.png' does not decode as a picture"):
+    with pytest.raises(DataError, match=r"image 'two.png' does not decode as an image"):
         found.read([0, 1])
 
 
-def test_grey_and_transparent_pictures_become_three_channels() -> None:
+def test_grey_and_transparent_images_become_three_channels() -> None:
     for mode in ("L", "RGBA", "P"):
-        assert decode_picture(Image.new(mode, (5, 4)), "x", 4).shape == (3, 4, 4)
+        assert decode_image(Image.new(mode, (5, 4)), "x", 4).shape == (3, 4, 4)
 
 
 def test_unknown_and_absent_data_sets_say_what_to_do(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -70,7 +70,7 @@ def test_unknown_and_absent_data_sets_say_what_to_do(monkeypatch: pytest.MonkeyP
         read_split("pascal", "test", {})
     (tmp_path / "captions" / "pascal").mkdir(parents=True)
     _folder(tmp_path / "captions" / "pascal", "one.png\tA dog\n")
-    with pytest.raises(DataError, match="has 1 pictures, 1,000 were declared"):
+    with pytest.raises(DataError, match="has 1 images, 1,000 were declared"):
         read_split("pascal", "test", {})
 
 

@@ -55,21 +55,21 @@ def _results(folder: Path) -> Results:
     """Made-up records and artifacts of the smoke tier, in the form in which runs leave them."""
     generator = np.random.default_rng(0)
     metrics = [
-        "bleu1",
-        "bleu4",
+        "bleu_1",
+        "bleu_4",
         "cider",
         "perplexity",
         "chair_i",
-        *(f"{m}_beam{b}" for m in ("bleu4", "cider", "length", "memorised") for b in (1, 3, 20)),
     ]
+    by_beam_size = ["bleu_4", "cider", "length_mean", "memorised"]
     text = np.array([["a red ball is left of a moon", "", "two objects", "a box"]] * 3)
-    pictures = generator.integers(0, 255, (4, 3, 48, 48)).astype(np.uint8)
+    images = generator.integers(0, 255, (4, 3, 48, 48)).astype(np.uint8)
     kinds = np.array(["ball box", "star", "", "box"])
-    several = np.stack([pictures] * 3)
+    several = np.stack([images] * 3)
     arrays = {
         "seeds": np.arange(3),
         "gallery_rows": np.arange(4),
-        "gallery_pictures": pictures,
+        "gallery_images": images,
         "gallery_kinds": kinds,
         "gallery_references": np.array([["a ball .", "a <b>box</b>", "", "", ""]] * 4),
         "gallery_captions": text,
@@ -83,7 +83,7 @@ def _results(folder: Path) -> Results:
         "neighbours": np.array([["van cab"]] * 3),
     }
     for name in ("worst", "broken"):
-        arrays |= {f"{name}_captions": text, f"{name}_pictures": several, f"{name}_kinds": np.stack([kinds] * 3)}
+        arrays |= {f"{name}_captions": text, f"{name}_images": several, f"{name}_kinds": np.stack([kinds] * 3)}
     arrays |= {"worst_cider": generator.random((3, 4)), "worst_references": np.array([[["a ball"] * 5] * 4] * 3), "broken_absent": text}
     for run in load_runs("show_and_tell", "smoke"):
         base = {"paper": "show_and_tell", "run": run.name, "unit": ""}
@@ -92,6 +92,20 @@ def _results(folder: Path) -> Results:
             for seed in range(3)
             for split in ("test", "broken", "scenes", "sketches")
             for metric in metrics
+        ]
+        rows += [
+            {
+                **base,
+                "seed": seed,
+                "split": "test",
+                "metric": metric,
+                "axis": "beam_size",
+                "at": beam,
+                "value": float(generator.uniform(5, 60)),
+            }
+            for seed in range(3)
+            for metric in by_beam_size
+            for beam in (1, 3, 20)
         ]
         rows += [
             base | {"seed": s, "split": "validation", "step": t, "metric": "perplexity", "value": 9.0 - t / 99}

@@ -7,7 +7,7 @@ from tests.conftest import Visit
 
 pytestmark = pytest.mark.pipeline
 
-PICTURE = "document.querySelector('#canvas').toDataURL()"
+IMAGE = "document.querySelector('#canvas').toDataURL()"
 
 
 @pytest.fixture
@@ -16,7 +16,7 @@ def explorer(visit: Visit) -> Page:
 
 
 def test_a_word_shows_its_own_attention(explorer: Page) -> None:
-    plain = explorer.evaluate(PICTURE)
+    plain = explorer.evaluate(IMAGE)
     words = explorer.locator("button.word")
     seen = []
     for word in (words.nth(0), words.nth(1)):
@@ -24,11 +24,11 @@ def test_a_word_shows_its_own_attention(explorer: Page) -> None:
         explorer.keyboard.press("Enter")
         expect(word).to_have_attribute("aria-pressed", "true")
         expect(explorer.locator("button.word[aria-pressed=true]")).to_have_count(1)
-        seen.append(explorer.evaluate(PICTURE))
+        seen.append(explorer.evaluate(IMAGE))
     assert len({plain, *seen}) == 3
     assert f"before the word {words.nth(1).inner_text()}." in (explorer.locator("#canvas").get_attribute("aria-label") or "")
     explorer.keyboard.press("Enter")
-    assert explorer.evaluate(PICTURE) == plain
+    assert explorer.evaluate(IMAGE) == plain
 
 
 def test_hallucinated_words_are_marked_by_more_than_colour(explorer: Page) -> None:
@@ -38,20 +38,20 @@ def test_hallucinated_words_are_marked_by_more_than_colour(explorer: Page) -> No
             break
         explorer.keyboard.press("ArrowRight")
     word = absent.first
-    expect(word).to_have_attribute("title", "not in the picture")
-    assert "(not in the picture)" in (word.text_content() or "")
+    expect(word).to_have_attribute("title", "not in the image")
+    assert "(not in the image)" in (word.text_content() or "")
     assert "underline" in word.evaluate("(one) => getComputedStyle(one).textDecorationLine")
-    there = explorer.locator("#there").inner_text().removeprefix("In the picture: ").rstrip(".").split(", ")
+    there = explorer.locator("#there").inner_text().removeprefix("In the image: ").rstrip(".").split(", ")
     assert (word.text_content() or "").split(" (")[0] not in there
 
 
-def test_keys_and_buttons_change_the_picture(explorer: Page) -> None:
+def test_keys_and_buttons_change_the_image(explorer: Page) -> None:
     place = explorer.get_by_role("status")
     first = place.inner_text()
     explorer.keyboard.press("ArrowRight")
     second = place.inner_text()
     assert second != first
-    explorer.get_by_role("button", name="Previous picture").click()
+    explorer.get_by_role("button", name="Previous image").click()
     expect(place).to_have_text(first)
     explorer.keyboard.press("ArrowLeft")
     count = first.rsplit(" ", 1)[1]
@@ -59,7 +59,7 @@ def test_keys_and_buttons_change_the_picture(explorer: Page) -> None:
 
 
 def test_every_model_and_every_group_can_be_chosen(explorer: Page) -> None:
-    for name in ("Model", "Pictures"):
+    for name in ("Model", "Images"):
         menu = explorer.get_by_role("combobox", name=name)
         for value in range(menu.locator("option").count()):
             menu.select_option(str(value))

@@ -21,7 +21,8 @@ from replications.papers.show_and_tell.vocabulary import Vocabulary
 from replications.results.records import frame
 
 TINY: dict[str, Any] = {
-    "decoder": {"embed_size": 12, "hidden_size": 12, "attention_size": 6, "dropout": 0.2},
+    "decoder": {"embed_size": 12, "hidden_size": 12, "attention_size": 6},
+    "dropout": 0.2,
     "train_share": 0.02,
     "validation_images": 6,
     "test_images": 8,
@@ -29,7 +30,7 @@ TINY: dict[str, Any] = {
     "epochs": 1,
     "min_count": 2,
     "beam_size": 2,
-    "validations": 2,
+    "evaluations": 2,
     "max_length": 8,
 }
 
@@ -58,13 +59,21 @@ def _values(context: Context) -> pd.DataFrame:
 
 
 VARIANTS: dict[str, dict[str, Any]] = {
-    "plain": {"broken": True, "samples": 4, "beams": [1], "list_beam": 4, "n_best": 3, "retrieval_images": 4, "neighbours": ["a", "zebra"]},
+    "plain": {
+        "broken": True,
+        "samples": 4,
+        "beam_sizes": [1],
+        "list_beam": 4,
+        "n_best": 3,
+        "retrieval_images": 4,
+        "neighbours": ["a", "zebra"],
+    },
     "attention": {"decoder": {"attention": True}, "samples": 3},
-    "ensemble": {"members": 2},
+    "ensemble": {"ensemble_size": 2},
     "joint": {"cnn_training": "from_start"},
     "late": {"cnn_training": "late", "late_start": 0.5},
     "scheduled": {"scheduled_sampling": 0.5},
-    "sgd": {"optimiser": "sgd", "schedule": "fixed", "learning_rate": 0.5},
+    "sgd": {"optimiser": "sgd", "schedule": "constant", "learning_rate": 0.5},
     "transfer": {"dataset": "sketches", "transfer": ["scenes"]},
 }
 
@@ -120,19 +129,41 @@ def test_the_loss_falls_and_padding_is_rare(tmp_path: Path) -> None:
 def test_baselines_score_without_training(mode: str, tmp_path: Path) -> None:
     records = _values(_run(tmp_path, mode=mode))
     test = records[records["split"] == "test"].set_index(["metric", "seed"])["value"]
-    assert 0 < test["bleu1", 0] <= 100
+    assert 0 < test["bleu_1", 0] <= 100
     assert (test["chair_i", 0] == 0) == (mode == "human")
     if mode == "human":
-        assert test["bleu4", 0] > test["bleu4_uncorrected", 0]
-        assert test["bleu1", 0] != test["bleu1_uncorrected", 0]
+        assert test["bleu_4", 0] > test["bleu_4_uncorrected", 0]
+        assert test["bleu_1", 0] != test["bleu_1_uncorrected", 0]
+
+
+def test_scores_at_every_beam_size_stand_on_an_axis_and_those_of_the_last_weights_are_a_model(tmp_path: Path) -> None:
+    records = _values(_run(tmp_path, beam_sizes=[1, 3]))
+    bleu = records[(records["metric"] == "bleu_4") & (records["split"] == "test") & (records["seed"] == 0)]
+    best, last = bleu[bleu["model"] == ""], bleu[bleu["model"] == "last"]
+    assert best["axis"].tolist() == ["", "beam_size", "beam_size", "beam_size"]
+    assert best["at"].dropna().tolist() == [1, 2, 3]
+    assert best.set_index("at")["value"][2] == best[best["axis"] == ""]["value"].item()
+    assert last["at"].tolist() == [3]
+
+
+@pytest.mark.parametrize("mode", ["train", "nearest"])
+def test_validation_images_are_scored_only_when_asked_and_change_nothing_else(mode: str, tmp_path: Path) -> None:
+    without = _values(_run(tmp_path / "without", mode=mode, beam_sizes=[1]))
+    scored = _values(_run(tmp_path / "with", mode=mode, beam_sizes=[1], score_validation=True))
+    of_images = scored["split"].eq("validation") & ~scored["metric"].isin(["perplexity", "best_step"])
+    pd.testing.assert_frame_equal(without, scored[~of_images].reset_index(drop=True), check_exact=True)
+    captions = scored[of_images & (scored["seed"] == 0)]
+    assert {"bleu_1", "bleu_4", "rouge_l", "cider", "chair_i"} <= set(captions["metric"])
+    if mode == "train":
+        assert captions[captions["metric"] == "bleu_4"]["at"].dropna().tolist() == [1, 2]
 
 
 def test_a_moving_cnn_is_counted_forward_always_and_backward_once_it_learns(tmp_path: Path) -> None:
     convolutions = 576 * 3 * 16 + 144 * 16 * 32 + 36 * 32 * 64
-    one_picture = 2 * 9 * (convolutions + 64 * (SceneCnn.n_what + SceneCnn.n_where))  # 9: cells, and pixels under a filter
+    one_image = 2 * 9 * (convolutions + 64 * (SceneCnn.n_what + SceneCnn.n_where))  # 9: cells, and pixels under a filter
 
     frozen, joint, late = (_run(tmp_path / name, **VARIANTS.get(name, {})).cost for name in ("frozen", "joint", "late"))
-    looking = one_picture * frozen["examples"]
+    looking = one_image * frozen["examples"]
     assert joint["flops"] - frozen["flops"] == pytest.approx(3 * looking)
     assert late["flops"] - frozen["flops"] == pytest.approx(2 * looking, rel=0.05)  # half of the updates, rounded to whole ones
 
@@ -140,7 +171,7 @@ def test_a_moving_cnn_is_counted_forward_always_and_backward_once_it_learns(tmp_
 def test_what_the_figures_read_is_kept(tmp_path: Path) -> None:
     arrays = _run(tmp_path, **VARIANTS["plain"]).arrays
     assert arrays["gallery_captions"].shape == (2, 4)
-    assert arrays["gallery_pictures"].shape == (4, 3, 48, 48)
+    assert arrays["gallery_images"].shape == (4, 3, 48, 48)
     assert arrays["gallery_lists"].shape == arrays["gallery_novel"].shape == (2, 4, 3)
     assert arrays["neighbours"].shape == (2, 2)
     assert arrays["neighbours"][0, 0].count(" ") == 4
@@ -156,7 +187,7 @@ def test_the_gallery_is_drawn_without_seeing_a_caption() -> None:
 
 def test_a_beam_larger_than_the_vocabulary_is_refused_before_training(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="A beam of 5000 is not possible"):
-        _run(tmp_path, beams=[5000])
+        _run(tmp_path, beam_sizes=[5000])
     assert not list(tmp_path.glob("*.checkpoint"))
 
 
@@ -179,9 +210,9 @@ def test_a_vocabulary_that_changed_since_the_checkpoint_is_named_and_the_state_i
         ({"dataset": "flickr8k"}, "rendered scenes need 'scene'"),
         ({"transfer": ["flickr8k"]}, "one kind"),
         ({"dataset": "sketches", "broken": True}, "broken is a test split of data set 'scenes' only"),
-        ({"decoder": {"attention": True, "image": "every_step"}}, "attention sees the picture at every step already"),
+        ({"decoder": {"attention": True, "image": "every_step"}}, "attention sees the image at every step already"),
         ({"decoder": {"attention": True}, "cnn_training": "late"}, "trained on a frozen CNN"),
-        ({"members": 2, "cnn_training": "late"}, "an ensemble shares one frozen CNN"),
+        ({"ensemble_size": 2, "cnn_training": "late"}, "an ensemble shares one frozen CNN"),
         ({"list_beam": 3, "n_best": 5}, "need a beam of at least that size"),
     ],
 )

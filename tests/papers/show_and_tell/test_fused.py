@@ -14,15 +14,15 @@ from replications.papers.show_and_tell.model import ImageFeatures, Output, capti
 from replications.papers.show_and_tell.settings import Decoder
 from replications.papers.show_and_tell.trainer import clip_slots
 
-SMALL = {"embed_size": 6, "hidden_size": 8, "attention_size": 5, "dropout": 0.0}
+SMALL = {"embed_size": 6, "hidden_size": 8, "attention_size": 5}
 
 
-def _model(slots: int = 2, n_words: int = 11, seed: int = 0, **options: object) -> CaptionerGroup:
+def _model(slots: int = 2, n_words: int = 11, seed: int = 0, dropout: float = 0.0, **options: object) -> CaptionerGroup:
     settings = Decoder.model_validate(SMALL | options)
     generators = [torch.Generator().manual_seed(seed + slot) for slot in range(slots)]
     if settings.attention:
-        return AttentiveGroup(settings, 4, n_words, generators=generators)
-    return NicGroup(settings, 7, n_words, generators=generators)
+        return AttentiveGroup(settings, 4, n_words, dropout=dropout, generators=generators)
+    return NicGroup(settings, 7, n_words, dropout=dropout, generators=generators)
 
 
 def _inputs(slots: int = 2, rows: int = 3, length: int = 5, n_words: int = 11) -> tuple[ImageFeatures, Tensor]:

@@ -16,11 +16,12 @@ S, N, T, V, D, L, C = 2, 3, 5, 11, 7, 9, 4
 VARIANTS: list[dict[str, object]] = [{}, {"image": "every_step"}, {"cell": "library"}, {"attention": True}]
 
 
-def _group(**options: object) -> CaptionerGroup:
-    settings = Decoder.model_validate({"embed_size": 6, "hidden_size": 8, "attention_size": 5, "dropout": 0.0} | options)
+def _group(dropout: float = 0.0, **options: object) -> CaptionerGroup:
+    settings = Decoder.model_validate({"embed_size": 6, "hidden_size": 8, "attention_size": 5} | options)
     generators = [torch.Generator().manual_seed(slot) for slot in range(S)]
-    group = AttentiveGroup(settings, C, V, generators=generators) if settings.attention else NicGroup(settings, D, V, generators=generators)
-    return group.double()
+    if settings.attention:
+        return AttentiveGroup(settings, C, V, dropout=dropout, generators=generators).double()
+    return NicGroup(settings, D, V, dropout=dropout, generators=generators).double()
 
 
 def _inputs() -> tuple[ImageFeatures, Tensor, Tensor]:

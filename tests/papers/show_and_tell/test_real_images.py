@@ -27,7 +27,8 @@ SETTINGS = Settings.model_validate(
     {
         "dataset": "flickr8k",
         "cnn": "squeezenet1_1",
-        "decoder": {"embed_size": 32, "hidden_size": 32, "dropout": 0.0},
+        "decoder": {"embed_size": 32, "hidden_size": 32},
+        "dropout": 0.0,
         "min_count": 2,
         "batch_size": 20,
         "epochs": 25,
@@ -59,7 +60,7 @@ def test_photographs_are_read_seen_learnt_and_captioned(tmp_path: Path, monkeypa
     again = vision.extract(context, cnn, "squeezenet1_1", replace(few, read=lambda rows: pytest.fail("features were not kept")))
     assert torch.equal(again.vector, found.vector)
 
-    # The pictures that it was trained on: what must be possible, not how well it generalises.
+    # The images that it was trained on: what must be possible, not how well it generalises.
     splits = {"train": few, "validation": few.first(10), "test": few.first(20)}
     seen = {name: ImageFeatures(found.vector[: len(split)], found.grid[: len(split)]) for name, split in splits.items()}
     vocabulary = Vocabulary.build((caption for several in few.tokens for caption in several), SETTINGS.min_count)
@@ -67,7 +68,7 @@ def test_photographs_are_read_seen_learnt_and_captioned(tmp_path: Path, monkeypa
     model = experiment.train_decoder(task, context)
     metrics.measure(context, task, model)
     records = frame(context.rows).set_index(["split", "metric"])["value"]
-    assert records["test", "bleu1"] > 50
+    assert records["test", "bleu_1"] > 50
     assert records["test", "search_median"] <= 3
     assert np.isfinite(records["test", "perplexity"])
-    assert context.arrays["gallery_pictures"].shape == (4, 3, 96, 96)
+    assert context.arrays["gallery_images"].shape == (4, 3, 96, 96)

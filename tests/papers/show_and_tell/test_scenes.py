@@ -127,24 +127,24 @@ def test_a_scene_survives_being_written_down() -> None:
         assert scenes.decode(scenes.encode(scene)) == scene
 
 
-def test_pictures_show_their_things_where_they_are_and_nothing_elsewhere() -> None:
+def test_images_show_their_things_where_they_are_and_nothing_elsewhere() -> None:
     drawn = [Scene("photo", "night", (Thing(kind, "yellow", "large", 0, 2),)) for kind in scenes.KINDS]
-    pictures = scenes.render(drawn, seed=4).astype(int)
-    assert pictures.shape == (len(drawn), 3, scenes.PIXELS, scenes.PIXELS)
-    bright = pictures.sum(1) > 420
+    images = scenes.render(drawn, seed=4).astype(int)
+    assert images.shape == (len(drawn), 3, scenes.PIXELS, scenes.PIXELS)
+    bright = images.sum(1) > 420
     top, left, bottom, right = (round(edge) for edge in scenes.box(drawn[0].things[0]))
-    for kind, picture in zip(scenes.KINDS, bright, strict=True):
-        inside = picture[max(0, top - 2) : bottom + 2, left - 2 : right + 2].sum()
+    for kind, image in zip(scenes.KINDS, bright, strict=True):
+        inside = image[max(0, top - 2) : bottom + 2, left - 2 : right + 2].sum()
         assert inside > 30, kind
-        assert picture.sum() - inside <= 2, kind
+        assert image.sum() - inside <= 2, kind
 
 
-def test_the_same_seed_draws_the_same_picture_and_another_seed_another() -> None:
+def test_the_same_seed_draws_the_same_image_and_another_seed_another() -> None:
     drawn = _drawn(4)
     assert np.array_equal(scenes.render(drawn, 1), scenes.render(drawn, 1))
     assert not np.array_equal(scenes.render(drawn, 1), scenes.render(drawn, 2))
 
 
 def test_sketches_carry_no_colour() -> None:
-    pictures = scenes.render(_drawn(6, domain="sketch"), 0).astype(int)
-    assert np.abs(pictures[:, 0].mean((1, 2)) - pictures[:, 2].mean((1, 2))).max() < 25
+    images = scenes.render(_drawn(6, domain="sketch"), 0).astype(int)
+    assert np.abs(images[:, 0].mean((1, 2)) - images[:, 2].mean((1, 2))).max() < 25

@@ -1,4 +1,4 @@
-"""The batched search equals a slow one picture by picture, and the usual public one; wrong beams are refused."""
+"""The batched search equals a slow one image by image, and the usual public one; wrong beams are refused."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ N_WORDS, N_IMAGES, LENGTH = 13, 9, 7
 
 def _model(slots: int = 1, seed: int = 0, sharpness: float = 6.0, end: float = 1.0, **options: object) -> CaptionerGroup:
     """Untrained weights, made sharp enough that beams have something to choose and sentences end at different lengths."""
-    settings = Decoder.model_validate({"embed_size": 8, "hidden_size": 10, "attention_size": 6, "dropout": 0.0} | options)
+    settings = Decoder.model_validate({"embed_size": 8, "hidden_size": 10, "attention_size": 6} | options)
     generators = [torch.Generator().manual_seed(seed + slot) for slot in range(slots)]
-    model = (AttentiveGroup if settings.attention else NicGroup)(settings, 5, N_WORDS, generators=generators)
+    model = (AttentiveGroup if settings.attention else NicGroup)(settings, 5, N_WORDS, dropout=0.0, generators=generators)
     with torch.no_grad():
         model.word_embedding.weight.mul_(2)
         model.output.weight.mul_(sharpness)
@@ -106,7 +106,7 @@ def test_the_usual_search_finds_the_same_captions(beam: int) -> None:
     assert sum(same) >= N_IMAGES - 1
 
 
-def test_the_results_of_a_picture_do_not_depend_on_its_company() -> None:
+def test_the_results_of_a_image_do_not_depend_on_its_company() -> None:
     model = _model()
     whole = beam_search(model, _images(), 5, LENGTH, 3)
     for image in range(N_IMAGES):
