@@ -146,9 +146,9 @@ def slot_keys(context: Context, members: int) -> list[tuple[int, int]]:
 def build_decoder(settings: Settings, context: Context, n_words: int, features: ImageFeatures) -> CaptionerGroup:
     """A decoder whose slots start from generators of their own seeds, on the context's device."""
     generators = [context.generator(seed, f"weights-{member}", device="cpu") for seed, member in slot_keys(context, settings.ensemble_size)]
-    group, n_inputs = (
-        (AttentiveGroup, annotation_vectors(features).shape[-1]) if settings.decoder.attention else (NicGroup, features.vector.shape[-1])
-    )
+    attentive = settings.decoder.attention
+    group = AttentiveGroup if attentive else NicGroup
+    n_inputs = annotation_vectors(features).shape[-1] if attentive else features.vector.shape[-1]
     model: CaptionerGroup = group(settings.decoder, n_inputs, n_words, dropout=settings.dropout, generators=generators)
     return model.to(context.device)
 

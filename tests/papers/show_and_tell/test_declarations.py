@@ -96,6 +96,7 @@ def _results(folder: Path) -> Results:
         rows += [
             {
                 **base,
+                "step": 0,
                 "seed": seed,
                 "split": "test",
                 "metric": metric,
