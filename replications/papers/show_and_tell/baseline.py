@@ -1,7 +1,7 @@
 """The usual way to search captions: one image at a time, a beam that shrinks as sentences end, library layers.
 
 The logic is that of the best-known public PyTorch captioning code (its evaluation loop), with attention left out.
-It is what `bench` compares with, and finds the same captions.
+It is the baseline of `bench`, and finds the same captions.
 """
 
 from __future__ import annotations
@@ -16,7 +16,14 @@ from replications.papers.show_and_tell.vocabulary import END, START, UNKNOWN
 
 
 class BaselineDecoder(nn.Module):
-    """Embedding, LSTMCell and Linear with the weights of one slot of a `library` captioner."""
+    """Embedding, LSTMCell and Linear with the weights of the first slot of a group with the library's cell.
+
+    Args:
+        ours: gives the weights.
+
+    Raises:
+        ValueError: the group has the paper's cell.
+    """
 
     def __init__(self, ours: NicGroup) -> None:
         super().__init__()
@@ -47,9 +54,13 @@ class BaselineDecoder(nn.Module):
 def baseline_search(
     decoder: BaselineDecoder, vectors: Tensor, beam_size: int, max_length: int, words_before_end: int | None = None
 ) -> list[list[int]]:
-    """The best caption of each image, vectors (n, D).
+    """Return the best caption of each image as word numbers.
 
     Args:
+        decoder: weights.
+        vectors: image features, (n, D).
+        beam_size: sentences kept per image at first.
+        max_length: longest sentence in words.
         words_before_end: where given, every sentence ends after this many words, so that untrained weights can be timed.
     """
     return [_search_one(decoder, vector, beam_size, max_length, words_before_end) for vector in vectors]

@@ -129,7 +129,7 @@ _FLICKR30K_TEST = 1000
 
 
 def needs(settings: Settings) -> list[tuple[DataSource, str]]:
-    """The splits that a run loads; folders of a mirror are looked into when they are read, because nothing can fetch them."""
+    """Return the splits that a run loads. Folders of a mirror are left out: nothing can fetch them, and reading checks them."""
     own = [(_BY_NAME[settings.dataset], split) for split in _BY_NAME[settings.dataset].splits]
     others = [(_BY_NAME[name], "test") for name in settings.transfer]
     return [(source, split) for source, split in [*own, *others] if not source.file]
@@ -158,7 +158,7 @@ class Split:
         return len(self.captions)
 
     def first(self, count: int | None) -> Split:
-        """Only the first images; all of them without a count."""
+        """Return the first `count` images; all of them if it is None."""
         if count is None or count >= len(self):
             return self
         few = None if self.scenes is None else self.scenes[:count]
@@ -168,7 +168,7 @@ class Split:
 
 
 def _tokenized(split: Split) -> Split:
-    """The split with its captions as tokens.
+    """Return the split with its captions as tokens.
 
     Raises:
         DataError: an image without captions, or an empty caption.
@@ -199,9 +199,9 @@ def read_split(dataset: str, split: str, notes: Notes, *, side: int = 224) -> Sp
     """
     if dataset not in _BY_NAME:
         raise DataError(f"No data set is called '{dataset}'. {nearest(dataset, _BY_NAME)}")
-    found, note = _read_once(dataset, split, side, mirror())
+    content, note = _read_once(dataset, split, side, mirror())
     notes |= note
-    return found
+    return content
 
 
 @functools.lru_cache(maxsize=32)
@@ -216,13 +216,15 @@ def _read_once(dataset: str, split: str, side: int, place: Path | None) -> tuple
                 f"{source.name} is not on this machine. Put {split}.tsv (lines of image name, tab, caption) and the folder 'images' into "
                 f"<folder>/{source.file} and set {ENVIRONMENT}=<folder>. {source.note}"
             )
-        found = _tokenized(read_folder(place / source.file, split, side=side))
-        if len(found) != source.splits.get(split):
-            raise DataError(f"{found.name} has {len(found):,} images, {source.splits.get(split, 0):,} were declared. Complete it.")
-        return found, {found.name: {"origin": "local mirror", "rows": str(len(found)), "fingerprint": "", "verified": "only their number"}}
+        content = _tokenized(read_folder(place / source.file, split, side=side))
+        if len(content) != source.splits.get(split):
+            raise DataError(f"{content.name} has {len(content):,} images, {source.splits.get(split, 0):,} were declared. Complete it.")
+        return content, {
+            content.name: {"origin": "local mirror", "rows": str(len(content)), "fingerprint": "", "verified": "only their number"}
+        }
     part = "test" if source is FLICKR30K else split
     rows, note = sources.load(source, part)
-    chosen = _flickr30k_rows(len(rows), split) if source is FLICKR30K else range(len(rows))
+    numbers = _flickr30k_rows(len(rows), split) if source is FLICKR30K else range(len(rows))
     columns = [f"caption_{i}" for i in range(CAPTIONS)]
     if columns[0] in rows.column_names:
         texts = [list(several) for several in zip(*(rows[column] for column in columns), strict=True)]
@@ -231,35 +233,40 @@ def _read_once(dataset: str, split: str, side: int, place: Path | None) -> tuple
     name = f"{dataset}/{split}"
 
     def read(wanted: Sequence[int]) -> np.ndarray:
-        return np.stack([decode_image(rows[chosen[row]]["image"], f"{name}, image {row}", side) for row in wanted])
+        return np.stack([decode_image(rows[numbers[row]]["image"], f"{name}, image {row}", side) for row in wanted])
 
     digest = f"{note['fingerprint']}:{side}:{split}"
-    return _tokenized(Split(name, [texts[row] for row in chosen], read, digest)), {f"{dataset}/{part}": note}
+    return _tokenized(Split(name, [texts[row] for row in numbers], read, digest)), {f"{dataset}/{part}": note}
 
 
 def _flickr30k_rows(n_rows: int, split: str) -> list[int]:
-    """The last 1,000 rows of a fixed shuffle test, the 1,000 before them validate, 28,000 train (section 4.2's sizes)."""
+    """Return the rows of a split of a fixed shuffle: the last 1,000 test, the 1,000 before them validate, 28,000 train (section 4.2's sizes)."""
     order = np.random.default_rng(30).permutation(n_rows).tolist()
     test, validation = order[-_FLICKR30K_TEST:], order[-2 * _FLICKR30K_TEST : -_FLICKR30K_TEST]
     return {"test": test, "validation": validation, "train": order[: min(28000, n_rows - 2 * _FLICKR30K_TEST)]}[split]
 
 
 def _scene_split(rows: datasets.Dataset, name: str) -> Split:
-    known = [scenes.decode(line) for line in rows["scene"]]
+    contents = [scenes.decode(line) for line in rows["scene"]]
     captions = [list(several) for several in zip(*(rows[f"caption_{i}"] for i in range(CAPTIONS)), strict=True)]
 
     @functools.cache
     def pixels() -> np.ndarray:
-        return scenes.render(known, seed=sum(name.encode()))
+        return scenes.render(contents, seed=sum(name.encode()))
 
-    return Split(name, captions, lambda wanted: pixels()[np.asarray(wanted)], name, known)
+    return Split(name, captions, lambda wanted: pixels()[np.asarray(wanted)], name, contents)
 
 
 def decode_image(source: Any, name: str, side: int) -> np.ndarray:
-    """One image as uint8 (3, side, side), resized whole, as captions describe all of it.
+    """Return one image as uint8 (3, side, side), resized whole, because captions describe all of it.
+
+    Args:
+        source: a Pillow image, or a path or file that Pillow opens.
+        name: of the image, for messages.
+        side: height and width.
 
     Raises:
-        DataError: when it does not decode.
+        DataError: the image does not decode.
     """
     from PIL import Image
 
@@ -275,6 +282,11 @@ def decode_image(source: Any, name: str, side: int) -> np.ndarray:
 
 def read_folder(folder: Path, split: str, *, side: int = 224) -> Split:
     """Read `<split>.tsv` (image name, tab, caption; an image's captions may be any number of lines) and `images/`.
+
+    Args:
+        folder: holds the files.
+        split: name of the tsv file.
+        side: height and width to which images are resized.
 
     Raises:
         DataError: no such file, a line of another form, a missing image; the message names file and line.

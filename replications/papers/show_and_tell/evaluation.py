@@ -1,4 +1,4 @@
-"""What a trained decoder is asked: captions at several beams, likelihoods of references, ranks, attention."""
+"""Questions to a trained decoder: captions, likelihoods of references, and attention."""
 
 from __future__ import annotations
 
@@ -21,32 +21,51 @@ CAPTIONS_PER_PASS = 512
 
 @dataclass(frozen=True)
 class Generated:
-    """Captions of a split: for each image its best ones as words, best first, and their summed log-probabilities."""
+    """Captions of a split.
+
+    Attributes:
+        words: for each image its best captions as words, best first.
+        scores: summed log-probabilities in nats, (images, n_best).
+    """
 
     words: list[list[list[str]]]
     scores: np.ndarray
 
     def best(self) -> list[list[str]]:
-        """The best caption of each image."""
+        """Return the best caption of each image."""
         return [several[0] for several in self.words]
 
 
 def generate(
     model: CaptionerGroup, images: ImageFeatures, vocabulary: Vocabulary, *, beam_size: int, max_length: int, n_best: int = 1
 ) -> Generated:
-    """Search captions for all images, a chunk at a time."""
+    """Return captions of all images, searched in chunks of IMAGES_PER_SEARCH.
+
+    Args:
+        model: one slot, or the slots of an ensemble.
+        images: features of n images, (S, n, ...).
+        vocabulary: turns word numbers into words.
+        beam_size: sentences kept per image while searching.
+        max_length: longest caption in words.
+        n_best: captions returned per image.
+    """
     words: list[list[list[str]]] = []
     scores = []
     for start in range(0, images.vector.shape[1], IMAGES_PER_SEARCH):
         rows = torch.arange(start, min(start + IMAGES_PER_SEARCH, images.vector.shape[1]), device=images.vector.device)
-        found = beam_search(model, images.rows(rows), beam_size, max_length, n_best)
-        words += [[vocabulary.decode(sentence) for sentence in several] for several in found.words.tolist()]
-        scores.append(found.scores.cpu().numpy())
+        captions = beam_search(model, images.rows(rows), beam_size, max_length, n_best)
+        words += [[vocabulary.decode(sentence) for sentence in several] for several in captions.words.tolist()]
+        scores.append(captions.scores.cpu().numpy())
     return Generated(words, np.concatenate(scores))
 
 
 def padded(captions: Sequence[Sequence[int]], device: torch.device) -> tuple[Tensor, Tensor]:
-    """Captions as inputs from the start symbol on and targets with the end, each (captions, length); -1 where padded."""
+    """Return captions as inputs from the start symbol on and targets with the end, each (captions, length); -1 where targets are padded.
+
+    Args:
+        captions: word numbers of each caption, without start and end.
+        device: of the returned tensors.
+    """
     length = max(len(caption) for caption in captions) + 1
     inputs = torch.full((len(captions), length), END)
     targets = torch.full((len(captions), length), -1)
@@ -61,7 +80,14 @@ def padded(captions: Sequence[Sequence[int]], device: torch.device) -> tuple[Ten
 
 @torch.no_grad()
 def mean_loss(model: CaptionerGroup, images: ImageFeatures, captions: Sequence[Sequence[int]], owner: Sequence[int]) -> Tensor:
-    """Mean negative log-likelihood of a word, nats, for every slot, (slots,); its exponential is the perplexity."""
+    """Return the mean negative log-likelihood of a word in nats, (slots,); its exponential is the perplexity.
+
+    Args:
+        model: decoders of all slots.
+        images: features of n images, (S, n, ...).
+        captions: word numbers of each caption.
+        owner: the image of each caption.
+    """
     order = sorted(range(len(captions)), key=lambda row: len(captions[row]))
     total = count = torch.zeros(model.n_slots, device=images.vector.device)
     for start in range(0, len(order), CAPTIONS_PER_PASS):
@@ -75,7 +101,13 @@ def mean_loss(model: CaptionerGroup, images: ImageFeatures, captions: Sequence[S
 
 @torch.no_grad()
 def word_log_likelihoods(model: CaptionerGroup, images: ImageFeatures, captions: Sequence[Sequence[int]]) -> list[np.ndarray]:
-    """Log-probability of every word and the end of one caption per image, by the first slot or the ensemble's mean."""
+    """Return the log-probability of every word and of the end, one array (words + 1,) per caption; members of an ensemble are averaged.
+
+    Args:
+        model: one slot, or the slots of an ensemble.
+        images: features of n images, (S, n, ...).
+        captions: word numbers of one caption per image.
+    """
     inputs, targets = padded(captions, images.vector.device)
     logits = model(images, inputs.expand(model.n_slots, -1, -1)).logits.log_softmax(-1)
     log_p = logits.logsumexp(0) - np.log(model.n_slots)
@@ -85,7 +117,13 @@ def word_log_likelihoods(model: CaptionerGroup, images: ImageFeatures, captions:
 
 @torch.no_grad()
 def likelihood_matrix(model: CaptionerGroup, images: ImageFeatures, captions: Sequence[Sequence[int]]) -> np.ndarray:
-    """log p(caption | image) of every caption for every image, (images, captions), by the first slot or the ensemble's mean."""
+    """Return log p(caption | image) of every caption for every image, (images, captions), in nats; members of an ensemble are averaged.
+
+    Args:
+        model: one slot, or the slots of an ensemble.
+        images: features of n images, (S, n, ...).
+        captions: word numbers of each caption.
+    """
     n_images, device = images.vector.shape[1], images.vector.device
     matrix = np.zeros((n_images, len(captions)))
     order = sorted(range(len(captions)), key=lambda row: len(captions[row]))
@@ -105,7 +143,16 @@ def likelihood_matrix(model: CaptionerGroup, images: ImageFeatures, captions: Se
 
 @torch.no_grad()
 def attention_maps(model: CaptionerGroup, images: ImageFeatures, captions: Sequence[Sequence[int]]) -> list[np.ndarray]:
-    """Attention before every word of one caption per image, (words, locations) each, by the first slot."""
+    """Return the attention of the first slot before every word, one array (words, locations) per caption.
+
+    Args:
+        model: decoders with attention.
+        images: features of n images, (S, n, ...).
+        captions: word numbers of one caption per image.
+
+    Raises:
+        ValueError: the decoder has no attention.
+    """
     inputs, _ = padded(captions, images.vector.device)
     attention = model(images, inputs.expand(model.n_slots, -1, -1)).attention
     if attention is None:

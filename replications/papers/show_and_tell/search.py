@@ -1,12 +1,12 @@
-"""Beam search over all images and beams at once, and its slow, obvious counterpart for tests and comparison.
+"""Beam search over all images and beams at once, and a plain search that defines its result.
 
 Section 3.1: "iteratively consider the set of the k best sentences up to time t as candidates to generate sentences of size
 t + 1, and keep only the resulting best k of them". A finished sentence stays in that set with its score. Scores are
 summed log-probabilities in fp32, without a length correction; a beam of 1 is greedy.
 
-What makes it fast: one product for the live beams of all images; images leave as soon as their answer is certain (a
+`beam_search` is fast because the live beams of all images are one product; images leave as soon as their answer is certain (a
 score only ever falls, so n finished sentences on top cannot be overtaken); every beam proposes only its own k best
-words; log-probabilities are never formed for the whole vocabulary, only its log-sum-exp and the chosen logits.
+words; and log-probabilities are never formed for the whole vocabulary, only its log-sum-exp and the k best logits.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from replications.papers.show_and_tell.vocabulary import END, START, UNKNOWN
 
 @dataclass(frozen=True)
 class Captions:
-    """What a search found.
+    """Result of a search.
 
     Attributes:
         words: (images, n_best, max_length) word numbers, best first; END from the end of a sentence on.
@@ -37,7 +37,16 @@ class Captions:
 
 
 def check_beam(beam_size: int, n_words: int, n_best: int) -> None:
-    """Raise InputError for a beam that the search cannot fill."""
+    """Check that a search can fill its beam.
+
+    Args:
+        beam_size: sentences kept per image.
+        n_words: size of the vocabulary.
+        n_best: sentences returned per image.
+
+    Raises:
+        InputError: the beam is larger than the vocabulary, or n_best larger than the beam.
+    """
     writable = n_words - 2
     if not 1 <= beam_size <= writable:
         raise InputError(
@@ -48,10 +57,19 @@ def check_beam(beam_size: int, n_words: int, n_best: int) -> None:
 
 
 def next_words(model: CaptionerGroup, words: Tensor, state: State, count: int) -> tuple[Tensor, Tensor, State]:
-    """The likeliest next words of rows of words (R,): log-probabilities (R, count), best first, their numbers, and the new state.
+    """Return the likeliest next words of R rows.
 
     Several slots are an ensemble: the mean of their probabilities (section 4.3.1). Start and unknown keep their probability but
-    are never written. In place, because the vocabulary's row is the largest thing a search touches.
+    are never written. In place, because the vocabulary's row is the largest array of a search.
+
+    Args:
+        model: one slot, or the slots of an ensemble.
+        words: last word of each row, (R,).
+        state: of the rows.
+        count: words returned per row.
+
+    Returns:
+        Log-probabilities (R, count), best first, their word numbers (R, count), and the new state.
     """
     logits, state = model.step(words.expand(model.n_slots, -1), state)
     scores = logits[0] if model.n_slots == 1 else logits.log_softmax(-1).logsumexp(0) - math.log(model.n_slots)
@@ -93,7 +111,7 @@ def beam_search(model: CaptionerGroup, images: ImageFeatures, beam_size: int, ma
     ended = torch.zeros(n_images, k, dtype=torch.bool, device=device)
     words = torch.full((n_images, k, max_length), END, dtype=torch.long, device=device)
     last = torch.full((n_images,), START, dtype=torch.long, device=device)
-    found = Captions(words[:, :n_best].clone(), scores[:, :n_best].clone())
+    captions = Captions(words[:, :n_best].clone(), scores[:, :n_best].clone())
     for t in range(max_length):
         best, choice, state = next_words(model, last, state, k)
         # Candidates of every image: k words for each of its k beams, and its finished sentences as they are.
@@ -112,8 +130,8 @@ def beam_search(model: CaptionerGroup, images: ImageFeatures, beam_size: int, ma
         going = ~ended & scores.isfinite()
         done = ~going[:, :n_best].any(1) if t + 1 < max_length else torch.ones_like(ended[:, 0])
         if done.any():
-            found.words[alive[done]] = words[done, :n_best]
-            found.scores[alive[done]] = scores[done, :n_best]
+            captions.words[alive[done]] = words[done, :n_best]
+            captions.scores[alive[done]] = scores[done, :n_best]
             keep = ~done
             if not keep.any():
                 break
@@ -124,12 +142,20 @@ def beam_search(model: CaptionerGroup, images: ImageFeatures, beam_size: int, ma
         state = _rows(state, rows)
         row_of = torch.full_like(parent, -1)
         row_of[going] = torch.arange(len(rows), device=device)
-    return found
+    return captions
 
 
 @torch.no_grad()
 def slow_beam_search(model: CaptionerGroup, images: ImageFeatures, beam_size: int, max_length: int, n_best: int = 1) -> Captions:
-    """The same search for one image after the other, with lists: the definition that `beam_search` must equal."""
+    """Return what `beam_search` must return, searched image by image with lists, every word of the vocabulary a candidate.
+
+    Args:
+        model: one slot, or the slots of an ensemble.
+        images: features of n images, (S, n, ...).
+        beam_size: sentences kept per image.
+        max_length: longest sentence in words.
+        n_best: sentences returned per image.
+    """
     check_beam(beam_size, model.n_words, n_best)
     n_images = images.vector.shape[1]
     words = torch.full((n_images, n_best, max_length), END, dtype=torch.long)

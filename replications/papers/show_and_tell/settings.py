@@ -1,4 +1,4 @@
-"""What a run of this paper can set. Every run of runs.yaml is one of these."""
+"""Settings of a run of this paper. Every run of runs.yaml is one of these."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Decoder(Strict):
 
 
 class Settings(TrainingInEpochs):
-    """One run: what is trained on what, how, and what is measured."""
+    """One run: the training, its data, and its measurements."""
 
     # What produces the captions
     mode: Literal["train", "random", "nearest", "human"] = Field("train", description="Train a decoder, or one of Table 1's baselines.")
@@ -58,7 +58,7 @@ class Settings(TrainingInEpochs):
 
     # Optimisation
     optimiser: Literal["sgd", "adamw"] = Field("adamw", description="The paper: SGD, constant rate, no momentum.")
-    schedule: Literal["constant", "cosine"] = Field("cosine", description="Course of the learning rate after warm-up.")
+    schedule: Literal["constant", "cosine"] = Field("cosine", description="Cosine after linear warm-up, or constant without one.")
     warmup_share: float = Field(0.1, ge=0, lt=1, description="Linear warm-up, as a share of all updates, of 50 updates at most.")
     batch_size: int = Field(128, ge=1, description="Captions per update and seed.")
     epochs: float = Field(10, gt=0, description="Passes over the training captions.")

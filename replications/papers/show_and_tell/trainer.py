@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -79,13 +80,18 @@ class Batches:
         self._epoch = epoch
 
     def rows(self, step: int) -> list[np.ndarray]:
-        """Which captions each slot sees at an update."""
+        """Return the numbers of the captions that each slot reads at an update, one array (batch,) per slot."""
         self._prepare(step // self.per_epoch)
         turn = self._turns[step % self.per_epoch]
         return [cut[turn] for cut in self._cut]
 
     def __call__(self, step: int, device: torch.device) -> Batch:
-        """The batch of update `step`, which depends on nothing but the step."""
+        """Return the batch of an update; it depends on nothing but the step.
+
+        Args:
+            step: number of the update, from 0.
+            device: of the returned tensors.
+        """
         rows = np.stack(self.rows(step))
         length = int(self.lengths[rows].max())
         words = self.words[rows]
@@ -96,7 +102,7 @@ class Batches:
         return Batch(images, inputs, wanted)
 
     def padding(self) -> float:
-        """Share of an epoch's word positions that are padding."""
+        """Return the share of an epoch's word positions that are padding."""
         self._prepare(0)
         area = sum(len(rows) * int(self.lengths[rows].max()) for rows in self._cut[0])
         return 1 - float(self.lengths.sum()) / area
@@ -104,9 +110,15 @@ class Batches:
 
 @dataclass
 class Task:
-    """Everything a training and its measures read.
+    """The data, features and CNNs that training and measurements of a run read.
 
-    `cnns` holds one CNN a slot where they move, else one for all.
+    Attributes:
+        settings: of the run.
+        splits: captions and pixels by name of the split.
+        features: of the pretrained CNN, by name of the split.
+        scale: standardises image vectors by those of the training split.
+        vocabulary: of the training captions.
+        cnns: one CNN per slot where the decoder's loss moves them, else one for all.
     """
 
     settings: Settings
@@ -117,7 +129,12 @@ class Task:
     cnns: nn.ModuleList
 
     def images(self, split: str, n_slots: int) -> ImageFeatures:
-        """Standardised features of a split for all slots; a CNN that moved looks again."""
+        """Return standardised features of a split for all slots, (S, n, ...); computed anew by CNNs that were moved.
+
+        Args:
+            split: name of the split.
+            n_slots: S.
+        """
         if self.settings.cnn_training == "frozen":
             features = self.features[split]
             vector = self.scale(features.vector).expand(n_slots, -1, -1)
@@ -127,7 +144,12 @@ class Task:
 
     @torch.no_grad()
     def slot_images(self, split: str, slots: list[int]) -> ImageFeatures:
-        """As `images`, of the moving CNNs of some slots."""
+        """Return standardised features of a split for some slots, (len(slots), n, ...).
+
+        Args:
+            split: name of the split.
+            slots: numbers of the slots, whose CNNs are used where CNNs were moved.
+        """
         if self.settings.cnn_training == "frozen":
             return self.images(split, len(slots))
         source, device = self.splits[split], self.scale.mean.device
@@ -139,12 +161,19 @@ class Task:
 
 
 def slot_keys(context: Context, members: int) -> list[tuple[int, int]]:
-    """Seed and member of every slot: members of one seed stand side by side."""
+    """Return seed and ensemble member of every slot; members of one seed stand side by side."""
     return [(seed, member) for seed in context.seeds for member in range(members)]
 
 
 def build_decoder(settings: Settings, context: Context, n_words: int, features: ImageFeatures) -> CaptionerGroup:
-    """A decoder whose slots start from generators of their own seeds, on the context's device."""
+    """Return decoders on the context's device, each initialised from a generator of its own seed and member.
+
+    Args:
+        settings: of the run.
+        context: gives seeds, generators and device.
+        n_words: size of the vocabulary.
+        features: of the training split, for their widths.
+    """
     generators = [context.generator(seed, f"weights-{member}", device="cpu") for seed, member in slot_keys(context, settings.ensemble_size)]
     attentive = settings.decoder.attention
     group = AttentiveGroup if attentive else NicGroup
@@ -154,44 +183,61 @@ def build_decoder(settings: Settings, context: Context, n_words: int, features: 
 
 
 class BestWeights:
-    """The parameters of every slot at its lowest validation loss so far, as saveable state."""
+    """The weights of every slot at its lowest validation loss so far, as saveable state.
 
-    def __init__(self, module: nn.Module, n_slots: int) -> None:
-        self.module, self.n_slots = module, n_slots
-        self.loss = torch.full((n_slots,), torch.inf)
-        self.step = torch.zeros(n_slots, dtype=torch.long)
-        self.kept = {name: parameter.detach().clone() for name, parameter in module.named_parameters()}
+    Args:
+        group: decoders, every parameter with a leading slot axis.
+        cnns: the CNN of each slot; none where they are frozen.
+    """
+
+    def __init__(self, group: CaptionerGroup, cnns: Sequence[nn.Module] = ()) -> None:
+        self.group, self.cnns = group, cnns
+        self.loss = torch.full((group.n_slots,), torch.inf)
+        self.step = torch.zeros(group.n_slots, dtype=torch.long)
+        self.weights = [[weight.clone() for weight in self._present(slot)] for slot in range(group.n_slots)]
+
+    def _present(self, slot: int) -> list[Tensor]:
+        """Return the present weights of a slot, as views."""
+        own = [parameter.detach()[slot] for parameter in self.group.parameters()]
+        return own + ([parameter.detach() for parameter in self.cnns[slot].parameters()] if self.cnns else [])
 
     def offer(self, loss: Tensor, step: int) -> None:
-        """Keep the present parameters of the slots whose loss is the lowest so far."""
+        """Store the present weights of the slots whose loss is the lowest so far.
+
+        Args:
+            loss: validation loss, (slots,).
+            step: updates made.
+        """
         for slot in torch.nonzero(loss.cpu() < self.loss).flatten().tolist():
             self.loss[slot], self.step[slot] = loss[slot].cpu(), step
-            for name, parameter in self.module.named_parameters():
-                if name.startswith("cnns."):
-                    if name.startswith(f"cnns.{slot}."):
-                        self.kept[name].copy_(parameter.detach())
-                else:
-                    self.kept[name][slot].copy_(parameter.detach()[slot])
+            for stored, present in zip(self.weights[slot], self._present(slot), strict=True):
+                stored.copy_(present)
 
     def restore(self) -> None:
-        """Put the kept parameters back."""
-        with torch.no_grad():
-            for name, parameter in self.module.named_parameters():
-                parameter.copy_(self.kept[name])
+        """Put the stored weights back."""
+        for slot, weights in enumerate(self.weights):
+            for stored, present in zip(weights, self._present(slot), strict=True):
+                present.copy_(stored)
 
-    def state_dict(self) -> dict[str, Tensor]:
-        """Losses, steps and the kept parameters."""
-        return {"loss": self.loss, "step": self.step, **{f"kept.{name}": value for name, value in self.kept.items()}}
+    def state_dict(self) -> dict[str, Any]:
+        """Return losses, steps and the stored weights."""
+        return {"loss": self.loss, "step": self.step, "weights": self.weights}
 
-    def load_state_dict(self, state_dict: dict[str, Tensor]) -> None:
-        """Take over what `state_dict` gave."""
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take over what `state_dict` returned."""
         self.loss, self.step = state_dict["loss"].cpu(), state_dict["step"].cpu()
-        for name, value in self.kept.items():
-            value.copy_(state_dict[f"kept.{name}"])
+        for weights, saved in zip(self.weights, state_dict["weights"], strict=True):
+            for stored, value in zip(weights, saved, strict=True):
+                stored.copy_(value)
 
 
 class Trainer:
-    """A decoder, the CNNs that move with it, and what is needed for their updates."""
+    """Training of the decoders of all slots, and of the CNNs where they move.
+
+    Args:
+        task: data, features and CNNs.
+        context: gives seeds and device; receives records and checkpoints.
+    """
 
     def __init__(self, task: Task, context: Context) -> None:
         settings, self.device = task.settings, context.device
@@ -215,38 +261,50 @@ class Trainer:
         else:
             self.fixed = task.images("train", len(self.keys))
         self.modules = nn.ModuleDict(parts)
-        self.best = BestWeights(self.modules, len(self.keys))
+        self.best = BestWeights(self.model, list(task.cnns) if self.moving else ())
         self.held_out = encoded(task.splits["validation"], task.vocabulary)
 
     def state(self) -> dict[str, Stateful]:
-        """What a checkpoint holds."""
-        kept: dict[str, Stateful] = {
+        """Return the states that a checkpoint holds, by name."""
+        states: dict[str, Stateful] = {
             "vocabulary": self.task.vocabulary,
             "model": self.modules,
             "optimiser": self.optimiser,
             "noise": Generators(self.generators),
             "best": self.best,
         }
-        return kept | ({"cnn_optimiser": self.cnn_optimiser} if self.moving else {})
+        return states | ({"cnn_optimiser": self.cnn_optimiser} if self.moving else {})
 
-    def images(self, batch: Batch, *, looking: bool) -> ImageFeatures:
-        """Features of a batch's images; gradients reach the CNNs only while they move."""
+    def images(self, batch: Batch, *, moving_now: bool) -> ImageFeatures:
+        """Return features of a batch's images, (S, batch, ...).
+
+        Args:
+            batch: image numbers of every slot.
+            moving_now: let gradients reach the CNNs.
+        """
         if self.moving:
-            with torch.set_grad_enabled(looking):
-                seen = [cnn(self.pixels[batch.images[slot]])[0] for slot, cnn in enumerate(self.task.cnns)]
-            return ImageFeatures(torch.stack([self.task.scale(vector) for vector in seen]))
+            with torch.set_grad_enabled(moving_now):
+                vectors = [cnn(self.pixels[batch.images[slot]])[0] for slot, cnn in enumerate(self.task.cnns)]
+            return ImageFeatures(torch.stack([self.task.scale(vector) for vector in vectors]))
         slot = torch.arange(len(self.keys), device=self.device)[:, None]
         grid = None if self.fixed.grid is None else self.fixed.grid[slot, batch.images]
         return ImageFeatures(self.fixed.vector[slot, batch.images], grid)
 
     def step(self, number: int) -> dict[str, Tensor]:
-        """One update of every slot; the loss of each seed."""
+        """Make one update of every slot.
+
+        Args:
+            number: of the update, from 0.
+
+        Returns:
+            Metric 'loss': mean negative log-likelihood of a word in nats, (seeds,).
+        """
         settings, batch = self.settings, self.batches(number, self.device)
-        looking = self.moving and number >= self.starts_moving
+        moving_now = self.moving and number >= self.starts_moving
         warmup = min(LONGEST_WARMUP, int(settings.warmup_share * self.n_steps))
         rate = training.cosine(number, self.n_steps, warmup=warmup) if settings.schedule == "cosine" else 1.0
         noise = Noise(self.generators, settings.scheduled_sampling * number / self.n_steps)
-        output = self.model(self.images(batch, looking=looking), batch.inputs, noise)
+        output = self.model(self.images(batch, moving_now=moving_now), batch.inputs, noise)
         total, words = caption_loss(output, batch.targets)
         loss = objective = total / words
         if output.attention is not None and settings.decoder.doubly_stochastic:
@@ -259,13 +317,13 @@ class Trainer:
             clip_slots(self.model, settings.clip_norm)
         training.set_learning_rate(self.optimiser, settings.learning_rate * rate)
         self.optimiser.step()
-        if looking:
+        if moving_now:
             training.set_learning_rate(self.cnn_optimiser, settings.cnn_learning_rate * rate)
             self.cnn_optimiser.step()
         return {"loss": self.by_seed(loss.detach())}
 
-    def _flops_of_looking(self) -> float:
-        """Counted cost of the moving CNNs in a mean update: a forward pass, and two more backward once they learn; 0: frozen."""
+    def _flops_of_cnns(self) -> float:
+        """Return the counted operations of the moving CNNs in a mean update: a forward pass, and two more backward once they learn."""
         if not self.moving:
             return 0.0
         with FlopCounterMode(display=False) as counter, torch.no_grad():
@@ -275,17 +333,17 @@ class Trainer:
         return images * counter.get_total_flops() * (1 + 2 * learning)
 
     def by_seed(self, values: Tensor) -> Tensor:
-        """Slots' values (slots,) as means over the members of each seed, (seeds,)."""
+        """Return means over the members of each seed, (seeds,), of values (slots,)."""
         return values.view(len(self.context.seeds), -1).mean(1)
 
     def evaluate(self, done: int) -> None:
-        """Validation perplexity of every slot; the best so far is kept."""
+        """Record validation perplexity after `done` updates, and store the weights of slots that improved."""
         loss = mean_loss(self.model, self.task.images("validation", len(self.keys)), *self.held_out)
         self.best.offer(loss, done)
         self.context.record("perplexity", self.by_seed(loss.exp()), split="validation", step=done)
 
     def train(self) -> None:
-        """Train to the end, from wherever the last checkpoint stands; the model is left at its last parameters."""
+        """Train to the end, from wherever the last checkpoint stands; the decoders are left at their last weights."""
         batches, n_slots = self.batches, len(self.keys)
         words = batches.batch_size * float(batches.lengths.mean()) * n_slots
         training.train(
@@ -295,7 +353,7 @@ class Trainer:
             state=self.state(),
             examples_per_step=batches.batch_size * n_slots,
             tokens_per_step=round(words),
-            flops_per_step=3 * words * self.model.flops_per_word() + self._flops_of_looking(),
+            flops_per_step=3 * words * self.model.flops_per_word() + self._flops_of_cnns(),
             record_every=max(1, self.n_steps // 40),
             evaluate=self.evaluate,
             evaluate_every=max(1, self.n_steps // self.settings.evaluations),
@@ -305,7 +363,7 @@ class Trainer:
 
 
 def encoded(split: Split, vocabulary: Vocabulary) -> tuple[list[list[int]], list[int]]:
-    """All captions of a split as word numbers, and the image of each."""
+    """Return all captions of a split as word numbers, and the number of the image of each."""
     captions = [vocabulary.encode(tokens) for several in split.tokens for tokens in several]
     return captions, [row for row, several in enumerate(split.tokens) for _ in several]
 
@@ -317,7 +375,12 @@ def _optimiser(settings: Settings, model: nn.Module) -> torch.optim.Optimizer:
 
 
 def clip_slots(model: nn.Module, largest: float) -> None:
-    """Scale each slot's gradient down to a norm of at most `largest`: slots must not feel each other."""
+    """Scale the gradient of each slot, independently, down to a norm of at most `largest`.
+
+    Args:
+        model: parameters have a leading slot axis.
+        largest: norm over all parameters of a slot.
+    """
     gradients = [parameter.grad for parameter in model.parameters() if parameter.grad is not None]
     norm = torch.stack([gradient.flatten(1).square().sum(1) for gradient in gradients]).sum(0).sqrt()
     factor = largest / norm.clamp(min=largest)

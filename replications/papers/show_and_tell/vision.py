@@ -63,8 +63,16 @@ class SceneCnn(nn.Module):
         return torch.cat([what, where], 1), x.flatten(2).transpose(1, 2)
 
 
-def scene_labels(known: Sequence[Scene]) -> tuple[np.ndarray, np.ndarray]:
-    """What the scene network is pretrained to tell: (scenes, labels) what is there, and (scenes, cells, labels) where."""
+def scene_labels(contents: Sequence[Scene]) -> tuple[np.ndarray, np.ndarray]:
+    """Return the labels that the scene network is pretrained to tell.
+
+    Args:
+        contents: the scenes.
+
+    Returns:
+        Presence of kinds, colours, sizes and settings in each scene, (scenes, labels), and of kinds and sizes in each cell,
+        (scenes, cells, labels), each 0 or 1 as float32.
+    """
     kinds, colours, sizes, settings = scenes.KINDS, scenes.COLOURS, scenes.SIZES, scenes.SETTINGS
     names = [
         *kinds,
@@ -73,29 +81,32 @@ def scene_labels(known: Sequence[Scene]) -> tuple[np.ndarray, np.ndarray]:
         *((c, s) for c in colours for s in sizes),
     ]
     place = {name: index for index, name in enumerate([*names, *settings])}
-    what = np.zeros((len(known), len(place)), dtype=np.float32)
-    where = np.zeros((len(known), scenes.CELLS**2, len(kinds) + len(sizes)), dtype=np.float32)
-    for row, scene in enumerate(known):
+    what = np.zeros((len(contents), len(place)), dtype=np.float32)
+    where = np.zeros((len(contents), scenes.CELLS**2, len(kinds) + len(sizes)), dtype=np.float32)
+    for row, scene in enumerate(contents):
         what[row, place[scene.setting]] = 1
         for thing in scene.things:
-            seen: list[Any] = [thing.kind, (thing.kind, thing.size)]
+            labels: list[Any] = [thing.kind, (thing.kind, thing.size)]
             if scene.domain == "photo":
-                seen += [(thing.kind, thing.colour), (thing.colour, thing.size)]
-            what[row, [place[name] for name in seen]] = 1
+                labels += [(thing.kind, thing.colour), (thing.colour, thing.size)]
+            what[row, [place[name] for name in labels]] = 1
             where[row, thing.row * scenes.CELLS + thing.column, [kinds.index(thing.kind), len(kinds) + sizes.index(thing.size)]] = 1
     return what, where
 
 
-def pretrain_scene_cnn(pixels: np.ndarray, known: Sequence[Scene], *, seed: int = 0, epochs: int = 8, batch_size: int = 50) -> SceneCnn:
-    """Train the scene network to name what is in unbiased scenes: the counterpart of ImageNet training, once for all runs.
+def pretrain_scene_cnn(pixels: np.ndarray, contents: Sequence[Scene], *, seed: int = 0, epochs: int = 8, batch_size: int = 50) -> SceneCnn:
+    """Return a scene network trained to name what is in unbiased scenes: the counterpart of ImageNet training, once for all runs.
 
     Args:
         pixels: uint8 (scenes, 3, 48, 48).
-        known: what is in them.
+        contents: the scenes that the pixels show.
+        seed: of weights and order.
+        epochs: passes over the scenes.
+        batch_size: scenes per update.
     """
     generator = torch.Generator().manual_seed(seed)
     cnn = SceneCnn(generator)
-    what, where = (torch.from_numpy(labels) for labels in scene_labels(known))
+    what, where = (torch.from_numpy(labels) for labels in scene_labels(contents))
     heads = [nn.Linear(SceneCnn.n_what, what.shape[-1]), nn.Linear(SceneCnn.n_where, where.shape[-1])]
     for head in heads:
         nn.init.kaiming_uniform_(head.weight, nonlinearity="linear", generator=generator)
@@ -130,7 +141,11 @@ _NODES = {
 
 
 class PhotoCnn(nn.Module):
-    """A torchvision network with ImageNet weights: mean features and class scores as the vector, a 7 x 7 grid."""
+    """A torchvision network with ImageNet weights: mean features and class scores as the vector, a 7 x 7 grid.
+
+    Args:
+        name: of the network, a key of _NODES.
+    """
 
     def __init__(self, name: str) -> None:
         super().__init__()
@@ -143,13 +158,13 @@ class PhotoCnn(nn.Module):
 
     def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
         """Map uint8 (n, 3, side, side) to a vector (n, C + 1000) and a grid (n, 49, C)."""
-        found = self.network((pixels.float() - self.get_buffer("mean")) / self.get_buffer("deviation"))
-        grid = functional.adaptive_avg_pool2d(found["grid"], GRID).flatten(2).transpose(1, 2)
-        return torch.cat([found["grid"].mean((2, 3)), found["scores"].flatten(1)], 1), grid
+        outputs = self.network((pixels.float() - self.get_buffer("mean")) / self.get_buffer("deviation"))
+        grid = functional.adaptive_avg_pool2d(outputs["grid"], GRID).flatten(2).transpose(1, 2)
+        return torch.cat([outputs["grid"].mean((2, 3)), outputs["scores"].flatten(1)], 1), grid
 
 
 def _imagenet_network(name: str) -> nn.Module:
-    """The network with its weights: `weights/<name>_imagenet.pt` of the local mirror, else torchvision's own.
+    """Return the network with its weights: `weights/<name>_imagenet.pt` of the local mirror, else torchvision's own.
 
     Raises:
         DataError: weights of another architecture, damaged, or not at hand.
@@ -171,17 +186,27 @@ def _imagenet_network(name: str) -> nn.Module:
 
 
 def load_weights(network: nn.Module, path: Path) -> nn.Module:
-    """Load a state dict file strictly. Raises DataError, naming the layers, when it is damaged or of another architecture."""
+    """Load a state dict file strictly, and return the network.
+
+    Args:
+        network: receives the weights.
+        path: of the file.
+
+    Raises:
+        DataError: the file is damaged or of another architecture; the message names the layers.
+    """
     try:
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-        wanted = network.state_dict()
-        differing = sorted(set(state) ^ set(wanted)) + sorted(k for k in set(state) & set(wanted) if state[k].shape != wanted[k].shape)
+        expected = network.state_dict()
+        differing = sorted(set(state) ^ set(expected)) + sorted(
+            k for k in set(state) & set(expected) if state[k].shape != expected[k].shape
+        )
     except Exception as error:  # zip, pickle and torch each have their own kinds for a damaged file
         raise DataError(f"{path} cannot be read as weights ({error}). Replace the file.") from error
     if differing:
-        shown = ", ".join(differing[:4]) + (", ..." if len(differing) > 4 else "")
+        names = ", ".join(differing[:4]) + (", ..." if len(differing) > 4 else "")
         raise DataError(
-            f"{path} holds weights of another architecture than {type(network).__name__}: {len(differing)} layers differ ({shown})."
+            f"{path} holds weights of another architecture than {type(network).__name__}: {len(differing)} layers differ ({names})."
         )
     network.load_state_dict(state)
     return network
@@ -189,28 +214,29 @@ def load_weights(network: nn.Module, path: Path) -> nn.Module:
 
 @dataclass(frozen=True)
 class Scale:
-    """Mean and deviation of the training features, so that every data set is seen in the same units."""
+    """Mean and standard deviation of the training features, each (D,), so that every data set is seen in the same units."""
 
     mean: Tensor
     deviation: Tensor
 
     @classmethod
     def of(cls, vector: Tensor) -> Scale:
-        """From training vectors (n, D); features that never vary keep deviation 1."""
+        """Return the scale of training vectors (n, D); features that never vary get deviation 1."""
         deviation = vector.std(0)
         return cls(vector.mean(0), torch.where(deviation > 1e-6, deviation, torch.ones_like(deviation)))
 
     def __call__(self, vector: Tensor) -> Tensor:
-        """Standardise (..., D)."""
+        """Return standardised vectors, (..., D)."""
         return (vector - self.mean) / self.deviation
 
 
 def cached(parts: list[str], names: list[str], build: Callable[[], dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
-    """Arrays from the cache, or built and put there: one file each, moved into place when whole.
+    """Return arrays from the cache; build and store them first where they are missing, each file moved into place when whole.
 
     Args:
-        parts: everything the arrays depend on; the code that makes them counts by itself.
+        parts: texts on which the arrays depend; the code that makes them counts by itself.
         names: of the arrays.
+        build: makes the arrays.
     """
     code = b"".join(Path(file or "").read_bytes() for file in (__file__, scenes.__file__, data.__file__))
     key = hashlib.sha256("\0".join([*parts, torch.__version__, hashlib.sha256(code).hexdigest()]).encode()).hexdigest()[:20]
@@ -228,15 +254,15 @@ def cached(parts: list[str], names: list[str], build: Callable[[], dict[str, np.
 
 
 def scene_cnn(context: Context) -> SceneCnn:
-    """The scene network, pretrained once on unbiased scenes of both domains and kept in the cache."""
+    """Return the scene network, pretrained once on unbiased scenes of both domains and stored in the cache."""
     cnn = SceneCnn(torch.Generator().manual_seed(0))
     names = list(cnn.state_dict())
 
     def build() -> dict[str, np.ndarray]:
         context.progress.say("pretraining the scene CNN, once")
         lines = [line for source in (data.SCENES, data.SKETCHES) for line in context.load(source, "pretrain")["scene"]]
-        known = [scenes.decode(line) for line in lines]
-        trained = pretrain_scene_cnn(scenes.render(known, seed=1), known)
+        contents = [scenes.decode(line) for line in lines]
+        trained = pretrain_scene_cnn(scenes.render(contents, seed=1), contents)
         return {name: value.numpy() for name, value in trained.state_dict().items()}
 
     weights = cached(["scene-cnn"], names, build)
@@ -245,16 +271,30 @@ def scene_cnn(context: Context) -> SceneCnn:
 
 
 def build_cnn(context: Context, name: Cnn) -> nn.Module:
-    """The CNN with its pretrained weights, on the context's device, frozen."""
+    """Return the frozen CNN with its pretrained weights, on the context's device.
+
+    Args:
+        context: gives device and data.
+        name: of the CNN.
+    """
     cnn: nn.Module = scene_cnn(context) if name == "scene" else PhotoCnn(name)
     return cnn.to(context.device).requires_grad_(False)
 
 
 @torch.no_grad()
 def extract(context: Context, cnn: nn.Module, name: Cnn, split: Split) -> ImageFeatures:
-    """Features of a split on the context's device, from the cache where they are.
+    """Return the features of a split on the context's device, from the cache where they are.
 
-    Photographs' grids are kept in half precision: 49 locations of 8,000 images are 400 MB so.
+    Grids of photographs are stored in half precision: 49 locations of 8,000 images are then 400 MB.
+
+    Args:
+        context: gives the device; receives progress.
+        cnn: the network.
+        name: of the CNN, part of the key in the cache.
+        split: its images.
+
+    Returns:
+        Vector float32 (n, D), and grid float32 or float16 (n, locations, C).
     """
     device = context.device
 

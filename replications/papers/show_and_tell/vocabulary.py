@@ -65,7 +65,7 @@ _NEGATION = re.compile(rf"(?i)({_LETTER}+)n't\b")
 
 
 def ptb_tokens(caption: str) -> list[str]:
-    """All tokens of one caption in lower case, punctuation included."""
+    """Return all tokens of one caption in lower case, punctuation included."""
     text = caption.translate(_QUOTES)
     text = _NEGATION.sub(r"\1 n't ", text)
     text = re.sub(r"&(quot|amp|lt|gt);", lambda match: {"quot": '"', "amp": "&", "lt": "<", "gt": ">"}[match[1]], text)
@@ -82,7 +82,7 @@ def ptb_tokens(caption: str) -> list[str]:
 
 
 def tokenize(caption: str) -> list[str]:
-    """The tokens of one caption that scores count: Penn Treebank tokens without punctuation.
+    """Return the tokens of one caption that scores count: Penn Treebank tokens without punctuation.
 
     >>> tokenize("A dog's ball isn't red , it is well-worn .")
     ['a', 'dog', "'s", 'ball', 'is', "n't", 'red', 'it', 'is', 'well-worn']
@@ -105,10 +105,14 @@ class Vocabulary:
 
     @classmethod
     def build(cls, captions: Iterable[Sequence[str]], min_count: int) -> Vocabulary:
-        """The words of tokenized captions that occur at least `min_count` times, by falling count, then by name.
+        """Return the words that occur at least `min_count` times, by falling count, then by name (section 4.3.1).
+
+        Args:
+            captions: tokens of each caption.
+            min_count: least number of occurrences.
 
         Raises:
-            InputError: when none does.
+            InputError: no word occurs so often.
         """
         counts = Counter(token for caption in captions for token in caption)
         words = sorted((word for word, count in counts.items() if count >= min_count), key=lambda word: (-counts[word], word))
@@ -120,11 +124,11 @@ class Vocabulary:
         return len(self.words)
 
     def encode(self, tokens: Sequence[str]) -> list[int]:
-        """Numbers of the tokens, without start and end."""
+        """Return the word numbers of tokens, without start and end."""
         return [self.number.get(token, UNKNOWN) for token in tokens]
 
     def decode(self, numbers: Iterable[int]) -> list[str]:
-        """Words up to the first end."""
+        """Return the words before the first end."""
         words = []
         for number in numbers:
             if number == END:
@@ -138,14 +142,17 @@ class Vocabulary:
         return hashlib.sha256("\n".join(self.words).encode()).hexdigest()[:16]
 
     def state_dict(self) -> dict[str, Any]:
-        """Identity of the vocabulary, kept in every checkpoint."""
+        """Return the identity of the vocabulary, stored in every checkpoint."""
         return {"digest": self.digest, "size": len(self)}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Check that a checkpoint was made with this vocabulary.
 
+        Args:
+            state_dict: what `state_dict` returned.
+
         Raises:
-            CheckpointError: when it was not; the checkpoint is left as it is.
+            CheckpointError: the vocabulary differs; the checkpoint is left as it is.
         """
         if state_dict["digest"] != self.digest:
             raise CheckpointError(
