@@ -5,15 +5,16 @@ from __future__ import annotations
 import torch
 
 from replications.engine.bench import Comparison
-from replications.papers.recurrent_attention.model import Draws, RecurrentAttention
+from replications.papers.recurrent_attention.fused import FusedEpisodes
+from replications.papers.recurrent_attention.library_baseline import BaselineRAM
+from replications.papers.recurrent_attention.model import EpisodeNoise, RecurrentAttentionModel
 from replications.papers.recurrent_attention.objective import HybridLoss
-from replications.papers.recurrent_attention.peer import PeerRAM
 from replications.papers.recurrent_attention.settings import Settings
 
-PEER = "public PyTorch RAM (logic)"
+BASELINE = "public PyTorch RAM (logic)"
 BATCH, GLIMPSES, SIGMA = 128, 6, 0.05
 LOCATOR = 128
-"""The peer's location network has a hidden layer; so has ours here."""
+"""Hidden units of the location network, as in the baseline."""
 
 
 def training_28() -> Comparison:
@@ -33,27 +34,28 @@ def _training(name: str, *, canvas: int, side: int, scales: int, at_least: float
     labels = torch.randint(0, 10, (BATCH,), generator=generator)
     scaled = pixels / 255
 
-    ours = RecurrentAttention(settings, [generator], torch.device("cpu"))
+    model = RecurrentAttentionModel(settings, [generator])
+    episodes = FusedEpisodes(model, torch.device("cpu"))
     objective = HybridLoss(settings, n_seeds=1)
-    parameters = list(ours.parameters())
+    parameters = list(model.parameters())
     our_adam = torch.optim.Adam(parameters, lr=3e-4, fused=True)
     first, noise = torch.empty(1, BATCH, 2), torch.empty(1, GLIMPSES - 1, BATCH, 2)
 
     def our_step() -> None:
-        draws = Draws(first.uniform_(-1, 1, generator=generator), noise.normal_(generator=generator))
-        loss, _ = objective(ours(pixels.view(1, BATCH, canvas, canvas), draws), labels[None])
+        episode_noise = EpisodeNoise(first.uniform_(-1, 1, generator=generator), noise.normal_(generator=generator))
+        loss, _ = objective(episodes(pixels.view(1, BATCH, canvas, canvas), episode_noise), labels[None])
         for parameter, gradient in zip(parameters, torch.autograd.grad(loss, parameters), strict=True):
             parameter.grad = gradient.contiguous()
         our_adam.step()
 
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        peer = PeerRAM(side, scales, GLIMPSES, SIGMA)
-    peer_adam = torch.optim.Adam(peer.parameters(), lr=3e-4)
+        baseline = BaselineRAM(side, scales, GLIMPSES, SIGMA)
+    baseline_adam = torch.optim.Adam(baseline.parameters(), lr=3e-4)
 
-    def peer_step() -> None:
-        peer_adam.zero_grad()
-        peer.loss(scaled, labels).backward()
-        peer_adam.step()
+    def baseline_step() -> None:
+        baseline_adam.zero_grad()
+        baseline.loss(scaled, labels).backward()
+        baseline_adam.step()
 
-    return Comparison(name, our_step, peer_step, "images", BATCH, PEER, at_least)
+    return Comparison(name, our_step, baseline_step, "images", BATCH, BASELINE, at_least)

@@ -1,6 +1,6 @@
-"""The networks beside the recurrent attention model: published baselines, a modern CNN, and soft attention.
+"""The networks compared with the recurrent attention model: the published baselines, a modern CNN, and soft attention.
 
-All see the whole image: (S, B, canvas, canvas) with integers 0..255, to class scores (S, B, 10), for S seeds at once.
+All read the whole image: (seeds, batch, canvas, canvas), integers 0..255, to logits (seeds, batch, 10), for all seeds at once.
 """
 
 from __future__ import annotations
@@ -14,15 +14,20 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from replications.engine.layers import SeedLinear, seeded_uniform
-from replications.papers.recurrent_attention.model import N_CLASSES, RecurrentAttention
+from replications.papers.recurrent_attention.model import N_CLASSES, RELU_SUM_GAIN, RecurrentAttentionModel
 from replications.papers.recurrent_attention.settings import Settings
 
 RELU = math.sqrt(6)
-"""Gain of initial weights before a ReLU."""
+"""Gain of initial weights before a ReLU (He et al. 2015)."""
 
 
 class FullyConnected(nn.Module):
-    """Two hidden layers of ReLU units on the raw image: 'FC, 2 layers' of tables 1 and 2."""
+    """Two hidden layers of ReLU units on the raw image: 'FC, 2 layers' of tables 1 and 2.
+
+    Args:
+        settings: sizes.
+        generators: one per seed, on the CPU, for the initial weights.
+    """
 
     def __init__(self, settings: Settings, generators: Sequence[torch.Generator]) -> None:
         super().__init__()
@@ -33,7 +38,7 @@ class FullyConnected(nn.Module):
         )
 
     def forward(self, canvases: Tensor) -> Tensor:
-        """Class scores."""
+        """Map images (seeds, batch, canvas, canvas) to logits (seeds, batch, 10)."""
         values = canvases.flatten(2) / 255
         for layer in self.layers[:-1]:
             values = layer(values).relu()
@@ -43,7 +48,11 @@ class FullyConnected(nn.Module):
 class Convolutional(nn.Module):
     """One layer of strided filters, then one fully connected layer: the paper's convolutional baseline (captions of tables 1, 2).
 
-    A convolution whose stride is half its filter is few, large patches, so it is written as one product over patches.
+    A convolution whose stride is half its filter has few, large patches, so it is written as one product over patches.
+
+    Args:
+        settings: sizes.
+        generators: one per seed, on the CPU, for the initial weights.
     """
 
     def __init__(self, settings: Settings, generators: Sequence[torch.Generator]) -> None:
@@ -55,7 +64,7 @@ class Convolutional(nn.Module):
         self.classify = SeedLinear(settings.fc_size, N_CLASSES, generators=generators)
 
     def forward(self, canvases: Tensor) -> Tensor:
-        """Class scores."""
+        """Map images (seeds, batch, canvas, canvas) to logits (seeds, batch, 10)."""
         n_seeds, n_images = canvases.shape[:2]
         patches = (canvases / 255).unfold(2, self.side, self.stride).unfold(3, self.side, self.stride)
         maps = self.filters(patches.reshape(n_seeds, -1, self.side**2)).relu()
@@ -65,7 +74,11 @@ class Convolutional(nn.Module):
 class ModernCNN(nn.Module):
     """3x3 convolutions, each with ReLU and 2x2 max-pooling, then the maximum over the image and a linear layer.
 
-    Ours, not the paper's: what an ordinary network of several convolutions does with the whole image.
+    Not in the paper: an ordinary network of several convolutions that reads the whole image.
+
+    Args:
+        settings: sizes.
+        generators: one per seed, on the CPU, for the initial weights.
     """
 
     def __init__(self, settings: Settings, generators: Sequence[torch.Generator]) -> None:
@@ -79,7 +92,7 @@ class ModernCNN(nn.Module):
         self.classify = SeedLinear(widths[-1], N_CLASSES, generators=generators)
 
     def forward(self, canvases: Tensor) -> Tensor:
-        """Class scores."""
+        """Map images (seeds, batch, canvas, canvas) to logits (seeds, batch, 10)."""
         # One convolution per seed: grouped convolutions are slower than a loop on every backend tried.
         weights, biases = (zip(*(parameter.unbind() for parameter in kind), strict=True) for kind in (self.weights, self.biases))
         tops = [self._features(*seed) for seed in zip(canvases, weights, biases, strict=True)]
@@ -115,44 +128,60 @@ class SoftAttention(nn.Module):
         def linear(n_in: int, n_out: int, gain: float = 1.0) -> SeedLinear:
             return SeedLinear(n_in, n_out, generators=generators, gain=gain)
 
-        half = RELU / math.sqrt(2)
-        self.see, self.place = linear(self.side**2, width, RELU), linear(2, width, RELU)
-        self.from_see, self.from_place = linear(width, 2 * width, half), linear(width, 2 * width, half)
+        self.patch_fc, self.location_fc = linear(self.side**2, width, RELU), linear(2, width, RELU)
+        self.glimpse_fc_patch = linear(width, 2 * width, RELU_SUM_GAIN)
+        self.glimpse_fc_location = linear(width, 2 * width, RELU_SUM_GAIN)
         self.query = linear(hidden, 2 * width)
-        self.from_glimpse, self.from_hidden = linear(2 * width, hidden, half), linear(hidden, hidden, half)
+        self.glimpse_to_hidden, self.hidden_to_hidden = linear(2 * width, hidden, RELU_SUM_GAIN), linear(hidden, hidden, RELU_SUM_GAIN)
         self.classify = linear(hidden, N_CLASSES)
 
     def attend(self, canvases: Tensor) -> tuple[Tensor, Tensor]:
-        """Class scores (S, B, 10) and the weights of every step (S, T, B, patches)."""
+        """Classify images.
+
+        Args:
+            canvases: (seeds, batch, canvas, canvas), integers 0..255.
+
+        Returns:
+            Logits (seeds, batch, 10) and the attention weights of every step (seeds, T, batch, patches).
+        """
         n_seeds, n_images = canvases.shape[:2]
         patches = (canvases / 255).unfold(2, self.side, self.stride).unfold(3, self.side, self.stride)
-        see = self.see(patches.reshape(n_seeds, -1, self.side**2)).relu()
+        h_g = self.patch_fc(patches.reshape(n_seeds, -1, self.side**2)).relu()
         positions = self.get_buffer("positions")
-        place = self.from_place(self.place(positions.expand(n_seeds, -1, -1)).relu())
-        vectors = self.from_see(see).view(n_seeds, n_images, len(positions), -1) + place[:, None]
+        h_l = self.location_fc(positions.expand(n_seeds, -1, -1)).relu()
+        vectors = self.glimpse_fc_patch(h_g).view(n_seeds, n_images, len(positions), -1) + self.glimpse_fc_location(h_l)[:, None]
         vectors = vectors.relu().flatten(0, 1)
-        hidden = canvases.new_zeros(n_seeds, n_images, self.from_hidden.weight.shape[1])
+        hidden = canvases.new_zeros(n_seeds, n_images, self.hidden_to_hidden.weight.shape[1])
         weights = []
         for _ in range(self.n_steps):
             query = self.query(hidden).flatten(0, 1).unsqueeze(-1)
             weight = torch.softmax(torch.bmm(vectors, query).squeeze(-1) / math.sqrt(vectors.shape[-1]), dim=-1)
             mean = torch.bmm(weight.unsqueeze(1), vectors).view(n_seeds, n_images, -1)
-            hidden = (self.from_glimpse(mean) + self.from_hidden(hidden)).relu()
+            hidden = (self.glimpse_to_hidden(mean) + self.hidden_to_hidden(hidden)).relu()
             weights.append(weight.view(n_seeds, n_images, -1))
         return self.classify(hidden), torch.stack(weights, dim=1)
 
     def forward(self, canvases: Tensor) -> Tensor:
-        """Class scores."""
+        """Map images (seeds, batch, canvas, canvas) to logits (seeds, batch, 10)."""
         return self.attend(canvases)[0]
 
 
-Network = RecurrentAttention | FullyConnected | Convolutional | ModernCNN | SoftAttention
+Network = RecurrentAttentionModel | FullyConnected | Convolutional | ModernCNN | SoftAttention
 
 
 def build(settings: Settings, generators: Sequence[torch.Generator], device: torch.device) -> Network:
-    """The network of a run, on its device, one set of weights per generator."""
+    """Return the network of a run.
+
+    Args:
+        settings: of the run; `model` decides which network.
+        generators: one per seed, on the CPU, for the initial weights.
+        device: to move the network to.
+
+    Raises:
+        InputError: there is no seed.
+    """
     if settings.model == "ram":
-        return RecurrentAttention(settings, generators, device).to(device)
+        return RecurrentAttentionModel(settings, generators).to(device)
     kinds: dict[str, type[FullyConnected | Convolutional | ModernCNN | SoftAttention]]
     kinds = {"fc": FullyConnected, "conv": Convolutional, "cnn": ModernCNN, "soft": SoftAttention}
     return kinds[settings.model](settings, generators).to(device)

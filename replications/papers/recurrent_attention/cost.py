@@ -9,7 +9,8 @@ import torch
 
 from replications.engine.context import Context
 from replications.papers.recurrent_attention.classifiers import build
-from replications.papers.recurrent_attention.model import N_CLASSES, Draws, RecurrentAttention
+from replications.papers.recurrent_attention.fused import FusedEpisodes
+from replications.papers.recurrent_attention.model import N_CLASSES, EpisodeNoise, RecurrentAttentionModel
 from replications.papers.recurrent_attention.settings import Settings
 
 MODELS = ("ram", "conv", "fc", "cnn", "soft")
@@ -89,12 +90,13 @@ def measure(settings: Settings, context: Context) -> None:
 @torch.no_grad()
 def _seconds_per_image(settings: Settings, network: torch.nn.Module, context: Context) -> float:
     canvases = torch.zeros(1, TIMED_BATCH, settings.canvas, settings.canvas, device=context.device)
-    draws = Draws(torch.zeros(1, TIMED_BATCH, 2, device=context.device))
+    noise = EpisodeNoise(torch.zeros(1, TIMED_BATCH, 2, device=context.device))
+    episodes = FusedEpisodes(network, context.device) if isinstance(network, RecurrentAttentionModel) else None
     seconds = []
     for _ in range(TIMED_REPEATS + 1):
         began = time.perf_counter()
-        if isinstance(network, RecurrentAttention):
-            network.classify(network.look(canvases, draws).hidden[:, -1])
+        if episodes is not None:
+            episodes.model.action_network(episodes.rollout(canvases, noise).hidden[:, -1])
         else:
             network(canvases)
         if context.device.type == "cuda":

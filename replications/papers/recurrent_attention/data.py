@@ -109,7 +109,7 @@ def load_digits(context: Context, dataset: str, split: str) -> Digits:
     return Digits(torch.from_numpy(images).to(context.device), torch.from_numpy(labels).to(context.device))
 
 
-class Scenes:
+class CanvasGenerator:
     """Makes canvases from uniform random numbers, so that whoever owns the generator owns the randomness.
 
     Args:
@@ -198,13 +198,13 @@ def fixed_set(settings: Settings, digits: Digits, generator: torch.Generator) ->
     Args:
         generator: on the CPU, so that the set does not depend on the device.
     """
-    scenes = Scenes(settings, digits)
+    generate = CanvasGenerator(settings, digits)
     device = digits.images.device
     parts: list[tuple[Tensor, Tensor, Tensor]] = []
     for _ in range(settings.test_copies):
         for which in torch.arange(len(digits.labels), device=device).split(1000):
-            uniforms = torch.rand(len(which), scenes.n_uniforms, generator=generator).to(device)
-            canvases, labels, corners = scenes(uniforms, which)
+            uniforms = torch.rand(len(which), generate.n_uniforms, generator=generator).to(device)
+            canvases, labels, corners = generate(uniforms, which)
             parts.append((canvases.to(torch.uint8), labels, ink_boxes(digits.images[which]) + corners.repeat(1, 2)))
     canvases, labels, boxes = (torch.cat(column) for column in zip(*parts, strict=True))
     return FixedSet(canvases, labels, boxes)

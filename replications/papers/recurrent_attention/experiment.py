@@ -15,10 +15,12 @@ from replications.engine.devices import GraphedStep
 from replications.engine.training import FACTOR, Metrics, cosine, linear, set_learning_rate, train
 from replications.errors import InputError
 from replications.papers.recurrent_attention import cost
+from replications.papers.recurrent_attention.attention_analysis import glimpse_paths, glimpse_statistics, soft_attention_weights
 from replications.papers.recurrent_attention.classifiers import Network, SoftAttention, build
-from replications.papers.recurrent_attention.data import FixedSet, Scenes, fixed_set, load_digits
+from replications.papers.recurrent_attention.data import CanvasGenerator, FixedSet, fixed_set, load_digits
 from replications.papers.recurrent_attention.evaluation import BestParameters, Evaluation
-from replications.papers.recurrent_attention.model import Draws, RecurrentAttention
+from replications.papers.recurrent_attention.fused import FusedEpisodes
+from replications.papers.recurrent_attention.model import EpisodeNoise, RecurrentAttentionModel
 from replications.papers.recurrent_attention.objective import HybridLoss, cross_entropy, rewards
 from replications.papers.recurrent_attention.settings import Settings
 
@@ -54,18 +56,19 @@ def _precision(settings: Settings, device: torch.device) -> Iterator[None]:
 class Trainer:
     """One update of all seeds: fresh canvases, episodes, loss, step. Shapes never change, and nothing waits for the device."""
 
-    def __init__(self, settings: Settings, context: Context, network: Network, scenes: Scenes) -> None:
-        self.settings, self.network, self.scenes = settings, network, scenes
+    def __init__(self, settings: Settings, context: Context, network: Network, canvases: CanvasGenerator) -> None:
+        self.settings, self.network, self.canvases = settings, network, canvases
         n_seeds, device = len(context.seeds), context.device
+        self.episodes = FusedEpisodes(network, device) if isinstance(network, RecurrentAttentionModel) else None
         self.loss = HybridLoss(settings, n_seeds).to(device)
         self.parameters = list(network.parameters())
         self.optimiser = _optimiser(settings, network, device)
         self.generators = [context.generator(seed, "train") for seed in context.seeds]
         later = settings.glimpses - 1 if settings.model == "ram" else 0
-        self.n_elsewhere = 2 * later if settings.policy == "random" else 0
-        width = scenes.n_uniforms + 2 + self.n_elsewhere
+        self.n_random_locations = 2 * later if settings.policy == "random" else 0
+        width = canvases.n_uniforms + 2 + self.n_random_locations
         self.uniforms = torch.empty(n_seeds, settings.batch_size, width, device=device)
-        self.noise = torch.empty(n_seeds, later, settings.batch_size, 2, device=device)
+        self.normal = torch.empty(n_seeds, later, settings.batch_size, 2, device=device)
         self.update = GraphedStep(self._update, device, self.generators)
 
     def __call__(self, step: int) -> Metrics:
@@ -75,12 +78,12 @@ class Trainer:
         return self.update()
 
     def _update(self) -> Metrics:
-        canvases, labels, draws = self._batch()
+        images, labels, noise = self._batch()
         metrics: dict[str, Tensor]
-        if isinstance(self.network, RecurrentAttention):
-            loss, metrics = self.loss(self.network(canvases, draws), labels)
+        if self.episodes is not None:
+            loss, metrics = self.loss(self.episodes(images, noise), labels)
         else:
-            logits = self.network(canvases)
+            logits = self.network(images)
             entropy = cross_entropy(logits, labels)
             loss = entropy.sum()
             metrics = {"loss": entropy.detach(), "error": 100 * (1 - rewards(logits, labels).mean(1))}
@@ -91,28 +94,29 @@ class Trainer:
         self.optimiser.step()
         return metrics
 
-    def _batch(self) -> tuple[Tensor, Tensor, Draws]:
-        """Canvases (S, B, canvas, canvas), labels (S, B) and draws. Each seed fills its own row from its own generator."""
+    def _batch(self) -> tuple[Tensor, Tensor, EpisodeNoise]:
+        """Return images (seeds, batch, canvas, canvas), labels (seeds, batch) and noise; each seed's are drawn from its own generator."""
         s = self.settings
         for seed, generator in enumerate(self.generators):
             self.uniforms[seed].uniform_(generator=generator)
-            if s.policy == "learned" and self.noise.shape[1]:
-                self.noise[seed].normal_(generator=generator)
-        n_seeds, n_scene = len(self.generators), self.scenes.n_uniforms
-        canvases, labels, _ = self.scenes(self.uniforms[..., :n_scene].reshape(-1, n_scene))
-        looks = self.uniforms[..., n_scene:] * 2 - 1
-        elsewhere = None
-        if self.n_elsewhere:
-            elsewhere = looks[..., 2:].view(n_seeds, s.batch_size, -1, 2).transpose(1, 2)
-        draws = Draws(looks[..., :2], noise=None if self.n_elsewhere else self.noise, elsewhere=elsewhere)
-        return canvases.view(n_seeds, s.batch_size, s.canvas, s.canvas), labels.view(n_seeds, -1), draws
+            if s.policy == "learned" and self.normal.shape[1]:
+                self.normal[seed].normal_(generator=generator)
+        n_seeds, n_canvas = len(self.generators), self.canvases.n_uniforms
+        images, labels, _ = self.canvases(self.uniforms[..., :n_canvas].reshape(-1, n_canvas))
+        locations = self.uniforms[..., n_canvas:] * 2 - 1
+        uniform = None
+        if self.n_random_locations:
+            uniform = locations[..., 2:].view(n_seeds, s.batch_size, -1, 2).transpose(1, 2)
+        noise = EpisodeNoise(locations[..., :2], normal=None if self.n_random_locations else self.normal, uniform=uniform)
+        return images.view(n_seeds, s.batch_size, s.canvas, s.canvas), labels.view(n_seeds, -1), noise
 
 
 def _optimiser(settings: Settings, network: Network, device: torch.device) -> torch.optim.Optimizer:
     """One fused kernel for the location network, one for the rest; on a GPU rates are tensors, which a captured step reads."""
     on_gpu = device.type == "cuda"
-    locating = [p for name, p in network.named_parameters() if name.startswith("locate")]
-    others = [p for name, p in network.named_parameters() if not name.startswith("locate")]
+    locating = list(network.location_network.parameters()) if isinstance(network, RecurrentAttentionModel) else []
+    of_location_network = {id(parameter) for parameter in locating}
+    others = [parameter for parameter in network.parameters() if id(parameter) not in of_location_network]
     groups: list[dict[str, Any]] = [{"params": others, FACTOR: 1.0}]
     if locating:
         groups.append({"params": locating, FACTOR: settings.location_rate if settings.optimiser == "adam" else 1.0})
@@ -128,7 +132,7 @@ def _train_and_test(settings: Settings, context: Context) -> None:
     digits = {split: load_digits(context, settings.dataset, split) for split in ("train", "validation", "test")}
     digits |= {split: digits[split].first(settings.n_test) for split in ("validation", "test")}
     network = build(settings, [context.generator(seed, "initialise", device="cpu") for seed in context.seeds], context.device)
-    trainer = Trainer(settings, context, network, Scenes(settings, digits["train"]))
+    trainer = Trainer(settings, context, network, CanvasGenerator(settings, digits["train"]))
     n_seeds = len(context.seeds)
     best = BestParameters(network, n_seeds, context.device)
 
@@ -168,7 +172,7 @@ def _train_and_test(settings: Settings, context: Context) -> None:
     )
     test = evaluation("test")
     _test(settings, context, test, "test")
-    _keep_artifacts(context, test)
+    _save_attention(context, test)
     best.put_into(network)
     _test(settings, context, test, "test-best")
 
@@ -177,12 +181,12 @@ def _test(settings: Settings, context: Context, test: Evaluation, split: str) ->
     """Record the headline error (one episode, locations at the policy's means), its sampled forms, and where it looks."""
     step = settings.n_steps
     context.record("error", test.error(), split=split, step=step, unit="%")
-    if not isinstance(test.network, RecurrentAttention):
+    if test.episodes is None:
         return
     context.record("error_sampled", test.error(sampled=True), split=split, step=step, unit="%")
     context.record("error_averaged", test.error(samples=settings.samples, sampled=True), split=split, step=step, unit="%")
-    measures, heat = test.glimpses()
-    for name, values in measures.items():
+    statistics, heat = glimpse_statistics(test)
+    for name, values in statistics.items():
         context.record(name, values, split=split, step=step, unit="px" if name.startswith("spread") else "%")
     context.record("pixels_read", [float(settings.glimpses * settings.patch_pixels)] * len(context.seeds), split=split, step=step)
     if split == "test":
@@ -190,12 +194,13 @@ def _test(settings: Settings, context: Context, test: Evaluation, split: str) ->
             context.artifact(name, values.to(torch.float16))
 
 
-def _keep_artifacts(context: Context, test: Evaluation) -> None:
-    if isinstance(test.network, RecurrentAttention):
-        kept = test.paths()
+def _save_attention(context: Context, test: Evaluation) -> None:
+    """Store glimpse paths or attention weights on the first test images, where the network has them."""
+    if isinstance(test.network, RecurrentAttentionModel):
+        arrays = glimpse_paths(test)
     elif isinstance(test.network, SoftAttention):
-        kept = test.attention()
+        arrays = soft_attention_weights(test)
     else:
         return
-    for name, array in kept.items():
+    for name, array in arrays.items():
         context.artifact(name, array)

@@ -1,6 +1,7 @@
-"""The recurrent attention model (section 3.1, figure 1), all seeds of a run at once.
+"""The recurrent attention model of Mnih et al. 2014 (section 3.1, figure 1), one glimpse at a time.
 
-Shapes: S seeds, T glimpses, B images, P numbers per glimpse. A location is (x, y) with -1..1 from border to border.
+Every tensor has a leading seed axis: several networks that differ in nothing but their seed train as one (`SeedLinear` is a linear
+layer per seed). Read `seeds = 1` to read the paper. `fused.py` computes the same episodes and gradients faster, with these weights.
 """
 
 from __future__ import annotations
@@ -8,196 +9,319 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
-from replications.engine.layers import SeedLinear, known_linear_relu, known_relu_recurrence
-from replications.papers.recurrent_attention.sensor import Sensor, integral_image
+from replications.engine.layers import SeedLinear
 from replications.papers.recurrent_attention.settings import Settings
 
 N_CLASSES = 10
+RELU_SUM_GAIN = math.sqrt(3)
+"""Gain of the initial weights of each of two layers whose sum passes through a ReLU: each gives half of the variance (He et al. 2015)."""
 
 
 @dataclass(frozen=True)
-class Draws:
-    """The randomness of one batch of episodes.
+class EpisodeNoise:
+    """Random numbers of one batch of episodes.
 
     Attributes:
-        first: (S, B, 2) in [-1, 1]: the first location, always random.
-        noise: (S, T - 1, B, 2) standard normal; None: later locations are the policy's means.
-        elsewhere: (S, T - 1, B, 2) in [-1, 1]: the later locations of the random policy; None: the policy is learned.
+        first: (seeds, batch, 2) in [-1, 1], the location l_0 of the first glimpse, which is always random.
+        normal: (seeds, T - 1, batch, 2) standard normal, the policy's exploration; None: every later location is the policy's mean.
+        uniform: (seeds, T - 1, batch, 2) in [-1, 1], the later locations of the random policy; None: the policy is learned.
     """
 
     first: Tensor
-    noise: Tensor | None = None
-    elsewhere: Tensor | None = None
+    normal: Tensor | None = None
+    uniform: Tensor | None = None
 
 
-@dataclass(frozen=True)
-class Episode:
-    """What happened, without gradients.
+class Step(NamedTuple):
+    """Outputs of the network after one glimpse.
 
     Attributes:
-        locations: (S, T, B, 2) where it looked.
-        samples: (S, T - 1, B, 2) what the policy drew, before it was clamped to the image.
-        glimpses: (S, T, B, P) what the retina gave.
-        see, place: (S, T, B, glimpse_size) h_g and h_l, side by side in one tensor of twice that width.
-        glimpse_vectors: (S, T, B, 2 glimpse_size) g.
-        hidden: (S, T, B, hidden_size) h.
+        hidden: (seeds, batch, hidden_size) state h_t of the core.
+        location_mean: (seeds, batch, 2) mean f_l(h_t) of the next location.
+        logits: (seeds, batch, 10) unnormalised log-probabilities of the action a_t, the class.
+        baseline: (seeds, batch) predicted reward b_t.
     """
 
-    locations: Tensor
-    samples: Tensor
-    glimpses: Tensor
-    see_and_place: Tensor
-    glimpse_vectors: Tensor
     hidden: Tensor
+    location_mean: Tensor
+    logits: Tensor
+    baseline: Tensor
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What the losses need, with gradients.
+    """Inputs of the loss after an episode of T glimpses, with gradients.
 
     Attributes:
-        logits: (S, B, 10) after the last glimpse.
-        log_probability: (S, T - 1, B) of each drawn location, up to a constant; gradients reach the location network.
-        values: (S, T - 1, B) the learned baseline of each decision.
+        logits: (seeds, batch, 10) after the last glimpse.
+        log_probability: (seeds, T - 1, batch) log pi(l_t | h_t) of each sampled location, up to a constant.
+        baselines: (seeds, T - 1, batch) predicted reward b_t of each of these decisions.
     """
 
     logits: Tensor
     log_probability: Tensor
-    values: Tensor
+    baselines: Tensor
 
 
-class RecurrentAttention(nn.Module):
-    """Glimpse network f_g, core f_h, location network f_l, action network f_a and baseline of several seeds.
-
-    The core learns from cross-entropy and from REINFORCE: the gradient of log pi goes through all steps before (section 3.2,
-    equation 2). The baseline reads h_t but does not shape it.
+def pixel_centres(locations: Tensor, side: int) -> Tensor:
+    """Return the pixels that locations refer to.
 
     Args:
-        settings: sizes and policy.
-        generators: one per seed, on the CPU, for the initial weights.
-        device: where the retina works; move the module there too.
+        locations: (..., 2) as (x, y); -1 is the left or upper border of the image, 1 the right or lower; values may lie outside.
+        side: height and width of the image in pixels.
+
+    Returns:
+        (..., 2) int64 pixel coordinates (x, y), which may lie outside the image.
+    """
+    return ((locations + 1) * (0.5 * side)).floor().long()
+
+
+class GlimpseSensor(nn.Module):
+    """The retina rho(x, l): square patches of side g, 2g, 4g, ... around a location, each averaged down to g x g (figure 1A).
+
+    Args:
+        glimpse_side: g, side of the finest patch in pixels.
+        scales: k, number of patches.
     """
 
-    def __init__(self, settings: Settings, generators: Sequence[torch.Generator], device: torch.device) -> None:
+    def __init__(self, glimpse_side: int, scales: int) -> None:
         super().__init__()
-        self.settings = settings
-        self.sensor = Sensor(settings.canvas, settings.glimpse_side, settings.scales, device)
-        width, hidden = settings.glimpse_size, settings.hidden_size
+        self.glimpse_side, self.scales = glimpse_side, scales
 
-        def linear(n_in: int, n_out: int, gain: float = 1.0) -> SeedLinear:
-            return SeedLinear(n_in, n_out, generators=generators, gain=gain)
-
-        # Behind the retina signals keep their size through the ReLU layers (He et al. 2015; where two layers are summed, each
-        # gives half of the variance); without that the first thousands of updates go to waste on translated digits. The
-        # retina's own two layers start smaller: with this scale there too, policies on centred digits come out worse.
-        half = math.sqrt(3)
-        self.see = linear(settings.patch_pixels, width)  # h_g = ReLU(Lin(retina))
-        self.place = linear(2, width)  # h_l = ReLU(Lin(l))
-        self.from_see = linear(width, 2 * width, half)  # g = ReLU(Lin(h_g) + Lin(h_l))
-        self.from_place = linear(width, 2 * width, half)
-        self.from_glimpse = linear(2 * width, hidden, half)  # h_t = ReLU(Lin(h_{t-1}) + Lin(g_t))
-        self.from_hidden = linear(hidden, hidden, half)
-        self.classify = linear(hidden, N_CLASSES)
-        self.value = linear(hidden, 1)
-        self.locate_hidden = linear(hidden, settings.locator_size, math.sqrt(6)) if settings.locator_size else None
-        self.locate = linear(settings.locator_size or hidden, 2)
-
-    def mean_locations(self, hidden: Tensor) -> Tensor:
-        """Means of the location policy: (S, n, hidden) to (S, n, 2), kept inside the image by tanh."""
-        if self.locate_hidden is not None:
-            hidden = self.locate_hidden(hidden).relu()
-        return torch.tanh(self.locate(hidden))
-
-    def _joined(self) -> tuple[Tensor, Tensor, Tensor]:
-        """Lin(h_g) + Lin(h_l) as one product, and the core's one bias: fewer, larger products."""
-        weight = torch.cat([self.from_see.weight, self.from_place.weight], dim=1)
-        return weight, _bias(self.from_see) + _bias(self.from_place), _bias(self.from_glimpse) + _bias(self.from_hidden)
-
-    @torch.no_grad()
-    def look(self, canvases: Tensor, draws: Draws) -> Episode:
-        """Run episodes step by step, without gradients.
+    def forward(self, images: Tensor, location: Tensor) -> Tensor:
+        """Extract one glimpse per image; pixels beyond the border are zero.
 
         Args:
-            canvases: (S, B, canvas, canvas) float32 holding integers 0..255.
-            draws: their randomness.
+            images: (seeds, batch, side, side), values 0..255.
+            location: (seeds, batch, 2) as (x, y) in [-1, 1].
+
+        Returns:
+            (seeds, batch, scales * g * g) mean brightness 0..1 of each cell, finest scale first, row by row.
+        """
+        pixels = images.flatten(0, 1)
+        n_images, side = len(pixels), images.shape[-1]
+        centre = pixel_centres(location, side).flatten(0, 1)
+        image = torch.arange(n_images, device=images.device)[:, None, None]
+        patches = []
+        for scale in range(self.scales):
+            patch_side = self.glimpse_side * 2**scale
+            offsets = torch.arange(patch_side, device=images.device) - patch_side // 2
+            columns, rows = centre[:, 0, None] + offsets, centre[:, 1, None] + offsets  # (n_images, patch_side)
+            inside = ((rows >= 0) & (rows < side))[:, :, None] & ((columns >= 0) & (columns < side))[:, None, :]
+            patch = pixels[image, rows.clamp(0, side - 1)[:, :, None], columns.clamp(0, side - 1)[:, None, :]] * inside
+            patches.append(functional.avg_pool2d(patch[:, None], 2**scale))
+        return torch.cat(patches, dim=1).view(*images.shape[:2], -1) / 255
+
+
+class GlimpseNetwork(nn.Module):
+    """The glimpse network f_g: what is seen and where, as one vector g_t (section 4, "Glimpse network").
+
+    h_g = ReLU(Linear(rho(x, l))), h_l = ReLU(Linear(l)), g = ReLU(Linear(h_g) + Linear(h_l)).
+
+    The first two layers start with smaller weights than He et al. (2015) suggest: with their gain here too, policies on centred digits
+    come out worse.
+
+    Args:
+        settings: sizes.
+        generators: one per seed, on the CPU, for the initial weights.
+    """
+
+    def __init__(self, settings: Settings, generators: Sequence[torch.Generator]) -> None:
+        super().__init__()
+        width = settings.glimpse_size
+        self.patch_fc = SeedLinear(settings.patch_pixels, width, generators=generators)
+        self.location_fc = SeedLinear(2, width, generators=generators)
+        self.glimpse_fc_patch = SeedLinear(width, 2 * width, generators=generators, gain=RELU_SUM_GAIN)
+        self.glimpse_fc_location = SeedLinear(width, 2 * width, generators=generators, gain=RELU_SUM_GAIN)
+
+    def forward(self, patches: Tensor, location: Tensor) -> Tensor:
+        """Return the glimpse vector.
+
+        Args:
+            patches: (seeds, batch, scales * g * g), from the sensor.
+            location: (seeds, batch, 2), where the sensor was.
+
+        Returns:
+            (seeds, batch, 2 * glimpse_size) g_t.
+        """
+        h_g = self.patch_fc(patches).relu()
+        h_l = self.location_fc(location).relu()
+        return (self.glimpse_fc_patch(h_g) + self.glimpse_fc_location(h_l)).relu()
+
+
+class CoreNetwork(nn.Module):
+    """The core network f_h, a recurrent layer: h_t = ReLU(Linear(h_{t-1}) + Linear(g_t)) (section 4).
+
+    Args:
+        settings: sizes.
+        generators: one per seed, on the CPU, for the initial weights.
+    """
+
+    def __init__(self, settings: Settings, generators: Sequence[torch.Generator]) -> None:
+        super().__init__()
+        hidden = settings.hidden_size
+        self.glimpse_to_hidden = SeedLinear(2 * settings.glimpse_size, hidden, generators=generators, gain=RELU_SUM_GAIN)
+        self.hidden_to_hidden = SeedLinear(hidden, hidden, generators=generators, gain=RELU_SUM_GAIN)
+
+    def forward(self, glimpse: Tensor, hidden: Tensor) -> Tensor:
+        """Return the next state.
+
+        Args:
+            glimpse: (seeds, batch, 2 * glimpse_size) g_t.
+            hidden: (seeds, batch, hidden_size) h_{t-1}.
+
+        Returns:
+            (seeds, batch, hidden_size) h_t.
+        """
+        return (self.hidden_to_hidden(hidden) + self.glimpse_to_hidden(glimpse)).relu()
+
+
+class ActionNetwork(nn.Module):
+    """The action network f_a: the class is drawn from softmax(Linear(h_t)) (section 4).
+
+    Args:
+        settings: sizes.
+        generators: one per seed, on the CPU, for the initial weights.
+    """
+
+    def __init__(self, settings: Settings, generators: Sequence[torch.Generator]) -> None:
+        super().__init__()
+        self.fc = SeedLinear(settings.hidden_size, N_CLASSES, generators=generators)
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        """Map states (seeds, n, hidden_size) to logits (seeds, n, 10); the loss takes their softmax."""
+        logits: Tensor = self.fc(hidden)
+        return logits
+
+
+class BaselineNetwork(nn.Module):
+    """The baseline b_t = Linear(h_t), an estimate of the reward still to come (section 3.2).
+
+    Its squared error trains this layer and not the core, whose states it takes without gradient.
+
+    Args:
+        settings: sizes.
+        generators: one per seed, on the CPU, for the initial weights.
+    """
+
+    def __init__(self, settings: Settings, generators: Sequence[torch.Generator]) -> None:
+        super().__init__()
+        self.fc = SeedLinear(settings.hidden_size, 1, generators=generators)
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        """Map states (seeds, n, hidden_size) to predicted rewards (seeds, n)."""
+        baseline: Tensor = self.fc(hidden.detach())
+        return baseline.squeeze(-1)
+
+
+class LocationNetwork(nn.Module):
+    """The location network f_l: mean of the normal distribution of the next location (section 4).
+
+    The paper's is linear. Ours ends in tanh, which keeps the mean inside the image, and may have a hidden layer.
+
+    Args:
+        settings: sizes.
+        generators: one per seed, on the CPU, for the initial weights.
+    """
+
+    def __init__(self, settings: Settings, generators: Sequence[torch.Generator]) -> None:
+        super().__init__()
+        hidden, width = settings.hidden_size, settings.locator_size
+        self.hidden_fc = SeedLinear(hidden, width, generators=generators, gain=math.sqrt(6)) if width else None
+        self.mean_fc = SeedLinear(width or hidden, 2, generators=generators)
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        """Map states (seeds, n, hidden_size) to mean locations (seeds, n, 2) in (-1, 1)."""
+        if self.hidden_fc is not None:
+            hidden = self.hidden_fc(hidden).relu()
+        return torch.tanh(self.mean_fc(hidden))
+
+
+class RecurrentAttentionModel(nn.Module):
+    """The whole model: sensor and glimpse network, core, and the three networks that read the core's state (figure 1C).
+
+    Cross-entropy reaches all but the location network. The gradient of log pi(l_t | h_t) reaches the location network and,
+    through h_t, everything before it (equation 2). Locations themselves are samples, through which no gradient flows.
+
+    Args:
+        settings: sizes, number of glimpses T, standard deviation of the policy.
+        generators: one per seed, on the CPU, for the initial weights.
+    """
+
+    def __init__(self, settings: Settings, generators: Sequence[torch.Generator]) -> None:
+        super().__init__()
+        self.settings = settings
+        self.glimpse_sensor = GlimpseSensor(settings.glimpse_side, settings.scales)
+        self.glimpse_network = GlimpseNetwork(settings, generators)
+        self.core_network = CoreNetwork(settings, generators)
+        self.action_network = ActionNetwork(settings, generators)
+        self.baseline_network = BaselineNetwork(settings, generators)
+        self.location_network = LocationNetwork(settings, generators)
+
+    def step(self, images: Tensor, location: Tensor, hidden: Tensor) -> Step:
+        """Take one glimpse (figure 1C).
+
+        Args:
+            images: (seeds, batch, side, side), values 0..255.
+            location: (seeds, batch, 2) l_{t-1}, where to look.
+            hidden: (seeds, batch, hidden_size) h_{t-1}.
+
+        Returns:
+            The new state h_t and what the location, action and baseline networks make of it.
+        """
+        patches = self.glimpse_sensor(images, location)  # rho(x_t, l_{t-1})
+        glimpse = self.glimpse_network(patches, location)  # g_t = f_g(x_t, l_{t-1})
+        hidden = self.core_network(glimpse, hidden)  # h_t = f_h(h_{t-1}, g_t)
+        return Step(hidden, self.location_network(hidden), self.action_network(hidden), self.baseline_network(hidden))
+
+    def forward(self, images: Tensor, noise: EpisodeNoise) -> Outcome:
+        """Run an episode of T glimpses per image; the first T - 1 are each followed by a decision where to look next.
+
+        Args:
+            images: (seeds, batch, side, side), values 0..255.
+            noise: the random numbers of the episode.
+
+        Returns:
+            Class logits after the last glimpse, log-probabilities of the sampled locations, and baselines.
         """
         s = self.settings
-        n_seeds, n_images = canvases.shape[:2]
-        integral = integral_image(canvases)
-        weight, bias, core_bias = self._joined()
-        location, hidden = draws.first, None
-        columns: tuple[list[Tensor], ...] = ([], [], [], [], [], [])
-        locations, samples, glimpses, see_and_place, vectors, states = columns
-        for step in range(s.glimpses):
-            glimpse = self.sensor(integral, location.reshape(-1, 2)).view(n_seeds, n_images, -1)
-            both = torch.cat([self.see(glimpse), self.place(location)], dim=-1).relu_()
-            vector = torch.baddbmm(bias, both, weight).relu_()
-            before = torch.baddbmm(core_bias, vector, self.from_glimpse.weight)
-            hidden = (before if hidden is None else torch.baddbmm(before, hidden, self.from_hidden.weight)).relu_()
-            for column, value in zip(columns, (location, None, glimpse, both, vector, hidden), strict=True):
-                if value is not None:
-                    column.append(value)
-            if step + 1 < s.glimpses:
-                if draws.elsewhere is not None:
-                    sample = draws.elsewhere[:, step]
-                else:
-                    sample = self.mean_locations(hidden)
-                    if draws.noise is not None:
-                        sample = sample + s.sigma * draws.noise[:, step]
-                samples.append(sample)
-                location = sample.clamp(-1, 1)
-        drawn = torch.stack(samples, dim=1) if samples else draws.first.new_zeros(n_seeds, 0, n_images, 2)
-        return Episode(
-            locations=torch.stack(locations, dim=1),
-            samples=drawn,
-            glimpses=torch.stack(glimpses, dim=1),
-            see_and_place=torch.stack(see_and_place, dim=1),
-            glimpse_vectors=torch.stack(vectors, dim=1),
-            hidden=torch.stack(states, dim=1),
+        location = noise.first  # l_0
+        hidden = images.new_zeros(*images.shape[:2], s.hidden_size)  # h_0
+        log_probabilities, baselines = [], []
+        step = self.step(images, location, hidden)
+        for t in range(s.glimpses - 1):
+            sample = self.sample_location(step.location_mean, noise, t)
+            distance = (sample - step.location_mean).square().sum(-1)
+            log_probabilities.append(-distance / (2 * s.sigma**2))  # log N(l_t; f_l(h_t), sigma^2 I), up to a constant
+            baselines.append(step.baseline)
+            step = self.step(images, sample.clamp(-1, 1), step.hidden)
+        no_decision = images.new_zeros(*images.shape[:2])[:, None][:, :0]
+        return Outcome(
+            logits=step.logits,
+            log_probability=torch.stack(log_probabilities, dim=1) if log_probabilities else no_decision,
+            baselines=torch.stack(baselines, dim=1) if baselines else no_decision,
         )
 
-    def hidden_with_gradients(self, episode: Episode) -> Tensor:
-        """The core's states (S, T, B, hidden) of an episode, with gradients for all steps at once.
+    def sample_location(self, mean: Tensor, noise: EpisodeNoise, t: int) -> Tensor:
+        """Draw the location that follows glimpse t, without gradient.
 
-        Glimpses do not depend on the weights except through the locations, which REINFORCE treats as given. So each
-        layer needs one product over all T x B rows; only the core's backward pass walks the steps.
+        Args:
+            mean: (seeds, batch, 2) of the policy.
+            noise: of the episode; decides between random, sampled and mean locations.
+            t: number of the decision, 0..T - 2.
+
+        Returns:
+            (seeds, batch, 2), which may lie outside the image.
         """
-        weight, bias, core_bias = self._joined()
-        width = self.settings.glimpse_size
-        both = episode.see_and_place
-        n_seeds = both.shape[0]
-
-        def rows(values: Tensor) -> Tensor:
-            return values.reshape(n_seeds, -1, values.shape[-1])
-
-        see = known_linear_relu(rows(both[..., :width]), rows(episode.glimpses), self.see.weight, _bias(self.see))
-        place = known_linear_relu(rows(both[..., width:]), rows(episode.locations), self.place.weight, _bias(self.place))
-        vectors = known_linear_relu(rows(episode.glimpse_vectors), torch.cat([see, place], dim=-1), weight, bias)
-        inputs = vectors.view_as(episode.glimpse_vectors)
-        return known_relu_recurrence(episode.hidden, inputs, self.from_glimpse.weight, self.from_hidden.weight, core_bias)
-
-    def outcome(self, episode: Episode) -> Outcome:
-        """Class scores after the last glimpse, and what REINFORCE needs of each decision."""
-        hidden = self.hidden_with_gradients(episode)
-        n_seeds, n_decisions, n_images = episode.samples.shape[:3]
-        logits = self.classify(hidden[:, -1])
-        if n_decisions == 0:
-            none = logits.new_zeros(n_seeds, 0, n_images)
-            return Outcome(logits, none, none)
-        deciding = hidden[:, :-1].reshape(n_seeds, -1, self.settings.hidden_size)
-        values = self.value(deciding.detach()).view(n_seeds, n_decisions, n_images)
-        distance = episode.samples - self.mean_locations(deciding).view_as(episode.samples)
-        return Outcome(logits, distance.square().sum(-1) / (-2 * self.settings.sigma**2), values)
-
-    def forward(self, canvases: Tensor, draws: Draws) -> Outcome:
-        """Look, then give the outcome its gradients."""
-        return self.outcome(self.look(canvases, draws))
-
-
-def _bias(layer: SeedLinear) -> Tensor:
-    assert layer.bias is not None  # noqa: S101 (every layer of this model has one)
-    return layer.bias
+        if noise.uniform is not None:
+            return noise.uniform[:, t]
+        sample = mean.detach()
+        if noise.normal is not None:
+            sample = sample + self.settings.sigma * noise.normal[:, t]
+        return sample

@@ -62,8 +62,8 @@ class HybridLoss(nn.Module):
         total = entropy
         baseline: Tensor | float = 0.0
         if self.kind == "learned":
-            baseline = outcome.values
-            squared = (outcome.values - reward[:, None]).square().mean((1, 2))
+            baseline = outcome.baselines
+            squared = (outcome.baselines - reward[:, None]).square().mean((1, 2))
             metrics["baseline_error"] = squared.detach()
             total = total + squared
         elif self.kind == "moving-average":

@@ -6,7 +6,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from replications.papers.recurrent_attention.classifiers import build
 from replications.papers.recurrent_attention.cost import forward_flops
-from replications.papers.recurrent_attention.model import Draws, RecurrentAttention
+from replications.papers.recurrent_attention.fused import FusedEpisodes
+from replications.papers.recurrent_attention.model import EpisodeNoise, RecurrentAttentionModel
 from replications.papers.recurrent_attention.settings import Settings
 
 CPU = torch.device("cpu")
@@ -30,12 +31,13 @@ def test_counted_operations_equal_those_of_torch(settings: Settings) -> None:
     canvases = torch.zeros(1, n_images, settings.canvas, settings.canvas)
     later = torch.zeros(1, settings.glimpses - 1, n_images, 2)
     counter = FlopCounterMode(display=False)
-    if isinstance(network, RecurrentAttention):
-        draws = Draws(torch.zeros(1, n_images, 2), elsewhere=later if settings.policy == "random" else None)
+    if isinstance(network, RecurrentAttentionModel):
+        noise = EpisodeNoise(torch.zeros(1, n_images, 2), uniform=later if settings.policy == "random" else None)
         # The retina's integral image is two triangular products here; the retina is left out of the count.
         retina = 2 * 2 * settings.canvas**3 * n_images
+        episodes = FusedEpisodes(network, CPU)
         with counter, torch.no_grad():
-            network.classify(network.look(canvases, draws).hidden[:, -1])
+            network.action_network(episodes.rollout(canvases, noise).hidden[:, -1])
     else:
         # Soft attention embeds its positions once for the whole batch.
         shared = network.get_buffer("positions").shape[0] * 2 * (2 * 128 + 128 * 256) if settings.model == "soft" else 0

@@ -8,7 +8,7 @@ from hypothesis import settings as examples
 from hypothesis import strategies as st
 
 from replications.errors import InputError
-from replications.papers.recurrent_attention.data import DIGITS_SPLITS, Digits, Scenes, fixed_set, ink_boxes
+from replications.papers.recurrent_attention.data import DIGITS_SPLITS, CanvasGenerator, Digits, fixed_set, ink_boxes
 from replications.papers.recurrent_attention.settings import Settings
 from replications.registry.yaml_models import validate
 
@@ -19,10 +19,10 @@ def some_digits(n: int = 5, side: int = 8) -> Digits:
     return Digits(images, torch.arange(n) % 10)
 
 
-def place(settings: Settings, digits: Digits, n: int, seed: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, Scenes]:
-    scenes = Scenes(settings, digits)
-    uniforms = torch.rand(n, scenes.n_uniforms, generator=torch.Generator().manual_seed(seed))
-    return *scenes(uniforms), scenes
+def place(settings: Settings, digits: Digits, n: int, seed: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, CanvasGenerator]:
+    generate = CanvasGenerator(settings, digits)
+    uniforms = torch.rand(n, generate.n_uniforms, generator=torch.Generator().manual_seed(seed))
+    return *generate(uniforms), generate
 
 
 @examples(max_examples=25, deadline=None)
@@ -57,9 +57,9 @@ def test_an_untranslated_digit_is_in_the_middle() -> None:
 def test_clutter_only_adds_pieces_of_digits_and_stays_below_white(seed: int, clutter: int) -> None:
     settings = Settings(dataset="digits", canvas=24, translated=True, clutter=clutter, clutter_side=3)
     digits = some_digits()
-    cluttered, _, _, scenes = place(settings, digits, 8, seed)
-    uniforms = torch.rand(8, scenes.n_uniforms, generator=torch.Generator().manual_seed(seed))
-    plain = Scenes(settings.model_copy(update={"clutter": 0}), digits)(uniforms[:, :3])[0]
+    cluttered, _, _, generate = place(settings, digits, 8, seed)
+    uniforms = torch.rand(8, generate.n_uniforms, generator=torch.Generator().manual_seed(seed))
+    plain = CanvasGenerator(settings.model_copy(update={"clutter": 0}), digits)(uniforms[:, :3])[0]
     added = cluttered - plain
     assert bool((added >= 0).all())
     assert cluttered.max() <= 255
@@ -72,9 +72,9 @@ def test_clutter_only_adds_pieces_of_digits_and_stays_below_white(seed: int, clu
 
 def test_a_seed_s_canvases_do_not_depend_on_how_many_are_made_together() -> None:
     settings = Settings(dataset="digits", canvas=20, translated=True, clutter=2, clutter_side=4)
-    scenes = Scenes(settings, some_digits())
-    uniforms = torch.rand(6, scenes.n_uniforms, generator=torch.Generator().manual_seed(0))
-    assert torch.equal(scenes(uniforms)[0][2:4], scenes(uniforms[2:4])[0])
+    generate = CanvasGenerator(settings, some_digits())
+    uniforms = torch.rand(6, generate.n_uniforms, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(generate(uniforms)[0][2:4], generate(uniforms[2:4])[0])
 
 
 def test_test_sets_are_the_same_for_the_same_seed_and_differ_for_another() -> None:

@@ -1,11 +1,13 @@
-"""The recurrent attention model: gradients, sizes, seeds."""
+"""The recurrent attention model: its plain form against its fast form, gradients, sizes, seeds."""
 
 import pytest
 import torch
 from torch import Tensor, nn
 
 from replications.papers.recurrent_attention.classifiers import ModernCNN
-from replications.papers.recurrent_attention.model import Draws, RecurrentAttention
+from replications.papers.recurrent_attention.fused import FusedEpisodes
+from replications.papers.recurrent_attention.model import EpisodeNoise, RecurrentAttentionModel
+from replications.papers.recurrent_attention.objective import HybridLoss
 from replications.papers.recurrent_attention.settings import Settings
 
 CPU = torch.device("cpu")
@@ -15,73 +17,118 @@ def generators(*seeds: int) -> list[torch.Generator]:
     return [torch.Generator().manual_seed(seed) for seed in seeds]
 
 
-def batch(settings: Settings, n_seeds: int, n_images: int) -> tuple[Tensor, Draws]:
+def batch(settings: Settings, n_seeds: int, n_images: int) -> tuple[Tensor, EpisodeNoise]:
     g = torch.Generator().manual_seed(5)
-    canvases = torch.randint(0, 256, (n_seeds, n_images, settings.canvas, settings.canvas), generator=g).float()
+    images = torch.randint(0, 256, (n_seeds, n_images, settings.canvas, settings.canvas), generator=g).float()
     first = torch.rand(n_seeds, n_images, 2, generator=g) * 2 - 1
-    noise = torch.randn(n_seeds, settings.glimpses - 1, n_images, 2, generator=g)
-    return canvases, Draws(first, noise)
+    normal = torch.randn(n_seeds, settings.glimpses - 1, n_images, 2, generator=g)
+    return images, EpisodeNoise(first, normal)
 
 
-def plain_hidden(model: RecurrentAttention, glimpses: Tensor, locations: Tensor) -> Tensor:
-    """The core's states written down as the paper does, with ordinary autograd."""
-    states: list[Tensor] = []
-    for step in range(glimpses.shape[1]):
-        see, place = model.see(glimpses[:, step]).relu(), model.place(locations[:, step]).relu()
-        vector = (model.from_see(see) + model.from_place(place)).relu()
-        before = states[-1] if states else vector.new_zeros(*vector.shape[:2], model.settings.hidden_size)
-        states.append((model.from_hidden(before) + model.from_glimpse(vector)).relu())
-    return torch.stack(states, 1)
+SMALL = Settings(canvas=20, dataset="digits", glimpse_side=4, scales=2, glimpses=4, glimpse_size=8, hidden_size=12, sigma=0.3)
 
 
-@pytest.mark.parametrize("glimpses", [1, 2, 5])
-def test_values_and_gradients_equal_those_of_the_plain_recurrence(glimpses: int) -> None:
-    settings = Settings(canvas=20, dataset="digits", glimpse_side=4, scales=2, glimpses=glimpses, glimpse_size=8, hidden_size=12)
-    model = RecurrentAttention(settings, generators(0, 1), CPU).double()
-    canvases, draws = batch(settings, 2, 7)
-    episode = model.look(canvases.double(), Draws(draws.first.double(), None if draws.noise is None else draws.noise.double()))
-    fast, plain = model.hidden_with_gradients(episode), plain_hidden(model, episode.glimpses, episode.locations)
-    torch.testing.assert_close(fast, plain)
-    upstream = torch.randn(plain.shape, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
-    names, parameters = zip(*[(n, p) for n, p in model.named_parameters() if n.startswith(("see", "place", "from"))], strict=True)
-    gradients = [torch.autograd.grad((hidden * upstream).sum(), parameters, allow_unused=True) for hidden in (fast, plain)]
-    for name, ours, theirs in zip(names, *gradients, strict=True):
-        assert ours is not None, name
-        torch.testing.assert_close(ours, torch.zeros_like(ours) if theirs is None else theirs)
+@pytest.mark.parametrize("reinforce_weight", [0.0, 0.7])
+@pytest.mark.parametrize("locations", ["sampled", "means", "random"])
+@pytest.mark.parametrize(
+    "varied",
+    [
+        {},
+        {"glimpses": 1},
+        {"glimpses": 2, "scales": 1},
+        {"scales": 3, "glimpse_side": 5},
+        {"locator_size": 6},
+        {"baseline": "moving-average"},
+    ],
+    ids=str,
+)
+def test_outputs_and_all_gradients_of_the_fast_form_equal_those_of_plain_steps(
+    varied: dict[str, object], locations: str, reinforce_weight: float
+) -> None:
+    policy = "random" if locations == "random" else "learned"
+    settings = Settings.model_validate(SMALL.model_dump() | {"policy": policy, "reinforce_weight": reinforce_weight} | varied)
+    model = RecurrentAttentionModel(settings, generators(0, 1)).double()
+    images, drawn = batch(settings, 2, 7)
+    assert drawn.normal is not None
+    first, normal = drawn.first.double(), drawn.normal.double()
+    noise = {
+        "sampled": EpisodeNoise(first, normal=normal),
+        "means": EpisodeNoise(first),
+        "random": EpisodeNoise(first, uniform=normal.clamp(-1, 1)),
+    }[locations]
+    labels = torch.randint(0, 10, (2, 7), generator=torch.Generator().manual_seed(1))
+    gradients = []
+    outcomes = [model(images.double(), noise), FusedEpisodes(model, CPU)(images.double(), noise)]
+    for outcome in outcomes:
+        loss, _ = HybridLoss(settings, n_seeds=2).double()(outcome, labels)
+        # Gradients of every output, whether or not the loss of these settings uses it.
+        loss = loss + (outcome.log_probability * 0.1).sum() + outcome.baselines.square().sum()
+        gradients.append(torch.autograd.grad(loss, list(model.parameters()), allow_unused=True))
+    for plain, fast in zip(*(vars(outcome).values() for outcome in outcomes), strict=True):
+        torch.testing.assert_close(fast, plain, rtol=0, atol=1e-10)
+    for (name, parameter), plain, fast in zip(model.named_parameters(), *gradients, strict=True):
+        zeros = torch.zeros_like(parameter)
+        torch.testing.assert_close(
+            zeros if fast is None else fast, zeros if plain is None else plain, rtol=1e-10, atol=1e-10, msg=lambda m, n=name: f"{n}: {m}"
+        )
+
+
+def test_an_episode_is_a_loop_over_steps() -> None:
+    model = RecurrentAttentionModel(SMALL, generators(0)).double()
+    images, noise = batch(SMALL, 1, 3)
+    images, location = images.double(), noise.first.double()
+    hidden = torch.zeros(1, 3, SMALL.hidden_size, dtype=torch.float64)
+    for _ in range(SMALL.glimpses):
+        step = model.step(images, location, hidden)
+        hidden, location = step.hidden, step.location_mean.detach()
+    torch.testing.assert_close(model(images, EpisodeNoise(noise.first.double())).logits, step.logits, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("fast", [False, True])
+def test_reinforce_reaches_the_core_and_the_baseline_does_not_shape_it(fast: bool) -> None:
+    model = RecurrentAttentionModel(SMALL, generators(0))
+    run = FusedEpisodes(model, CPU) if fast else model
+    outcome = run(*batch(SMALL, 1, 4))
+    core, locator = list(model.core_network.parameters()), list(model.location_network.parameters())
+    sensing = list(model.glimpse_network.parameters())
+    none = (None,) * len(core + locator + sensing)
+    assert torch.autograd.grad(outcome.baselines.sum(), core + locator + sensing, allow_unused=True, retain_graph=True) == none
+    assert torch.autograd.grad(outcome.logits.sum(), locator, allow_unused=True, retain_graph=True) == (None, None)
+    assert all(gradient.any() for gradient in torch.autograd.grad(outcome.log_probability.sum(), core + locator + sensing))
 
 
 def test_the_published_network_has_the_number_of_parameters_derived_from_the_paper() -> None:
-    model = RecurrentAttention(Settings(canvas=60, glimpse_side=12, scales=3), generators(0), CPU)
+    model = RecurrentAttentionModel(Settings(canvas=60, glimpse_side=12, scales=3), generators(0))
     assert sum(p.numel() for p in model.parameters()) == 256_781
 
 
 def test_a_seed_alone_gives_what_it_gives_among_others() -> None:
     settings = Settings(canvas=60, translated=True, glimpse_side=12, scales=3)
-    together, alone = RecurrentAttention(settings, generators(0, 1, 2), CPU), RecurrentAttention(settings, generators(1), CPU)
-    canvases, draws = batch(settings, 3, 16)
-    assert draws.noise is not None
-    ours = together(canvases, draws)
-    single = alone(canvases[1:2], Draws(draws.first[1:2], draws.noise[1:2]))
+    together, alone = (FusedEpisodes(RecurrentAttentionModel(settings, g), CPU) for g in (generators(0, 1, 2), generators(1)))
+    images, noise = batch(settings, 3, 16)
+    assert noise.normal is not None
+    ours = together(images, noise)
+    single = alone(images[1:2], EpisodeNoise(noise.first[1:2], noise.normal[1:2]))
     torch.testing.assert_close(ours.logits[1:2], single.logits)
     torch.testing.assert_close(ours.log_probability[1:2], single.log_probability, rtol=1e-3, atol=1e-4)
 
 
 def test_no_seed_s_loss_reaches_another_s_weights() -> None:
     settings = Settings(canvas=28)
-    model = RecurrentAttention(settings, generators(0, 1), CPU)
-    outcome = model(*batch(settings, 2, 4))
-    loss = outcome.logits[0].square().sum() + outcome.log_probability[0].sum() + outcome.values[0].sum()
+    model = RecurrentAttentionModel(settings, generators(0, 1))
+    outcome = FusedEpisodes(model, CPU)(*batch(settings, 2, 4))
+    loss = outcome.logits[0].square().sum() + outcome.log_probability[0].sum() + outcome.baselines[0].sum()
     for parameter in torch.autograd.grad(loss, list(model.parameters())):
         assert parameter[0].any()
         assert not parameter[1].any()
 
 
 def test_reinforce_trains_the_location_network_and_the_core_cross_entropy_not_the_first_and_the_baseline_neither() -> None:
-    model = RecurrentAttention(Settings(canvas=28), generators(0), CPU)
-    outcome = model(*batch(Settings(canvas=28), 1, 4))
-    locator, core = list(model.locate.parameters()), list(model.from_hidden.parameters())
+    model = RecurrentAttentionModel(Settings(canvas=28), generators(0))
+    outcome = FusedEpisodes(model, CPU)(*batch(Settings(canvas=28), 1, 4))
+    locator, core = list(model.location_network.parameters()), list(model.core_network.hidden_to_hidden.parameters())
     assert torch.autograd.grad(outcome.logits.sum(), locator, allow_unused=True, retain_graph=True) == (None, None)
-    assert torch.autograd.grad(outcome.values.sum(), core + locator, allow_unused=True, retain_graph=True) == (None,) * 4
+    assert torch.autograd.grad(outcome.baselines.sum(), core + locator, allow_unused=True, retain_graph=True) == (None,) * 4
     assert all(gradient.any() for gradient in torch.autograd.grad(outcome.log_probability.sum(), core + locator))
 
 

@@ -117,12 +117,13 @@ def test_a_random_policy_trains_no_location_network(tmp_path: Path) -> None:
 
     def remember(self: experiment.Trainer, *arguments: object) -> None:
         original(self, *arguments)
-        seen.update(locate=self.network.locate.weight, before=self.network.locate.weight.detach().clone())
+        weight = self.network.location_network.mean_fc.weight
+        seen.update(after=weight, before=weight.detach().clone())
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(experiment.Trainer, "__init__", remember)
         experiment.run(settings, given)
-    assert torch.equal(seen["locate"], seen["before"])
+    assert torch.equal(seen["after"], seen["before"])
 
 
 @pytest.mark.parametrize(("optimiser", "factor"), [("adam", 0.1), ("sgd", 1.0)])
@@ -131,11 +132,11 @@ def test_with_adam_the_location_network_has_a_rate_of_its_own(tmp_path: Path, op
     given = context(tmp_path)
     digits = experiment.load_digits(given, "digits", "train")
     network = experiment.build(settings, [given.generator(seed, "initialise", device="cpu") for seed in (0, 1)], given.device)
-    trainer = experiment.Trainer(settings, given, network, experiment.Scenes(settings, digits))
+    trainer = experiment.Trainer(settings, given, network, experiment.CanvasGenerator(settings, digits))
     trainer(0)
     others, locating = trainer.optimiser.param_groups
     assert (others["lr"], locating["lr"]) == (settings.learning_rate, pytest.approx(factor * settings.learning_rate))
-    assert {id(p) for p in locating["params"]} == {id(p) for p in network.locate.parameters()}
+    assert {id(p) for p in locating["params"]} == {id(p) for p in network.location_network.parameters()}
 
 
 def test_no_seeds_is_an_error_that_says_what_to_do(tmp_path: Path) -> None:

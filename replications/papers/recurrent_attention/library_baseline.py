@@ -1,7 +1,7 @@
-"""A peer for the speed comparison: the logic of the best-known public PyTorch implementation, written anew.
+"""The baseline of the speed comparison: the logic of the best-known public PyTorch implementation, written anew.
 
 It cuts every patch out of every image in a Python loop, pads the whole batch for every scale, pools coarser patches down,
-runs one module per layer and glimpse, and lets autograd record all of it, patches included. Batch, sizes, losses and
+calls one module per layer and glimpse, and lets autograd record all of it, patches included. Batch, sizes, losses and
 optimiser are those of that implementation (128/128/256 units, a two-layer location network, location noise, REINFORCE
 with a learned baseline, Adam).
 """
@@ -13,14 +13,27 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 
-class PeerRetina:
-    """k patches around each location, one image at a time."""
+class BaselineRetina:
+    """The glimpse sensor, one image at a time.
+
+    Args:
+        side: g, side of the finest patch in pixels.
+        scales: k, number of patches.
+    """
 
     def __init__(self, side: int, scales: int) -> None:
         self.side, self.scales = side, scales
 
     def __call__(self, images: Tensor, locations: Tensor) -> Tensor:
-        """Look: images (B, 1, H, H), locations (B, 2) as (x, y) in [-1, 1]; to (B, scales * side * side)."""
+        """Extract one glimpse per image.
+
+        Args:
+            images: (batch, 1, height, height), values 0..1.
+            locations: (batch, 2) as (x, y) in [-1, 1].
+
+        Returns:
+            (batch, scales * side * side).
+        """
         patches = []
         for scale in range(self.scales):
             size = self.side * 2**scale
@@ -40,12 +53,19 @@ class PeerRetina:
         return torch.stack(cut)
 
 
-class PeerRAM(nn.Module):
-    """The recurrent attention model, one module call per layer and glimpse."""
+class BaselineRAM(nn.Module):
+    """The recurrent attention model, one module call per layer and glimpse.
+
+    Args:
+        side: g, side of the finest patch in pixels.
+        scales: k, number of patches.
+        glimpses: T.
+        sigma: standard deviation of the location policy.
+    """
 
     def __init__(self, side: int, scales: int, glimpses: int, sigma: float) -> None:
         super().__init__()
-        self.retina, self.glimpses, self.sigma = PeerRetina(side, scales), glimpses, sigma
+        self.retina, self.glimpses, self.sigma = BaselineRetina(side, scales), glimpses, sigma
         self.what_1, self.where_1 = nn.Linear(scales * side * side, 128), nn.Linear(2, 128)
         self.what_2, self.where_2 = nn.Linear(128, 256), nn.Linear(128, 256)
         self.input_to_hidden, self.hidden_to_hidden = nn.Linear(256, 256), nn.Linear(256, 256)
@@ -53,9 +73,18 @@ class PeerRAM(nn.Module):
         self.locator_1, self.locator_2 = nn.Linear(256, 128), nn.Linear(128, 2)
 
     def forward(self, images: Tensor, hidden: Tensor, location: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """One glimpse: new hidden state, next location, its log-probability, baseline."""
-        seen = self.retina(images, location)
-        what = self.what_2(functional.relu(self.what_1(seen)))
+        """Take one glimpse.
+
+        Args:
+            images: (batch, 1, height, height), values 0..1.
+            hidden: (batch, 256).
+            location: (batch, 2).
+
+        Returns:
+            New state (batch, 256), next location (batch, 2), its log-probability (batch,), predicted reward (batch,).
+        """
+        patches = self.retina(images, location)
+        what = self.what_2(functional.relu(self.what_1(patches)))
         where = self.where_2(functional.relu(self.where_1(location)))
         glimpse = functional.relu(what + where)
         hidden = functional.relu(self.input_to_hidden(glimpse) + self.hidden_to_hidden(hidden))
@@ -66,7 +95,12 @@ class PeerRAM(nn.Module):
         return hidden, sample.clamp(-1, 1), log_probability, self.baseliner(hidden.detach()).squeeze(1)
 
     def loss(self, images: Tensor, labels: Tensor) -> Tensor:
-        """Hybrid loss of one batch."""
+        """Return the hybrid loss of one batch.
+
+        Args:
+            images: (batch, 1, height, height), values 0..1.
+            labels: (batch,) int64.
+        """
         n_images = len(images)
         hidden = torch.zeros(n_images, 256)
         location = torch.empty(n_images, 2).uniform_(-1, 1)

@@ -1,4 +1,4 @@
-"""The retina against a slow, obvious one."""
+"""Both forms of the glimpse sensor against a slow loop over pixels."""
 
 import math
 
@@ -8,7 +8,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from replications.papers.recurrent_attention.sensor import Sensor, centres, integral_image
+from replications.papers.recurrent_attention.integral_sensor import IntegralGlimpseSensor, integral_image
+from replications.papers.recurrent_attention.model import GlimpseSensor, pixel_centres
 
 CPU = torch.device("cpu")
 
@@ -45,19 +46,23 @@ def test_glimpses_equal_the_slow_ones_also_around_centres_outside_the_image(
 ) -> None:
     image = np.random.default_rng(seed).integers(0, 256, (canvas, canvas))
     integral = integral_image(torch.from_numpy(image).float()[None])
-    ours = Sensor(canvas, side, scales, CPU)(integral, torch.tensor([[x, y]]))
-    np.testing.assert_allclose(ours[0].numpy(), slow_glimpse(image, x, y, side, scales), atol=1e-6)
+    location = torch.tensor([[x, y]])
+    fast = IntegralGlimpseSensor(canvas, side, scales, CPU)(integral, location)
+    plain = GlimpseSensor(side, scales)(torch.from_numpy(image).float()[None, None], location[None])
+    expected = slow_glimpse(image, x, y, side, scales)
+    np.testing.assert_allclose(fast[0].numpy(), expected, atol=1e-6)
+    np.testing.assert_allclose(plain[0, 0].numpy(), expected, atol=1e-6)
 
 
 def test_a_glimpse_far_outside_is_black() -> None:
     integral = integral_image(torch.full((2, 9, 9), 255.0))
-    sensor = Sensor(9, 4, 2, CPU)
+    sensor = IntegralGlimpseSensor(9, 4, 2, CPU)
     assert not sensor(integral, torch.tensor([[3.5, 0.0], [0.0, -4.0]])).any()
 
 
 def test_a_white_image_is_one_inside_at_every_scale() -> None:
     integral = integral_image(torch.full((1, 40, 40), 255.0))
-    assert torch.equal(Sensor(40, 8, 3, CPU)(integral, torch.zeros(1, 2)), torch.ones(1, 3 * 64))
+    assert torch.equal(IntegralGlimpseSensor(40, 8, 3, CPU)(integral, torch.zeros(1, 2)), torch.ones(1, 3 * 64))
 
 
 @pytest.mark.parametrize("side", [28, 60, 100, 255])
@@ -68,4 +73,4 @@ def test_integral_images_are_exact(side: int) -> None:
 
 
 def test_the_centre_is_the_middle_pixel_and_the_borders_are_the_borders() -> None:
-    assert centres(torch.tensor([[0.0, 0.0], [-1.0, 1.0], [-1.01, 1.5]]), 60).tolist() == [[30, 30], [0, 60], [-1, 75]]
+    assert pixel_centres(torch.tensor([[0.0, 0.0], [-1.0, 1.0], [-1.01, 1.5]]), 60).tolist() == [[30, 30], [0, 60], [-1, 75]]
