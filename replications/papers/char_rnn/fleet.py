@@ -27,7 +27,7 @@ from replications.papers.char_rnn.settings import Settings
 def rate_factor(settings: Settings, step: int, n_steps: int, steps_per_epoch: int) -> float:
     """The run's schedule: what the peak rate is multiplied by at one update."""
     if settings.schedule == "cosine":
-        return cosine(step, n_steps, warmup=max(1, n_steps // 50))
+        return cosine(step, n_steps, warmup=max(1, int(settings.warmup_share * n_steps)))
     epochs_beyond = step // steps_per_epoch + 1 - settings.decay_after
     return float(settings.decay ** max(0, epochs_beyond))
 
@@ -65,13 +65,12 @@ class Fleet:
         for seed in context.seeds:
             place = torch.randint(len(tokens), (), generator=context.generator(seed, "offset", device="cpu"))
             self.streams[seed] = Streams(
-                tokens, settings.batch, settings.seq_len, offset=int(place), name=f"training text of {corpus.name}"
+                tokens, settings.batch_size, settings.seq_len, offset=int(place), name=f"training text of {corpus.name}"
             )
         self.steps_per_epoch = self.streams[context.seeds[0]].n_chunks
         self.n_steps = max(1, round(settings.epochs * self.steps_per_epoch))
-        self.bf16 = settings.precision == "bf16" or (settings.precision == "auto" and native_bf16(context.device))
         self.trainees = [self._trainee(name, seed, len(corpus.vocabulary)) for name in settings.models for seed in context.seeds]
-        shape = (settings.seq_len, settings.batch)
+        shape = (settings.seq_len, settings.batch_size)
         self._chunks = {seed: torch.zeros((2, *shape), dtype=torch.int64, device=context.device) for seed in context.seeds}
         cuda = context.device.type == "cuda"
         self._lanes = [torch.cuda.Stream(context.device) for _ in self.trainees] if cuda else []
@@ -102,12 +101,12 @@ class Fleet:
         else:
             optimiser = torch.optim.RMSprop(model.parameters(), lr=rate, alpha=0.95, capturable=device.type == "cuda")
         initial = {key: value.clone() for key, value in model.state_dict().items()}
-        return Trainee(name, seed, model, optimiser, model.zero_state(settings.batch), initial, initial)
+        return Trainee(name, seed, model, optimiser, model.zero_state(settings.batch_size), initial, initial)
 
     @property
     def flops_per_step(self) -> float:
         """Counted FLOPs of one update of all networks."""
-        return self.settings.batch * self.settings.seq_len * sum(trainee.model.flops_per_character for trainee in self.trainees)
+        return self.settings.batch_size * self.settings.seq_len * sum(trainee.model.flops_per_character for trainee in self.trainees)
 
     def of(self, name: str) -> list[Trainee]:
         """The trainees of one network, one for each seed, in the order of the seeds."""
@@ -155,18 +154,25 @@ class Fleet:
                 int(self.context.generator(trainee.seed, f"dropout {trainee.name} {self._step}", device="cpu").initial_seed())
             )
         model.train()
-        with torch.autocast(self.context.device.type, torch.bfloat16, enabled=self.bf16, cache_enabled=False):
+        with torch.autocast(self.context.device.type, torch.bfloat16, enabled=self._in_bf16(trainee), cache_enabled=False):
             logits, after = model(inputs, trainee.carried)
         loss = functional.cross_entropy(logits.float().flatten(0, 1), targets.flatten())
         trainee.optimiser.zero_grad()
         loss.backward()
         gradients = [parameter.grad for parameter in model.parameters() if parameter.grad is not None]
-        torch._foreach_clamp_min_(gradients, -self.settings.clip)
-        torch._foreach_clamp_max_(gradients, self.settings.clip)
+        torch._foreach_clamp_min_(gradients, -self.settings.clip_value)
+        torch._foreach_clamp_max_(gradients, self.settings.clip_value)
         trainee.optimiser.step()
         for part, new in zip(trainee.carried, after, strict=True):
             part.copy_(new)
         return loss.detach()
+
+    def _in_bf16(self, trainee: Trainee) -> bool:
+        """Return True when a network's products are in bf16: with `auto` where that is faster, on a CPU for LSTMs alone."""
+        device = self.context.device
+        if self.settings.precision == "auto":
+            return native_bf16(device) and (device.type == "cuda" or trainee.model.cell == "lstm")
+        return self.settings.precision == "bf16"
 
     def keep_best(self, losses: Mapping[tuple[str, int], float]) -> None:
         """Keep the weights of every network whose validation loss, by (name, seed), is its lowest so far."""

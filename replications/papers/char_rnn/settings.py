@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from replications.registry.settings import RunSettings
+from replications.registry.settings import TrainingInEpochs
 
 Analysis = Literal["ngrams", "brackets", "errors", "gates", "cells", "samples"]
 
@@ -32,7 +32,7 @@ class Network:
         return cls(cell, int(layers))
 
 
-class Settings(RunSettings):
+class Settings(TrainingInEpochs):
     """Everything that determines a run's result besides seeds, code and data."""
 
     corpus: Literal["tiny-shakespeare", "war-and-peace", "linux", "program-text"] = Field(description="Text to train on.")
@@ -42,35 +42,40 @@ class Settings(RunSettings):
     size: int = Field(128, ge=4, description="Row of Table 1: all networks have the parameters of a one-layer LSTM of so many units.")
 
     epochs: float = Field(1.0, gt=0, description="Passes over the training text.")
-    batch: int = Field(100, ge=1, description="Streams read side by side.")
+    batch_size: int = Field(100, ge=1, description="Streams read side by side, per seed and update.")
     seq_len: int = Field(100, ge=2, description="Characters of back-propagation; the state is carried beyond.")
     optimiser: Literal["adam", "rmsprop"] = Field("adam", description="The paper: RMSProp.")
-    learning_rate: float = Field(2e-3, gt=0, description="Peak rate.")
+    learning_rate: float = Field(2e-3, gt=0, description="Peak learning rate.")
     schedule: Literal["cosine", "epochs"] = Field(
-        "cosine", description="cosine to zero after 2 % warm-up, or a factor per epoch after a number of epochs (the paper)."
+        "cosine", description="Half a cosine to zero after warm-up, or a factor per epoch after a number of epochs (the paper)."
     )
-    decay: float = Field(0.95, gt=0, le=1, description="Schedule 'epochs': factor on the rate per epoch.")
+    warmup_share: float = Field(0.02, ge=0, lt=1, description="Schedule 'cosine': linear warm-up, as a share of all updates.")
+    decay: float = Field(0.95, gt=0, le=1, description="Schedule 'epochs': factor on the learning rate per epoch.")
     decay_after: int = Field(10, ge=0, description="Schedule 'epochs': epochs at the full rate.")
-    clip: float = Field(5.0, gt=0, description="Each element of the gradient is kept within +/- clip, as in the authors' trainer.")
+    clip_value: float = Field(5.0, gt=0, description="Each element of the gradient is kept within +/- this, as in the authors' trainer.")
+    clip_norm: None = Field(None, description="Not supported: the authors' trainer clips elements.")
+    weight_decay: Literal[0] = Field(0, description="Not supported: the paper has none.")
     init: Literal["uniform", "scaled"] = Field("uniform", description="uniform: U(-0.08, 0.08); scaled: U(-1, 1) / sqrt(fan-in).")
     forget_bias: float = Field(1.0, description="Initial bias of an LSTM's forget gates; 1 in the authors' trainer.")
-    dropout: float = Field(0.0, ge=0, lt=1, description="Between layers; the paper cross-validated it per network.")
-    precision: Literal["fp32", "bf16", "auto"] = Field("fp32", description="auto: bf16 on processors that multiply it natively.")
+    dropout: float = Field(0.0, ge=0, lt=1, description="Share dropped between layers; the paper cross-validated it per network.")
+    precision: Literal["fp32", "bf16", "auto"] = Field(
+        "fp32", description="auto: bf16 where the device has it and is faster with it: all networks on a GPU, LSTMs alone on a CPU."
+    )
     cuda_graph: bool = Field(True, description="On a GPU, capture one update of every network as one graph.")
-    evaluations: int = Field(10, ge=1, description="Times that validation text is scored during training.")
+    evaluations: int = Field(10, ge=1, description="Validations during training.")
     evaluation_characters: int = Field(
-        300_000, ge=1000, description="At most so many characters of validation and of test text are scored."
+        300_000, ge=1000, description="Largest number of characters of validation and of test text that are scored."
     )
 
-    analyses: list[Analysis] = Field(default_factory=list, description="What is measured after training, for `analysed`.")
-    analysed: list[str] = Field(default_factory=list, description="Networks of `models` that are taken apart.")
+    analyses: list[Analysis] = Field(default_factory=list, description="Measurements after training, for the networks in `analysed`.")
+    analysed: list[str] = Field(default_factory=list, description="Networks of `models` that are analysed.")
     max_order: int = Field(20, ge=2, le=32, description="Longest n-gram.")
     probe_characters: int = Field(
         60_000, ge=2000, description="Characters on which units are selected, and as many others on which scored."
     )
 
     def for_trial(self) -> Settings:
-        """As they are, but with little text to score and to probe on."""
+        """Return a copy with little text to score and to probe on."""
         few = 10_000
         return self.model_copy(
             update={"evaluation_characters": min(self.evaluation_characters, few), "probe_characters": min(self.probe_characters, few)}

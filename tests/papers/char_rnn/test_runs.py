@@ -34,7 +34,7 @@ TINY: dict[str, Any] = {
     "corpus": "program-text",
     "models": ["lstm-1", "gru-2"],
     "size": 8,
-    "batch": 8,
+    "batch_size": 8,
     "seq_len": 16,
     "epochs": 1.0,
     "learning_rate": 0.01,
@@ -149,7 +149,7 @@ def test_training_in_bf16_loses_nothing_that_seeds_would_not_hide(tmp_path: Path
     short_text(SENTENCES)
     losses = {}
     for precision in ("fp32", "bf16"):
-        chosen = settings(models=["lstm-1"], size=32, batch=8, seq_len=16, epochs=4, precision=precision, init="scaled", evaluations=1)
+        chosen = settings(models=["lstm-1"], size=32, batch_size=8, seq_len=16, epochs=4, precision=precision, init="scaled", evaluations=1)
         records, _ = finish(tmp_path / precision, chosen, seeds=(0, 1, 2))
         losses[precision] = records[(records["metric"] == "cross_entropy_last.lstm-1")]["value"].to_numpy()
     assert losses["fp32"].max() < 1.6, "it learns"
@@ -210,7 +210,7 @@ def test_everything_is_measured_drawn_and_explored(
 def test_a_text_too_short_for_a_batch_is_refused(tmp_path: Path, short_text: Callable[[str], None]) -> None:
     short_text("int a;\n" * 40)
     with pytest.raises(DataError, match=r"text of short has 224 characters; one chunk of 100 streams of 100 needs 10,001"):
-        experiment.run(settings(batch=100, seq_len=100), context(tmp_path))
+        experiment.run(settings(batch_size=100, seq_len=100), context(tmp_path))
 
 
 def test_a_checkpoint_of_another_vocabulary_is_refused_and_kept(tmp_path: Path, short_text: Callable[[str], None]) -> None:
@@ -233,7 +233,7 @@ def test_a_checkpoint_of_another_vocabulary_is_refused_and_kept(tmp_path: Path, 
         ({"analyses": ["cells"]}, "need at least one network in 'analysed'"),
         ({"models": ["gru-1"], "analysed": ["gru-1"], "analyses": ["gates"]}, "'gates' needs an LSTM"),
         ({"dropout": 0.2}, "set cuda_graph: false"),
-        ({"batchs": 3}, "Did you mean 'batch'"),
+        ({"batchs": 3}, "Did you mean 'batch_size'"),
     ],
 )
 def test_settings_that_cannot_work_say_so(changes: dict[str, Any], message: str) -> None:
@@ -290,7 +290,7 @@ def test_a_short_training_on_the_novel_learns(tmp_path: Path) -> None:
         corpus="war-and-peace",
         models=["lstm-1"],
         size=48,
-        batch=16,
+        batch_size=16,
         seq_len=32,
         epochs=0.06,
         learning_rate=0.02,
