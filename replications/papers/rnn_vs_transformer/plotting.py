@@ -80,10 +80,13 @@ def sweep_of(results: Results, run: str, metric: str, axis: str, split: str = "t
     """Return the records of one metric over an axis, with columns run, model, seed, at and value.
 
     Raises:
-        NotMeasured: the run is not finished.
+        NotMeasured: the run is not finished, or has no clocked records.
     """
     results.need(run)
-    return results.select(run=run, metric=metric, split=split, axis=axis)[["run", "model", "seed", "at", "value"]]
+    rows = results.select(run=run, metric=metric, split=split, axis=axis)
+    if not len(rows):
+        raise NotMeasured(f"needs {metric} of {run}")
+    return rows[["run", "model", "seed", "at", "value"]]
 
 
 def spread(ends: Sequence[float], apart: float) -> list[float]:
