@@ -1,7 +1,7 @@
-"""Augmentation of whole batches on the device: one set of random numbers per picture, one resampling.
+"""Augmentation of whole batches on the device: one set of random numbers per image, one resampling.
 
-'light' shifts and flips; 'strong' also rotates, scales, shears, changes colours and mixes pictures (MixUp), standing in
-for RandAugment and MixUp of Beyer et al. (2022) where pictures are small.
+'light' shifts and flips; 'strong' also rotates, scales, shears, changes colours and mixes images (MixUp), standing in
+for RandAugment and MixUp of Beyer et al. (2022) where images are small.
 """
 
 from __future__ import annotations
@@ -13,19 +13,26 @@ from torch import Tensor
 from torch.nn import functional
 
 MEAN, DEVIATION = 0.5, 0.25
-"""Pictures 0..255 become (x / 255 - 0.5) / 0.25, whatever the data set."""
+"""Pixels 0..255 become (x / 255 - 0.5) / 0.25, whatever the data set."""
 
 N_UNIFORMS = {"none": 0, "light": 3, "strong": 10}
-"""Random numbers a picture takes."""
+"""Random numbers that one image takes, by the setting `augmentation`."""
 
 
 def normalise(images: Tensor) -> Tensor:
-    """uint8 or float pictures of 0..255 to float32 of about zero mean and unit deviation."""
+    """Return images of about zero mean and unit deviation.
+
+    Args:
+        images: any shape, uint8 or float, 0..255.
+
+    Returns:
+        The same shape, float32.
+    """
     return (images.float() / 255 - MEAN) / DEVIATION
 
 
 def augment(images: Tensor, rule: str, uniforms: Tensor) -> Tensor:
-    """Normalised, augmented pictures.
+    """Return normalised, augmented images.
 
     Args:
         images: (n, 3, side, side) uint8.
@@ -35,30 +42,29 @@ def augment(images: Tensor, rule: str, uniforms: Tensor) -> Tensor:
     Returns:
         (n, 3, side, side) float32.
     """
-    pictures = normalise(images)
+    normalised = normalise(images)
     if rule == "none":
-        return pictures
+        return normalised
     flip = torch.where(uniforms[:, 0] < 0.5, -1.0, 1.0)
     shift = (uniforms[:, 1:3] - 0.5) * 0.5  # up to an eighth of the side: grid coordinates span 2
     if rule == "light":
-        # Whole pixels, so that shifting does not blur.
         side = images.shape[-1]
-        shift = (shift * side / 2).round() * 2 / side
-        matrix = _affine(flip, shift)
-        return functional.grid_sample(
-            pictures, functional.affine_grid(matrix, list(images.shape), align_corners=False), mode="nearest", align_corners=False
-        )
+        shift = (shift * side / 2).round() * 2 / side  # whole pixels, so that shifting does not blur
+        return _resample(normalised, _affine(flip, shift), "nearest")
     turn = (uniforms[:, 3] - 0.5) * (math.pi / 4)
     scale_x, scale_y = (1 + 0.4 * (uniforms[:, i] - 0.5) for i in (4, 5))
     shear = 0.6 * (uniforms[:, 6] - 0.5)
     matrix = _affine(flip, shift, turn=turn, scale_x=scale_x, scale_y=scale_y, shear=shear)
-    pictures = functional.grid_sample(
-        pictures, functional.affine_grid(matrix, list(images.shape), align_corners=False), mode="bilinear", align_corners=False
-    )
+    moved = _resample(normalised, matrix, "bilinear")
     contrast, brightness, saturation = (uniforms[:, i, None, None, None] for i in (7, 8, 9))
-    grey = pictures.mean(1, keepdim=True)
-    pictures = grey + (0.5 + saturation) * (pictures - grey)
-    return pictures * (0.6 + 0.8 * contrast) + (brightness - 0.5)
+    grey = moved.mean(1, keepdim=True)
+    coloured = grey + (0.5 + saturation) * (moved - grey)
+    return coloured * (0.6 + 0.8 * contrast) + (brightness - 0.5)
+
+
+def _resample(images: Tensor, matrix: Tensor, mode: str) -> Tensor:
+    grid = functional.affine_grid(matrix, list(images.shape), align_corners=False)
+    return functional.grid_sample(images, grid, mode=mode, align_corners=False)
 
 
 def _affine(
@@ -70,7 +76,7 @@ def _affine(
     scale_y: Tensor | None = None,
     shear: Tensor | None = None,
 ) -> Tensor:
-    """Matrices (n, 2, 3) from output to input coordinates."""
+    """Return matrices (n, 2, 3) from output to input coordinates."""
     zero, one = torch.zeros_like(flip), torch.ones_like(flip)
     cosine, sine = (one, zero) if turn is None else (turn.cos(), turn.sin())
     a, b = one if scale_x is None else scale_x, one if scale_y is None else scale_y
@@ -83,17 +89,40 @@ def _affine(
 
 
 def partners(n: int, device: torch.device | None = None) -> Tensor:
-    """With whom each of n pictures is mixed: its neighbour, so that a part of a batch with whole pairs can be mixed alone."""
+    """Return the index of the image with which each of n images is mixed, (n,) int64.
+
+    Each is mixed with its neighbour, so that a part of a batch that consists of whole pairs can be mixed alone.
+
+    Args:
+        n: images of the batch.
+        device: of the result.
+    """
     return (torch.arange(n, device=device) ^ 1).clamp(max=n - 1)
 
 
-def mix(pictures: Tensor, share: Tensor) -> Tensor:
-    """MixUp (Zhang et al. 2018): share * x + (1 - share) * x', targets likewise (see `mixed_loss`)."""
-    return share * pictures + (1 - share) * pictures[partners(len(pictures), pictures.device)]
+def mix(images: Tensor, share: Tensor) -> Tensor:
+    """Return MixUp's images share * x + (1 - share) * x' (Zhang et al. 2018); targets are mixed in `mixed_loss`.
+
+    Args:
+        images: (n, ...) float.
+        share: () in [0, 1].
+
+    Returns:
+        The shape of `images`.
+    """
+    return share * images + (1 - share) * images[partners(len(images), images.device)]
 
 
 def beta(alpha: float, generator: torch.Generator, device: torch.device) -> Tensor:
-    """One draw from Beta(alpha, alpha) by Joehnk's method on a fixed number of uniforms, so that graphs can capture it."""
+    """Return one draw from Beta(alpha, alpha), of shape ().
+
+    Joehnk's method on a fixed number of uniforms, so that CUDA graphs can capture it.
+
+    Args:
+        alpha: both parameters of the distribution.
+        generator: source of the draw, on `device`.
+        device: of the result.
+    """
     u, v = torch.rand(2, 32, generator=generator, device=device).clamp(min=1e-7).log() / alpha
     accepted = torch.logaddexp(u, v) <= 0
     # The first accepted pair; 32 tries fail with a probability below 1e-9 at alpha 0.2.
@@ -102,11 +131,17 @@ def beta(alpha: float, generator: torch.Generator, device: torch.device) -> Tens
 
 
 def mixed_loss(logits: Tensor, labels: Tensor, share: Tensor | None, smoothing: float) -> Tensor:
-    """Cross-entropy, with MixUp's two targets where `share` is given."""
+    """Return the mean cross-entropy in nats, (), with MixUp's two targets where images were mixed.
+
+    Args:
+        logits: (n, classes).
+        labels: (n,) int64.
+        share: (), the share given to `mix`; None: not mixed.
+        smoothing: share of the target spread over all classes.
+    """
     logits = logits.float()
     loss = functional.cross_entropy(logits, labels, label_smoothing=smoothing)
     if share is None:
         return loss
-    return share * loss + (1 - share) * functional.cross_entropy(
-        logits, labels[partners(len(labels), labels.device)], label_smoothing=smoothing
-    )
+    other = labels[partners(len(labels), labels.device)]
+    return share * loss + (1 - share) * functional.cross_entropy(logits, other, label_smoothing=smoothing)

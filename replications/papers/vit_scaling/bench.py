@@ -1,7 +1,7 @@
 """Speed comparisons of this paper, for `python -m replications bench vit_scaling`.
 
-The peers are torchvision's VisionTransformer and its ResNet-18 in float32, because they come with the suite. timm's ViT,
-which does not, makes the same sequence of products as `_TimmLike`: one linear map for queries, keys and values, SDPA, GELU.
+The baselines are torchvision's VisionTransformer and its ResNet-18 in float32, because they come with the suite, and
+`_TimmLike`, which computes what timm's ViT does: one linear map for queries, keys and values, SDPA, GELU.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from replications.engine.bench import Comparison
-from replications.papers.vit_scaling.networks import build
+from replications.papers.vit_scaling.networks import build, to_channels_last
 from replications.papers.vit_scaling.settings import Settings
-from replications.papers.vit_scaling.trainer import optimiser, precision
+from replications.papers.vit_scaling.trainer import make_optimiser, precision
 
 BATCH = 64
 _CPU = torch.device("cpu")
@@ -38,7 +38,7 @@ _RESNET_18 = {
 
 
 class _TimmLike(nn.Module):
-    """A ViT by the logic of timm's: re-typed, not its code."""
+    """A ViT with the sequence of operations of timm's; written for this comparison, not its code."""
 
     def __init__(self, width: int, depth: int, n_heads: int, n_patches: int, patch_size: int) -> None:
         super().__init__()
@@ -60,9 +60,9 @@ class _TimmLike(nn.Module):
         )
         self.norm, self.head = nn.LayerNorm(width, eps=1e-6), nn.Linear(width, 10)
 
-    def forward(self, pictures: Tensor) -> Tensor:
+    def forward(self, images: Tensor) -> Tensor:
         """Map (B, 3, H, W) to logits (B, 10)."""
-        x = self.patch(pictures).flatten(2).transpose(1, 2)
+        x = self.patch(images).flatten(2).transpose(1, 2)
         x = torch.cat([self.token.expand(len(x), -1, -1), x], dim=1) + self.places
         for layer in cast("Iterable[nn.ModuleDict]", self.layers):
             parts = layer["norm1"](x)
@@ -70,39 +70,41 @@ class _TimmLike(nn.Module):
             q, k, v = layer["qkv"](parts).reshape(B, T, 3, self.n_heads, D // self.n_heads).permute(2, 0, 3, 1, 4).unbind(0)
             x = x + layer["project"](functional.scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(B, T, D))
             x = x + layer["mlp"](layer["norm2"](x))
-        logits: Tensor = self.head(self.norm(x)[:, 0])
-        return logits
+        return self.head(self.norm(x)[:, 0])
 
 
 def vit_fp32() -> Comparison:
-    """ViT-Ti/4 at 32 pixels, forward, backward and update, float32, beside timm's logic: level."""
+    """Compare one update of ViT-Ti/4 at 32 pixels in float32 with timm's operations; equal speed is expected."""
     settings = Settings.model_validate(_VIT)
-    return Comparison("train ViT-Ti/4, fp32", _ours(settings), _peer(_timm_like()), "images", BATCH, "timm (logic), fp32", 0.95)
+    return Comparison("train ViT-Ti/4, fp32", _ours(settings), _baseline(_timm_like()), "images", BATCH, "timm (logic), fp32", 0.95)
 
 
 def vit_bf16() -> Comparison:
-    """The same in bf16 with explicit attention products, beside timm's logic in float32. Needs a CPU with matrix units."""
+    """Compare one update of ViT-Ti/4 in bf16 with timm's operations in float32. Needs a CPU with bf16 matrix units."""
     settings = Settings.model_validate(_VIT | {"precision": "bf16"})
-    return Comparison("train ViT-Ti/4, bf16", _ours(settings), _peer(_timm_like()), "images", BATCH, "timm (logic), fp32", 2.4)
+    return Comparison("train ViT-Ti/4, bf16", _ours(settings), _baseline(_timm_like()), "images", BATCH, "timm (logic), fp32", 2.4)
 
 
 def vit_torchvision() -> Comparison:
-    """The same in float32 beside torchvision's VisionTransformer."""
+    """Compare one update of ViT-Ti/4 in float32 with torchvision's VisionTransformer."""
     from torchvision.models import VisionTransformer
 
-    peer = VisionTransformer(image_size=32, patch_size=4, num_layers=12, num_heads=3, hidden_dim=192, mlp_dim=768, num_classes=10)
+    baseline = VisionTransformer(image_size=32, patch_size=4, num_layers=12, num_heads=3, hidden_dim=192, mlp_dim=768, num_classes=10)
     settings = Settings.model_validate(_VIT)
-    return Comparison("train ViT-Ti/4, fp32", _ours(settings), _peer(peer), "images", BATCH, "torchvision, fp32", 1.0)
+    return Comparison("train ViT-Ti/4, fp32", _ours(settings), _baseline(baseline), "images", BATCH, "torchvision, fp32", 1.0)
 
 
 def resnet_bf16() -> Comparison:
-    """ResNet-18 with a small stem, bf16 and channels last, beside torchvision's in float32. Needs a CPU with matrix units."""
+    """Compare one update of ResNet-18 with a small stem, in bf16 and channels last, with torchvision's in float32.
+
+    Needs a CPU with bf16 matrix units.
+    """
     from torchvision.models import resnet18
 
-    peer = resnet18(num_classes=10)
-    peer.conv1, peer.maxpool = nn.Conv2d(3, 64, 3, padding=1, bias=False), nn.Identity()
+    baseline = resnet18(num_classes=10)
+    baseline.conv1, baseline.maxpool = nn.Conv2d(3, 64, 3, padding=1, bias=False), nn.Identity()
     settings = Settings.model_validate(_RESNET_18 | {"precision": "bf16"})
-    return Comparison("train ResNet-18, bf16", _ours(settings), _peer(peer), "images", BATCH, "torchvision, fp32", 2.0)
+    return Comparison("train ResNet-18, bf16", _ours(settings), _baseline(baseline), "images", BATCH, "torchvision, fp32", 2.0)
 
 
 def _timm_like() -> nn.Module:
@@ -115,33 +117,31 @@ def _batch() -> tuple[Tensor, Tensor]:
 
 
 def _ours(settings: Settings) -> Callable[[], object]:
-    from replications.papers.vit_scaling.networks import placed
-
-    network = placed(build(settings, torch.Generator().manual_seed(0)), settings, _CPU)
-    pictures, labels = _batch()
+    network = to_channels_last(build(settings, torch.Generator().manual_seed(0)))
+    images, labels = _batch()
     if settings.family == "resnet":
-        pictures = pictures.contiguous(memory_format=torch.channels_last)
-    own = optimiser(network, settings, 1e-3, _CPU)
+        images = images.contiguous(memory_format=torch.channels_last)
+    optimiser = make_optimiser(network, settings, 1e-3, _CPU)
     parameters = list(network.parameters())
 
     def step() -> None:
         with precision(settings, _CPU):
-            logits = network(pictures)
+            logits = network(images)
         loss = functional.cross_entropy(logits.float(), labels)
         for parameter, gradient in zip(parameters, torch.autograd.grad(loss, parameters), strict=True):
             parameter.grad = gradient
-        own.step()
+        optimiser.step()
 
     return step
 
 
-def _peer(network: nn.Module) -> Callable[[], object]:
-    pictures, labels = _batch()
-    own = torch.optim.AdamW(network.parameters(), lr=1e-3, fused=True)
+def _baseline(network: nn.Module) -> Callable[[], object]:
+    images, labels = _batch()
+    optimiser = torch.optim.AdamW(network.parameters(), lr=1e-3, fused=True)
 
     def step() -> None:
-        own.zero_grad()
-        functional.cross_entropy(network(pictures), labels).backward()
-        own.step()
+        optimiser.zero_grad()
+        functional.cross_entropy(network(images), labels).backward()
+        optimiser.step()
 
     return step

@@ -1,6 +1,6 @@
-"""Pictures on the device: formula-driven, CIFAR-10, scikit-learn's digits; streams are in `streaming`.
+"""Images on the device: formula-driven, CIFAR-10, scikit-learn's digits; streams are in `streaming`.
 
-Of CIFAR-10's training pictures the last 5,000 are for validation, the first 45,000 to train on. A subset of N is
+Of CIFAR-10's training images the last 5,000 are for validation, the first 45,000 for training. A subset of N is
 balanced over classes and drawn by the seed; the subset of a smaller N is part of that of a larger one.
 """
 
@@ -25,13 +25,13 @@ if TYPE_CHECKING:
 
 N_VALIDATION = 5_000
 DIGIT_ROWS = {"train": (0, 1197), "validation": (1197, 1437), "test": (1437, 1797)}
-"""Rows of scikit-learn's digits by split; the file is ordered by writer, so the test digits are by other hands."""
+"""Rows of scikit-learn's digits by split; the file is ordered by writer, so the test digits are by other writers."""
 
 _TEST_STREAM, _VALIDATION_STREAM = 1_000_001, 1_000_002
 
 
 def _embedded(split: str) -> datasets.Dataset:
-    """Rows of scikit-learn's digits as 'image' (8, 8) 0..255 and 'label'."""
+    """Return rows of scikit-learn's digits as 'image' (8, 8) 0..255 and 'label'."""
     import datasets
     from sklearn.datasets import load_digits
 
@@ -51,10 +51,10 @@ CIFAR10 = DataSource(
     licence="no licence stated by the authors; free for research",
     citation="Krizhevsky: Learning multiple layers of features from tiny images. Technical report, University of Toronto, 2009.",
     # Two contents are in use and only one of them can be fingerprinted here, so neither is refused.
-    note="The hub's own pictures have no fingerprint known to us, so none is enforced. Known: the public reconstruction in original order "
-    "(fingerprints train 4388214858e8aab4, test 9cecea5c32762aea) differs from it in 77 training and 20 test pictures (92 ships, 5 horses; "
-    "0.16 %), which are decoded from a JPEG copy; the order of its training pictures 4,000 to 49,999 within a class could not be checked. "
-    "The provenance of every run states the fingerprint it met.",
+    note="The hub's own images have no fingerprint known to us, so none is enforced. Known: the public reconstruction in original order "
+    "(fingerprints train 4388214858e8aab4, test 9cecea5c32762aea) differs from it in 77 training and 20 test images (92 ships, 5 horses; "
+    "0.16 %), which are decoded from a JPEG copy; the order of its training images 4,000 to 49,999 within a class could not be checked. "
+    "The provenance of every run states the fingerprint of what it loaded.",
 )
 DIGITS = DataSource(
     name="handwritten-digits",
@@ -67,20 +67,26 @@ SOURCES = [CIFAR10, DIGITS]
 
 
 def needs(settings: Settings) -> list[tuple[DataSource, str]]:
-    """The splits a run loads; streams are read while they are used and are not fetched before."""
-    wanted: list[tuple[DataSource, str]] = []
+    """Return the splits that a run loads; streams are read while they are used and are not fetched before."""
+    splits: list[tuple[DataSource, str]] = []
     used = {settings.dataset, settings.transfer}
-    used |= {settings.member(member.label).dataset for member in settings.members}
+    used |= {settings.sub_run(sub_run.label).dataset for sub_run in settings.sub_runs}
     if "cifar10" in used:
-        wanted += [(CIFAR10, "train"), (CIFAR10, "test")]
+        splits += [(CIFAR10, "train"), (CIFAR10, "test")]
     if "digits" in used:
-        wanted += [(DIGITS, split) for split in DIGIT_ROWS]
-    return wanted
+        splits += [(DIGITS, split) for split in DIGIT_ROWS]
+    return splits
 
 
 @dataclass(frozen=True)
-class Pictures:
-    """Labelled pictures on the device: images (n, 3, side, side) uint8, labels (n,) int64, and the number of classes."""
+class LabelledImages:
+    """Images with their classes, on the device.
+
+    Attributes:
+        images: (n, 3, side, side) uint8.
+        labels: (n,) int64.
+        classes: number of classes.
+    """
 
     images: Tensor
     labels: Tensor
@@ -89,29 +95,48 @@ class Pictures:
     def __len__(self) -> int:
         return len(self.labels)
 
-    def __getitem__(self, rows: Tensor | slice) -> Pictures:
+    def __getitem__(self, rows: Tensor | slice) -> LabelledImages:
         return replace(self, images=self.images[rows], labels=self.labels[rows])
 
 
-def check(pictures: Pictures, side: int, where: str) -> Pictures:
-    """Raise DataError unless the pictures have three channels, this side, and labels that fit their number of classes."""
-    shape = tuple(pictures.images.shape[1:])
+def check(data: LabelledImages, side: int, where: str) -> LabelledImages:
+    """Return the images unchanged when they have three channels, this side, and labels that fit their number of classes.
+
+    Args:
+        data: what was loaded.
+        side: expected height and width in pixels.
+        where: origin, for messages.
+
+    Raises:
+        DataError: they do not.
+    """
+    shape = tuple(data.images.shape[1:])
     if shape != (3, side, side):
-        raise DataError(f"{where}: pictures are {' x '.join(map(str, shape))} (channels x height x width), expected 3 x {side} x {side}.")
-    low, high = int(pictures.labels.min()), int(pictures.labels.max())
-    if low < 0 or high >= pictures.classes:
-        raise DataError(
-            f"{where}: labels run from {low} to {high}, which does not fit {pictures.classes} classes (0 to {pictures.classes - 1})."
-        )
-    return pictures
+        raise DataError(f"{where}: images are {' x '.join(map(str, shape))} (channels x height x width), expected 3 x {side} x {side}.")
+    low, high = int(data.labels.min()), int(data.labels.max())
+    if low < 0 or high >= data.classes:
+        raise DataError(f"{where}: labels run from {low} to {high}, which does not fit {data.classes} classes (0 to {data.classes - 1}).")
+    return data
 
 
 def resized(images: np.ndarray, side: int, device: torch.device) -> Tensor:
-    """Grey (n, h, w) or RGB (n, h, w, 3) uint8 as (n, 3, side, side) uint8 on the device, enlarged bilinearly."""
+    """Return images on the device, enlarged bilinearly.
+
+    Args:
+        images: grey (n, h, w) or RGB (n, h, w, 3) uint8.
+        side: pixels of the result.
+        device: of the result.
+
+    Returns:
+        (n, 3, side, side) uint8.
+
+    Raises:
+        DataError: the images are neither grey nor RGB.
+    """
     if images.ndim == 3:
         images = np.repeat(images[..., None], 3, axis=3)
     if images.ndim != 4 or images.shape[3] != 3:
-        raise DataError(f"Pictures of shape {images.shape[1:]} are neither grey nor RGB; convert them.")
+        raise DataError(f"Images of shape {images.shape[1:]} are neither grey nor RGB; convert them.")
     tensor = torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2)))
     if tensor.shape[-1] == side and tensor.shape[-2] == side:
         return tensor.to(device)
@@ -120,19 +145,25 @@ def resized(images: np.ndarray, side: int, device: torch.device) -> Tensor:
 
 
 _decoded: dict[tuple[str, str, object], tuple[np.ndarray, np.ndarray, dict[str, str]]] = {}
-_streams: dict[str, tuple[Tensor, Tensor]] = {}
+_rendered: dict[str, tuple[Tensor, Tensor]] = {}
 
 
-def stored(context: Context, dataset: str, split: str, side: int) -> Pictures:
-    """The 'train', 'validation' or 'test' part of CIFAR-10 or the digits, whole.
+def stored(context: Context, dataset: str, split: str, side: int) -> LabelledImages:
+    """Return one whole split of CIFAR-10 or the digits.
+
+    Args:
+        context: notes the fingerprint of what is loaded.
+        dataset: 'cifar10' or 'digits'.
+        split: 'train', 'validation' or 'test'.
+        side: pixels of the result.
 
     Raises:
-        DataError: missing, altered, of the wrong size or mode.
+        DataError: the set is missing, altered, of the wrong size or mode.
     """
     source = DIGITS if dataset == "digits" else CIFAR10
     part = split if dataset == "digits" or split == "test" else "train"
     column = "image" if dataset == "digits" else "img"
-    # Decoding and fingerprinting 50,000 pictures takes 10 s, so a process that makes many runs does it once.
+    # Decoding and fingerprinting 50,000 images takes 10 s, so a process that makes many runs does it once.
     key, name = (source.name, part, mirror()), f"{source.name}/{part}"
     if key not in _decoded:
         loaded = context.load(source, part)
@@ -142,30 +173,35 @@ def stored(context: Context, dataset: str, split: str, side: int) -> Pictures:
         cut = len(images) - N_VALIDATION
         rows = slice(0, cut) if split == "train" else slice(cut, None)
         images, labels = images[rows], labels[rows]
-    found = Pictures(resized(images, side, context.device), torch.from_numpy(labels).to(context.device), 10)
-    return check(found, side, f"{source.name}/{split}")
+    data = LabelledImages(resized(images, side, context.device), torch.from_numpy(labels).to(context.device), 10)
+    return check(data, side, f"{source.name}/{split}")
 
 
-def subset(pictures: Pictures, n: int, generator: torch.Generator) -> Pictures:
-    """n of the pictures, classes in equal shares as far as they reach; a smaller n gives a part of a larger one's.
+def subset(data: LabelledImages, n: int, generator: torch.Generator) -> LabelledImages:
+    """Return n of the images, in equal numbers per class as far as they reach; a smaller n gives a part of a larger one's.
+
+    Args:
+        data: to choose from.
+        n: images to return.
+        generator: source of the choice, on the CPU.
 
     Raises:
-        DataError: there are not that many.
+        DataError: there are fewer than n images.
     """
-    if n > len(pictures):
-        raise DataError(f"A subset of {n:,} pictures was asked for, but there are {len(pictures):,}; lower n_images.")
-    order = torch.randperm(len(pictures), generator=generator)
-    labels = pictures.labels.cpu()[order]
+    if n > len(data):
+        raise DataError(f"A subset of {n:,} images was requested, but there are {len(data):,}; lower n_images.")
+    order = torch.randperm(len(data), generator=generator)
+    labels = data.labels.cpu()[order]
     rank = torch.empty_like(order)
     for label in labels.unique():
         of_class = (labels == label).nonzero()[:, 0]
         rank[of_class] = torch.arange(len(of_class))
-    chosen = order[rank.argsort(stable=True)[:n]]
-    return pictures[chosen.to(pictures.labels.device)]
+    rows = order[rank.argsort(stable=True)[:n]]
+    return data[rows.to(data.labels.device)]
 
 
 def world(settings: Settings) -> FractalWorld:
-    """The formula-driven classes of these settings."""
+    """Return the formula-driven classes of these settings."""
     return FractalWorld(
         n_classes=settings.n_classes,
         siblings=settings.siblings,
@@ -178,26 +214,47 @@ def world(settings: Settings) -> FractalWorld:
     )
 
 
-def generated(settings: Settings, n: int, stream: int, device: torch.device) -> Pictures:
-    """The first n formula-driven pictures of a stream; the longest rendered one is kept for later runs of this process."""
-    made = world(settings)
-    key = f"{made} {stream} {device}"
-    if key not in _streams or len(_streams[key][1]) < n:
-        _streams[key] = made.pictures(n, stream=stream, device=device)
-    images, labels = _streams[key]
-    return Pictures(images[:n], labels[:n], settings.n_classes)
+def generated(settings: Settings, n: int, stream: int, device: torch.device) -> LabelledImages:
+    """Return the first n formula-driven images of a stream.
+
+    The longest rendered part of each stream is kept for later runs of this process.
+
+    Args:
+        settings: of the classes.
+        n: images to return.
+        stream: number of the stream; streams share classes, not images.
+        device: of the result.
+    """
+    classes = world(settings)
+    key = f"{classes} {stream} {device}"
+    if key not in _rendered or len(_rendered[key][1]) < n:
+        _rendered[key] = classes.images(n, stream=stream, device=device)
+    images, labels = _rendered[key]
+    return LabelledImages(images[:n], labels[:n], settings.n_classes)
 
 
-def training_pictures(settings: Settings, context: Context, seed: int) -> Pictures:
-    """The N pictures that one seed trains on."""
+def training_images(settings: Settings, context: Context, seed: int) -> LabelledImages:
+    """Return the N images that one seed trains on.
+
+    Args:
+        settings: data set and N.
+        context: device and generators.
+        seed: chooses the images.
+    """
     if settings.dataset == "fractals":
-        return check(generated(settings, settings.n_images, seed, context.device), settings.image_size, "formula-driven pictures")
+        return check(generated(settings, settings.n_images, seed, context.device), settings.image_size, "formula-driven images")
     whole = stored(context, settings.dataset, "train", settings.image_size)
     return subset(whole, settings.n_images, context.generator(seed, "subset", device="cpu"))
 
 
-def evaluation_pictures(settings: Settings, context: Context, split: str) -> Pictures:
-    """The 'validation' or 'test' pictures, the same for every seed and N, at most `settings.n_test`."""
+def evaluation_images(settings: Settings, context: Context, split: str) -> LabelledImages:
+    """Return at most `settings.n_test` validation or test images, the same for every seed and N.
+
+    Args:
+        settings: data set and number of images.
+        context: device.
+        split: 'validation' or 'test'.
+    """
     if settings.dataset == "fractals":
         stream = _TEST_STREAM if split == "test" else _VALIDATION_STREAM
         return generated(settings, settings.n_test, stream, context.device)

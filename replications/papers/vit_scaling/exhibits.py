@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from replications.errors import InputError
 from replications.papers.vit_scaling.settings import Settings
 from replications.presentation.exhibits import Exhibit
 from replications.results.reader import NotMeasured, Results
@@ -13,40 +12,39 @@ _MOST_SEEDS = 3
 
 
 def attention_viewer(results: Results) -> Exhibit:
-    """Which patches a trained ViT looks at. Choose a run, a seed and a picture: the overlay is attention rollout, the share
+    """Patches that a trained ViT attends to. Choose a run, a seed and an image: the overlay is attention rollout, the share
     of every patch in what the classifier reads. Choose a patch to see how similar its position embedding is to every
     other's.
     """
     runs = []
     for run in results.runs():
         settings = run.settings_as(Settings)
-        if not settings.look or settings.family != "vit" or not results.finished(run.name):
+        if not settings.save_attention or settings.family != "vit" or not results.finished(run.name):
             continue
-        seen = results.by_seed(run.name, "rollout")
-        shown = results.artifacts(run.name)["shown"]
-        try:
-            similar = {seed: array for seed, (array,) in results.by_seed(run.name, "position_similarity").items()}
-        except InputError:  # a run without position embeddings keeps no such artifact
-            similar = {}
-        seeds = list(seen)[:_MOST_SEEDS]
+        rollouts = results.by_seed(run.name, "rollout")
+        images = results.artifacts(run.name)["rollout_images"]
+        similarities = {}
+        if settings.positions != "none":
+            similarities = {seed: array for seed, (array,) in results.by_seed(run.name, "position_similarity").items()}
+        seeds = list(rollouts)[:_MOST_SEEDS]
         runs.append(
             {
                 "name": run.name,
-                "images": settings.n_images,
+                "n_images": settings.n_images,
                 "grid": settings.grid,
-                "side": int(shown.shape[1]),
-                "pictures": [_hex(picture) for picture in shown],
+                "side": int(images.shape[1]),
+                "images": [_hex(image) for image in images],
                 "seeds": seeds,
-                "rollout": [np.round(seen[seed][0], 4).tolist() for seed in seeds],
-                "positions": [np.round(similar[seed], 2).tolist() for seed in seeds if seed in similar],
+                "rollout": [np.round(rollouts[seed][0], 4).tolist() for seed in seeds],
+                "positions": [np.round(similarities[seed], 2).tolist() for seed in seeds if seed in similarities],
             }
         )
     if not runs:
-        raise NotMeasured("needs a run with look: true")
-    alt = f"Attention over {len(shown)} pictures for {len(runs)} trained ViTs; without scripts see the figure of rollouts."
-    return Exhibit("What the ViT looks at", alt, {"runs": runs})
+        raise NotMeasured("needs a run with save_attention: true")
+    alt = f"Attention over {len(images)} images for {len(runs)} trained ViTs; without scripts see the figure of rollouts."
+    return Exhibit("Attention of the ViT", alt, {"runs": runs})
 
 
-def _hex(picture: np.ndarray) -> str:
-    """RGB bytes of (side, side, 3) as one hexadecimal string."""
-    return np.ascontiguousarray(picture, dtype=np.uint8).tobytes().hex()
+def _hex(image: np.ndarray) -> str:
+    """Return the RGB bytes of an image (side, side, 3) as one hexadecimal string."""
+    return np.ascontiguousarray(image, dtype=np.uint8).tobytes().hex()

@@ -1,121 +1,123 @@
-"""Train, test, transfer, look, record: one run of this paper."""
+"""One run of this paper: train, test, transfer, analyse attention, record."""
 
 from __future__ import annotations
 
 from replications.engine.context import Context
 from replications.engine.training import train
 from replications.errors import InputError
-from replications.papers.vit_scaling import analysis
-from replications.papers.vit_scaling.data import evaluation_pictures, training_pictures
+from replications.papers.vit_scaling import scaling_analysis
+from replications.papers.vit_scaling.attention_analysis import record_attention
+from replications.papers.vit_scaling.counting import record_size, training_flops
+from replications.papers.vit_scaling.data import evaluation_images, training_images
 from replications.papers.vit_scaling.model import Classifier
-from replications.papers.vit_scaling.networks import build, record_size, training_flops
+from replications.papers.vit_scaling.networks import build
 from replications.papers.vit_scaling.settings import Settings
+from replications.papers.vit_scaling.stream_trainer import train_on_stream
 from replications.papers.vit_scaling.trainer import Trainer, accuracy
+from replications.papers.vit_scaling.transfer import transfer
 
 
 def run(settings: Settings, context: Context) -> None:
-    """Make one run: one training with its tests, or the several of a frontier or a tuning.
+    """Make one run: one training with its tests, or the sub-runs of a frontier, a tuning or a count.
+
+    Args:
+        settings: of the run.
+        context: seeds and device; receives the records.
 
     Raises:
         InputError: there is no seed.
-        DataError: pictures are missing, altered, of the wrong size, or too many of a stream are unreadable.
+        DataError: images are missing, altered, of the wrong size, or too many of a stream are unreadable.
     """
     if not context.seeds:
         raise InputError(f"{context.paper} {context.run}: no seeds. Give at least one, for example --seeds 0-2.")
-    if settings.measure != "accuracy":
-        _several(settings, context)
+    if settings.experiment != "accuracy":
+        _run_several(settings, context)
         return
-    if settings.streamed:
-        from replications.papers.vit_scaling.streaming import train_on_stream
-
-        train_on_stream(settings, context)
-        return
-    networks = fit(settings, context)
+    networks = [train_on_stream(settings, context)] if settings.streamed else fit(settings, context)
     if settings.transfer != "none":
-        from replications.papers.vit_scaling.transfer import transfer
-
         transfer(settings, context, networks)
-    if settings.look:
-        from replications.papers.vit_scaling.looking import look
-
-        look(settings, context, networks)
+    if settings.save_attention and not settings.streamed:
+        record_attention(settings, context, networks)
 
 
-def fit(settings: Settings, context: Context, label: str = "") -> list[Classifier]:
-    """Train one network per seed and record its accuracy and compute.
+def fit(settings: Settings, context: Context, model: str = "") -> list[Classifier]:
+    """Train one network per seed and record its size and its accuracy on test, validation and training images.
 
     Args:
-        label: of a member; its metrics are called <metric>@<label>, and it is tested on validation data alone when tuned.
+        settings: of the training.
+        context: seeds and device; receives the records.
+        model: label of the sub-run; empty in a run with one training.
 
     Returns:
         The trained networks, on the device.
     """
-    suffix = f"@{label}" if label else ""
-    seeds = context.seeds
-    data = [training_pictures(settings, context, seed) for seed in seeds]
+    seeds, device = context.seeds, context.device
+    stage = f"train@{model}" if model else "train"
+    data = [training_images(settings, context, seed) for seed in seeds]
     networks = [build(settings, context.generator(seed, "initialise", device="cpu")) for seed in seeds]
-    trainer = Trainer(settings, context, networks, data, n_steps=settings.n_steps, rate=settings.learning_rate, stage=f"train{suffix}")
-    validation = evaluation_pictures(settings, context, "validation")
+    trainer = Trainer(settings, context, networks, data, n_steps=settings.n_steps, learning_rate=settings.learning_rate, stage=stage)
+    validation = evaluation_images(settings, context, "validation")
 
     def validate(step: int) -> None:
-        found = [accuracy(network, validation, settings, context.device) for network in trainer.networks]
-        context.record(f"accuracy{suffix}", found, split="validation", step=step, unit="%")
+        values = [accuracy(network, validation, settings, device) for network in trainer.networks]
+        context.record("accuracy", values, split="validation", model=model, step=step, unit="%")
 
     examples = settings.batch_size * len(seeds)
     train(
         context,
-        (lambda step: {f"loss{suffix}": trainer(step)["loss"]}) if suffix else trainer,
+        trainer,
         n_steps=settings.n_steps,
         state=trainer.state,
         examples_per_step=examples,
         flops_per_step=examples * training_flops(settings),
-        stage=f"train{suffix}",
+        stage=stage,
+        model=model,
         record_every=max(1, settings.n_steps // 40),
         evaluate=validate,
         evaluate_every=max(1, settings.n_steps // settings.evaluations),
     )
-    test = evaluation_pictures(settings, context, "test")
-    record_size(settings, context, suffix)
-    context.record(
-        f"accuracy{suffix}", [accuracy(n, test, settings, context.device) for n in trainer.networks], step=settings.n_steps, unit="%"
-    )
-    kept = [accuracy(n, d[: len(test)], settings, context.device) for n, d in zip(trainer.networks, data, strict=True)]
-    context.record(f"accuracy{suffix}", kept, split="seen", step=settings.n_steps, unit="%")
+    record_size(settings, context, model)
+    test = evaluation_images(settings, context, "test")
+    on_test = [accuracy(network, test, settings, device) for network in trainer.networks]
+    context.record("accuracy", on_test, model=model, step=settings.n_steps, unit="%")
+    on_training = [accuracy(n, part[: len(test)], settings, device) for n, part in zip(trainer.networks, data, strict=True)]
+    context.record("accuracy", on_training, split="train", model=model, step=settings.n_steps, unit="%")
     return trainer.networks
 
 
-def _several(settings: Settings, context: Context) -> None:
-    """Train every member with the same seeds; compare the families' frontiers, or the rates on validation data."""
-    members = {member.label: settings.member(member.label) for member in settings.members}
-    for label, member in members.items():
-        if settings.measure == "counts":
-            record_size(member, context, f"@{label}")
+def _run_several(settings: Settings, context: Context) -> None:
+    """Train or count every sub-run with the same seeds; compare the families' frontiers where the run asks for it."""
+    sub_runs = {sub_run.label: settings.sub_run(sub_run.label) for sub_run in settings.sub_runs}
+    for label, sub_run in sub_runs.items():
+        if settings.experiment == "counts":
+            record_size(sub_run, context, label)
         else:
-            fit(member, context, label)
-    if settings.measure == "frontier":
-        _frontiers(members, context)
+            fit(sub_run, context, label)
+    if settings.experiment == "frontier":
+        _record_frontiers(sub_runs, context)
 
 
-def _frontiers(members: dict[str, Settings], context: Context) -> None:
-    """Record, per seed, the ratio of compute at equal accuracy and each family's power law of error over compute."""
-    last = {(row["metric"], row["seed"]): row["value"] for row in context.rows if row["split"] == "test"}
+def _record_frontiers(sub_runs: dict[str, Settings], context: Context) -> None:
+    """Record, per seed, the ratio of compute at equal accuracy, each hybrid's gain and each family's power law of error over compute."""
+    last = {(row["metric"], row["model"], row["seed"]): row["value"] for row in context.rows if row["split"] == "test"}
     for seed in context.seeds:
-        curves: dict[str, list[tuple[float, float]]] = {"vit": [], "resnet": [], "hybrid": []}
-        for label, member in members.items():
-            curves[member.family].append((last[f"compute@{label}", seed], last[f"accuracy@{label}", seed]))
-        ratio = analysis.compute_ratio(curves["vit"], curves["resnet"])
+        points = {label: (last["compute", label, seed], last["accuracy", label, seed]) for label in sub_runs}
+        families = {
+            family: [points[label] for label, sub_run in sub_runs.items() if sub_run.family == family]
+            for family in ("vit", "resnet", "hybrid")
+        }
+        ratio = scaling_analysis.compute_ratio(families["vit"], families["resnet"])
         if ratio is None:
             context.progress.say(f"seed {seed}: the families share no range of accuracy, so no ratio of compute is recorded")
         else:
             context.record("compute_ratio", ratio.mean, seed=seed)
             context.record("compute_ratio_low", ratio.low, seed=seed)
             context.record("compute_ratio_high", ratio.high, seed=seed)
-        hybrids = sorted(curves["hybrid"])
-        for name, point in (("small", hybrids[:1]), ("large", hybrids[-1:])):
-            gain = analysis.gain(point[0], curves["vit"]) if point else None
+        for label, sub_run in sub_runs.items():
+            gain = scaling_analysis.gain(points[label], families["vit"]) if sub_run.family == "hybrid" else None
             if gain is not None:
-                context.record(f"hybrid_gain_{name}", gain, seed=seed, unit="%")
-        for family, points in curves.items():
-            if len(points) >= 2:
-                law = analysis.power_law([c for c, _ in points], [100 - a for _, a in points])
-                context.record(f"error_exponent_{family}", law.exponent, seed=seed)
+                context.record("hybrid_gain", gain, model=label, seed=seed, unit="%")
+        for family, curve in families.items():
+            if len(curve) >= 2:
+                law = scaling_analysis.power_law([compute for compute, _ in curve], [100 - accuracy for _, accuracy in curve])
+                context.record("error_exponent", law.exponent, model=family, seed=seed)

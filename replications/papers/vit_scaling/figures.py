@@ -1,9 +1,8 @@
-"""What this paper's report draws. Torch-free."""
+"""Figures of this paper. Free of torch; what they draw is selected in `figure_data`."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
@@ -11,11 +10,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 from matplotlib.ticker import LogFormatterSciNotation, LogLocator, NullFormatter
 
+from replications.papers.vit_scaling import figure_data
 from replications.papers.vit_scaling.settings import Settings
 from replications.presentation.figure_writer import Figure
 from replications.presentation.palette import PALETTE
 from replications.presentation.theme import COLUMN, canvas, dots, in_words, label_end, last_rows, published
-from replications.registry.run_grid import Run
 from replications.results.reader import NotMeasured, Results
 from replications.verdicts import statistics
 
@@ -23,23 +22,8 @@ _COLOURS = {"vit": PALETTE[0], "resnet": PALETTE[1], "hybrid": PALETTE[2], "vit-
 _NAMES = {"vit": "ViT", "resnet": "ResNet", "hybrid": "hybrid", "vit-large": "ViT, twice as deep"}
 
 
-def _curve(results: Results, prefix: str) -> list[Run]:
-    """Planned runs called <prefix>-n<N>, by N, without variants."""
-    found = [run for run in results.runs() if run.name.removeprefix(f"{prefix}-n").isdigit()]
-    return sorted(found, key=lambda run: int(run.name.removeprefix(f"{prefix}-n")))
-
-
-def _by_size(results: Results, prefix: str, metric: str, split: str) -> pd.DataFrame:
-    """Tidy values over N of one family: family, n_images, seed, value."""
-    rows = []
-    for run in _curve(results, prefix):
-        for seed, value in results.final(run.name, metric, split).items():
-            rows.append({"family": prefix, "n_images": run.settings_as(Settings).n_images, "seed": seed, "value": value})
-    return pd.DataFrame(rows, columns=["family", "n_images", "seed", "value"])
-
-
-def _draw(axes: Axes, data: pd.DataFrame, key: str, *, dy: float = 0) -> None:
-    family = key.removeprefix("scratch-")
+def _draw(axes: Axes, data: pd.DataFrame, family: str, *, dy: float = 0) -> None:
+    """Draw one curve over N: a dot per seed, a line through the means, its name at the end."""
     colour = _COLOURS[family]
     dots(axes, data["n_images"], data["value"], colour=colour)
     means = data.groupby("n_images")["value"].mean()
@@ -47,33 +31,8 @@ def _draw(axes: Axes, data: pd.DataFrame, key: str, *, dy: float = 0) -> None:
     label_end(axes, float(means.index[-1]), float(means.iloc[-1]), _NAMES[family], colour, dy=dy)
 
 
-_PANELS: list[tuple[str, str, str, str]] = [
-    ("", "accuracy", "test", "Fresh pictures of the training task"),
-    ("", "probe_accuracy_5_shot", "transfer", "5-shot linear probe, transfer"),
-    ("", "finetuned_accuracy", "transfer", "Fine-tuned, transfer"),
-    ("scratch-", "accuracy", "test", "CIFAR-10 from scratch"),
-]
-
-
-def _measured(results: Results) -> list[tuple[str, dict[str, pd.DataFrame]]]:
-    """Panels whose metric both families have at two sizes or more."""
-    panels = []
-    for prefix, metric, split, title in _PANELS:
-        tables = {family: _by_size(results, prefix + family, metric, split) for family in ("vit", "resnet")}
-        if prefix:  # the whole set stands under another name
-            for family, table in tables.items():
-                whole = results.final(f"cifar-{family}", "accuracy")
-                extra = pd.DataFrame({"family": prefix + family, "n_images": 45_000, "seed": whole.index, "value": whole.to_numpy()})
-                tables[family] = pd.concat([table, extra], ignore_index=True) if len(table) and len(extra) else table
-        if all(table["n_images"].nunique() > 1 for table in tables.values()):
-            panels.append((title, tables))
-    if not panels:
-        raise NotMeasured("needs runs of both families at two sizes or more")
-    return panels
-
-
 def _grid(n: int) -> tuple[Canvas, np.ndarray]:
-    """A drawing with n panels in rows of two; a spare one is hidden."""
+    """Return a drawing with n panels in rows of two; a spare one is hidden."""
     rows = -(-n // 2)
     figure, axes = canvas(height=2.6 * rows, columns=2, rows=rows)
     for spare in axes.ravel()[n:]:
@@ -81,11 +40,11 @@ def _grid(n: int) -> tuple[Canvas, np.ndarray]:
     return figure, axes.ravel()
 
 
-def accuracy_by_training_pictures(results: Results) -> Figure:
-    """Accuracy against the number of training pictures at an equal number of steps and equal compute per picture (the
+def accuracy_by_training_images(results: Results) -> Figure:
+    """Accuracy against the number of training images at an equal number of steps and equal compute per image (the
     paper's Figure 4). Every dot is one seed, lines join means.
     """
-    panels = _measured(results)
+    panels = figure_data.measured_panels(results)
     figure, axes = _grid(len(panels))
     drawn = []
     for ax, (title, tables) in zip(axes, panels, strict=False):
@@ -95,22 +54,22 @@ def accuracy_by_training_pictures(results: Results) -> Figure:
             dy = (6.0 if ends[family] == max(ends.values()) else -6.0) if near else 0.0
             _draw(ax, table, family, dy=dy)
             drawn.append(table.assign(panel=title))
-        ax.set(xscale="log", xlabel="training pictures N", ylabel="accuracy (%)", title=title)
+        ax.set(xscale="log", xlabel="training images N", ylabel="accuracy (%)", title=title)
         ax.margins(x=0.12)
     data = pd.concat(drawn, ignore_index=True)
     return Figure(
         figure,
         data,
         alt=f"Mean accuracy in per cent by N: {in_words(data, ['panel', 'family', 'n_images'], form='.1f')}.",
-        title="Accuracy by number of training pictures",
+        title="Accuracy by number of training images",
     )
 
 
-def gap_by_training_pictures(results: Results) -> Figure:
+def gap_by_training_images(results: Results) -> Figure:
     """ViT minus ResNet, seed by seed. Below zero the ResNet is better; the line is the mean and the shaded range, where
     curves cross zero, the 90 % interval of the crossing over seeds. The title of a panel says how often curves change sign.
     """
-    panels = _measured(results)
+    panels = figure_data.measured_panels(results)
     figure, axes = _grid(len(panels))
     drawn = []
     for ax, (title, tables) in zip(axes, panels, strict=False):
@@ -122,16 +81,16 @@ def gap_by_training_pictures(results: Results) -> Figure:
             dots(ax, sizes, row.to_numpy(), colour=PALETTE[6])
         ax.plot(sizes, gaps.mean(), color=PALETTE[6])
         crossings = statistics.crossing(sizes, gaps.to_numpy())
-        found = crossings[np.isfinite(crossings)]
-        if found.size > 1:
-            low, high = (math.exp(edge) for edge in statistics.t_interval(np.log(found), level=0.90))
+        finite = crossings[np.isfinite(crossings)]
+        if finite.size > 1:
+            low, high = (math.exp(edge) for edge in statistics.t_interval(np.log(finite), level=0.90))
             ax.axvspan(max(low, sizes.min()), min(high, sizes.max()), color=PALETTE[5], alpha=0.25, linewidth=0)
         changes = [int((np.diff(np.sign(row[row != 0])) != 0).sum()) for row in gaps.to_numpy()]
         note = f"sign changes by seed: {', '.join(map(str, changes))}"
         ax.text(
             0.02, 0.97, note, transform=ax.transAxes, fontsize=7, va="top", bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.8}
         )
-        ax.set(xscale="log", xlabel="training pictures N", ylabel="ViT minus ResNet (points)", title=title)
+        ax.set(xscale="log", xlabel="training images N", ylabel="ViT minus ResNet (points)", title=title)
         ax.margins(x=0.08, y=0.2)
         drawn.append(gaps.melt(ignore_index=False, value_name="gap").reset_index().assign(panel=title))
     data = pd.concat(drawn, ignore_index=True)
@@ -139,61 +98,30 @@ def gap_by_training_pictures(results: Results) -> Figure:
         figure,
         data,
         alt=f"Mean of ViT minus ResNet in points by N: {in_words(data, ['panel', 'n_images'], 'gap', '.1f')}.",
-        title="ViT minus ResNet by number of training pictures",
+        title="ViT minus ResNet by number of training images",
     )
 
 
-def _frontier(points: pd.DataFrame) -> pd.DataFrame:
-    """Mean points that no cheaper one beats."""
-    ordered = points.sort_values(["compute", "accuracy"], ascending=[True, False])
-    return ordered[ordered["accuracy"] > ordered["accuracy"].cummax().shift(fill_value=-np.inf)]
-
-
-def _members(results: Results) -> pd.DataFrame:
-    """Compute and accuracy of every member of the frontier run and every seed."""
-    results.need("frontier")
-    run = next(run for run in results.runs() if run.name == "frontier")
-    rows = []
-    settings = run.settings_as(Settings)
-    for member in settings.members:
-        family = settings.member(member.label).family
-        compute = results.final("frontier", f"compute@{member.label}")
-        for seed, value in results.final("frontier", f"accuracy@{member.label}").items():
-            rows.append(
-                {"family": family, "member": member.label, "seed": seed, "compute": float(compute.to_dict()[seed]), "accuracy": value}
-            )
-    return pd.DataFrame(rows)
-
-
 def _compute_axis(axes: Axes) -> None:
-    """Ticks at 1 and 3 of every decade: a family may span less than one."""
+    """Put ticks at 1 and 3 of every decade: a family may span less than one."""
     axes.set_xscale("log")
     axes.xaxis.set_major_locator(LogLocator(subs=(1, 3)))
     axes.xaxis.set_major_formatter(LogFormatterSciNotation(labelOnlyBase=False, minor_thresholds=(np.inf, np.inf)))
     axes.xaxis.set_minor_formatter(NullFormatter())
 
 
-def _published_points(results: Results) -> pd.DataFrame:
-    rows = []
-    for row in results.table("table-6").rows:
-        family = "hybrid" if "+" in row.label else "vit" if row.label.startswith("ViT") else "resnet"
-        compute, accuracy = row.value("v2", "exaflops"), row.value("v2", "imagenet")
-        rows.append({"family": family, "member": row.label, "seed": -1, "compute": compute, "accuracy": accuracy})
-    return pd.DataFrame(rows)
-
-
 def accuracy_by_compute(results: Results) -> Figure:
     """Accuracy against counted training compute. Left: our networks and durations, a dot per seed, lines along each
     family's frontier of means. Right: the paper's Table 6 (ImageNet after pre-training on JFT), open markers, with the
-    frontiers that our own code draws through them.
+    frontiers computed by the same code.
     """
-    ours, theirs = _members(results), _published_points(results)
+    ours, theirs = figure_data.frontier_points(results), figure_data.published_points(results)
     figure, axes = canvas(height=2.9, columns=2)
     for ax, data, unit in ((axes[0, 0], ours, "FLOP"), (axes[0, 1], theirs, "exaFLOP")):
         for family in sorted(set(data["family"])):
             points, colour = data[data["family"] == family], _COLOURS[family]
-            means = points.groupby("member")[["compute", "accuracy"]].mean()
-            edge = _frontier(means)
+            means = points.groupby("model")[["compute", "accuracy"]].mean()
+            edge = figure_data.frontier(means)
             ax.plot(edge["compute"], edge["accuracy"], color=colour, linestyle="-" if unit == "FLOP" else "--")
             if unit == "FLOP":
                 dots(ax, points["compute"], points["accuracy"], colour=colour, label=_NAMES[family])
@@ -208,19 +136,19 @@ def accuracy_by_compute(results: Results) -> Figure:
     return Figure(
         figure,
         data,
-        alt=f"Mean accuracy of ours in per cent, from little to much compute: {in_words(ours.sort_values('compute'), 'member', 'accuracy', '.1f')}.",
+        alt=f"Mean accuracy of ours in per cent, from little to much compute: {in_words(ours.sort_values('compute'), 'model', 'accuracy', '.1f')}.",
         title="Accuracy by training compute",
     )
 
 
 def compute_ratio_at_equal_accuracy(results: Results) -> Figure:
-    """How many times the compute of a ViT a ResNet needs for the same accuracy: mean (dot) and range (line) along both
+    """Compute of a ResNet over that of a ViT at equal accuracy: mean (dot) and range (line) along both
     frontiers, one row per seed. Above 1 the ViT is cheaper. The shaded range is the paper's statement, about 2 to 4.
     """
     results.need("frontier")
-    columns = {name: results.final("frontier", name) for name in ("compute_ratio", "compute_ratio_low", "compute_ratio_high")}
-    if columns["compute_ratio"].empty:
+    if not results.recorded("frontier", "compute_ratio"):
         raise NotMeasured("needs two families whose frontiers share a range of accuracy")
+    columns = {name: results.final("frontier", name) for name in ("compute_ratio", "compute_ratio_low", "compute_ratio_high")}
     data = pd.DataFrame(columns).reset_index(names="seed")
     figure, axes = canvas(width=COLUMN * 1.3, height=0.9 + 0.3 * len(data))
     ax = axes[0, 0]
@@ -250,9 +178,10 @@ def counted_compute(results: Results) -> Figure:
     figure, axes = canvas(width=1.5 * COLUMN, height=3.4)
     ax = axes[0, 0]
     ax.axvline(1, color="#444444", linewidth=0.8)
-    for kind, match in _KINDS.items():
-        chosen = wide[wide["row"].map(match)]
-        published(ax, list(chosen["ratio"]), list(chosen.index), colour=_COLOURS[kind], label=_NAMES[kind])
+    families = wide["row"].map(figure_data.counted_families(results))
+    for family in ("vit", "resnet", "hybrid"):
+        part = wide[families == family]
+        published(ax, list(part["ratio"]), list(part.index), colour=_COLOURS[family], label=_NAMES[family])
     ax.set(xlabel="our count / published", yticks=wide.index, xlim=(0.94, 1.06))
     ax.set_yticklabels(wide["row"], fontsize=7)
     ax.legend(loc="upper left")
@@ -264,37 +193,33 @@ def counted_compute(results: Results) -> Figure:
     )
 
 
-_KINDS: dict[str, Callable[[str], bool]] = {
-    "vit": lambda name: name.startswith("ViT"),
-    "resnet": lambda name: "ResNet" in name,
-    "hybrid": lambda name: "+" in name,
+_PUBLISHED_SIZES: dict[str, dict[str, float]] = {
+    "ViT-B/16": {"ViT-B/16, ImageNet": 1.3e6, "ViT-B/16, ImageNet-21k": 1.4e7, "ViT-B/16, JFT-300M": 3.03e8},
+    "ViT-L/16": {"ViT-L/16, ImageNet": 1.3e6, "ViT-L/16, ImageNet-21k": 1.4e7, "ViT-L/16, JFT-300M": 3.03e8},
+    "ViT-H/14": {"ViT-H/14, ImageNet-21k": 1.4e7, "ViT-H/14, JFT-300M": 3.03e8},
 }
+"""Rows of Table 5 with the number of their pre-training images, by model."""
 
 
 def larger_models_need_data(results: Results) -> Figure:
-    """Whether a larger ViT pays. Left: ours, fine-tuned on CIFAR-10 after pre-training on N formula-driven pictures, by
+    """Gain of a larger ViT. Left: ours, fine-tuned on CIFAR-10 after pre-training on N formula-driven images, by
     depth. Right: published, ImageNet accuracy by pre-training set (Table 5, the paper's Figure 3).
     """
-    tables = {family: _by_size(results, family, "finetuned_accuracy", "transfer") for family in ("vit", "vit-large")}
+    tables = {series: figure_data.accuracy_by_size(results, figure_data.FINE_TUNED, series) for series in ("vit", "vit-large")}
     if any(table.empty for table in tables.values()):
-        raise NotMeasured("needs vit-n* and vit-large-n*")
+        raise NotMeasured("needs fine-tuned ViTs of both depths")
     figure, axes = canvas(height=2.8, columns=2)
     for family, table in tables.items():
         _draw(axes[0, 0], table, family, dy=6 if family == "vit-large" else -6)
-    axes[0, 0].set(xscale="log", xlabel="pre-training pictures N", ylabel="accuracy (%)", title="Ours, fine-tuned on CIFAR-10")
+    axes[0, 0].set(xscale="log", xlabel="pre-training images N", ylabel="accuracy (%)", title="Ours, fine-tuned on CIFAR-10")
     axes[0, 0].margins(x=0.25)
-    sizes = {"ImageNet": 1.3e6, "ImageNet-21k": 1.4e7, "JFT-300M": 3.03e8}
-    for index, model in enumerate(("B/16", "L/16", "H/14")):
-        points = [
-            (sizes[place], row.value("v2", "imagenet"))
-            for row in results.table("table-5").rows
-            for place in sizes
-            if row.label == f"ViT-{model}, {place}"
-        ]
+    rows = {row.label: row for row in results.table("table-5").rows}
+    for index, (model, sizes) in enumerate(_PUBLISHED_SIZES.items()):
+        points = [(n_images, rows[label].value("v2", "imagenet")) for label, n_images in sizes.items()]
         x, y = zip(*points, strict=True)
         axes[0, 1].plot(x, y, color=PALETTE[index], linestyle="--", linewidth=0.9)
-        published(axes[0, 1], list(x), list(y), colour=PALETTE[index], label=f"ViT-{model}")
-    axes[0, 1].set(xscale="log", xlabel="pre-training pictures", ylabel="ImageNet accuracy (%)", title="Published, Table 5")
+        published(axes[0, 1], list(x), list(y), colour=PALETTE[index], label=model)
+    axes[0, 1].set(xscale="log", xlabel="pre-training images", ylabel="ImageNet accuracy (%)", title="Published, Table 5")
     axes[0, 1].legend(loc="lower right")
     data = pd.concat(tables.values(), ignore_index=True)
     alt = f"Mean accuracy of ours in per cent by depth and N: {in_words(data, ['family', 'n_images'], form='.1f')}."
@@ -302,60 +227,47 @@ def larger_models_need_data(results: Results) -> Figure:
 
 
 def components(results: Results) -> Figure:
-    """What the difference is made of: CIFAR-10 accuracy of every variant at equal steps and batch, sorted; a dot per seed.
-    The vertical line is the mean of the plain ViT.
+    """Components of the difference: CIFAR-10 accuracy of every variant at equal steps, sorted; a dot per seed. The vertical
+    line is the mean of the plain ViT.
     """
-    variants = [run.name for run in results.runs() if run.name.startswith("cifar-")]
-    if not variants:
-        raise NotMeasured("needs the runs cifar-*")
-    results.need(*variants)
+    runs = [run for run in results.runs() if run.labels.get("comparison") == "components"]
+    if not runs:
+        raise NotMeasured("needs the variants on CIFAR-10")
+    results.need(*(run.name for run in runs))
     rows = [
-        {"variant": name.removeprefix("cifar-"), "run": name, "seed": s, "value": v}
-        for name in variants
-        for s, v in results.final(name, "accuracy").items()
+        {"family": run.settings_as(Settings).family, "run": run.name, "seed": seed, "value": value}
+        for run in runs
+        for seed, value in results.final(run.name, "accuracy").items()
     ]
     data = pd.DataFrame(rows)
-    order = list(data.groupby("variant")["value"].mean().sort_values().index)
+    order = list(data.groupby("run")["value"].mean().sort_values().index)
     figure, axes = canvas(width=1.6 * COLUMN, height=0.6 + 0.22 * len(order))
     ax = axes[0, 0]
-    ax.axvline(data[data["variant"] == "vit"]["value"].mean(), color=_COLOURS["vit"], linewidth=0.9)
-    for family, match in {
-        "resnet": ("resnet", "bit"),
-        "hybrid": ("hybrid",),
-        "vit": tuple(v for v in order if v not in ("resnet", "bit", "hybrid")),
-    }.items():
-        chosen = data[data["variant"].isin(match)]
-        dots(ax, chosen["value"], [order.index(v) for v in chosen["variant"]], colour=_COLOURS[family], label=_NAMES[family])
+    ax.axvline(results.final("cifar-vit", "accuracy").mean(), color=_COLOURS["vit"], linewidth=0.9)
+    for family in ("resnet", "hybrid", "vit"):
+        part = data[data["family"] == family]
+        dots(ax, part["value"], [order.index(name) for name in part["run"]], colour=_COLOURS[family], label=_NAMES[family])
     ax.set(xlabel="CIFAR-10 test accuracy (%)", yticks=range(len(order)))
-    ax.set_yticklabels([name.replace("-", " ") for name in order], fontsize=7.5)
+    ax.set_yticklabels(order, fontsize=7.5)
     ax.legend(loc="lower right")
-    return Figure(
-        figure, data, alt=f"Mean accuracy in per cent: {in_words(data, 'variant', form='.1f')}.", title="What the difference is made of"
-    )
-
-
-def _looked(results: Results) -> str:
-    """The run whose attention is shown: the ViT of the largest N."""
-    runs = [run.name for run in _curve(results, "vit") if results.finished(run.name)]
-    if not runs:
-        raise NotMeasured("needs a finished run vit-n*")
-    return runs[-1]
+    alt = f"Mean accuracy in per cent: {in_words(data, 'run', form='.1f')}."
+    return Figure(figure, data, alt=alt, title="Components of the difference")
 
 
 def attention_distance_by_depth(results: Results) -> Figure:
     """Mean distance between a patch and what its heads attend to, by layer (the paper's Figure 7, right). Every dot is a
-    head of a seed; the dashed line is attention spread evenly over the picture.
+    head of a seed; the dashed line is attention spread evenly over the image.
     """
-    run = _looked(results)
+    run = figure_data.run_with_attention(results)
     rows = []
-    for seed, (distances,) in results.by_seed(run, "attention_distance").items():
+    for seed, (distances,) in results.by_seed(run.name, "attention_distance").items():
         rows += [
             {"seed": seed, "layer": layer + 1, "head": head, "distance": d}
             for layer, heads in enumerate(distances)
             for head, d in enumerate(heads)
         ]
     data = pd.DataFrame(rows)
-    settings = next(r.settings_as(Settings) for r in results.runs() if r.name == run)
+    settings = run.settings_as(Settings)
     grid = settings.grid
     at = np.stack(np.meshgrid(np.arange(grid), np.arange(grid)), -1).reshape(-1, 2) * (settings.image_size / grid)
     even = float(np.linalg.norm(at[:, None] - at[None], axis=-1).mean())
@@ -372,24 +284,24 @@ def attention_distance_by_depth(results: Results) -> Figure:
 
 
 def attention_rollouts(results: Results) -> Figure:
-    """Attention rollout (the paper's Figure 6): test pictures, and below each the same picture with every patch dimmed by
-    how little it contributes to what the classifier reads. First seed of the ViT with the largest training set.
+    """Attention rollout (the paper's Figure 6): test images, and below each the same image with every patch dimmed in
+    inverse proportion to its contribution to the classifier's input. First seed of the ViT with the largest training set.
     """
-    run = _looked(results)
-    arrays = results.artifacts(run)
-    shown, shares = arrays["shown"][:8], arrays["rollout"][0][:8]
-    side, grid = shown.shape[1], round(shares.shape[1] ** 0.5)
-    figure, axes = canvas(height=1.9, columns=len(shown), rows=2)
-    for i, (picture, share) in enumerate(zip(shown, shares, strict=True)):
+    run = figure_data.run_with_attention(results)
+    arrays = results.artifacts(run.name)
+    images, shares = arrays["rollout_images"][:8], arrays["rollout"][0][:8]
+    side, grid = images.shape[1], round(shares.shape[1] ** 0.5)
+    figure, axes = canvas(height=1.9, columns=len(images), rows=2)
+    for i, (image, share) in enumerate(zip(images, shares, strict=True)):
         light = (share - share.min()) / max(float(np.ptp(share)), 1e-12)
         mask = np.kron(light.reshape(grid, grid), np.ones((side // grid, side // grid)))[..., None]
-        for row, image in enumerate((picture, (picture * (0.15 + 0.85 * mask)).astype(np.uint8))):
-            axes[row, i].imshow(image, interpolation="nearest")
+        for row, pixels in enumerate((image, (image * (0.15 + 0.85 * mask)).astype(np.uint8))):
+            axes[row, i].imshow(pixels, interpolation="nearest")
             axes[row, i].axis("off")
-    rows = [{"picture": i, "patch": p, "share": s} for i, share in enumerate(shares) for p, s in enumerate(share)]
+    rows = [{"image": i, "patch": p, "share": s} for i, share in enumerate(shares) for p, s in enumerate(share)]
     most = shares.max(axis=1) * shares.shape[1]
-    alt = f"{len(shown)} pictures; the patch that is read most gets {most.min():.1f} to {most.max():.1f} times an even share."
-    return Figure(figure, pd.DataFrame(rows), alt=alt, title="What the classifier reads")
+    alt = f"{len(images)} images; the patch with the largest share has {most.min():.1f} to {most.max():.1f} times an even share."
+    return Figure(figure, pd.DataFrame(rows), alt=alt, title="Attention rollout")
 
 
 def position_embeddings_and_filters(results: Results) -> Figure:
@@ -397,42 +309,43 @@ def position_embeddings_and_filters(results: Results) -> Figure:
     centre). Right: first principal components of the patch embedding's filters (Figure 7, left). First seed of the ViT
     with the largest training set.
     """
-    run = _looked(results)
-    arrays = results.artifacts(run)
+    run = figure_data.run_with_attention(results)
+    arrays = results.artifacts(run.name)
     if "position_similarity" not in arrays or "filters" not in arrays:
         raise NotMeasured("needs a ViT with positions and a patch embedding")
-    similar, filters = arrays["position_similarity"][0], arrays["filters"][0][:8]
-    grid = round(len(similar) ** 0.5)
+    similarity, filters = arrays["position_similarity"][0], arrays["filters"][0][:8]
+    grid = round(len(similarity) ** 0.5)
     figure, axes = canvas(height=1.9, columns=8, rows=2)
-    chosen = [r * grid + c for r in (grid // 4, 3 * grid // 4) for c in (grid // 4, 3 * grid // 4)]
-    for cell, patch in zip(axes[:, :2].ravel(), chosen, strict=True):
-        image = cell.imshow(similar[patch].reshape(grid, grid), cmap="RdBu_r", vmin=-1, vmax=1, interpolation="nearest")
+    patches = [r * grid + c for r in (grid // 4, 3 * grid // 4) for c in (grid // 4, 3 * grid // 4)]
+    for cell, patch in zip(axes[:, :2].ravel(), patches, strict=True):
+        image = cell.imshow(similarity[patch].reshape(grid, grid), cmap="RdBu_r", vmin=-1, vmax=1, interpolation="nearest")
         cell.plot(patch % grid, patch // grid, marker="s", color="black", markersize=3)
     bar = figure.colorbar(image, ax=list(axes[:, 2]), fraction=0.5, label="similarity", ticks=[-1, 0, 1])
     bar.ax.tick_params(labelsize=7)
-    for cell, picture in zip(axes[:, 4:].ravel(), filters, strict=False):
-        cell.imshow(picture.transpose(1, 2, 0), interpolation="nearest")
+    for cell, pixels in zip(axes[:, 4:].ravel(), filters, strict=False):
+        cell.imshow(pixels.transpose(1, 2, 0), interpolation="nearest")
     for cell in axes.ravel():
         cell.axis("off")
     axes[0, 0].set_title("Positions")
     axes[0, 4].set_title("Filters")
-    rows = [{"patch": p, "other": q, "similarity": similar[p, q]} for p in chosen for q in range(len(similar))]
+    rows = [{"patch": p, "other": q, "similarity": similarity[p, q]} for p in patches for q in range(len(similarity))]
     others = [row["similarity"] for row in rows if row["patch"] != row["other"]]
     alt = f"Similarity of four positions to all others, from {min(others):.2f} to {max(others):.2f}, and eight filters."
     return Figure(figure, pd.DataFrame(rows), alt=alt, title="Position embeddings and patch filters")
 
 
 def training_loss(results: Results) -> Figure:
-    """Training loss by step for the smallest and largest N of both families; a line per seed. A small N is learnt by heart,
+    """Training loss by step for the smallest and largest N of both families; a line per seed. A small N is memorised,
     a large one is not.
     """
-    chosen = [(family, runs[i]) for family in ("vit", "resnet") if (runs := _curve(results, family)) for i in (0, -1)]
-    if not chosen:
-        raise NotMeasured("needs the runs vit-n* and resnet-n*")
-    results.need(*(run.name for _, run in chosen))
+    curves = {family: figure_data.curve(results, "pre-training", family) for family in ("vit", "resnet")}
+    ends = [(family, runs[i]) for family, runs in curves.items() if runs for i in (0, -1)]
+    if not ends:
+        raise NotMeasured("needs both families at several sizes")
+    results.need(*(run.name for _, run in ends))
     figure, axes = canvas(width=1.5 * COLUMN, height=2.7)
     parts = []
-    for index, (family, run) in enumerate(chosen):
+    for index, (family, run) in enumerate(ends):
         rows = results.select(run=run.name, metric="loss", split="train")
         for _, line in rows.groupby("seed"):
             axes[0, 0].plot(line["step"], line["value"], color=_COLOURS[family], linestyle="--" if index % 2 == 0 else "-", linewidth=0.9)

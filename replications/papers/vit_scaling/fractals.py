@@ -1,12 +1,12 @@
-"""Formula-driven pictures: unlimited, labelled, generated on the device (after Kataoka et al. 2020, FractalDB).
+"""Formula-driven images: unlimited, labelled, generated on the device (after Kataoka et al. 2020, FractalDB).
 
 A class is an iterated function system: four contractive affine maps of the plane, whose attractor is a shape with
 structure at every scale, so that a patch of texture does not give the class away. Classes come in families of siblings
 that differ little, an instance jitters its class's coefficients, pose, colours and background, and a small attractor of
 another class lies somewhere as clutter.
 
-Everything follows from a seed: pictures are drawn in blocks whose random numbers come from the CPU, so that the first
-1,000 pictures of a stream are the first 1,000 of every longer one, on every device.
+Everything follows from a seed: images are drawn in blocks whose random numbers come from the CPU, so that the first
+1,000 images of a stream are the first 1,000 of every longer one, on every device.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from torch import Tensor
 
 N_MAPS = 4
 BLOCK = 1024
-"""Pictures that share one draw of random numbers."""
+"""Images that share one draw of random numbers."""
 
-_PER_PICTURE = N_MAPS * 6 + 17
-"""Uniform numbers one picture takes: jitter of every coefficient, then pose, colours, gradient and clutter."""
+_PER_IMAGE = N_MAPS * 6 + 17
+"""Uniform numbers that one image takes: jitter of every coefficient, then pose, colours, gradient and clutter."""
 
 
 def generator(*words: int) -> torch.Generator:
-    """A CPU generator for a place in a stream; different words give unrelated numbers."""
+    """Return a CPU generator for a position in a stream; different words give unrelated numbers."""
     state = np.random.SeedSequence(words).generate_state(2, dtype=np.uint32)
     made = torch.Generator()
     made.manual_seed(int(state[0]) << 31 | int(state[1]) >> 1)
@@ -35,15 +35,15 @@ def generator(*words: int) -> torch.Generator:
 
 
 def systems(n_classes: int, *, siblings: int, spread: float, seed: int = 0) -> Tensor:
-    """The classes: n_classes systems of four maps x -> A x + b.
+    """Return the classes: n_classes systems of four maps x -> A x + b.
 
     A = R(alpha) diag(s1, s2) R(beta) with s1 in [0.4, 0.75], s2 in [0.2, s1], so that every map contracts (Anderson and
     Farrell 2022 use the same factors); b is uniform in [-1, 1].
 
     Args:
-        n_classes: how many.
+        n_classes: number of systems.
         siblings: classes that share one ancestor; 1 makes every class its own.
-        spread: how far siblings lie apart, as a share of the range of each factor.
+        spread: distance between siblings, as a share of the range of each factor.
         seed: of the world of classes.
 
     Returns:
@@ -59,7 +59,7 @@ def systems(n_classes: int, *, siblings: int, spread: float, seed: int = 0) -> T
 
 
 def _maps(factors: Tensor) -> Tensor:
-    """Maps [A | b] of shape (..., 2, 3) from six factors in [0, 1]: two angles, two contractions, a shift."""
+    """Return maps [A | b] of shape (..., 2, 3) from six factors in [0, 1]: two angles, two contractions, a shift."""
     alpha, beta = factors[..., 0] * 2 * math.pi, factors[..., 1] * 2 * math.pi
     first = 0.4 + 0.35 * factors[..., 2]
     second = 0.2 + (first - 0.2) * factors[..., 3]
@@ -74,12 +74,13 @@ def _rotation(angle: Tensor) -> Tensor:
 
 
 def attractor(maps: Tensor, depth: int) -> Tensor:
-    """Points of the attractors: the fixed point of the first map under every word of `depth` maps.
+    """Return points of the attractors: the fixed point of the first map under every word of `depth` maps.
 
-    A fixed point lies on the attractor, and so does every image of it; no burn-in and no random walk is needed.
+    A fixed point lies on the attractor, and the maps send the attractor into itself; no random walk is needed.
 
     Args:
-        maps: (n, 4, 2, 3).
+        maps: (n, 4, 2, 3), [A | b].
+        depth: length of the words.
 
     Returns:
         (n, 4**depth, 2).
@@ -99,16 +100,16 @@ def attractor(maps: Tensor, depth: int) -> Tensor:
 
 @dataclass(frozen=True)
 class FractalWorld:
-    """A world of classes and how its pictures vary.
+    """A set of formula-driven classes and the variation of their images.
 
     Attributes:
         n_classes, siblings, spread: see `systems`.
-        side: pixels of a picture.
+        side: pixels of an image.
         jitter: an instance's coefficients differ from its class's by a normal number of this relative size.
-        depth: 4**depth points a picture.
-        clutter: size of the distracting attractor relative to the picture; 0: none.
+        depth: 4**depth points per image.
+        clutter: size of the distracting attractor relative to the image; 0: none.
         colours: 0: white on black; up to 0.5 ink stays lighter than its background; 1: any colour on any.
-        seed: of the classes; pictures take their own.
+        seed: of the classes; images take their own.
     """
 
     n_classes: int
@@ -122,31 +123,32 @@ class FractalWorld:
     seed: int = 0
 
     def labels(self, n: int) -> Tensor:
-        """Classes of the first n pictures of any stream: all in turn, so that every prefix is balanced."""
+        """Return the classes (n,) of the first n images of any stream: all in turn, so that every prefix is balanced."""
         return torch.arange(n) % self.n_classes
 
-    def pictures(self, n: int, *, stream: int, device: torch.device | str = "cpu") -> tuple[Tensor, Tensor]:
-        """The first n pictures of a stream.
+    def images(self, n: int, *, stream: int, device: torch.device | str = "cpu") -> tuple[Tensor, Tensor]:
+        """Return the first n images of a stream.
 
         Args:
-            n: how many; a longer stream begins with the same pictures.
-            stream: for example a seed; streams share classes, not pictures.
+            n: images to render; a longer stream begins with the same ones.
+            stream: number of the stream, for example a seed; streams share classes, not images.
+            device: of the result.
 
         Returns:
             (n, 3, side, side) uint8 and labels (n,) int64, on `device`.
         """
         classes = systems(self.n_classes, siblings=self.siblings, spread=self.spread, seed=self.seed).to(device)
-        pictures = torch.empty(n, 3, self.side, self.side, dtype=torch.uint8, device=device)
+        images = torch.empty(n, 3, self.side, self.side, dtype=torch.uint8, device=device)
         labels = self.labels(-(-n // BLOCK) * BLOCK).to(device)
         for start in range(0, n, BLOCK):
             source = generator(self.seed, 3, stream, start // BLOCK)
-            uniforms = torch.rand(BLOCK, _PER_PICTURE, generator=source).to(device)
+            uniforms = torch.rand(BLOCK, _PER_IMAGE, generator=source).to(device)
             block = self._render(classes[labels[start : start + BLOCK]], uniforms)
-            pictures[start : start + BLOCK] = block[: n - start]
-        return pictures, labels[:n].clone()
+            images[start : start + BLOCK] = block[: n - start]
+        return images, labels[:n].clone()
 
     def _render(self, maps: Tensor, uniforms: Tensor) -> Tensor:
-        """Pictures (n, 3, side, side) uint8 of jittered systems."""
+        """Return images (n, 3, side, side) uint8 of jittered systems."""
         n, n_jitter = len(maps), N_MAPS * 6
         # A sum of uniforms, centred, is near enough to normal and equal on every device.
         noise = (uniforms[:, :n_jitter] - 0.5).view(n, N_MAPS, 2, 3) * math.sqrt(12)
@@ -172,7 +174,7 @@ class FractalWorld:
         return pixels.view(n, 3, self.side, self.side)
 
     def _ink(self, points: Tensor) -> Tensor:
-        """Opacity (n, side**2) in [0, 1] from points (n, p, 2) in the unit square; points outside leave none."""
+        """Return opacity (n, side**2) in [0, 1] from points (n, p, 2) in the unit square; points outside leave none."""
         inside = ((points >= 0) & (points < 1)).all(-1)
         at = (points * self.side).long().clamp(0, self.side - 1)
         counts = torch.zeros(len(points), self.side**2, device=points.device)

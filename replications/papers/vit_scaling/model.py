@@ -1,6 +1,7 @@
-"""The Vision Transformer (Dosovitskiy et al. 2020, section 3.1), to be read beside the paper.
+"""The Vision Transformer (Dosovitskiy et al. 2021, arXiv 2010.11929, section 3.1 and appendix A), to be read beside the paper.
 
-Shapes: B pictures, N patches, T tokens (N, or N + 1 with the class token), D width, k heads.
+Letters of the shapes: B images, N patches, T tokens (N, or N + 1 with the class token), D width, k heads, D_h = D / k.
+Attention stands here as equations 5-8 write it; its fast forms are in `fused`.
 """
 
 from __future__ import annotations
@@ -8,80 +9,84 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import cast
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 
-class Attention(nn.Module):
-    """Multi-head self-attention (appendix A, equations 5-8): [q, k, v] = z U_qkv, A = softmax(q k^T / sqrt(D_h)), A v U_msa.
+@dataclass(frozen=True)
+class ViTShape:
+    """Sizes and variants of a Vision Transformer (the columns of Table 1).
 
-    Args:
+    Attributes:
+        grid: rows and columns of patches.
         width: D.
-        n_heads: k; D_h = D / k.
-        product: 'fused' (SDPA), 'explicit' (two batched products and a softmax), or 'auto': explicit in bf16 on a CPU.
-            There SDPA's backward pass takes half of a training step (measured on ViT-Ti/4: 476 of 948 ms).
+        depth: layers L.
+        n_heads: k.
+        mlp_width: hidden units of an MLP block.
+        n_classes: outputs.
+        positions: see `PositionEmbedding`.
+        pooling: 'token', the class token's state (equation 4), or 'average' of all tokens.
+        head: 'linear', or 'mlp' with one tanh layer of width D, as in the paper's pre-training.
+        dropout: after every dense layer and the embedding (appendix B.1).
     """
 
-    def __init__(self, width: int, n_heads: int, *, product: str = "auto") -> None:
+    grid: tuple[int, int]
+    width: int
+    depth: int
+    n_heads: int
+    mlp_width: int
+    n_classes: int
+    positions: str = "learned-1d"
+    pooling: str = "token"
+    head: str = "linear"
+    dropout: float = 0.0
+
+
+class PatchEmbedding(nn.Module):
+    """Linear projection E of flattened patches (equation 1). A convolution of kernel and stride P is exactly that."""
+
+    def __init__(self, patch_size: int, width: int) -> None:
         super().__init__()
-        self.n_heads, self.product = n_heads, product
-        self.qkv = nn.Linear(width, 3 * width)
-        self.out = nn.Linear(width, width)
+        self.projection = nn.Conv2d(3, width, patch_size, stride=patch_size)
 
-    def _split(self, tokens: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        B, T, D = tokens.shape
-        q, k, v = self.qkv(tokens).view(B, T, 3, self.n_heads, D // self.n_heads).permute(2, 0, 3, 1, 4).unbind(0)  # (B, k, T, D_h)
-        return q, k, v
-
-    def weights(self, tokens: Tensor) -> Tensor:
-        """A of equation 6: (B, k, T, T), rows sum to 1."""
-        q, k, _ = self._split(tokens)
-        shares: Tensor = (q @ k.mT / math.sqrt(q.shape[-1])).softmax(-1)
-        return shares
-
-    def forward(self, tokens: Tensor) -> Tensor:
-        """Map (B, T, D) to (B, T, D)."""
-        q, k, v = self._split(tokens)
-        slow = q.device.type == "cpu" and q.dtype == torch.bfloat16
-        if self.product == "explicit" or (self.product == "auto" and slow):
-            # Autocast would compute the softmax in fp32, and copy its (B, k, T, T) twice.
-            with torch.autocast("cpu", enabled=not slow and torch.is_autocast_enabled("cpu")):
-                mixed = ((q * q.shape[-1] ** -0.5) @ k.mT).softmax(-1) @ v
-        else:
-            mixed = functional.scaled_dot_product_attention(q, k, v)
-        out: Tensor = self.out(mixed.transpose(1, 2).flatten(2))
-        return out
+    def forward(self, images: Tensor) -> Tensor:
+        """Project every patch of (B, 3, H, W): feature maps (B, D, H / P, W / P)."""
+        return self.projection(images)
 
 
-class Block(nn.Module):
-    """One encoder layer, normalised before each part: z' = MSA(LN(z)) + z (equation 2), z = MLP(LN(z')) + z' (equation 3)."""
+class ConvolutionalStem(nn.Module):
+    """Alternative to the patch embedding: 3x3 convolutions of stride 2, one per halving of P, then a 1x1 projection (Xiao et al. 2021)."""
 
-    def __init__(self, width: int, n_heads: int, mlp_width: int, *, dropout: float = 0.0, product: str = "auto") -> None:
+    def __init__(self, patch_size: int, width: int) -> None:
         super().__init__()
-        self.norm_1, self.norm_2 = nn.LayerNorm(width, eps=1e-6), nn.LayerNorm(width, eps=1e-6)
-        self.attention = Attention(width, n_heads, product=product)
-        self.mlp = nn.Sequential(nn.Linear(width, mlp_width), nn.GELU(), nn.Dropout(dropout), nn.Linear(mlp_width, width))
-        self.drop = nn.Dropout(dropout)
+        n_halvings = int(math.log2(patch_size))
+        layers: list[nn.Module] = []
+        inputs = 3
+        for i in range(n_halvings):
+            outputs = max(8, width // 2 ** (n_halvings - 1 - i))
+            convolution = nn.Conv2d(inputs, outputs, 3, stride=2, padding=1, bias=False)
+            # Group normalisation makes the stem behave alike in training and test.
+            layers += [convolution, nn.GroupNorm(math.gcd(8, outputs), outputs), nn.ReLU()]
+            inputs = outputs
+        self.layers = nn.Sequential(*layers, nn.Conv2d(inputs, width, 1))
 
-    def forward(self, tokens: Tensor) -> Tensor:
-        """Map (B, T, D) to (B, T, D)."""
-        tokens = tokens + self.drop(self.attention(self.norm_1(tokens)))
-        out: Tensor = tokens + self.drop(self.mlp(self.norm_2(tokens)))
-        return out
+    def forward(self, images: Tensor) -> Tensor:
+        """Map images (B, 3, H, W) to feature maps (B, D, H / P, W / P)."""
+        return self.layers(images)
 
 
-class Positions(nn.Module):
-    """What is added to the patch tokens so that they know their place (section 3.1; appendix D.4 compares kinds).
+class PositionEmbedding(nn.Module):
+    """E_pos of equation 1; appendix D.4 compares its kinds.
 
     Args:
-        kind: 'none'; 'learned-1d', one vector per place in raster order; 'learned-2d', one half from the column and one
+        kind: 'none'; 'learned-1d', one vector per patch in raster order; 'learned-2d', one half from the column and one
             from the row; 'sincos-2d', fixed sines and cosines of both (Beyer et al. 2022).
         grid: rows and columns of patches.
         width: D.
-        class_token: whether a first token has a learned vector of its own (kinds 'learned-1d' and 'learned-2d').
+        class_token: True gives the class token a position vector of its own (kinds 'learned-1d' and 'learned-2d').
     """
 
     fixed: Tensor
@@ -90,60 +95,116 @@ class Positions(nn.Module):
         super().__init__()
         self.kind, self.grid = kind, grid
         rows, columns = grid
-        learned = kind.startswith("learned")
+        learned = kind in ("learned-1d", "learned-2d")
         self.first = nn.Parameter(torch.zeros(1, 1, width)) if learned and class_token else None
         if kind == "learned-1d":
-            self.places = nn.Parameter(torch.zeros(1, rows * columns, width))
+            self.patches = nn.Parameter(torch.zeros(1, rows * columns, width))
         elif kind == "learned-2d":
             self.rows, self.columns = nn.Parameter(torch.zeros(rows, width // 2)), nn.Parameter(torch.zeros(columns, width // 2))
         elif kind == "sincos-2d":
             self.register_buffer("fixed", sincos(rows, columns, width)[None], persistent=False)
 
     def table(self) -> Tensor | None:
-        """One vector per patch, (1, N, D); None for kind 'none'."""
+        """Return one vector per patch, (1, N, D); None for kind 'none'."""
         if self.kind == "none":
             return None
         if self.kind == "learned-1d":
-            return self.places
+            return self.patches
         if self.kind == "sincos-2d":
             return self.fixed
         rows, columns = self.grid
-        across = self.columns[None].expand(rows, -1, -1)
-        down = self.rows[:, None].expand(-1, columns, -1)
-        return torch.cat([across, down], dim=-1).flatten(0, 1)[None]
+        by_column = self.columns[None].expand(rows, -1, -1)
+        by_row = self.rows[:, None].expand(-1, columns, -1)
+        return torch.cat([by_column, by_row], dim=-1).flatten(0, 1)[None]
 
     def forward(self, patches: Tensor) -> Tensor:
-        """Add to patch tokens (B, N, D)."""
+        """Add the embedding to patch tokens (B, N, D)."""
         table = self.table()
         return patches if table is None else patches + table
 
 
 def sincos(rows: int, columns: int, width: int) -> Tensor:
-    """Sines and cosines of column and row at width/4 frequencies from 1 down to 1/10,000: (rows * columns, width)."""
+    """Return sines and cosines of column and row at D/4 frequencies from 1 down to 1/10,000 (Beyer et al. 2022).
+
+    Args:
+        rows: rows of patches.
+        columns: columns of patches.
+        width: D, a multiple of 4.
+
+    Returns:
+        (rows * columns, D) float32.
+    """
     frequencies = 10_000 ** -(torch.arange(width // 4) / max(1, width // 4 - 1))
     row, column = torch.meshgrid(torch.arange(rows), torch.arange(columns), indexing="ij")
     x, y = column.flatten()[:, None] * frequencies, row.flatten()[:, None] * frequencies
     return torch.cat([x.sin(), x.cos(), y.sin(), y.cos()], dim=1)
 
 
-def convolution_stem(channels: int, width: int, patch_size: int) -> nn.Sequential:
-    """3x3 convolutions of stride 2, one per halving, then a 1x1 projection (as in Xiao et al. 2021; CCT's tokeniser is alike)."""
-    halvings = int(math.log2(patch_size))
-    layers: list[nn.Module] = []
-    for i in range(halvings):
-        wide = max(8, width // 2 ** (halvings - 1 - i))
-        # Normalised by channel groups and not by batch, so that the stem behaves alike in training and test.
-        layers += [nn.Conv2d(channels, wide, 3, stride=2, padding=1, bias=False), nn.GroupNorm(math.gcd(8, wide), wide), nn.ReLU()]
-        channels = wide
-    return nn.Sequential(*layers, nn.Conv2d(channels, width, 1))
+class MultiHeadSelfAttention(nn.Module):
+    """MSA of appendix A: k heads of scaled dot-product self-attention and a joint projection U_msa.
+
+    Args:
+        width: D.
+        n_heads: k; D_h = D / k.
+    """
+
+    def __init__(self, width: int, n_heads: int) -> None:
+        super().__init__()
+        self.n_heads = n_heads
+        self.qkv = nn.Linear(width, 3 * width)  # U_qkv of all heads
+        self.out = nn.Linear(width, width)  # U_msa
+
+    def project(self, z: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return q, k and v of equation 5, [q, k, v] = z U_qkv: (B, T, D) to three tensors (B, k, T, D_h)."""
+        B, T, D = z.shape
+        q, k, v = self.qkv(z).view(B, T, 3, self.n_heads, D // self.n_heads).permute(2, 0, 3, 1, 4).unbind(0)
+        return q, k, v
+
+    def weights(self, z: Tensor) -> Tensor:
+        """Return A = softmax(q k^T / sqrt(D_h)) of equation 6: (B, T, D) to (B, k, T, T); rows sum to 1."""
+        q, k, _ = self.project(z)
+        return (q @ k.mT / math.sqrt(q.shape[-1])).softmax(-1)
+
+    def mix(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        """Return SA(z) = A v of equation 7 for every head: three tensors (B, k, T, D_h) to one."""
+        A = (q @ k.mT / math.sqrt(q.shape[-1])).softmax(-1)
+        return A @ v
+
+    def forward(self, z: Tensor) -> Tensor:
+        """Return MSA(z) = [SA_1(z); ...; SA_k(z)] U_msa of equation 8: (B, T, D) to (B, T, D)."""
+        heads = self.mix(*self.project(z))
+        return self.out(heads.transpose(1, 2).flatten(2))
+
+
+class MLP(nn.Sequential):
+    """Two dense layers with a GELU between them (section 3.1): (B, T, D) to (B, T, D)."""
+
+    def __init__(self, width: int, hidden: int, dropout: float) -> None:
+        super().__init__(nn.Linear(width, hidden), nn.GELU(), nn.Dropout(dropout), nn.Linear(hidden, width))
+
+
+class EncoderBlock(nn.Module):
+    """One layer of the encoder (equations 2 and 3; Figure 1, right): normalised before, added after each part."""
+
+    def __init__(self, shape: ViTShape, attention: type[MultiHeadSelfAttention] = MultiHeadSelfAttention) -> None:
+        super().__init__()
+        self.norm_1, self.norm_2 = nn.LayerNorm(shape.width, eps=1e-6), nn.LayerNorm(shape.width, eps=1e-6)
+        self.attention = attention(shape.width, shape.n_heads)
+        self.mlp = MLP(shape.width, shape.mlp_width, shape.dropout)
+        self.dropout = nn.Dropout(shape.dropout)
+
+    def forward(self, z: Tensor) -> Tensor:
+        """Map z_(l-1) of shape (B, T, D) to z_l of the same shape."""
+        z = self.dropout(self.attention(self.norm_1(z))) + z  # equation 2: z'_l = MSA(LN(z_(l-1))) + z_(l-1)
+        return self.dropout(self.mlp(self.norm_2(z))) + z  # equation 3: z_l = MLP(LN(z'_l)) + z'_l
 
 
 class Classifier(nn.Module, ABC):
-    """Pictures to features, and a linear head on them.
+    """A network from images to features, with a head on them.
 
     Attributes:
         n_features: width of the features.
-        hidden: between features and head; nothing but in the paper's pre-training.
+        hidden: layers between features and head; the identity except in the paper's pre-training.
         head: features to logits.
     """
 
@@ -152,78 +213,57 @@ class Classifier(nn.Module, ABC):
     head: nn.Module
 
     @abstractmethod
-    def features(self, pictures: Tensor) -> Tensor:
-        """A picture's representation before the head: pictures (B, 3, H, W) to (B, n_features)."""
+    def features(self, images: Tensor) -> Tensor:
+        """Return the representation before the head: images (B, 3, H, W) to (B, n_features)."""
 
-    def forward(self, pictures: Tensor) -> Tensor:
-        """Map pictures (B, 3, H, W) to logits (B, n_classes)."""
-        logits: Tensor = self.head(self.hidden(self.features(pictures)))
-        return logits
+    def forward(self, images: Tensor) -> Tensor:
+        """Map images (B, 3, H, W) to logits (B, n_classes)."""
+        return self.head(self.hidden(self.features(images)))
 
 
 class VisionTransformer(Classifier):
-    """Patches, class token and positions (equation 1), encoder (2, 3), norm (4), head.
+    """Patches, class token and positions (equation 1), encoder (2, 3), final normalisation (4), head.
 
     Args:
-        grid: rows and columns of patches.
-        patches: maps pictures (B, 3, H, W) to feature maps (B, D, rows, columns): a strided convolution is exactly the
-            linear projection E of flattened patches; a convolutional stem or a ResNet replace it.
-        width, depth, n_heads, mlp_width: D, L, k and the MLP's hidden units.
-        n_classes: outputs.
-        pooling: 'token' (the class token's state, equation 4) or 'average' of all tokens.
-        head: 'linear', or 'mlp' with one tanh layer of width D, as in the paper's pre-training.
+        shape: sizes and variants.
+        patches: maps images (B, 3, H, W) to feature maps (B, D, rows, columns): `PatchEmbedding`, `ConvolutionalStem`, or
+            a ResNet's `Trunk` for a hybrid.
+        attention: class of the attention layers: the plain one, or a fast form of `fused`.
     """
 
-    def __init__(
-        self,
-        grid: tuple[int, int],
-        patches: nn.Module,
-        *,
-        width: int,
-        depth: int,
-        n_heads: int,
-        mlp_width: int,
-        n_classes: int,
-        positions: str = "learned-1d",
-        pooling: str = "token",
-        head: str = "linear",
-        dropout: float = 0.0,
-        attention: str = "auto",
-    ) -> None:
+    def __init__(self, shape: ViTShape, patches: nn.Module, attention: type[MultiHeadSelfAttention] = MultiHeadSelfAttention) -> None:
         super().__init__()
-        self.patches, self.pooling, self.n_features = patches, pooling, width
-        self.class_token = nn.Parameter(torch.zeros(1, 1, width)) if pooling == "token" else None
-        self.positions = Positions(positions, grid, width, class_token=pooling == "token")
-        self.drop = nn.Dropout(dropout)
-        blocks = [Block(width, n_heads, mlp_width, dropout=dropout, product=attention) for _ in range(depth)]
-        self.blocks = cast("Sequence[Block]", nn.ModuleList(blocks))
+        width, with_token = shape.width, shape.pooling == "token"
+        self.shape, self.patches, self.n_features = shape, patches, width
+        self.class_token = nn.Parameter(torch.zeros(1, 1, width)) if with_token else None
+        self.positions = PositionEmbedding(shape.positions, shape.grid, width, class_token=with_token)
+        self.dropout = nn.Dropout(shape.dropout)
+        self.blocks = cast("Sequence[EncoderBlock]", nn.ModuleList(EncoderBlock(shape, attention) for _ in range(shape.depth)))
         self.norm = nn.LayerNorm(width, eps=1e-6)
-        self.hidden = nn.Sequential(nn.Linear(width, width), nn.Tanh()) if head == "mlp" else nn.Identity()
-        self.head = nn.Linear(width, n_classes)
+        self.hidden = nn.Sequential(nn.Linear(width, width), nn.Tanh()) if shape.head == "mlp" else nn.Identity()
+        self.head = nn.Linear(width, shape.n_classes)
 
-    def embed(self, pictures: Tensor) -> Tensor:
-        """z_0 of equation 1: (B, T, D)."""
-        tokens = self.positions(self.patches(pictures).flatten(2).mT)
+    def embed(self, images: Tensor) -> Tensor:
+        """Return z_0 = [x_class; x_1 E; ...; x_N E] + E_pos of equation 1: images (B, 3, H, W) to (B, T, D)."""
+        z = self.positions(self.patches(images).flatten(2).mT)
         if self.class_token is not None:
             first = self.class_token if self.positions.first is None else self.class_token + self.positions.first
-            tokens = torch.cat([first.expand(len(tokens), -1, -1).to(tokens.dtype), tokens], dim=1)
-        dropped: Tensor = self.drop(tokens)
-        return dropped
+            z = torch.cat([first.expand(len(z), -1, -1).to(z.dtype), z], dim=1)
+        return self.dropout(z)
 
-    def features(self, pictures: Tensor) -> Tensor:
-        """The picture's representation y before the head: (B, D)."""
-        tokens = self.embed(pictures)
+    def features(self, images: Tensor) -> Tensor:
+        """Return the image representation y of equation 4: images (B, 3, H, W) to (B, D)."""
+        z = self.embed(images)
         for block in self.blocks:
-            tokens = block(tokens)
-        tokens = self.norm(tokens)
-        features: Tensor = tokens[:, 0] if self.pooling == "token" else tokens.mean(1)
-        return features
+            z = block(z)
+        z = self.norm(z)
+        return z[:, 0] if self.shape.pooling == "token" else z.mean(1)
 
     @torch.no_grad()
-    def attention_maps(self, pictures: Tensor) -> Tensor:
-        """Attention weights of every layer: (L, B, k, T, T)."""
-        tokens, maps = self.embed(pictures), []
+    def attention_maps(self, images: Tensor) -> Tensor:
+        """Return A of every layer: images (B, 3, H, W) to (L, B, k, T, T)."""
+        z, maps = self.embed(images), []
         for block in self.blocks:
-            maps.append(block.attention.weights(block.norm_1(tokens)))
-            tokens = block(tokens)
+            maps.append(block.attention.weights(block.norm_1(z)))
+            z = block(z)
         return torch.stack(maps)

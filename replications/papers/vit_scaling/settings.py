@@ -1,4 +1,4 @@
-"""What a run of this paper can vary. Free of torch, so that runs.yaml is validated before anything starts."""
+"""Settings of a run of this paper. Free of torch, so that runs.yaml is validated before anything starts."""
 
 from __future__ import annotations
 
@@ -7,63 +7,64 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 
 from replications.registry.schema import Strict
-from replications.registry.settings import RunSettings
+from replications.registry.settings import TrainingInSteps
 
-SIZES: dict[str, tuple[int, int, int]] = {
+VIT_SIZES: dict[str, tuple[int, int, int]] = {
     "tiny": (192, 12, 3),
     "small": (384, 12, 6),
     "base": (768, 12, 12),
     "large": (1024, 24, 16),
     "huge": (1280, 32, 16),
 }
-"""Width D, layers and heads by name; base, large and huge as in Table 1, tiny and small as in DeiT."""
+"""Width D, layers L and heads k by name; base, large and huge as in Table 1 of the paper, tiny and small as in DeiT."""
 
-PICTURES: dict[str, tuple[int, int, int]] = {
+IMAGE_SETS: dict[str, tuple[int, int, int]] = {
     "cifar10": (32, 10, 45_000),
     "digits": (8, 10, 1197),
     "imagenet-1k": (0, 1000, 1_281_167),
     "imagenet-21k": (0, 19_167, 13_151_276),
 }
-"""Side in pixels (0: resized to `image_size`), classes and pictures to train on, by data set; 5,000 of CIFAR-10 are kept for validation."""
+"""Side in pixels (0: resized to `image_size`), classes and training images, by data set; 5,000 of CIFAR-10 are kept for validation."""
 
-Rule = Literal["none", "light", "strong"]
-
-
-class Member(Strict):
-    """One training of a run that makes several: what differs from the run's settings."""
-
-    label: str = Field(pattern=r"^[a-z0-9.-]+$", description="Name within the run; metrics are called <metric>@<label>.")
-    settings: dict[str, Any] = Field(default_factory=dict, description="Replaced settings; any field but `members` and `measure`.")
+Augmentation = Literal["none", "light", "strong"]
 
 
-class Settings(RunSettings):
-    """One run. The defaults are a small ViT on formula-driven pictures."""
+class SubRun(Strict):
+    """One training of a run that makes several: how it differs from the run's settings."""
 
-    measure: Literal["accuracy", "frontier", "tuning", "counts"] = Field(
+    label: str = Field(pattern=r"^[a-z0-9.-]+$", description="Name within the run: the `model` of its records.")
+    settings: dict[str, Any] = Field(default_factory=dict, description="Replaced settings; any field but `sub_runs` and `experiment`.")
+
+
+class Settings(TrainingInSteps):
+    """Settings of one run. The defaults are a small ViT on formula-driven images."""
+
+    experiment: Literal["accuracy", "frontier", "tuning", "counts"] = Field(
         "accuracy",
-        description="One training; several whose accuracy and compute make frontiers; several that compare rates on validation data; "
-        "or parameters and compute of several, counted without training.",
+        description="accuracy: one training. frontier: several, whose accuracy and compute form one frontier per family. tuning: several, "
+        "compared on validation images. counts: parameters and compute of several networks, counted without training.",
     )
-    members: tuple[Member, ...] = Field((), description="The trainings of a frontier, tuning or counts run.")
+    sub_runs: tuple[SubRun, ...] = Field((), description="The trainings of a frontier, tuning or counts run.")
 
-    dataset: Literal["fractals", "cifar10", "digits", "imagenet-1k", "imagenet-21k"] = Field(
-        "fractals", description="Pictures to train on."
-    )
-    n_images: int = Field(4096, ge=1, description="Training pictures N; the number of steps does not depend on it.")
-    image_size: int = Field(16, ge=4, description="Side of the pictures in pixels.")
-    n_classes: int = Field(64, ge=2, description="Classes of the formula-driven pictures; for the other sets their own number.")
+    dataset: Literal["fractals", "cifar10", "digits", "imagenet-1k", "imagenet-21k"] = Field("fractals", description="Training images.")
+    n_images: int = Field(4096, ge=1, description="Training images N; the number of updates does not depend on it.")
+    image_size: int = Field(16, ge=4, description="Side of the images in pixels.")
+    n_classes: int = Field(64, ge=2, description="Classes of the formula-driven images; the other sets have their own number.")
     siblings: int = Field(4, ge=1, description="Formula-driven classes that share an ancestor.")
-    spread: float = Field(0.3, gt=0, le=1, description="How far sibling classes lie apart, as a share of each factor's range.")
+    spread: float = Field(0.3, gt=0, le=1, description="Distance between sibling classes, as a share of each factor's range.")
     jitter: float = Field(0.05, ge=0, description="Relative size of an instance's deviation from its class's coefficients.")
-    clutter: float = Field(0.3, ge=0, le=1, description="Size of a distracting attractor relative to the picture; 0: none.")
+    clutter: float = Field(0.3, ge=0, le=1, description="Size of a distracting attractor relative to the image; 0: none.")
     colours: float = Field(
-        0.5, ge=0, le=1, description="Range of colours; up to 0.5 the shape is lighter than its background, at 1 anything goes."
+        0.5,
+        ge=0,
+        le=1,
+        description="Range of colours; up to 0.5 the shape is lighter than its background, at 1 any pair of colours occurs.",
     )
-    detail: int = Field(4, ge=2, le=8, description="4**detail points make a formula-driven picture.")
+    detail: int = Field(4, ge=2, le=8, description="A formula-driven image consists of 4**detail points.")
     n_test: int = Field(
         10_000,
         ge=64,
-        description="Pictures of the test set and of the validation set: so many fresh formula-driven ones, of another set at most so many.",
+        description="Images of the test set and of the validation set: that many new formula-driven ones, at most that many of another set.",
     )
 
     family: Literal["vit", "resnet", "hybrid"] = Field(
@@ -77,17 +78,17 @@ class Settings(RunSettings):
     n_heads: int = Field(4, ge=1, description="ViT: attention heads k.")
     mlp_ratio: float = Field(4.0, gt=0, description="ViT: hidden units of an MLP block over D.")
     patch_size: int = Field(4, ge=1, description="ViT: side P of a patch in pixels; hybrid: in cells of the ResNet's last feature map.")
-    positions: Literal["none", "learned-1d", "learned-2d", "sincos-2d"] = Field("learned-1d", description="Position embedding.")
-    pooling: Literal["token", "average"] = Field("token", description="What the head reads: the class token, or the mean of all tokens.")
+    positions: Literal["none", "learned-1d", "learned-2d", "sincos-2d"] = Field("learned-1d", description="ViT: position embedding.")
+    pooling: Literal["token", "average"] = Field("token", description="Input of the head: the class token, or the mean of all tokens.")
     stem: Literal["patch", "convolution"] = Field(
-        "patch", description="Patch embedding, or 3x3 convolutions of stride 2 (one per halving of P)."
+        "patch", description="ViT: patch embedding, or 3x3 convolutions of stride 2 (one per halving of P)."
     )
-    head: Literal["linear", "mlp"] = Field("linear", description="Classifier; the paper pre-trains with one hidden layer.")
+    head: Literal["linear", "mlp"] = Field("linear", description="ViT: classifier; the paper pre-trains with one hidden layer (mlp).")
     dropout: float = Field(0.0, ge=0, lt=1, description="ViT: dropout after every dense layer and the embedding.")
     attention: Literal["auto", "fused", "explicit"] = Field(
-        "auto", description="SDPA, explicit products, or explicit only in bf16 on a CPU, where SDPA's backward pass is slow."
+        "auto", description="ViT: SDPA, explicit products, or explicit only in bf16 on a CPU, where SDPA's backward pass is slow."
     )
-    block: Literal["basic", "bottleneck"] = Field("basic", description="ResNet: torchvision's BasicBlock or Bottleneck.")
+    block: Literal["basic", "bottleneck"] = Field("basic", description="ResNet: two 3x3 convolutions, or 1x1, 3x3, 1x1.")
     stages: tuple[int, ...] = Field(
         (1, 1, 1), min_length=1, max_length=4, description="ResNet: blocks per stage; each stage but the first halves the side."
     )
@@ -98,47 +99,47 @@ class Settings(RunSettings):
     large_stem: bool = Field(False, description="ResNet: 7x7 stride 2 and pooling (224 pixels) instead of one 3x3 convolution.")
 
     n_steps: int = Field(200, ge=1, description="Updates, the same at every N.")
-    batch_size: int = Field(64, ge=1, description="Pictures per seed and update, over all devices.")
-    learning_rate: float = Field(1e-3, gt=0, description="Peak rate of AdamW.")
-    weight_decay: float = Field(0.05, ge=0, description="Decoupled decay of matrices, multiplied by the rate.")
-    warmup: int = Field(20, ge=0, description="Steps of linear warm-up.")
-    schedule: Literal["cosine", "linear"] = Field("cosine", description="How the rate goes to zero.")
-    clip: float = Field(1.0, gt=0, description="Largest global gradient norm.")
+    schedule: Literal["cosine", "linear"] = Field("cosine", description="Decay of the learning rate to zero after warm-up.")
+    warmup_share: float = Field(0.1, ge=0, lt=1, description="Linear warm-up, as a share of all updates.")
+    weight_decay: float = Field(0.05, ge=0, description="Decoupled weight decay of matrices, multiplied by the learning rate.")
+    clip_norm: float | None = Field(1.0, gt=0, description="Largest gradient norm of one seed; null: not clipped.")
     label_smoothing: float = Field(0.0, ge=0, lt=1, description="Share of the target spread over all classes.")
-    augmentation: Rule = Field(
+    augmentation: Augmentation = Field(
         "none", description="light: shifts and flips; strong: also rotation, scale, shear, colour and MixUp (streams: RandAugment)."
     )
-    mixup: float = Field(0.2, ge=0, description="MixUp's alpha under strong augmentation.")
-    precision: Literal["fp32", "bf16"] = Field("fp32", description="Products in bfloat16 (master weights stay fp32), or all in fp32.")
-    compiled: bool = Field(False, description="Compile the network; on a CPU, where it gains little, it is left as it is.")
+    mixup: float = Field(0.2, ge=0, description="MixUp's alpha under strong augmentation; 0: no MixUp.")
+    precision: Literal["fp32", "bf16"] = Field(
+        "fp32", description="Matrix products in bfloat16 (master weights stay fp32), or all in fp32."
+    )
+    compile: bool = Field(False, description="Compile the network with torch.compile; on a CPU, where it gains little, it is ignored.")
     evaluations: int = Field(1, ge=1, description="Validations during training.")
 
     transfer: Literal["none", "digits", "cifar10"] = Field("none", description="Data set to which the trained network is transferred.")
-    shots: tuple[int, ...] = Field((5,), description="Labelled pictures per class of the linear few-shot probes.")
+    shots: tuple[int, ...] = Field((5,), description="Labelled images per class of the linear few-shot probes.")
     probe_draws: int = Field(5, ge=1, description="Random draws of the few shots, averaged.")
-    probe_images: int = Field(0, ge=0, description="Pictures of one further linear probe; 0: all there are.")
+    probe_images: int = Field(0, ge=0, description="Images of one further linear probe; 0: the whole training split.")
     finetune_steps: int = Field(0, ge=0, description="Updates of fine-tuning on the transfer set; 0: none.")
-    finetune_rate: float = Field(3e-4, gt=0, description="Peak rate of fine-tuning.")
-    look: bool = Field(False, description="Keep attention distances, rollouts, position similarities and filters.")
+    finetune_learning_rate: float = Field(3e-4, gt=0, description="Peak learning rate of fine-tuning.")
+    save_attention: bool = Field(False, description="ViT: store attention distances, rollouts, position similarities and filters.")
 
     workers: int = Field(8, ge=1, description="Threads that decode a stream.")
-    shuffle_buffer: int = Field(10_000, ge=1, description="Pictures of a stream that are shuffled at a time.")
-    corrupt_share: float = Field(0.001, ge=0, lt=1, description="Share of a stream's pictures that may be unreadable before the run stops.")
+    shuffle_buffer: int = Field(10_000, ge=1, description="Images of a stream that are shuffled at a time.")
+    corrupt_share: float = Field(0.001, ge=0, lt=1, description="Share of a stream's images that may be unreadable before the run stops.")
 
     @property
     def streamed(self) -> bool:
-        """Whether the pictures come as a stream, too many to hold."""
+        """True when the images come as a stream, because they do not fit into memory."""
         return self.dataset.startswith("imagenet")
 
     @property
     def classes(self) -> int:
-        """Classes of the training set."""
-        return self.n_classes if self.dataset == "fractals" else PICTURES[self.dataset][1]
+        """Number of classes of the training set."""
+        return self.n_classes if self.dataset == "fractals" else IMAGE_SETS[self.dataset][1]
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        """ViT: width, layers, heads."""
-        return (self.width, self.depth, self.n_heads) if self.size == "custom" else SIZES[self.size]
+        """Width D, layers L and heads k of the ViT."""
+        return (self.width, self.depth, self.n_heads) if self.size == "custom" else VIT_SIZES[self.size]
 
     @property
     def trunk_stride(self) -> int:
@@ -147,30 +148,34 @@ class Settings(RunSettings):
 
     @property
     def grid(self) -> int:
-        """ViT: patches along a side."""
+        """Patches along a side of the image (ViT and hybrid)."""
         stride = self.trunk_stride if self.family == "hybrid" else 1
         return self.image_size // (stride * self.patch_size)
 
-    def member(self, label: str) -> Settings:
-        """The settings of one member's training."""
-        update = next(member.settings for member in self.members if member.label == label)
-        base = self.model_dump() | {"measure": "accuracy", "members": ()}
+    def sub_run(self, label: str) -> Settings:
+        """Return the settings of one of the run's trainings.
+
+        Args:
+            label: label of the sub-run.
+        """
+        update = next(sub_run.settings for sub_run in self.sub_runs if sub_run.label == label)
+        base = self.model_dump() | {"experiment": "accuracy", "sub_runs": ()}
         return Settings.model_validate(base | update)
 
     def for_trial(self) -> Settings:
-        """As they are, but with few pictures to render, to test on and to probe with."""
+        """Return a copy with few images to render, to test on and to probe with."""
         brief: dict[str, Any] = {"n_test": min(self.n_test, 256), "probe_images": 1000, "probe_draws": 1}
         if self.dataset == "fractals":
             brief["n_images"] = min(self.n_images, 4096)
         return self.model_copy(update=brief)
 
     def in_fp32(self) -> Settings:
-        """As they are, but without bf16."""
+        """Return a copy without bf16."""
         return self.model_copy(update={"precision": "fp32"})
 
     @model_validator(mode="after")
     def _fits(self) -> Settings:
-        faults = [*self._data_faults(), *self._model_faults(), *self._member_faults()]
+        faults = [*self._data_faults(), *self._model_faults(), *self._sub_run_faults()]
         if faults:
             raise ValueError("; ".join(faults))
         return self
@@ -178,47 +183,45 @@ class Settings(RunSettings):
     def _data_faults(self) -> list[str]:
         if self.dataset == "fractals":
             few = self.n_images < self.n_classes
-            return [f"n_images {self.n_images} is smaller than n_classes {self.n_classes}, so that classes have no picture"] if few else []
-        side, classes, most = PICTURES[self.dataset]
+            return [f"n_images {self.n_images} is smaller than n_classes {self.n_classes}, so that classes have no image"] if few else []
+        side, classes, most = IMAGE_SETS[self.dataset]
         faults = []
         if self.n_images > most:
-            faults.append(
-                f"n_images {self.n_images:,} is larger than {self.dataset}, which has {most:,} pictures to train on; lower n_images"
-            )
+            faults.append(f"n_images {self.n_images:,} is larger than {self.dataset}, which has {most:,} training images; lower n_images")
         if self.n_images < classes:
             faults.append(f"n_images {self.n_images:,} is smaller than the {classes:,} classes of {self.dataset}; raise n_images")
         if "n_classes" in self.model_fields_set and self.n_classes not in (classes, Settings.model_fields["n_classes"].default):
             faults.append(f"n_classes {self.n_classes} does not fit {self.dataset}, which has {classes:,} classes; leave it out")
         if side and self.image_size % side:
-            faults.append(f"image_size {self.image_size} is no multiple of the {side} pixels of {self.dataset}")
+            faults.append(f"image_size {self.image_size} is not a multiple of the {side} pixels of {self.dataset}")
         return faults
 
     def _model_faults(self) -> list[str]:
         faults = []
         if self.family != "vit" and self.trunk_stride > self.image_size:
-            faults.append(f"stages {list(self.stages)} shrink a picture of {self.image_size} pixels below one cell; use fewer stages")
+            faults.append(f"stages {list(self.stages)} shrink an image of {self.image_size} pixels below one cell; use fewer stages")
         if self.family == "resnet":
             return faults
         width, _, heads = self.shape
         unit = self.patch_size * (self.trunk_stride if self.family == "hybrid" else 1)
         if self.image_size % unit:
             faults.append(
-                f"patch_size {self.patch_size} does not divide the picture: {self.image_size} pixels, {unit} a patch; change patch_size"
+                f"patch_size {self.patch_size} does not divide the image: {self.image_size} pixels, {unit} per patch; change patch_size"
             )
         if width % heads:
             faults.append(f"n_heads {heads} does not divide width {width}")
         if self.positions in ("learned-2d", "sincos-2d") and width % 4:
             faults.append(f"positions '{self.positions}' need a width divisible by 4, got {width}")
         if self.stem == "convolution" and (self.patch_size & (self.patch_size - 1) or self.family == "hybrid"):
-            faults.append("a convolutional stem halves the picture several times: patch_size must be a power of two and family 'vit'")
+            faults.append("a convolutional stem halves the image several times: patch_size must be a power of two and family 'vit'")
         return faults
 
-    def _member_faults(self) -> list[str]:
-        if self.measure == "accuracy":
-            return ["members belong to measure 'frontier', 'tuning' or 'counts'"] if self.members else []
-        labels = [member.label for member in self.members]
+    def _sub_run_faults(self) -> list[str]:
+        if self.experiment == "accuracy":
+            return ["sub_runs belong to experiment 'frontier', 'tuning' or 'counts'"] if self.sub_runs else []
+        labels = [sub_run.label for sub_run in self.sub_runs]
         if len(labels) < 2 or len(set(labels)) < len(labels):
-            return [f"measure '{self.measure}' needs two or more members with labels of their own"]
-        for member in self.members:
-            self.member(member.label)  # an invalid member raises here, with its own message
+            return [f"experiment '{self.experiment}' needs two or more sub_runs with distinct labels"]
+        for sub_run in self.sub_runs:
+            self.sub_run(sub_run.label)  # an invalid sub-run raises here, with its own message
         return []

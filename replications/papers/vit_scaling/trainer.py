@@ -1,12 +1,12 @@
-"""One update of all seeds' networks, on pictures that live on the device.
+"""One update of all seeds' networks, on images that live on the device.
 
-Seeds share a job: their networks are separate, and on a GPU each has a stream of its own inside one captured graph, so
-that small networks fill the device together. Nothing waits for the host.
+Seeds share a job: their networks are separate, and on a GPU each has a CUDA stream of its own inside one captured graph,
+so that small networks fill the device together. Nothing waits for the host.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
 import torch
@@ -17,22 +17,22 @@ from replications.engine.context import Context, Generators
 from replications.engine.devices import GraphedStep
 from replications.engine.training import Metrics, cosine, linear, set_learning_rate
 from replications.papers.vit_scaling.augmentation import N_UNIFORMS, augment, beta, mix, mixed_loss, normalise
-from replications.papers.vit_scaling.data import Pictures
+from replications.papers.vit_scaling.data import LabelledImages
 from replications.papers.vit_scaling.model import Classifier
-from replications.papers.vit_scaling.networks import placed
+from replications.papers.vit_scaling.networks import to_channels_last
 from replications.papers.vit_scaling.settings import Settings
 
 EVALUATION_BATCH = 512
 
 
-class Order:
-    """Which pictures each step sees: permutations of all N, one after another, whatever the batch.
+class BatchOrder:
+    """Rows of each step's batch: permutations of all N images, one after another, whatever the batch size.
 
     Nothing is stored: a permutation follows from its number, so a resumed run needs only the step.
 
     Args:
-        n: pictures.
-        batch_size: pictures of one step.
+        n: images.
+        batch_size: images of one step.
         permutation: epoch -> (n,) permutation.
     """
 
@@ -41,7 +41,7 @@ class Order:
         self._current: tuple[int, Tensor] | None = None
 
     def rows(self, step: int) -> Tensor:
-        """Rows of the step's batch, (batch_size,)."""
+        """Return the rows of a step's batch, (batch_size,) int64."""
         at, end, parts = step * self.batch_size, (step + 1) * self.batch_size, []
         while at < end:
             epoch, offset = divmod(at, self.n)
@@ -55,7 +55,12 @@ class Order:
 
 @contextmanager
 def precision(settings: Settings, device: torch.device) -> Iterator[None]:
-    """bf16 products where the run asks for them; TF32 for what remains in fp32 on a GPU."""
+    """Compute matrix products in bf16 where the run asks for it, else in fp32; in TF32 on a GPU.
+
+    Args:
+        settings: `precision` of the run.
+        device: of the products.
+    """
     before = torch.get_float32_matmul_precision()
     if device.type == "cuda":
         torch.set_float32_matmul_precision("high")
@@ -67,25 +72,55 @@ def precision(settings: Settings, device: torch.device) -> Iterator[None]:
         torch.set_float32_matmul_precision(before)
 
 
-def optimiser(network: Classifier, settings: Settings, rate: float, device: torch.device) -> torch.optim.AdamW:
-    """AdamW that decays matrices and filters but no bias, normalisation, token or position."""
+def make_optimiser(network: Classifier, settings: Settings, learning_rate: float, device: torch.device) -> torch.optim.AdamW:
+    """Return AdamW that decays matrices and filters but no bias, normalisation, class token or position.
+
+    Args:
+        network: on its device.
+        settings: weight decay.
+        learning_rate: of the first step.
+        device: of the network; on a GPU the rate is a tensor, which captured graphs can read.
+    """
     decayed = [p for name, p in network.named_parameters() if p.ndim >= 2 and "positions" not in name and "class_token" not in name]
-    kept = {id(p) for p in decayed}
-    others = [p for p in network.parameters() if id(p) not in kept]
+    ids = {id(p) for p in decayed}
+    others = [p for p in network.parameters() if id(p) not in ids]
     groups = [{"params": decayed, "weight_decay": settings.weight_decay}, {"params": others, "weight_decay": 0.0}]
     on_gpu = device.type == "cuda"
-    lr = torch.tensor(rate, device=device) if on_gpu else rate
+    lr = torch.tensor(learning_rate, device=device) if on_gpu else learning_rate
     return torch.optim.AdamW(groups, lr=lr, betas=(0.9, 0.999), fused=True, capturable=on_gpu)
+
+
+def learning_rate_factor(settings: Settings, step: int, n_steps: int) -> float:
+    """Return the learning rate of a step over its peak.
+
+    Args:
+        settings: schedule and share of warm-up.
+        step: number of the update, from 0.
+        n_steps: updates in all.
+    """
+    schedule = cosine if settings.schedule == "cosine" else linear
+    return schedule(step, n_steps, warmup=round(settings.warmup_share * n_steps))
+
+
+def clip_gradients(parameters: Iterable[Tensor], settings: Settings) -> None:
+    """Clip the gradients of one network in place, by element and by norm, as far as the settings ask for it."""
+    parameters = list(parameters)
+    if settings.clip_value is not None:
+        nn.utils.clip_grad_value_(parameters, settings.clip_value, foreach=True)
+    if settings.clip_norm is not None:
+        nn.utils.clip_grad_norm_(parameters, settings.clip_norm, foreach=True)
 
 
 class Trainer:
     """Trains one network per seed.
 
     Args:
-        settings: recipe; `n_steps` and `rate` are given apart, because fine-tuning has its own.
+        settings: recipe; `n_steps` and `learning_rate` are given apart, because fine-tuning has its own.
         context: seeds, device, generators.
         networks: one per seed; moved to the device.
         data: one per seed.
+        n_steps: updates.
+        learning_rate: peak learning rate.
         stage: names the random streams.
     """
 
@@ -94,25 +129,24 @@ class Trainer:
         settings: Settings,
         context: Context,
         networks: list[Classifier],
-        data: list[Pictures],
+        data: list[LabelledImages],
         *,
         n_steps: int,
-        rate: float,
+        learning_rate: float,
         stage: str,
     ) -> None:
-        self.settings, self.context, self.data, self.n_steps, self.rate = settings, context, data, n_steps, rate
+        self.settings, self.context, self.data, self.n_steps, self.learning_rate = settings, context, data, n_steps, learning_rate
         device, batch = context.device, settings.batch_size
-        self.networks: list[Classifier] = [placed(network, settings, device).train() for network in networks]
-        self.optimisers = [optimiser(network, settings, rate, device) for network in self.networks]
+        self.networks: list[Classifier] = [to_channels_last(network.to(device)).train() for network in networks]
+        self.optimisers = [make_optimiser(network, settings, learning_rate, device) for network in self.networks]
         self.generators = [context.generator(seed, f"{stage} augmentation") for seed in context.seeds]
         self.orders = [
-            Order(len(pictures), batch, self._permutation(seed, len(pictures), stage))
-            for seed, pictures in zip(context.seeds, data, strict=True)
+            BatchOrder(len(part), batch, self._permutation(seed, len(part), stage)) for seed, part in zip(context.seeds, data, strict=True)
         ]
         self.rows = torch.zeros(len(networks), batch, dtype=torch.long, device=device)
         self.streams = [torch.cuda.Stream(device) for _ in networks] if device.type == "cuda" and len(networks) > 1 else []
         self.forwards = [self._forward(network) for network in self.networks]
-        self.update = GraphedStep(self._update, device, self.generators)
+        self.update = GraphedStep(self._update, device, self.generators) if settings.cuda_graph else self._update
 
     def _permutation(self, seed: int, n: int, stage: str) -> Callable[[int], Tensor]:
         def permutation(epoch: int) -> Tensor:
@@ -122,78 +156,95 @@ class Trainer:
         return permutation
 
     def _forward(self, network: Classifier) -> Callable[[Tensor], Tensor]:
-        if not self.settings.compiled or self.context.device.type == "cpu":
+        if not self.settings.compile or self.context.device.type == "cpu":
             return network
         # The head stays outside, so that networks that differ in classes alone share one compilation.
         features = torch.compile(network.features)
-        return lambda pictures: network.head(network.hidden(features(pictures)))
+        return lambda images: network.head(network.hidden(features(images)))
 
     @property
     def state(self) -> dict[str, Stateful]:
-        """What a checkpoint holds."""
+        """Modules, optimisers and generators that a checkpoint holds."""
         parts: dict[str, Stateful] = {"generators": Generators(self.generators)}
-        for index, (network, own) in enumerate(zip(self.networks, self.optimisers, strict=True)):
-            parts |= {f"network-{index}": network, f"optimiser-{index}": own}
+        for index, (network, optimiser) in enumerate(zip(self.networks, self.optimisers, strict=True)):
+            parts |= {f"network-{index}": network, f"optimiser-{index}": optimiser}
         return parts
 
     def __call__(self, step: int) -> Metrics:
-        """Make update number `step` of every seed."""
-        s = self.settings
-        schedule = cosine if s.schedule == "cosine" else linear
-        factor = schedule(step, self.n_steps, warmup=min(s.warmup, self.n_steps // 5))
+        """Make update number `step` of every seed; return the training loss in nats, (seeds,)."""
+        factor = learning_rate_factor(self.settings, step, self.n_steps)
         for index, order in enumerate(self.orders):
             self.rows[index].copy_(order.rows(step))
-            set_learning_rate(self.optimisers[index], self.rate * factor)
+            set_learning_rate(self.optimisers[index], self.learning_rate * factor)
         return self.update()
 
     def _update(self) -> Metrics:
+        """Make one update per network, on its own CUDA stream if there are several."""
         if not self.streams:
-            return {"loss": torch.stack([self._one(index) for index in range(len(self.networks))])}
+            return {"loss": torch.stack([self._update_one(index) for index in range(len(self.networks))])}
         main = torch.cuda.current_stream(self.context.device)
         losses = []
         for index, stream in enumerate(self.streams):
             stream.wait_stream(main)
             with torch.cuda.stream(stream):
-                losses.append(self._one(index))
+                losses.append(self._update_one(index))
         for stream in self.streams:
             main.wait_stream(stream)
         return {"loss": torch.stack(losses)}
 
-    def _one(self, index: int) -> Tensor:
-        """One seed's update; its loss."""
+    def _update_one(self, index: int) -> Tensor:
+        """Update one seed's network; return its loss, ()."""
         s, data, generator, device = self.settings, self.data[index], self.generators[index], self.context.device
         rows = self.rows[index]
         uniforms = torch.rand(s.batch_size, N_UNIFORMS[s.augmentation], generator=generator, device=device)
-        pictures, labels, share = augment(data.images[rows], s.augmentation, uniforms), data.labels[rows], None
+        images, labels, share = augment(data.images[rows], s.augmentation, uniforms), data.labels[rows], None
         if s.augmentation == "strong" and s.mixup:
             share = beta(s.mixup, generator, device)
-            pictures = mix(pictures, share)
+            images = mix(images, share)
         with precision(s, device):
-            logits = self.forwards[index](pictures)
+            logits = self.forwards[index](images)
         loss = mixed_loss(logits, labels, share, s.label_smoothing)
         parameters = [p for p in self.networks[index].parameters() if p.requires_grad]
         for parameter, gradient in zip(parameters, torch.autograd.grad(loss, parameters), strict=True):
             parameter.grad = gradient
-        nn.utils.clip_grad_norm_(parameters, s.clip, foreach=True)
+        clip_gradients(parameters, s)
         self.optimisers[index].step()
         return loss.detach()
 
 
 @torch.no_grad()
-def outputs(network: Classifier, pictures: Pictures, settings: Settings, device: torch.device, *, features: bool = False) -> Tensor:
-    """Logits, or the representation before the head, of all pictures: (n, classes or features) float32."""
+def outputs(network: Classifier, data: LabelledImages, settings: Settings, device: torch.device, *, features: bool = False) -> Tensor:
+    """Return the network's outputs for all images.
+
+    Args:
+        network: on `device`.
+        data: n images.
+        settings: precision.
+        device: of network and images.
+        features: True returns the representation before the head in place of logits.
+
+    Returns:
+        (n, classes) or (n, n_features) float32.
+    """
     was_training = network.training
     network.eval()
     call: Callable[[Tensor], Tensor] = network.features if features else network
     parts = []
-    for start in range(0, len(pictures), EVALUATION_BATCH):
+    for start in range(0, len(data), EVALUATION_BATCH):
         with precision(settings, device):
-            parts.append(call(normalise(pictures.images[start : start + EVALUATION_BATCH])).float())
+            parts.append(call(normalise(data.images[start : start + EVALUATION_BATCH])).float())
     network.train(was_training)
     return torch.cat(parts)
 
 
-def accuracy(network: Classifier, pictures: Pictures, settings: Settings, device: torch.device) -> float:
-    """Share of pictures whose highest logit is their class, in per cent."""
-    predicted = outputs(network, pictures, settings, device).argmax(1)
-    return float((predicted == pictures.labels).double().mean() * 100)
+def accuracy(network: Classifier, data: LabelledImages, settings: Settings, device: torch.device) -> float:
+    """Return the share of images whose highest logit is their class, in per cent.
+
+    Args:
+        network: on `device`.
+        data: images and their classes.
+        settings: precision.
+        device: of network and images.
+    """
+    predicted = outputs(network, data, settings, device).argmax(1)
+    return float((predicted == data.labels).double().mean() * 100)

@@ -1,4 +1,4 @@
-"""What a trained network is worth elsewhere: linear probes in closed form, and fine-tuning."""
+"""Transfer of a trained network to another data set: linear probes in closed form, and fine-tuning."""
 
 from __future__ import annotations
 
@@ -10,14 +10,18 @@ from torch import Tensor, nn
 
 from replications.engine.context import Context
 from replications.engine.training import train
-from replications.papers.vit_scaling.data import Pictures, stored, subset
+from replications.papers.vit_scaling.counting import training_flops
+from replications.papers.vit_scaling.data import LabelledImages, stored, subset
 from replications.papers.vit_scaling.model import Classifier
-from replications.papers.vit_scaling.networks import replace_head, training_flops
+from replications.papers.vit_scaling.networks import replace_head
 from replications.papers.vit_scaling.settings import Settings
 from replications.papers.vit_scaling.trainer import Trainer, accuracy, outputs
 
 PENALTIES = (1e-2, 1e-1, 1.0, 1e1, 1e2)
-"""Ridge penalties per picture's worth of features, chosen on validation pictures."""
+"""Ridge penalties, relative to the total variance of the features; the best on validation images is used."""
+
+FINETUNE_WARMUP_SHARE = 0.2
+"""Linear warm-up of fine-tuning, as a share of its updates."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +33,12 @@ class Features:
 
 
 def least_squares(training: Features, classes: int, penalty: float) -> tuple[Tensor, Tensor]:
-    """Regularised least squares from features to {-1, 1}^K (section 4.1, 'few-shot accuracies'), in closed form.
+    """Fit regularised least squares from features to {-1, 1}^K (section 4.1, 'few-shot accuracies'), in closed form.
+
+    Args:
+        training: n representations and their labels.
+        classes: K.
+        penalty: ridge penalty, not of the offsets.
 
     Returns:
         Weights (features, classes) and offsets (classes,), in float64.
@@ -47,13 +56,26 @@ def least_squares(training: Features, classes: int, penalty: float) -> tuple[Ten
 
 
 def score(test: Features, weights: Tensor, offsets: Tensor) -> float:
-    """Accuracy in per cent."""
+    """Return the accuracy of a linear probe in per cent.
+
+    Args:
+        test: representations (n, features) and their labels.
+        weights: (features, classes) float64.
+        offsets: (classes,) float64.
+    """
     predicted = (test.values.double() @ weights + offsets).argmax(1)
     return float((predicted == test.labels).double().mean() * 100)
 
 
 def probe(training: Features, validation: Features, test: Features, classes: int) -> float:
-    """Test accuracy in per cent of the least-squares probe whose penalty does best on validation data."""
+    """Return the test accuracy in per cent of the least-squares probe whose penalty does best on validation data.
+
+    Args:
+        training: representations to fit.
+        validation: representations by which the penalty is selected.
+        test: representations to score.
+        classes: number of classes.
+    """
     scale = training.values.double().var(0).sum().item() or 1.0
     fits = [least_squares(training, classes, penalty * scale) for penalty in PENALTIES]
     best = max(range(len(fits)), key=lambda index: score(validation, *fits[index]))
@@ -61,37 +83,45 @@ def probe(training: Features, validation: Features, test: Features, classes: int
 
 
 def _standardised(parts: dict[str, Features]) -> dict[str, Features]:
-    """All splits shifted and scaled to mean 0 and deviation 1 of the training split."""
+    """Return all splits shifted and scaled to mean 0 and deviation 1 of the training split."""
     values = parts["train"].values
     mean, deviation = values.mean(0), values.std(0).clamp(min=1e-6)
     return {name: Features((part.values - mean) / deviation, part.labels) for name, part in parts.items()}
 
 
 def transfer(settings: Settings, context: Context, networks: list[Classifier]) -> None:
-    """Record what `settings.transfer` gives: probes at every number of shots, one on many pictures, and fine-tuning."""
+    """Record linear probes at every number of shots, one on many images, and fine-tuning, all on the set `settings.transfer`.
+
+    Args:
+        settings: of the run.
+        context: seeds and device; receives the records.
+        networks: one per seed, on the device.
+    """
     parts = {split: stored(context, settings.transfer, split, settings.image_size) for split in ("train", "validation", "test")}
     parts |= {split: parts[split][: settings.n_test] for split in ("validation", "test")}
-    many = settings.probe_images or len(parts["train"])
-    found: dict[str, list[float]] = {}
+    n_probe, classes = settings.probe_images or len(parts["train"]), parts["train"].classes
+    full: list[float] = []
+    few: dict[int, list[float]] = {shots: [] for shots in settings.shots}
     for seed, network in zip(context.seeds, networks, strict=True):
-        chosen = subset(parts["train"], many, context.generator(seed, "probe subset", device="cpu"))
-        splits = {"train": chosen, "validation": parts["validation"], "test": parts["test"]}
+        training = subset(parts["train"], n_probe, context.generator(seed, "probe subset", device="cpu"))
+        splits = {"train": training, "validation": parts["validation"], "test": parts["test"]}
         features = _standardised({name: _features(network, part, settings, context) for name, part in splits.items()})
-        found.setdefault("probe_accuracy", []).append(probe(features["train"], features["validation"], features["test"], chosen.classes))
-        for shots in settings.shots:
-            found.setdefault(f"probe_accuracy_{shots}_shot", []).append(_few(settings, context, seed, features, shots, chosen.classes))
-    for name, values in found.items():
-        context.record(name, values, split="transfer", step=settings.n_steps, unit="%")
+        full.append(probe(features["train"], features["validation"], features["test"], classes))
+        for shots, values in few.items():
+            values.append(_few_shot(settings, context, seed, features, shots, classes))
+    context.record("probe_accuracy", full, split="transfer", step=settings.n_steps, unit="%")
+    for shots, values in few.items():
+        context.record("few_shot_accuracy", values, split="transfer", axis="shots", at=shots, step=settings.n_steps, unit="%")
     if settings.finetune_steps:
         finetune(settings, context, networks, parts)
 
 
-def _features(network: Classifier, pictures: Pictures, settings: Settings, context: Context) -> Features:
-    return Features(outputs(network, pictures, settings, context.device, features=True), pictures.labels)
+def _features(network: Classifier, data: LabelledImages, settings: Settings, context: Context) -> Features:
+    return Features(outputs(network, data, settings, context.device, features=True), data.labels)
 
 
-def _few(settings: Settings, context: Context, seed: int, features: dict[str, Features], shots: int, classes: int) -> float:
-    """Mean test accuracy over draws of `shots` pictures a class; the same draws for every network of a seed."""
+def _few_shot(settings: Settings, context: Context, seed: int, features: dict[str, Features], shots: int, classes: int) -> float:
+    """Return the mean test accuracy over draws of `shots` images per class; draws are equal for every network of a seed."""
     results = []
     labels = features["train"].labels.cpu()
     for draw in range(settings.probe_draws):
@@ -102,24 +132,32 @@ def _few(settings: Settings, context: Context, seed: int, features: dict[str, Fe
     return sum(results) / len(results)
 
 
-def finetune(settings: Settings, context: Context, networks: list[Classifier], parts: dict[str, Pictures]) -> None:
-    """Train whole networks on the transfer set with a new linear head (section 3.2) and record their test accuracy."""
+def finetune(settings: Settings, context: Context, networks: list[Classifier], parts: dict[str, LabelledImages]) -> None:
+    """Train copies of whole networks on the transfer set with a new linear head (section 3.2) and record their test accuracy.
+
+    Args:
+        settings: of the run.
+        context: seeds and device; receives the records.
+        networks: one per seed, on the device; left as they are.
+        parts: splits 'train' and 'test' of the transfer set.
+    """
     copies = [copy.deepcopy(network) for network in networks]
     for network in copies:
         replace_head(network, parts["train"].classes)
-    many = settings.probe_images or len(parts["train"])
-    data = [subset(parts["train"], many, context.generator(seed, "probe subset", device="cpu")) for seed in context.seeds]
-    recipe = settings.model_copy(update={"augmentation": "light"})
-    trainer = Trainer(recipe, context, copies, data, n_steps=settings.finetune_steps, rate=settings.finetune_rate, stage="finetune")
+    n_images = settings.probe_images or len(parts["train"])
+    data = [subset(parts["train"], n_images, context.generator(seed, "probe subset", device="cpu")) for seed in context.seeds]
+    recipe = settings.model_copy(update={"augmentation": "light", "warmup_share": FINETUNE_WARMUP_SHARE})
+    n_steps, learning_rate = settings.finetune_steps, settings.finetune_learning_rate
+    trainer = Trainer(recipe, context, copies, data, n_steps=n_steps, learning_rate=learning_rate, stage="finetune")
     examples = settings.batch_size * len(context.seeds)
     train(
         context,
         lambda step: {"finetune_loss": trainer(step)["loss"]},
-        n_steps=settings.finetune_steps,
+        n_steps=n_steps,
         state=trainer.state,
         examples_per_step=examples,
         flops_per_step=examples * training_flops(settings),
         stage="finetune",
     )
     results = [accuracy(network, parts["test"], settings, context.device) for network in trainer.networks]
-    context.record("finetuned_accuracy", results, split="transfer", step=settings.finetune_steps, unit="%")
+    context.record("finetuned_accuracy", results, split="transfer", step=n_steps, unit="%")

@@ -1,4 +1,4 @@
-"""Pictures: formula-driven ones are determined and separable; subsets nest; what is wrong is said."""
+"""Images: formula-driven ones are determined by the seed and separable; subsets nest; faults are reported."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -11,7 +11,7 @@ import torch
 from replications.engine.context import Context
 from replications.errors import DataError, InputError
 from replications.papers.vit_scaling.augmentation import augment, beta, mix, mixed_loss, normalise
-from replications.papers.vit_scaling.data import Pictures, check, resized, stored, subset
+from replications.papers.vit_scaling.data import LabelledImages, check, resized, stored, subset
 from replications.papers.vit_scaling.fractals import FractalWorld, attractor, systems
 from replications.papers.vit_scaling.settings import Settings
 from replications.registry.yaml_models import validate
@@ -43,19 +43,19 @@ def test_every_map_contracts() -> None:
     assert float(singular.min()) >= 0.1999
 
 
-def test_pictures_are_determined_and_a_shorter_stream_begins_a_longer_one() -> None:
-    images, labels = WORLD.pictures(1500, stream=0)
-    again, _ = WORLD.pictures(300, stream=0)
-    other, _ = WORLD.pictures(300, stream=1)
+def test_images_are_determined_and_a_shorter_stream_begins_a_longer_one() -> None:
+    images, labels = WORLD.images(1500, stream=0)
+    again, _ = WORLD.images(300, stream=0)
+    other, _ = WORLD.images(300, stream=1)
     assert torch.equal(images[:300], again)
     assert not torch.equal(again, other)
     assert torch.equal(labels[:300].bincount(), torch.tensor([38] * 4 + [37] * 4))
-    assert not torch.equal(images[:8], replace(WORLD, seed=1).pictures(8, stream=0)[0])
+    assert not torch.equal(images[:8], replace(WORLD, seed=1).images(8, stream=0)[0])
 
 
 def test_shapes_tell_classes_apart_and_colour_does_not() -> None:
-    train, train_labels = WORLD.pictures(400, stream=0)
-    test, test_labels = WORLD.pictures(160, stream=1)
+    train, train_labels = WORLD.images(400, stream=0)
+    test, test_labels = WORLD.images(160, stream=1)
 
     def nearest_class(of: Callable[[torch.Tensor], torch.Tensor]) -> float:
         centres = torch.stack([of(train[train_labels == label]).mean(0) for label in range(8)])
@@ -79,19 +79,19 @@ def test_siblings_are_nearer_to_each_other_than_to_strangers() -> None:
 
 def test_subsets_are_balanced_and_nested() -> None:
     labels = torch.arange(100) % 5
-    pictures = Pictures(torch.arange(100)[:, None, None, None].expand(-1, 3, 4, 4).to(torch.uint8), labels, 5)
+    images = LabelledImages(torch.arange(100)[:, None, None, None].expand(-1, 3, 4, 4).to(torch.uint8), labels, 5)
 
-    def drawn(n: int) -> Pictures:
-        return subset(pictures, n, torch.Generator().manual_seed(3))
+    def drawn(n: int) -> LabelledImages:
+        return subset(images, n, torch.Generator().manual_seed(3))
 
     assert torch.equal(drawn(20).labels.bincount(), torch.full((5,), 4))
     ids = [set(drawn(n).images[:, 0, 0, 0].tolist()) for n in (10, 35, 100)]
     assert ids[0] < ids[1] < ids[2]
-    with pytest.raises(DataError, match=r"101 pictures was asked for, but there are 100; lower n_images"):
+    with pytest.raises(DataError, match=r"101 images was requested, but there are 100; lower n_images"):
         drawn(101)
 
 
-def test_digits_become_colour_pictures_by_other_hands(context: MakeContext, tmp_path: Path) -> None:
+def test_digits_become_colour_images_by_other_writers(context: MakeContext, tmp_path: Path) -> None:
     parts = [stored(context(tmp_path), "digits", split, 16) for split in ("train", "validation", "test")]
     assert [len(part) for part in parts] == [1197, 240, 360]
     assert parts[0].images.shape == (1197, 3, 16, 16)
@@ -102,16 +102,16 @@ def test_digits_become_colour_pictures_by_other_hands(context: MakeContext, tmp_
     ("shape", "message"),
     [((2, 4, 8, 8), "4 x 8 x 8"), ((2, 3, 8, 6), "3 x 8 x 6"), ((2, 3, 9, 9), "3 x 9 x 9")],
 )
-def test_pictures_of_the_wrong_size_or_mode_are_refused(shape: tuple[int, ...], message: str) -> None:
+def test_images_of_the_wrong_size_or_mode_are_refused(shape: tuple[int, ...], message: str) -> None:
     with pytest.raises(DataError, match=f"{message}.*expected 3 x 8 x 8"):
-        check(Pictures(torch.zeros(shape, dtype=torch.uint8), torch.zeros(2, dtype=torch.long), 4), 8, "pictures")
+        check(LabelledImages(torch.zeros(shape, dtype=torch.uint8), torch.zeros(2, dtype=torch.long), 4), 8, "images")
     with pytest.raises(DataError, match="neither grey nor RGB"):
         resized(np.zeros((2, 8, 8, 4), dtype=np.uint8), 8, torch.device("cpu"))
 
 
 def test_labels_that_do_not_fit_the_class_count_are_refused() -> None:
     with pytest.raises(DataError, match=r"labels run from 0 to 4, which does not fit 4 classes"):
-        check(Pictures(torch.zeros((2, 3, 8, 8), dtype=torch.uint8), torch.tensor([0, 4]), 4), 8, "pictures")
+        check(LabelledImages(torch.zeros((2, 3, 8, 8), dtype=torch.uint8), torch.tensor([0, 4]), 4), 8, "images")
 
 
 @pytest.mark.parametrize(
@@ -119,15 +119,15 @@ def test_labels_that_do_not_fit_the_class_count_are_refused() -> None:
     [
         ({"dataset": "cifar10", "image_size": 32, "patch_size": 4, "n_classes": 12}, "n_classes 12 does not fit cifar10, which has 10"),
         ({"dataset": "cifar10", "image_size": 32, "patch_size": 4, "n_images": 50_000}, "larger than cifar10, which has 45,000"),
-        ({"dataset": "cifar10", "image_size": 48, "patch_size": 4}, "image_size 48 is no multiple of the 32 pixels"),
-        ({"patch_size": 3}, "patch_size 3 does not divide the picture"),
+        ({"dataset": "cifar10", "image_size": 48, "patch_size": 4}, "image_size 48 is not a multiple of the 32 pixels"),
+        ({"patch_size": 3}, "patch_size 3 does not divide the image"),
         ({"n_images": 10, "n_classes": 12}, "n_images 10 is smaller than n_classes 12"),
         ({"n_heads": 3, "width": 64}, "n_heads 3 does not divide width 64"),
         ({"family": "resnet", "stages": (1, 1, 1, 1), "image_size": 4}, "use fewer stages"),
         ({"stem": "convolution", "patch_size": 1, "family": "hybrid"}, "convolutional stem"),
-        ({"measure": "frontier"}, "needs two or more members"),
+        ({"experiment": "frontier"}, "needs two or more sub_runs"),
         (
-            {"measure": "frontier", "members": [{"label": "a", "settings": {"patch_size": 5}}, {"label": "b"}]},
+            {"experiment": "frontier", "sub_runs": [{"label": "a", "settings": {"patch_size": 5}}, {"label": "b"}]},
             "patch_size 5 does not divide",
         ),
         ({"patch_sise": 4}, "Did you mean 'patch_size'"),
@@ -139,7 +139,7 @@ def test_settings_that_cannot_be_are_refused_with_the_cure(changes: dict[str, ob
     assert message in str(caught.value)
 
 
-def test_no_augmentation_leaves_pictures_and_light_shifts_whole_pixels() -> None:
+def test_no_augmentation_leaves_images_and_light_shifts_whole_pixels() -> None:
     images = torch.randint(0, 256, (64, 3, 8, 8), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     assert torch.equal(augment(images, "none", torch.empty(64, 0)), normalise(images))
     uniforms = torch.rand(64, 3, generator=torch.Generator().manual_seed(1))
@@ -153,15 +153,15 @@ def test_no_augmentation_leaves_pictures_and_light_shifts_whole_pixels() -> None
     assert torch.isfinite(augment(images, "strong", torch.rand(64, 10))).all()
 
 
-def test_mixed_pictures_have_mixed_targets() -> None:
+def test_mixed_images_have_mixed_targets() -> None:
     logits, labels = torch.randn(4, 3), torch.tensor([0, 1, 2, 1])
     share = torch.tensor(0.3)
     one = torch.nn.functional.one_hot(labels, 3).float()
     soft = 0.3 * one + 0.7 * one[[1, 0, 3, 2]]
     expected = -(soft * logits.log_softmax(1)).sum(1).mean()
     torch.testing.assert_close(mixed_loss(logits, labels, share, 0.0), expected)
-    pictures = torch.arange(4.0)[:, None, None, None]
-    assert mix(pictures, share).flatten().tolist() == pytest.approx([0.7, 0.3, 2.7, 2.3])
+    images = torch.arange(4.0)[:, None, None, None]
+    assert mix(images, share).flatten().tolist() == pytest.approx([0.7, 0.3, 2.7, 2.3])
 
 
 def test_the_mixing_share_has_the_moments_of_its_distribution() -> None:

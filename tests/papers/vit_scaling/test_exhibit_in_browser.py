@@ -1,4 +1,4 @@
-"""The attention viewer: rollout over pictures, similarity of position embeddings, patches chosen by mouse and by key."""
+"""The attention viewer: rollout over images, similarity of position embeddings, patches chosen by mouse and by key."""
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -7,7 +7,7 @@ from tests.conftest import Visit
 
 pytestmark = pytest.mark.pipeline
 
-ROLLOUT = "document.querySelector('#picture').toDataURL()"
+ROLLOUT = "document.querySelector('#image').toDataURL()"
 PLACES = "document.querySelector('#places').toDataURL()"
 
 
@@ -17,38 +17,38 @@ def viewer(visit: Visit) -> Page:
 
 
 def test_arrow_keys_choose_a_patch_in_both_squares(viewer: Page) -> None:
-    looked = viewer.locator("#looked")
-    expect(looked).to_contain_text("row 1, column 1")
+    share = viewer.locator("#share")
+    expect(share).to_contain_text("row 1, column 1")
     before = viewer.evaluate(PLACES)
-    for square in ("#picture", "#places"):
+    for square in ("#image", "#places"):
         viewer.locator(square).focus()
         viewer.keyboard.press("ArrowRight")
     viewer.keyboard.press("ArrowDown")
-    expect(looked).to_contain_text("row 2, column 3")
+    expect(share).to_contain_text("row 2, column 3")
     assert viewer.evaluate(PLACES) != before
 
 
 def test_a_click_chooses_the_patch_under_it(viewer: Page) -> None:
-    box = viewer.locator("#picture").bounding_box()
+    box = viewer.locator("#image").bounding_box()
     assert box
-    viewer.locator("#picture").click(position={"x": box["width"] - 4, "y": 4})
-    expect(viewer.locator("#looked")).to_contain_text("row 1")
-    expect(viewer.locator("#looked")).not_to_contain_text("column 1:")
+    viewer.locator("#image").click(position={"x": box["width"] - 4, "y": 4})
+    expect(viewer.locator("#share")).to_contain_text("row 1")
+    expect(viewer.locator("#share")).not_to_contain_text("column 1:")
 
 
-def test_pictures_seeds_and_runs_change_what_is_shown(viewer: Page) -> None:
-    shown = [viewer.evaluate(ROLLOUT)]
-    viewer.get_by_role("button", name="Picture 2", exact=True).click()
-    shown.append(viewer.evaluate(ROLLOUT))
-    viewer.locator("#picture").focus()
+def test_images_seeds_and_runs_change_what_is_drawn(viewer: Page) -> None:
+    drawn = [viewer.evaluate(ROLLOUT)]
+    viewer.get_by_role("button", name="Image 2", exact=True).click()
+    drawn.append(viewer.evaluate(ROLLOUT))
+    viewer.locator("#image").focus()
     viewer.keyboard.press("PageDown")
-    expect(viewer.get_by_role("button", name="Picture 3", exact=True)).to_have_attribute("aria-pressed", "true")
-    shown.append(viewer.evaluate(ROLLOUT))
+    expect(viewer.get_by_role("button", name="Image 3", exact=True)).to_have_attribute("aria-pressed", "true")
+    drawn.append(viewer.evaluate(ROLLOUT))
     viewer.get_by_role("combobox", name="Seed").select_option("1")
-    shown.append(viewer.evaluate(ROLLOUT))
+    drawn.append(viewer.evaluate(ROLLOUT))
     viewer.get_by_role("combobox", name="Run").select_option("0")
-    shown.append(viewer.evaluate(ROLLOUT))
-    assert len(set(shown)) == 5
+    drawn.append(viewer.evaluate(ROLLOUT))
+    assert len(set(drawn)) == 5
 
 
 def test_the_overlay_can_be_taken_off(viewer: Page) -> None:

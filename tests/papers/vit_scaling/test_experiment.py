@@ -1,4 +1,4 @@
-"""Runs: they learn, resume exactly, keep their budget, and give their numbers to transfer and analysis."""
+"""Runs: they learn, resume exactly, keep their budget, and record transfer and analyses."""
 
 import os
 from collections.abc import Callable
@@ -11,10 +11,11 @@ import torch
 
 from replications.engine.context import Context
 from replications.errors import InputError, Preempted
-from replications.papers.vit_scaling import looking, transfer
+from replications.papers.vit_scaling import attention_analysis, transfer
 from replications.papers.vit_scaling.experiment import run
+from replications.papers.vit_scaling.figure_data import series_of
 from replications.papers.vit_scaling.settings import Settings
-from replications.papers.vit_scaling.trainer import Order
+from replications.papers.vit_scaling.trainer import BatchOrder
 from replications.registry.run_grid import load_runs
 
 MakeContext = Callable[..., Context]
@@ -22,16 +23,16 @@ SmallSettings = Callable[..., Settings]
 
 
 def value(context: Context, metric: str, split: str = "test", seed: int = 0) -> float:
-    found = [row["value"] for row in context.rows if (row["metric"], row["split"], row["seed"]) == (metric, split, seed)]
-    return float(found[-1])
+    result = [row["value"] for row in context.rows if (row["metric"], row["split"], row["seed"]) == (metric, split, seed)]
+    return float(result[-1])
 
 
 @pytest.mark.parametrize("changes", [{"learning_rate": 0.003}, {"family": "resnet", "learning_rate": 0.003}])
 def test_a_small_network_learns_what_it_sees(small: SmallSettings, context: MakeContext, tmp_path: Path, changes: dict[str, Any]) -> None:
-    found = context(tmp_path, seeds=(0,))
-    run(small(n_steps=80, batch_size=32, **changes), found)
-    assert value(found, "accuracy", "seen") > 60  # chance: 25
-    assert value(found, "accuracy", "test") > 35
+    result = context(tmp_path, seeds=(0,))
+    run(small(n_steps=80, batch_size=32, **changes), result)
+    assert value(result, "accuracy", "train") > 60  # chance: 25
+    assert value(result, "accuracy", "test") > 35
 
 
 class StopAt:
@@ -53,10 +54,10 @@ def test_a_stopped_run_ends_like_an_uninterrupted_one(
     small: SmallSettings, context: MakeContext, tmp_path: Path, stop_at: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = small(
-        measure="frontier",
+        experiment="frontier",
         n_steps=4,
         augmentation="strong",
-        members=[
+        sub_runs=[
             {"label": "vit-a"},
             {"label": "vit-b", "settings": {"n_steps": 3}},
             {"label": "resnet-a", "settings": {"family": "resnet"}},
@@ -76,32 +77,33 @@ def test_a_stopped_run_ends_like_an_uninterrupted_one(
 
 def test_a_seed_does_not_depend_on_its_company(small: SmallSettings, context: MakeContext, tmp_path: Path) -> None:
     together, alone = context(tmp_path / "a", seeds=(0, 1)), context(tmp_path / "b", seeds=(1,))
-    for found in (together, alone):
-        run(small(augmentation="light"), found)
+    for result in (together, alone):
+        run(small(augmentation="light"), result)
     assert value(together, "loss", "train", seed=1) == value(alone, "loss", "train", seed=1)
     assert value(together, "loss", "train", seed=0) != value(together, "loss", "train", seed=1)
 
 
-def test_every_step_has_a_full_batch_and_every_epoch_every_picture_whatever_n() -> None:
+def test_every_step_has_a_full_batch_and_every_epoch_every_image_whatever_n() -> None:
     for n in (3, 8, 20):
-        order = Order(n, 8, lambda epoch, n=n: torch.randperm(n, generator=torch.Generator().manual_seed(epoch)))
+        order = BatchOrder(n, 8, lambda epoch, n=n: torch.randperm(n, generator=torch.Generator().manual_seed(epoch)))
         batches = [order.rows(step) for step in range(15)]
         assert all(len(batch) == 8 for batch in batches)
         seen = torch.cat(batches)
         for epoch in range(len(seen) // n):
             assert sorted(seen[epoch * n : (epoch + 1) * n].tolist()) == list(range(n))
-        later = Order(n, 8, order.permutation)  # a resumed run starts anywhere
+        later = BatchOrder(n, 8, order.permutation)  # a resumed run starts anywhere
         assert torch.equal(later.rows(11), batches[11])
 
 
 @pytest.mark.parametrize("tier", ["smoke", "gpu", "paper"])
 def test_within_a_question_all_sizes_have_the_same_budget_and_families_equal_compute(tier: str) -> None:
-    from replications.papers.vit_scaling.networks import counts
+    from replications.papers.vit_scaling.counting import counts
 
-    runs = {r.name: r.settings for r in load_runs("vit_scaling", tier)}
-    for prefix in ("", "scratch-"):
+    runs = load_runs("vit_scaling", tier)
+    for name in ("pre-training", "scratch"):
         curves = {
-            family: [s for name, s in runs.items() if name.removeprefix(f"{prefix}{family}-n").isdigit()] for family in ("vit", "resnet")
+            family: [r.settings_as(Settings) for r in runs if r.labels.get("curve") == name and series_of(r) == family]
+            for family in ("vit", "resnet")
         }
         both = [s for curve in curves.values() for s in curve]
         assert len({(s.n_steps, s.batch_size, s.augmentation) for s in both}) <= 1
@@ -110,7 +112,7 @@ def test_within_a_question_all_sizes_have_the_same_budget_and_families_equal_com
         if both and tier != "paper":  # ViT-S/16 and ResNet-50 have 4.6 and 4.1 GFLOPs, the usual pair
             vit, resnet = (counts(curves[family][0])[1] for family in ("vit", "resnet"))
             assert vit == pytest.approx(resnet, rel=0.05)
-    tuned = [len(s.members) for name, s in runs.items() if name.startswith("tune-")]
+    tuned = [len(s.sub_runs) for r in runs if (s := r.settings_as(Settings)).experiment == "tuning"]
     assert len(set(tuned)) <= 1
 
 
@@ -132,7 +134,7 @@ def test_least_squares_equals_its_definition_in_both_forms() -> None:
 
 
 def test_transfer_probes_and_fine_tunes(small: SmallSettings, context: MakeContext, tmp_path: Path) -> None:
-    found = context(tmp_path, seeds=(0,))
+    result = context(tmp_path, seeds=(0,))
     settings = small(
         family="resnet",
         n_steps=30,
@@ -142,31 +144,31 @@ def test_transfer_probes_and_fine_tunes(small: SmallSettings, context: MakeConte
         probe_draws=2,
         probe_images=300,
         finetune_steps=200,
-        finetune_rate=0.005,
+        finetune_learning_rate=0.005,
     )
-    run(settings, found)
-    assert value(found, "probe_accuracy", "transfer") > value(found, "probe_accuracy_5_shot", "transfer") > 15  # chance: 10
-    assert value(found, "finetuned_accuracy", "transfer") > 35
+    run(settings, result)
+    assert value(result, "probe_accuracy", "transfer") > value(result, "few_shot_accuracy", "transfer") > 15  # chance: 10
+    assert value(result, "finetuned_accuracy", "transfer") > 35
 
 
 def test_attention_is_measured_as_defined(small: SmallSettings, context: MakeContext, tmp_path: Path) -> None:
     even = torch.full((1, 1, 1, 5, 5), 0.2)  # class token and a grid of 2 x 2
     expected = 4 * (0 + 1 + 1 + 2**0.5) / 4
-    assert float(looking.attention_distance(even, 2, 4)) == pytest.approx(expected)
-    assert float(looking.attention_distance(torch.eye(5)[None, None, None], 2, 4)) == 0
+    assert float(attention_analysis.attention_distance(even, 2, 4)) == pytest.approx(expected)
+    assert float(attention_analysis.attention_distance(torch.eye(5)[None, None, None], 2, 4)) == 0
     maps = torch.rand(3, 2, 4, 5, 5, generator=torch.Generator().manual_seed(0)).softmax(-1)
     slow = torch.eye(5)
     for layer in maps:
         slow = 0.5 * (layer[1].mean(0) + torch.eye(5)) @ slow
-    torch.testing.assert_close(looking.rollout(maps)[1], slow)
-    torch.testing.assert_close(looking.rollout(maps).sum(-1), torch.ones(2, 5))
-    found = context(tmp_path)
-    run(small(look=True), found)
-    assert found.arrays["attention_distance"].shape == (2, 2, 2)
-    assert found.arrays["rollout"].shape == (2, 12, 16)
-    assert np.allclose(found.arrays["rollout"].sum(-1), 1, atol=1e-5)
-    assert np.allclose(np.diagonal(found.arrays["position_similarity"], axis1=1, axis2=2), 1, atol=1e-5)
-    assert found.arrays["filters"].shape == (2, 12, 3, 2, 2)
+    torch.testing.assert_close(attention_analysis.rollout(maps)[1], slow)
+    torch.testing.assert_close(attention_analysis.rollout(maps).sum(-1), torch.ones(2, 5))
+    result = context(tmp_path)
+    run(small(save_attention=True), result)
+    assert result.arrays["attention_distance"].shape == (2, 2, 2)
+    assert result.arrays["rollout"].shape == (2, 12, 16)
+    assert np.allclose(result.arrays["rollout"].sum(-1), 1, atol=1e-5)
+    assert np.allclose(np.diagonal(result.arrays["position_similarity"], axis1=1, axis2=2), 1, atol=1e-5)
+    assert result.arrays["filters"].shape == (2, 12, 3, 2, 2)
 
 
 def test_a_short_run_on_cifar10(context: MakeContext, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -189,7 +191,7 @@ def test_a_short_run_on_cifar10(context: MakeContext, tmp_path: Path, monkeypatc
             "augmentation": "light",
         }
     )
-    found = context(tmp_path, seeds=(0,))
-    run(settings, found)
-    assert value(found, "accuracy") > 20  # chance: 10
-    assert found.data["cifar10/test"]["rows"] == "10000"
+    result = context(tmp_path, seeds=(0,))
+    run(settings, result)
+    assert value(result, "accuracy") > 20  # chance: 10
+    assert result.data["cifar10/test"]["rows"] == "10000"

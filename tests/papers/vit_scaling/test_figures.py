@@ -10,6 +10,7 @@ import pytest
 from matplotlib import pyplot as plt
 
 from replications.papers.vit_scaling import exhibits, figures
+from replications.papers.vit_scaling.settings import Settings
 from replications.presentation.exhibits import page
 from replications.presentation.figure_writer import Figure
 from replications.registry.papers import load_paper
@@ -26,25 +27,43 @@ def results(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     tier, folder, rng = request.param, tmp_path_factory.mktemp("results"), np.random.default_rng(0)
     rows: list[dict[str, object]] = []
     for run in load_runs("vit_scaling", tier):
-        settings = run.settings
-        members = [member.label for member in settings.members]
-        names = [("accuracy", "test"), ("loss", "train"), ("probe_accuracy_5_shot", "transfer"), ("finetuned_accuracy", "transfer")]
-        names += [(f"{metric}@{member}", "test") for member in members for metric in ("accuracy", "compute", "exaflops")]
-        names += [("compute_ratio", "test"), ("compute_ratio_low", "test"), ("compute_ratio_high", "test")]
-        base = {"paper": "vit_scaling", "run": run.name, "unit": ""}
+        settings = run.settings_as(Settings)
+        keys: list[tuple[str, str, str, str, float | None]] = []
+        if settings.experiment == "accuracy":
+            keys += [("accuracy", "test", "", "", None), ("loss", "train", "", "", None)]
+        if settings.transfer != "none":
+            keys += [("few_shot_accuracy", "transfer", "", "shots", shots) for shots in settings.shots]
+        if settings.finetune_steps:
+            keys.append(("finetuned_accuracy", "transfer", "", "", None))
+        for sub_run in settings.sub_runs:
+            keys += [(metric, "test", sub_run.label, "", None) for metric in ("accuracy", "compute", "exaflops")]
+        if settings.experiment == "frontier":
+            keys += [(metric, "test", "", "", None) for metric in ("compute_ratio", "compute_ratio_low", "compute_ratio_high")]
         rows += [
-            base | {"seed": seed, "split": split, "metric": metric, "step": step, "value": float(rng.uniform(1, 90))}
+            {
+                "paper": "vit_scaling",
+                "run": run.name,
+                "seed": seed,
+                "model": model,
+                "split": split,
+                "step": step,
+                "axis": axis,
+                "at": at,
+                "metric": metric,
+                "value": float(rng.uniform(1, 90)),
+                "unit": "",
+            }
             for seed in run.seeds
-            for metric, split in names
+            for metric, split, model, axis, at in keys
             for step in ((1, 2) if metric == "loss" else (2,))
         ]
-        if not settings.look or settings.family != "vit":
+        if not settings.save_attention or settings.family != "vit":
             continue
         place = run_folder(folder, run, run.seeds)
         write_records(place / "records.parquet", frame([]))
         grid, side = settings.grid, settings.image_size
         n, patches = len(run.seeds), grid**2
-        arrays = {"shown": rng.integers(0, 256, (12, side, side, 3), dtype=np.uint8)}
+        arrays = {"rollout_images": rng.integers(0, 256, (12, side, side, 3), dtype=np.uint8)}
         arrays |= {"rollout": rng.dirichlet(np.ones(patches), (n, 12)), "attention_distance": rng.uniform(1, 9, (n, 3, 4))}
         arrays |= {"position_similarity": rng.uniform(-1, 1, (n, patches, patches)), "filters": rng.random((n, 28, 3, 4, 4))}
         write_artifacts(place / "artifacts.npz", arrays)
@@ -68,6 +87,6 @@ def test_the_exhibit_is_self_contained(results: Results) -> None:
     exhibit, html = page(exhibits.attention_viewer, results)
     assert len(html) < 3_000_000
     assert not re.search(r"(src|href)=|https?://|@import|fetch\(", html)
-    assert all(len(picture) == 6 * run["side"] ** 2 for run in exhibit.data["runs"] for picture in run["pictures"])
+    assert all(len(image) == 6 * run["side"] ** 2 for run in exhibit.data["runs"] for image in run["images"])
     for needed in ("light-dark(", "keydown", 'role="status"', "aria-label", "width=device-width"):
         assert needed in html

@@ -8,9 +8,11 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from replications.papers.vit_scaling.model import Attention, Positions, VisionTransformer, sincos
-from replications.papers.vit_scaling.networks import assemble, build, counts, replace_head
-from replications.papers.vit_scaling.resnet import StandardisedConv2d
+from replications.papers.vit_scaling.counting import counts
+from replications.papers.vit_scaling.fused import ATTENTION, AutoAttention
+from replications.papers.vit_scaling.model import MultiHeadSelfAttention, PatchEmbedding, PositionEmbedding, VisionTransformer, sincos
+from replications.papers.vit_scaling.networks import assemble, build, replace_head
+from replications.papers.vit_scaling.resnet import ResNet, ResNetShape, StandardisedConv2d
 from replications.papers.vit_scaling.settings import Settings
 
 SmallSettings = Callable[..., Settings]
@@ -38,7 +40,7 @@ def test_parameters_are_the_published_ones(changes: dict[str, Any], millions: fl
 
 @pytest.mark.parametrize(
     ("changes", "epochs", "exaflops", "within"),
-    [  # Table 6 of the paper, at 303 million pictures an epoch
+    [  # Table 6 of the paper, at 303 million images per epoch
         ({"size": "base", "patch_size": 32}, 7, 55, 0.025),
         ({"size": "base", "patch_size": 16}, 7, 224, 0.005),
         ({"size": "large", "patch_size": 16}, 14, 1567, 0.005),
@@ -50,8 +52,8 @@ def test_parameters_are_the_published_ones(changes: dict[str, Any], millions: fl
     ],
 )
 def test_counted_compute_is_that_of_table_6(changes: dict[str, Any], epochs: int, exaflops: float, within: float) -> None:
-    found = 6 * counts(at_224(**changes))[1] * epochs * 303e6 / 1e18
-    assert found == pytest.approx(exaflops, rel=within)
+    result = 6 * counts(at_224(**changes))[1] * epochs * 303e6 / 1e18
+    assert result == pytest.approx(exaflops, rel=within)
 
 
 def test_resnet_50_has_its_published_4_1_gflops() -> None:
@@ -63,8 +65,8 @@ def test_both_attention_products_equal_torchs_multi_head_attention() -> None:
     tokens = torch.randn(3, 7, 24, generator=generator)
     reference = nn.MultiheadAttention(24, 4, batch_first=True)
     expected, weights = reference(tokens, tokens, tokens, average_attn_weights=False)
-    for product in ("fused", "explicit"):
-        ours = Attention(24, 4, product=product)
+    for kind in (MultiHeadSelfAttention, *ATTENTION.values()):
+        ours = kind(24, 4)
         with torch.no_grad():
             ours.qkv.weight.copy_(reference.in_proj_weight)
             ours.qkv.bias.copy_(reference.in_proj_bias)
@@ -74,12 +76,12 @@ def test_both_attention_products_equal_torchs_multi_head_attention() -> None:
 
 
 def test_bf16_products_on_a_cpu_are_explicit_and_near_fp32() -> None:
-    layer = Attention(32, 4)
+    layer = AutoAttention(32, 4)
     tokens = torch.randn(2, 9, 32, generator=torch.Generator().manual_seed(1), requires_grad=True)
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        found = layer(tokens)
-    assert "ScaledDotProduct" not in _operations(found.grad_fn)
-    torch.testing.assert_close(found.float(), layer(tokens), atol=0.02, rtol=0.05)
+        result = layer(tokens)
+    assert "ScaledDotProduct" not in _operations(result.grad_fn)
+    torch.testing.assert_close(result.float(), layer(tokens), atol=0.02, rtol=0.05)
 
 
 def _operations(node: Any) -> str:
@@ -95,22 +97,22 @@ def _operations(node: Any) -> str:
 def test_the_patch_embedding_is_a_linear_map_of_flattened_patches(small: SmallSettings) -> None:
     network = build(small(), torch.Generator().manual_seed(0))
     assert isinstance(network, VisionTransformer)
-    pictures = torch.randn(2, 3, 8, 8)
-    patches = pictures.view(2, 3, 4, 2, 4, 2).permute(0, 2, 4, 1, 3, 5).reshape(2, 16, 12)
+    images = torch.randn(2, 3, 8, 8)
+    patches = images.view(2, 3, 4, 2, 4, 2).permute(0, 2, 4, 1, 3, 5).reshape(2, 16, 12)
     embedding = network.patches
-    assert isinstance(embedding, nn.Conv2d)
-    expected = functional.linear(patches, embedding.weight.flatten(1), embedding.bias)
-    torch.testing.assert_close(embedding(pictures).flatten(2).mT, expected, atol=1e-5, rtol=1e-4)
+    assert isinstance(embedding, PatchEmbedding)
+    expected = functional.linear(patches, embedding.projection.weight.flatten(1), embedding.projection.bias)
+    torch.testing.assert_close(embedding(images).flatten(2).mT, expected, atol=1e-5, rtol=1e-4)
 
 
 def permuted_features(settings: Settings) -> float:
     """How far features move when two patches change places."""
     network = build(settings, torch.Generator().manual_seed(0)).eval()
-    pictures = torch.randn(1, 3, 8, 8, generator=torch.Generator().manual_seed(1))
-    swapped = pictures.clone()
-    swapped[..., :2, :2], swapped[..., 4:6, 6:8] = pictures[..., 4:6, 6:8], pictures[..., :2, :2]
+    images = torch.randn(1, 3, 8, 8, generator=torch.Generator().manual_seed(1))
+    swapped = images.clone()
+    swapped[..., :2, :2], swapped[..., 4:6, 6:8] = images[..., 4:6, 6:8], images[..., :2, :2]
     with torch.no_grad():
-        return float((network.features(pictures) - network.features(swapped)).abs().max())
+        return float((network.features(images) - network.features(swapped)).abs().max())
 
 
 @pytest.mark.parametrize("pooling", ["token", "average"])
@@ -121,7 +123,7 @@ def test_without_positions_the_order_of_patches_is_invisible_and_with_any_kind_i
 
 
 def test_learned_2d_positions_share_rows_and_columns() -> None:
-    places = Positions("learned-2d", (3, 5), 8, class_token=False)
+    places = PositionEmbedding("learned-2d", (3, 5), 8, class_token=False)
     for parameter in places.parameters():
         nn.init.normal_(parameter, generator=torch.Generator().manual_seed(0))
     table = places.table()
@@ -143,8 +145,8 @@ def test_standardised_filters_have_mean_0_and_variance_1_over_fan_in(small: Smal
     layer = StandardisedConv2d(5, 6, 3, bias=False)
     scaled = StandardisedConv2d(5, 6, 3, bias=False)
     scaled.load_state_dict({"weight": 3 * layer.weight + 1})
-    pictures = torch.randn(2, 5, 7, 7)
-    torch.testing.assert_close(layer(pictures), scaled(pictures), atol=1e-4, rtol=1e-3)  # scale and shift of filters do not matter
+    images = torch.randn(2, 5, 7, 7)
+    torch.testing.assert_close(layer(images), scaled(images), atol=1e-4, rtol=1e-3)  # scale and shift of filters do not matter
     network = assemble(small(family="resnet", norm="group"))
     kinds = {type(module) for module in network.modules()}
     assert StandardisedConv2d in kinds
@@ -162,13 +164,45 @@ def test_standardised_filters_have_mean_0_and_variance_1_over_fan_in(small: Smal
 )
 def test_every_variant_starts_from_even_logits_and_takes_a_new_head(small: SmallSettings, changes: dict[str, Any]) -> None:
     network = build(small(**changes), torch.Generator().manual_seed(0))
-    pictures = torch.randn(3, 3, 8, 8)
-    assert torch.equal(network(pictures), torch.zeros(3, 4))
+    images = torch.randn(3, 3, 8, 8)
+    assert torch.equal(network(images), torch.zeros(3, 4))
     replace_head(network, 7)
-    assert network(pictures).shape == (3, 7)
+    assert network(images).shape == (3, 7)
 
 
 def test_initial_weights_come_from_the_generator_alone(small: SmallSettings) -> None:
     one, two, other = (build(small(), torch.Generator().manual_seed(seed)).state_dict() for seed in (0, 0, 1))
     assert all(torch.equal(one[name], two[name]) for name in one)
     assert not torch.equal(one["blocks.0.mlp.0.weight"], other["blocks.0.mlp.0.weight"])
+
+
+@pytest.mark.parametrize("kind", list(ATTENTION))
+def test_fast_attention_agrees_with_the_plain_one_in_outputs_and_gradients(kind: str) -> None:
+    plain = MultiHeadSelfAttention(24, 4).double()
+    fast = ATTENTION[kind](24, 4).double()
+    fast.load_state_dict(plain.state_dict())
+    generator = torch.Generator().manual_seed(0)
+    z = torch.randn(3, 7, 24, dtype=torch.float64, generator=generator)
+    weights = torch.randn(3, 7, 24, dtype=torch.float64, generator=generator)
+    outputs, gradients = [], []
+    for layer in (plain, fast):
+        tokens = z.clone().requires_grad_()
+        out = layer(tokens)
+        outputs.append(out)
+        gradients.append(torch.autograd.grad((out * weights).sum(), [tokens, *layer.parameters()]))
+    torch.testing.assert_close(outputs[1], outputs[0], atol=1e-10, rtol=0)
+    for fast_gradient, plain_gradient in zip(gradients[1], gradients[0], strict=True):
+        torch.testing.assert_close(fast_gradient, plain_gradient, atol=1e-10, rtol=0)
+
+
+@pytest.mark.parametrize(("block", "name"), [("basic", "resnet18"), ("bottleneck", "resnet50")])
+def test_residual_blocks_compute_what_those_of_torchvision_do(block: str, name: str) -> None:
+    import torchvision
+
+    theirs = getattr(torchvision.models, name)(num_classes=5).eval()
+    stages = (2, 2, 2, 2) if block == "basic" else (3, 4, 6, 3)
+    ours = ResNet(ResNetShape(block=block, stages=stages, channels=64, n_classes=5, norm="batch", large_stem=True)).eval()
+    for own, other in zip(ours.parameters(), theirs.parameters(), strict=True):
+        own.data = other.data
+    images = torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(ours(images), theirs(images), atol=1e-5, rtol=1e-4)

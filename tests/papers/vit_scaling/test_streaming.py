@@ -1,4 +1,4 @@
-"""ImageNet as a stream, on a mirror of a few tiny pictures: every run of the tier `paper`, one process and two, damage."""
+"""ImageNet as a stream, on a mirror of a few tiny images: every run of the tier `paper`, one process and two, damaged files."""
 
 import io
 import os
@@ -16,11 +16,11 @@ from replications.engine.context import Context
 from replications.errors import DataError, InputError, Preempted
 from replications.papers.vit_scaling.experiment import run
 from replications.papers.vit_scaling.settings import Settings
-from replications.papers.vit_scaling.streaming import Decoder, Raw, endless
+from replications.papers.vit_scaling.streaming import Decoder, EncodedImage, endless
 from replications.registry.run_grid import Run, load_runs
 
 MakeContext = Callable[..., Context]
-N_PICTURES = 24
+N_IMAGES = 24
 
 
 def jpeg(number: int) -> bytes:
@@ -34,17 +34,17 @@ def jpeg(number: int) -> bytes:
 
 @pytest.fixture(scope="module")
 def imagenet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A mirror whose ImageNets have 24 pictures. At the end of every pass `datasets` waits seconds for its threads; here, for a moment."""
+    """A mirror whose ImageNets have 24 images. At the end of every pass `datasets` waits seconds for its threads; here, for a moment."""
     import pandas as pd
 
     folder = tmp_path_factory.mktemp("mirror")
-    pictures = [{"bytes": jpeg(number), "path": None} for number in range(N_PICTURES)]
+    images = [{"bytes": jpeg(number), "path": None} for number in range(N_IMAGES)]
     places = {"ILSVRC/imagenet-1k": ("image", "label", ("train", "validation")), "timm/imagenet-w21-wds": ("jpg", "cls", ("train",))}
     for hub, (image, label, splits) in places.items():
         for split in splits:
             target = folder / "hub" / hub / "data" / f"{split}-00000-of-00001.parquet"
             target.parent.mkdir(parents=True, exist_ok=True)
-            pd.DataFrame({image: pictures, label: range(N_PICTURES)}).to_parquet(target)
+            pd.DataFrame({image: images, label: range(N_IMAGES)}).to_parquet(target)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("REPLICATIONS_DATA", str(folder))
         patch.setattr("datasets.config.SLEEP_TIME_ON_THREADS_SHUTDOWN", 0.05)
@@ -52,9 +52,9 @@ def imagenet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 def reduced(settings: Settings, **changes: object) -> Settings:
-    """The same network on fewer and smaller pictures, for two steps."""
+    """The same network on fewer and smaller images, for two steps."""
     small = {
-        "n_images": N_PICTURES,
+        "n_images": N_IMAGES,
         "image_size": 32,
         "n_steps": 2,
         "batch_size": 4,
@@ -64,13 +64,13 @@ def reduced(settings: Settings, **changes: object) -> Settings:
         "transfer": "none",
         "shuffle_buffer": 8,
     }
-    return settings.model_copy(update=small | changes)  # a copy is not validated: fewer pictures than classes
+    return settings.model_copy(update=small | changes)  # a copy is not validated: fewer images than classes
 
 
-PAPER = [entry for entry in load_runs("vit_scaling", "paper") if entry.settings.measure == "accuracy"]
+PAPER = [entry for entry in load_runs("vit_scaling", "paper") if entry.settings.experiment == "accuracy"]
 
 
-# Runs that differ only in what is reduced here (pictures, batch, steps) are one.
+# Runs that differ only in what is reduced here (images, batch, steps) are one.
 DIFFERENT = {reduced(entry.settings).model_dump_json(): entry for entry in reversed(PAPER)}
 
 
@@ -173,38 +173,38 @@ def test_a_smaller_subset_is_part_of_a_larger_one_and_repeats_in_new_order(image
 
 
 def test_a_subset_larger_than_the_stream_is_refused(imagenet: Path) -> None:
-    with pytest.raises(DataError, match=r"has 24 pictures, n_images asks for 30; lower n_images"):
+    with pytest.raises(DataError, match=r"has 24 images, n_images asks for 30; lower n_images"):
         list(islice(endless(tiny(n_images=30), "train"), 25))
 
 
-def test_unreadable_pictures_are_counted_skipped_and_then_an_error() -> None:
+def test_unreadable_images_are_counted_skipped_and_then_an_error() -> None:
     settings = tiny(corrupt_share=0.05)
-    good = [Raw(jpeg(i), i, 0, i) for i in range(8)]
+    good = [EncodedImage(jpeg(i), i, 0, i) for i in range(8)]
     decoder = Decoder(settings, 0, training=True)
-    images, labels = decoder([*good[:3], Raw(b"no picture", 99, 0, 3), *good[4:]])
+    images, labels = decoder([*good[:3], EncodedImage(b"no image", 99, 0, 3), *good[4:]])
     assert decoder.corrupt == 1
     assert labels.tolist() == [0, 1, 2, 4, 4, 5, 6, 7]  # a neighbour stands in
     assert torch.equal(images[3], images[4])
     for _ in range(24):
         decoder(good)
-    decoder([Raw(good[0].data[: len(good[0].data) // 3], 1, 0, 9), *good[:7]])  # truncated
+    decoder([EncodedImage(good[0].data[: len(good[0].data) // 3], 1, 0, 9), *good[:7]])  # truncated
     assert decoder.corrupt == 2
-    with pytest.raises(DataError, match=r"pictures of imagenet-1k cannot be decoded .* corrupt_share allows 5.00%.*fetch it again"):
+    with pytest.raises(DataError, match=r"images of imagenet-1k cannot be decoded .* corrupt_share allows 5.00%.*fetch it again"):
         for row in range(40):
-            decoder([Raw(b"", 1, 1, row), *good])
+            decoder([EncodedImage(b"", 1, 1, row), *good])
     decoder = Decoder(settings, 0, training=True)
     decoder(good)
-    with pytest.raises(DataError, match=r"None of 2 pictures of imagenet-1k in a row can be decoded\..*fetch it again"):
-        decoder([Raw(b"", 1, 0, 0), Raw(b"", 2, 0, 1)])
+    with pytest.raises(DataError, match=r"None of 2 images of imagenet-1k in a row can be decoded\..*fetch it again"):
+        decoder([EncodedImage(b"", 1, 0, 0), EncodedImage(b"", 2, 0, 1)])
 
 
 def test_a_label_beyond_the_classes_is_refused() -> None:
     with pytest.raises(DataError, match="label 1000 of imagenet-1k does not fit its 1,000 classes"):
-        Decoder(tiny(), 0, training=True)([Raw(jpeg(0), 1000, 0, 0)])
+        Decoder(tiny(), 0, training=True)([EncodedImage(jpeg(0), 1000, 0, 0)])
 
 
 def test_augmentation_follows_from_seed_epoch_and_place() -> None:
-    raws = [Raw(jpeg(0), 0, 0, 5), Raw(jpeg(0), 0, 1, 5), Raw(jpeg(0), 0, 0, 6)]
+    raws = [EncodedImage(jpeg(0), 0, 0, 5), EncodedImage(jpeg(0), 0, 1, 5), EncodedImage(jpeg(0), 0, 0, 6)]
     first, _ = Decoder(tiny(), 0, training=True)(raws)
     again, _ = Decoder(tiny(), 0, training=True)(raws[::-1])
     assert torch.equal(first, again.flip(0))
@@ -220,5 +220,5 @@ def test_a_missing_stream_says_how_to_get_it(tmp_path: Path, monkeypatch: pytest
 
 
 def test_several_seeds_in_one_job_are_refused(context: MakeContext, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="one seed a job, got 2"):
+    with pytest.raises(InputError, match="one seed per job, got 2"):
         run(tiny(), context(tmp_path))

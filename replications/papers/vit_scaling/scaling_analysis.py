@@ -15,24 +15,32 @@ import numpy as np
 from replications.verdicts import statistics
 
 Points = Sequence[tuple[float, float]]
-"""(compute, accuracy in per cent) of the members of a family."""
+"""(compute, accuracy in per cent) of the trainings of a family."""
 
 
 def frontier(points: Points) -> list[tuple[float, float]]:
-    """The Pareto frontier: points that no cheaper or equally cheap one beats, by growing compute and accuracy.
+    """Return the Pareto frontier: points that no cheaper or equally cheap one beats, by growing compute and accuracy.
+
+    Args:
+        points: in any order.
 
     >>> frontier([(1, 50), (2, 60), (3, 55), (4, 70)])
     [(1, 50), (2, 60), (4, 70)]
     """
-    kept: list[tuple[float, float]] = []
+    edge: list[tuple[float, float]] = []
     for compute, accuracy in sorted(points, key=lambda point: (point[0], -point[1])):
-        if not kept or accuracy > kept[-1][1]:
-            kept.append((compute, accuracy))
-    return kept
+        if not edge or accuracy > edge[-1][1]:
+            edge.append((compute, accuracy))
+    return edge
 
 
 def compute_at(curve: Points, accuracy: float) -> float | None:
-    """Compute at which a frontier reaches an accuracy, by straight lines over log compute; None outside its range."""
+    """Return the compute at which a frontier reaches an accuracy, by straight lines over log compute; None outside its range.
+
+    Args:
+        curve: a frontier, by growing compute.
+        accuracy: in per cent.
+    """
     for (c0, a0), (c1, a1) in itertools.pairwise(curve):
         if a0 <= accuracy <= a1:
             share = (accuracy - a0) / (a1 - a0)
@@ -42,7 +50,7 @@ def compute_at(curve: Points, accuracy: float) -> float | None:
 
 @dataclass(frozen=True)
 class Ratio:
-    """How much more compute one family needs for the same accuracy: smallest, geometric mean and largest over the shared range."""
+    """Compute of one family over that of another at equal accuracy: smallest, geometric mean and largest over the shared range."""
 
     low: float
     mean: float
@@ -50,10 +58,14 @@ class Ratio:
 
 
 def compute_ratio(cheaper: Points, dearer: Points) -> Ratio | None:
-    """Compute of `dearer` over that of `cheaper` at equal accuracy, over all accuracies that both frontiers reach.
+    """Return the compute of `dearer` over that of `cheaper` at equal accuracy, over all accuracies that both frontiers reach.
 
     The logarithm of the ratio is piecewise linear in accuracy, so its extremes lie at the points of either frontier;
     the mean is that of its logarithm over the shared range.
+
+    Args:
+        cheaper: trainings of the family in the denominator.
+        dearer: trainings of the family in the numerator.
 
     Returns:
         None when the ranges do not overlap.
@@ -63,24 +75,28 @@ def compute_ratio(cheaper: Points, dearer: Points) -> Ratio | None:
     if not low < high:
         return None
     at = sorted({low, high, *(a for _, a in [*one, *other] if low < a < high)})
-    logs = np.array([math.log(_known(other, a) / _known(one, a)) for a in at])
+    logs = np.array([math.log(_compute_within(other, a) / _compute_within(one, a)) for a in at])
     widths = np.diff(at)
     mean = float(((logs[:-1] + logs[1:]) / 2 * widths).sum() / widths.sum())
     return Ratio(float(np.exp(logs.min())), math.exp(mean), float(np.exp(logs.max())))
 
 
-def _known(curve: Points, accuracy: float) -> float:
-    found = compute_at(curve, accuracy)
-    if found is None:
+def _compute_within(curve: Points, accuracy: float) -> float:
+    compute = compute_at(curve, accuracy)
+    if compute is None:
         raise ValueError(f"accuracy {accuracy} lies outside the frontier")
-    return found
+    return compute
 
 
 def gain(point: tuple[float, float], reference: Points) -> float | None:
-    """Accuracy of a point above a reference frontier at equal compute, by straight lines over log compute.
+    """Return the accuracy of a point above a reference frontier at equal compute, by straight lines over log compute.
+
+    Args:
+        point: (compute, accuracy in per cent).
+        reference: trainings of the family that is compared with.
 
     Returns:
-        Points of accuracy; None where the frontier does not reach that compute.
+        Percentage points; None where the frontier does not reach that compute.
     """
     curve = frontier(reference)
     compute, accuracy = point
@@ -98,12 +114,20 @@ class PowerLaw:
     exponent: float
 
     def __call__(self, compute: float) -> float:
-        """Error at a compute."""
+        """Return the error at a compute."""
         return float(self.scale * compute**-self.exponent)
 
 
 def power_law(compute: Sequence[float], error: Sequence[float]) -> PowerLaw:
-    """Least squares of log error over log compute. Raises ValueError unless all numbers are above 0 and two computes differ."""
+    """Fit log error over log compute by least squares.
+
+    Args:
+        compute: one number per training.
+        error: in per cent, one per training.
+
+    Raises:
+        ValueError: a number is not above 0, or all computes are equal.
+    """
     x, y = np.asarray(compute, dtype=float), np.asarray(error, dtype=float)
     if (x <= 0).any() or (y <= 0).any() or np.ptp(x) == 0:
         raise ValueError("a power law needs positive numbers and two different computes")
@@ -113,7 +137,7 @@ def power_law(compute: Sequence[float], error: Sequence[float]) -> PowerLaw:
 
 @dataclass(frozen=True)
 class Crossing:
-    """Where a gap changes sign as N grows.
+    """Change of sign of a gap as N grows.
 
     Attributes:
         positions: N of the first change, one per seed; nan where a seed's curve has none.
@@ -129,18 +153,23 @@ class Crossing:
 
     @property
     def exactly_one(self) -> bool:
-        """Whether every seed's curve changes sign once."""
+        """True when every seed's curve changes sign exactly once."""
         return all(n == 1 for n in self.changes)
 
 
 def crossing(n_images: Sequence[float], gaps: np.ndarray) -> Crossing:
-    """Analyse gaps (ViT minus ResNet) of shape (seeds, sizes) at the sizes given."""
+    """Return the crossings of a gap with zero.
+
+    Args:
+        n_images: N, one per size.
+        gaps: ViT minus ResNet, (seeds, sizes).
+    """
     x, y = np.asarray(n_images, dtype=float), np.asarray(gaps, dtype=float)
     order = np.argsort(x)
     x, y = x[order], y[:, order]
     positions = statistics.crossing(x, y)
-    found = positions[np.isfinite(positions)]
-    low, high = statistics.t_interval(np.log(found), level=0.90) if found.size > 1 else (math.nan, math.nan)
+    finite = positions[np.isfinite(positions)]
+    low, high = statistics.t_interval(np.log(finite), level=0.90) if finite.size > 1 else (math.nan, math.nan)
     changes = [int((np.diff(np.sign(row[row != 0])) != 0).sum()) for row in y]
     slopes = statistics.semilogx_slope(x, y)
     return Crossing(tuple(map(float, positions)), (math.exp(low), math.exp(high)), tuple(changes), statistics.estimate(slopes))

@@ -5,14 +5,17 @@ import math
 import numpy as np
 import pytest
 
-from replications.papers.vit_scaling import analysis
+from replications.papers.vit_scaling import scaling_analysis as analysis
+from replications.papers.vit_scaling.settings import Settings
 from replications.registry.papers import load_paper
+from replications.registry.run_grid import find_run
 
 
 def table_6(measure: str) -> dict[str, list[tuple[float, float]]]:
     points: dict[str, list[tuple[float, float]]] = {"vit": [], "resnet": [], "hybrid": []}
+    settings = find_run("vit_scaling", "smoke", "published-sizes").settings_as(Settings)
     for row in load_paper("vit_scaling").tables["table-6"].rows:
-        family = "hybrid" if "+" in row.label else "vit" if row.label.startswith("ViT") else "resnet"
+        family = settings.sub_run(row.model).family
         compute, accuracy = row.value("v2", "exaflops"), row.value("v2", measure)
         assert compute is not None and accuracy is not None
         points[family].append((compute, accuracy))
@@ -81,16 +84,16 @@ def test_a_power_law_is_recovered() -> None:
 
 def test_a_crossing_is_found_over_the_logarithm_of_n_with_an_interval_over_seeds() -> None:
     sizes = [100, 10_000]
-    found = analysis.crossing(sizes, np.array([[-1.0, 1.0], [-1.0, 1.0], [-3.0, 1.0]]))
-    assert found.positions == pytest.approx((1000.0, 1000.0, 10 ** (2 + 1.5)))
-    assert found.interval[0] < 1000 < found.interval[1]
-    assert found.exactly_one
-    assert found.slope.mean == pytest.approx((1 + 1 + 2) / 3)
+    crossing = analysis.crossing(sizes, np.array([[-1.0, 1.0], [-1.0, 1.0], [-3.0, 1.0]]))
+    assert crossing.positions == pytest.approx((1000.0, 1000.0, 10 ** (2 + 1.5)))
+    assert crossing.interval[0] < 1000 < crossing.interval[1]
+    assert crossing.exactly_one
+    assert crossing.slope.mean == pytest.approx((1 + 1 + 2) / 3)
 
 
 def test_curves_that_cross_twice_or_never_are_told_apart() -> None:
-    found = analysis.crossing([1, 10, 100], np.array([[-1.0, 1.0, -1.0], [1.0, 2.0, 3.0]]))
-    assert found.changes == (2, 0)
-    assert not found.exactly_one
-    assert math.isnan(found.positions[1])
-    assert all(math.isnan(edge) for edge in found.interval)
+    crossing = analysis.crossing([1, 10, 100], np.array([[-1.0, 1.0, -1.0], [1.0, 2.0, 3.0]]))
+    assert crossing.changes == (2, 0)
+    assert not crossing.exactly_one
+    assert math.isnan(crossing.positions[1])
+    assert all(math.isnan(edge) for edge in crossing.interval)
