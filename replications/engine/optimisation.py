@@ -1,0 +1,86 @@
+"""Parts of an optimiser's step: learning-rate schedules, groups with weight decay, gradient clipping."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from replications.engine.training import cosine, linear
+
+Schedule = Literal["constant", "cosine", "linear"]
+
+
+def schedule_factor(kind: Schedule, step: int, n_steps: int, *, warmup_share: float = 0.0, floor: float = 0.0) -> float:
+    """Return the factor on the peak learning rate at one update.
+
+    Args:
+        kind: course after the warm-up. A constant rate has neither warm-up nor floor.
+        step: number of the update, from 0.
+        n_steps: updates of the whole training.
+        warmup_share: share of the updates with linear warm-up, in [0, 1); a share above 0 is at least one update.
+        floor: last factor of the cosine schedule, in [0, 1].
+
+    Returns:
+        A factor in [0, 1].
+
+    >>> schedule_factor("linear", 5, 10)
+    0.5
+    """
+    if kind == "constant":
+        return 1.0
+    warmup = max(1, round(warmup_share * n_steps)) if warmup_share else 0
+    if kind == "cosine":
+        return cosine(step, n_steps, warmup=warmup, floor=floor)
+    return linear(step, n_steps, warmup=warmup)
+
+
+def decay_groups(module: nn.Module, weight_decay: float, *, exclude: Sequence[str] = ()) -> list[dict[str, Any]]:
+    """Return an optimiser's two parameter groups: matrices and filters with weight decay, all others without.
+
+    Args:
+        module: network whose parameters are optimised.
+        weight_decay: decay of the first group.
+        exclude: parts of parameter names; a parameter whose name contains one is not decayed.
+
+    Returns:
+        Two groups, each in the order of `module.named_parameters()`.
+    """
+    decayed: list[nn.Parameter] = []
+    others: list[nn.Parameter] = []
+    for name, parameter in module.named_parameters():
+        matrix = parameter.ndim >= 2 and not any(part in name for part in exclude)
+        (decayed if matrix else others).append(parameter)
+    return [{"params": decayed, "weight_decay": weight_decay}, {"params": others, "weight_decay": 0.0}]
+
+
+def clip_norm_per_seed(parameters: Iterable[nn.Parameter], largest: float) -> Tensor:
+    """Scale each seed's gradient in place to a norm of at most `largest`, independently of the other seeds.
+
+    Args:
+        parameters: of shape (seeds, ...); those without a gradient are left out.
+        largest: largest norm over all parameters of one seed.
+
+    Returns:
+        Norm of each seed before clipping, (seeds,).
+    """
+    gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+    norm = torch.stack([gradient.flatten(1).square().sum(1) for gradient in gradients]).sum(0).sqrt()
+    factor = largest / norm.clamp(min=largest)
+    for gradient in gradients:
+        gradient.mul_(factor.view(-1, *[1] * (gradient.ndim - 1)))
+    return norm
+
+
+def clip_value(parameters: Iterable[nn.Parameter], largest: float) -> None:
+    """Clamp every element of the gradients in place to [-largest, largest].
+
+    Args:
+        parameters: of any shape; those without a gradient are left out.
+        largest: largest absolute value of an element.
+    """
+    gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+    torch._foreach_clamp_min_(gradients, -largest)
+    torch._foreach_clamp_max_(gradients, largest)

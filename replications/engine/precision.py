@@ -1,0 +1,53 @@
+"""Precision of matrix products, by setting, device and kind of network."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Literal
+
+import torch
+
+from replications.engine.devices import native_bf16
+
+Precision = Literal["fp32", "tf32", "bf16", "auto"]
+
+WITHOUT_BF16_ON_CPU = ("gru", "rnn")
+"""Recurrent cells whose CPU kernels are slower in bf16 than in fp32."""
+
+
+def uses_bf16(precision: Precision, device: torch.device, *, cell: str = "") -> bool:
+    """Return True when matrix products are computed in bf16.
+
+    A CPU without bf16 units computes in fp32 whatever is set: bf16 is emulated there, and oneDNN has no bf16 LSTM.
+
+    Args:
+        precision: as set.
+        device: on which the network runs.
+        cell: recurrent cell of the network (`lstm`, `gru`, `rnn`); empty for other networks.
+    """
+    if precision not in ("bf16", "auto"):
+        return False
+    if device.type == "cpu":
+        return cell not in WITHOUT_BF16_ON_CPU and native_bf16(device)
+    return precision == "bf16" or native_bf16(device)
+
+
+@contextmanager
+def matmul_precision(precision: Precision, device: torch.device, *, cell: str = "") -> Iterator[None]:
+    """Compute matrix products of the block in the precision that is set; restore the earlier one afterwards.
+
+    Args:
+        precision: as set. On a GPU, products that stay in fp32 use TF32 unless fp32 is set.
+        device: on which the network runs.
+        cell: see `uses_bf16`.
+    """
+    before = torch.get_float32_matmul_precision()
+    if device.type == "cuda":
+        torch.set_float32_matmul_precision("highest" if precision == "fp32" else "high")
+    try:
+        # A captured graph must not reuse the casts of another call, so the cache of casts is off.
+        with torch.autocast(device.type, torch.bfloat16, enabled=uses_bf16(precision, device, cell=cell), cache_enabled=False):
+            yield
+    finally:
+        torch.set_float32_matmul_precision(before)
