@@ -48,3 +48,5 @@ def test_nothing_to_draw_makes_no_file(tmp_path: Path, rows: list[dict[str, obje
 def test_a_disk_that_refuses_them_stops_nothing(tmp_path: Path) -> None:
     (tmp_path / "tb").write_text("a file where the folder should be")
     EventFiles(tmp_path / "tb" / "below").write([row(0, 1, 1.0)])
+    assert (tmp_path / "tb").read_text() == "a file where the folder should be"
+    assert [path.name for path in tmp_path.iterdir()] == ["tb"]
