@@ -1,7 +1,4 @@
-"""What is measured once the networks are trained: records and artifacts, network by network.
-
-Metrics end in the network they are of, `cross_entropy.lstm-2`; artifacts likewise, with the seed axis first.
-"""
+"""Measurements after training, network by network: n-grams, errors, brackets, gates, cells, samples."""
 
 from __future__ import annotations
 
@@ -14,12 +11,12 @@ import torch
 from replications.engine.context import Context
 from replications.engine.text import Corpus
 from replications.papers.char_rnn import breakdown, cells, clamping
-from replications.papers.char_rnn.fleet import Trainee
+from replications.papers.char_rnn.inference import activations, log_probabilities
 from replications.papers.char_rnn.labels import Labels, label
 from replications.papers.char_rnn.ngrams import KneserNey
-from replications.papers.char_rnn.reading import activations, log_probabilities
 from replications.papers.char_rnn.sampling import sample
 from replications.papers.char_rnn.settings import Network, Settings
+from replications.papers.char_rnn.trainer import TrainingState
 from replications.verdicts.statistics import holm
 
 DISTANCES = (0, 20, 60, 100, 300, 1000)
@@ -43,7 +40,13 @@ NGRAM = "ngram"
 
 
 class Analysis:
-    """Shared ground for the analyses of one run: the held-out text, its labels, the n-grams."""
+    """The analyses of one run, and what they share: the held-out text, its labels, the n-grams.
+
+    Args:
+        context: receives records and artifacts.
+        settings: of the run.
+        corpus: the text.
+    """
 
     def __init__(self, context: Context, settings: Settings, corpus: Corpus) -> None:
         self.context, self.settings, self.corpus = context, settings, corpus
@@ -60,7 +63,7 @@ class Analysis:
 
     @property
     def ngrams(self) -> np.ndarray:
-        """Probability of every test character under every order of n-gram, (max_order, n)."""
+        """Probability of every test character under every order of n-gram, shape (max_order, n)."""
         if self._ngrams is None:
             self.context.progress.say(f"counting n-grams up to {self.settings.max_order}")
             train = self.corpus.tokens("train", self.context.device)
@@ -74,15 +77,20 @@ class Analysis:
         return self._ngrams
 
     def record_ngrams(self) -> None:
-        """Test cross-entropy of every order, and of the order that is best on validation text."""
+        """Record the test cross-entropy of every order, and of the order that is best on validation text."""
         losses = -np.log(self.ngrams[:, 1:]).mean(axis=1)
         for order, loss in enumerate(losses, start=1):
             repeated = [loss] * len(self.context.seeds)
             self._record("cross_entropy", repeated, NGRAM, "nats/char", axis="order", at=order)
         self._record("best_cross_entropy", [losses[self._best_order - 1]] * len(self.context.seeds), NGRAM, "nats/char")
 
-    def of(self, name: str, trainees: Sequence[Trainee]) -> None:
-        """Everything asked for about one network, one trainee a seed."""
+    def of(self, name: str, trainees: Sequence[TrainingState]) -> None:
+        """Make the analyses that were asked for on one network.
+
+        Args:
+            name: of the network.
+            trainees: its training states, one per seed.
+        """
         wanted = self.settings.analyses
         probability = np.stack([np.exp(log_probabilities(t.model, self.test).cpu().numpy()) for t in trainees])
         if "errors" in wanted:
@@ -97,7 +105,12 @@ class Analysis:
             self.temperatures(name, trainees)
 
     def errors(self, name: str, probability: np.ndarray) -> None:
-        """Section 4.4: how many characters got less than one half, by what would have repaired them."""
+        """Record the number of characters that got less than half of the probability, by what would have repaired them (section 4.4).
+
+        Args:
+            name: of the network.
+            probability: of every test character, shape (seeds, n).
+        """
         trained = breakdown.word_counts(self.corpus.train)
         kinds = np.stack([breakdown.errors_by_kind(self.text, p, self.ngrams, trained) for p in probability])
         self._record("scored_characters", [kinds.shape[1]] * len(kinds), name)
@@ -106,7 +119,12 @@ class Analysis:
             self._record(f"errors_{kind}", (kinds == index).sum(axis=1), name)
 
     def brackets(self, name: str, probability: np.ndarray) -> None:
-        """Figure 5: probability of a closing bracket by how far back it was opened, against the longest n-gram."""
+        """Record the probability of a closing bracket against the longest n-gram, by the distance to its opening (Figure 5).
+
+        Args:
+            name: of the network.
+            probability: of every test character, shape (seeds, n).
+        """
         pairs = self.labels.brackets
         if self.corpus.language in ("c", "cpp"):
             pairs = pairs[[self.text[closing] == "}" for closing, _ in pairs]]
@@ -120,8 +138,13 @@ class Analysis:
             if chosen.any():
                 self._record("bracket_gain", (ours - ngram)[:, chosen].mean(axis=1), name, axis="distance", at=high)
 
-    def gates(self, name: str, trainees: Sequence[Trainee]) -> None:
-        """Section 4.3: the share of time for which each gate is shut or open, and how many cells forget nothing or all."""
+    def gates(self, name: str, trainees: Sequence[TrainingState]) -> None:
+        """Record the share of time for which each gate is shut or open, and the cells that forget nothing or all (section 4.3).
+
+        Args:
+            name: of an LSTM.
+            trainees: its training states, one per seed.
+        """
         tokens = self.test[: self.settings.probe_characters]
         found = [activations(t.model, tokens, ("input", "forget", "output")) for t in trainees]
         shares = {}
@@ -135,8 +158,13 @@ class Analysis:
         self._record("integrators", (shares["forget"][..., 1] > 1 - SATURATED).sum(axis=(1, 2)), name)
         self._record("feed_forward", (shares["forget"][..., 0] > 1 - SATURATED).sum(axis=(1, 2)), name)
 
-    def units(self, name: str, trainees: Sequence[Trainee]) -> None:
-        """Every unit against every label: chosen on validation text, scored on test text, with both controls."""
+    def units(self, name: str, trainees: Sequence[TrainingState]) -> None:
+        """Score every unit against every label: chosen on validation text, scored on test text, with both controls (section 4.2).
+
+        Args:
+            name: of the network.
+            trainees: its training states, one per seed.
+        """
         n = min(self.settings.probe_characters, len(self.corpus.validation), len(self.corpus.test))
         selection_text, scoring_text = self.corpus.validation[:n], self.corpus.test[:n]
         selected, scored = label(selection_text, self.corpus.language), label(scoring_text, self.corpus.language)
@@ -182,8 +210,8 @@ class Analysis:
             self.context.artifact(f"{key}.{name}", np.stack(values))
         self.context.artifact(f"held_edges.{name}", np.array(SINCE))
 
-    def _probed(self, trainee: Trainee, n: int, *, untrained: bool = False) -> cells.Units:
-        """What the units of all layers show: tanh(c) of an LSTM, as the paper draws it, else h; (n, layers * hidden)."""
+    def _probed(self, trainee: TrainingState, n: int, *, untrained: bool = False) -> cells.Units:
+        """Return activations of the units of all layers on both texts: tanh(c) of an LSTM, as the paper draws it, else h."""
         key = "c" if trainee.model.cell == "lstm" else "h"
         if untrained:
             trainee.model.load_state_dict(trainee.initial)
@@ -196,7 +224,7 @@ class Analysis:
         return cells.Units(*texts)
 
     def _memory(self, trained: cells.Units, probes: dict[str, cells.Probe], scored: Labels) -> dict[str, np.ndarray]:
-        """For the chosen unit of each binary label: the share of open characters it tells, by time since the opening."""
+        """Return, for the chosen unit of each binary label, the share of open characters it tells, by time since the opening."""
         result = {}
         window = 3 * self.settings.seq_len // 2
         for key, inside in scored.binary.items():
@@ -211,8 +239,10 @@ class Analysis:
             result[f"shuffled_beyond.{key}"] = np.asarray((on[moved_late].mean() + 1 - on[~moved].mean()) / 2 if late.any() else 0.5)
         return result
 
-    def _clamped(self, trainee: Trainee, trained: cells.Units, probes: dict[str, cells.Probe], scored: Labels) -> dict[str, np.ndarray]:
-        """Hold the chosen cell of one label at its level outside, and other cells likewise."""
+    def _clamped(
+        self, trainee: TrainingState, trained: cells.Units, probes: dict[str, cells.Probe], scored: Labels
+    ) -> dict[str, np.ndarray]:
+        """Clamp the chosen cell of one label to its mean outside the label, and other cells likewise; return the losses."""
         hidden, vocabulary = trainee.model.hidden, self.corpus.vocabulary.characters
         key, ending = CLAMPED[self.corpus.language]
         inside = scored.binary[key]
@@ -235,7 +265,7 @@ class Analysis:
         return {"clamped_loss": cost, "clamped_closing": closes}
 
     def _explorer(self, name: str, trained: cells.Units, scored: Labels, text: str) -> None:
-        """A stretch of the scoring text with the most to see, and every unit on it in 255 steps."""
+        """Store the stretch of the scoring text where labels change most, and the activation of every unit on it in 255 steps."""
         changes = sum(np.abs(np.diff(values.astype(np.int8), prepend=0)) for values in scored.binary.values())
         length = min(EXPLORED, len(text))
         totals = np.convolve(np.asarray(changes, dtype=np.float64), np.ones(length), mode="valid")
@@ -247,8 +277,13 @@ class Analysis:
         for key, values in (scored.binary | scored.graded).items():
             self.context.artifact(f"explorer_label.{key}.{name}", values[window].astype(np.int32))
 
-    def temperatures(self, name: str, trainees: Sequence[Trainee]) -> None:
-        """Greedy against sampling: known words and repetition by temperature."""
+    def temperatures(self, name: str, trainees: Sequence[TrainingState]) -> None:
+        """Record known words and repetition of samples by temperature; 0 is greedy choice.
+
+        Args:
+            name: of the network.
+            trainees: its training states, one per seed.
+        """
         known = set(breakdown.word_counts(self.corpus.train))
         for temperature in (0.0, 0.5, 1.0):
             words, repeats = [], []
@@ -275,18 +310,28 @@ class Analysis:
         """Record one value per seed of one network on the test split."""
         self.context.record(metric, np.asarray(values, dtype=float), model=model, unit=unit, axis=axis, at=at)
 
-    def _record_one(self, trainee: Trainee, metric: str, value: float | np.ndarray) -> None:
+    def _record_one(self, trainee: TrainingState, metric: str, value: float | np.ndarray) -> None:
         """Record the value of one seed of one network on the test split."""
         self.context.record(metric, float(value), model=trainee.name, seed=trainee.seed)
 
 
 def known_words(text: str, known: set[str]) -> float:
-    """Share of a sample's words of three letters or more that the training text has; 0 where it has no such word."""
+    """Return the share of a sample's words of three letters or more that occur in the training text; 0 where it has no such word.
+
+    Args:
+        text: the sample.
+        known: words of the training text.
+    """
     words = [word for word in breakdown.word_counts(text).elements() if len(word) >= 3]
     return sum(word in known for word in words) / len(words) if words else 0.0
 
 
 def repetition(text: str, order: int = 20) -> float:
-    """Share of a text's 20-grams that occurred earlier in it."""
+    """Return the share of a text's n-grams that occurred earlier in it.
+
+    Args:
+        text: the sample.
+        order: length of the n-grams in characters.
+    """
     grams = [text[i : i + order] for i in range(len(text) - order + 1)]
     return 1 - len(set(grams)) / len(grams) if grams else 0.0

@@ -8,11 +8,11 @@ from torch.nn import functional
 from replications.engine.bench import Comparison
 from replications.engine.devices import native_bf16
 from replications.engine.text import Vocabulary
-from replications.papers.char_rnn.model import CharRNN
-from replications.papers.char_rnn.peer import StepwiseLSTM
+from replications.papers.char_rnn.baseline import StepwiseLSTM
+from replications.papers.char_rnn.fused import FusedCharacterModel
 from replications.papers.char_rnn.sampling import sample
 
-PEER = "public per-step char-RNN (logic)"
+BASELINE = "public per-step char-RNN (logic)"
 VOCABULARY, BATCH, SEQ_LEN = 65, 100, 100
 WRITTEN = 200
 CHARACTERS = "".join(map(chr, range(32, 32 + VOCABULARY)))
@@ -42,20 +42,20 @@ def _matrix_units() -> bool:
     return native_bf16(torch.device("cpu")) and torch.cpu._is_amx_tile_supported()
 
 
-def _networks(layers: int, hidden: int) -> tuple[CharRNN, StepwiseLSTM, torch.Generator]:
+def _networks(layers: int, hidden: int) -> tuple[FusedCharacterModel, StepwiseLSTM, torch.Generator]:
     generator = torch.Generator().manual_seed(0)
-    ours = CharRNN("lstm", layers, hidden, VOCABULARY, generator=generator, init="scaled")
+    ours = FusedCharacterModel("lstm", layers, hidden, VOCABULARY, generator=generator, init="scaled")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        peer = StepwiseLSTM(VOCABULARY, hidden, layers)
-    return ours, peer, generator
+        baseline = StepwiseLSTM(VOCABULARY, hidden, layers)
+    return ours, baseline, generator
 
 
 def _training(name: str, *, layers: int, hidden: int, bf16: bool, at_least: float | None) -> Comparison:
-    ours, peer, generator = _networks(layers, hidden)
+    ours, baseline, generator = _networks(layers, hidden)
     text = torch.randint(VOCABULARY, (2, SEQ_LEN, BATCH), generator=generator)
     our_adam = torch.optim.Adam(ours.parameters(), lr=2e-3, fused=True)
-    peer_adam = torch.optim.Adam(peer.parameters(), lr=2e-3)
+    baseline_adam = torch.optim.Adam(baseline.parameters(), lr=2e-3)
 
     def our_step() -> None:
         with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
@@ -65,23 +65,23 @@ def _training(name: str, *, layers: int, hidden: int, bf16: bool, at_least: floa
         loss.backward()
         our_adam.step()
 
-    def peer_step() -> None:
-        peer_adam.zero_grad()
-        peer.loss(text[0], text[1]).backward()
-        peer_adam.step()
+    def baseline_step() -> None:
+        baseline_adam.zero_grad()
+        baseline.loss(text[0], text[1]).backward()
+        baseline_adam.step()
 
-    return Comparison(name, our_step, peer_step, "characters", BATCH * SEQ_LEN, PEER, at_least)
+    return Comparison(name, our_step, baseline_step, "characters", BATCH * SEQ_LEN, BASELINE, at_least)
 
 
 def _sampling(name: str, *, layers: int, hidden: int, at_least: float) -> Comparison:
-    ours, peer, generator = _networks(layers, hidden)
+    ours, baseline, generator = _networks(layers, hidden)
     vocabulary = Vocabulary(CHARACTERS)
     return Comparison(
         name,
         lambda: sample(ours, vocabulary, WRITTEN, prompt=" ", generator=generator),
-        lambda: peer.sample(WRITTEN, 0),
+        lambda: baseline.sample(WRITTEN, 0),
         "characters",
         WRITTEN,
-        PEER,
+        BASELINE,
         at_least,
     )

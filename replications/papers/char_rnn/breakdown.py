@@ -1,8 +1,4 @@
-"""What kind of mistakes a network makes: its errors taken apart kind by kind (section 4.4, Figure 7).
-
-An error is a character that got less than half of the probability. The kinds are peeled off one after the other, each an
-oracle that repairs what is left of the ones before it. Definitions as recalled of the paper.
-"""
+"""Kinds of error of a character model: its errors attributed to one kind after the other (section 4.4, Figure 7)."""
 
 from __future__ import annotations
 
@@ -30,7 +26,11 @@ _WORD = re.compile(r"[A-Za-z0-9_]+")
 
 
 def word_counts(text: str) -> Counter[str]:
-    """How often each word of a text occurs."""
+    """Return the number of occurrences of each word of a text.
+
+    Args:
+        text: any text.
+    """
     return Counter(_WORD.findall(text))
 
 

@@ -1,9 +1,4 @@
-"""Which single units can be read: every unit against every label, selected on one text, scored on another.
-
-The authors looked at cells and named what they saw. Here a unit counts only if a rule fixed on the *selection* text (which
-direction, which threshold) holds on the *scoring* text, where labels moved along the text, and an untrained network, fail.
-Characters are no independent samples, so p-values come from circular shifts: the labels keep their runs and lose their place.
-"""
+"""Interpretable units: every unit against every label, selected on one text and scored on another (section 4.2)."""
 
 from __future__ import annotations
 
@@ -25,12 +20,13 @@ OPENINGS = 20
 
 @dataclass(frozen=True)
 class Probe:
-    """One threshold, or one direction, for each of `units` units, and how well it did.
+    """One threshold, or one direction, for each of `units` units, and its scores.
 
     Attributes:
         sign: +1 where the unit rises with the label, -1 where it falls; (units,).
         threshold: on `sign * activation`; nan for graded labels.
-        selection, score: on the selection and the scoring text: balanced accuracy of a binary label, sign * r of a graded one.
+        selection: score on the selection text: balanced accuracy of a binary label, sign * r of a graded one.
+        score: the same on the scoring text.
         auc: area under the ROC curve on the scoring text in the selected direction; nan for graded labels.
         p: share of circular shifts of the labels that score as high. Without permutation p is 1 and auc nan.
     """
@@ -52,7 +48,8 @@ class Units:
     """Activations of all units on both texts, sorted once for all labels.
 
     Args:
-        selection, scoring: (n, units) and (m, units), on one device.
+        selection: shape (n, units).
+        scoring: shape (m, units), on the same device.
     """
 
     def __init__(self, selection: Tensor, scoring: Tensor) -> None:
@@ -70,16 +67,25 @@ class Units:
         """Probe every unit for every label, binary ones first.
 
         Args:
-            selected, scored: labels of the selection and of the scoring text.
-            permute: whether to compute p-values and areas under the curve.
+            selected: labels of the selection text.
+            scored: labels of the scoring text.
+            permute: compute p-values and areas under the curve.
+
+        Returns:
+            Name of the label -> its probe.
         """
         binary = {name: self.binary(label, scored.binary[name], permute=permute) for name, label in selected.binary.items()}
         return binary | {name: self.graded(label, scored.graded[name], permute=permute) for name, label in selected.graded.items()}
 
     def binary(self, selected: np.ndarray, scored: np.ndarray, *, permute: bool = True) -> Probe:
-        """Probe every unit for a binary label, bool (n,) and (m,), with one threshold.
+        """Probe every unit for a binary label with one threshold.
 
         Where either text opens it fewer than `OPENINGS` times, all scores are 0.5 and all p are 1: nothing can be said.
+
+        Args:
+            selected: bool (n,), the label on the selection text.
+            scored: bool (m,), the label on the scoring text.
+            permute: compute p-values and areas under the curve.
         """
         units = len(self.selection)
         if min(np.count_nonzero(np.diff(label.astype(np.int8)) == 1) for label in (selected, scored)) < OPENINGS:
@@ -105,7 +111,13 @@ class Units:
         return Probe(*(part.cpu().numpy() for part in (sign, threshold, chosen, score, area, p)))
 
     def graded(self, selected: np.ndarray, scored: np.ndarray, *, permute: bool = True) -> Probe:
-        """Probe every unit for a number, (n,) and (m,), by its correlation; the sign is that of the selection text."""
+        """Probe every unit for a number by its correlation; the sign is that of the selection text.
+
+        Args:
+            selected: shape (n,), the label on the selection text.
+            scored: shape (m,), the label on the scoring text.
+            permute: compute p-values.
+        """
         label = _standard(torch.from_numpy(selected).to(self.selection.device))
         r = _standard(self.selection) @ label / len(label)
         sign = torch.where(r < 0, -1.0, 1.0)
@@ -114,7 +126,11 @@ class Units:
         return Probe(*(part.cpu().numpy() for part in (sign, nothing, r.abs(), score, nothing, p)))
 
     def on(self, probe: Probe) -> np.ndarray:
-        """Where on the scoring text the chosen unit is beyond its threshold, bool (m,)."""
+        """Return where on the scoring text the chosen unit is beyond its threshold, bool (m,).
+
+        Args:
+            probe: of a binary label.
+        """
         activation = self.scoring[probe.best].cpu().numpy()
         return np.asarray(activation * probe.sign[probe.best] > probe.threshold[probe.best])
 
@@ -159,7 +175,12 @@ def _shifted(rows: Tensor, label: np.ndarray, *, binary: bool, permute: bool) ->
 
 
 def shifted_labels(labels: Labels, shift: int) -> Labels:
-    """The control: the same labels, moved along the text as a ring."""
+    """Return the labels of the control: the same, moved along the text as a ring.
+
+    Args:
+        labels: of a text.
+        shift: characters.
+    """
     return Labels(
         {name: np.roll(values, shift) for name, values in labels.binary.items()},
         {name: np.roll(values, shift) for name, values in labels.graded.items()},
@@ -169,12 +190,16 @@ def shifted_labels(labels: Labels, shift: int) -> Labels:
 
 
 def held(on: np.ndarray, label: np.ndarray, since: np.ndarray, edges: list[int]) -> np.ndarray:
-    """Share of open characters at which the unit is on, by characters since the opening; nan where there are none.
+    """Return the share of open characters at which the unit is on, by characters since the opening; nan where there are none.
 
     Args:
-        on, label: bool (n,).
-        since: int (n,).
+        on: bool (n,), the unit is on.
+        label: bool (n,), something is open.
+        since: int (n,), characters since the opening.
         edges: bounds of the bins, k + 1 of them, lower ones included.
+
+    Returns:
+        Shape (k,).
     """
     bins = [(since >= low) & (since < high) & label for low, high in itertools.pairwise(edges)]
     return np.array([on[chosen].mean() if chosen.sum() else np.nan for chosen in bins])

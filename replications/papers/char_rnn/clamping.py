@@ -1,7 +1,7 @@
-"""Does a network use the cell that we can read? Hold it at its level outside while the text is inside, and see.
+"""Causal test of a cell: clamp it to its mean outside a label while the text is inside, and measure the loss.
 
 Section 4.2 of the paper looks at cells; overwriting one, as Radford et al. (2017) did with theirs, tells use from mere
-correlation. The same is done to other cells picked at random, so that what any disturbance costs is known.
+correlation. The same is done to other cells picked at random, which shows the cost of any disturbance.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from replications.papers.char_rnn.model import CharRNN, layer_weights
-from replications.papers.char_rnn.reading import WARM_UP, arrange
+from replications.papers.char_rnn.fused import FusedCharacterModel
+from replications.papers.char_rnn.inference import WARM_UP, arrange
 
 
 @dataclass(frozen=True)
 class Clamped:
-    """What holding units costs, condition by condition; the first condition holds none.
+    """Effect of clamping, condition by condition; the first condition clamps nothing.
 
     Attributes:
         log_probability: of every character, (conditions, n), nan for the first.
@@ -31,7 +31,7 @@ class Clamped:
 
 
 @torch.no_grad()
-def clamp(model: CharRNN, tokens: Tensor, inside: Tensor, held: list[tuple[int, int, float] | None], closing: int) -> Clamped:
+def clamp(model: FusedCharacterModel, tokens: Tensor, inside: Tensor, held: list[tuple[int, int, float] | None], closing: int) -> Clamped:
     """Read a text once for every condition, with one cell held wherever `inside` is true.
 
     Args:
@@ -45,7 +45,7 @@ def clamp(model: CharRNN, tokens: Tensor, inside: Tensor, held: list[tuple[int, 
     length, where = arrange(n)
     where = where.to(tokens.device)
     stretches, conditions = where.shape[1], len(held)
-    weights = [layer_weights(model, layer) for layer in range(model.layers)]
+    weights = [model.layer_weights(layer) for layer in range(model.layers)]
     table = functional.linear(model.identity, weights[0][0], weights[0][2] + weights[0][3])
     h = [torch.zeros(conditions, stretches, model.hidden, device=tokens.device) for _ in weights]
     c = [torch.zeros_like(state) for state in h]

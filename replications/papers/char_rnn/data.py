@@ -10,6 +10,10 @@ SOURCES: list[DataSource] = [TINY_SHAKESPEARE, WAR_AND_PEACE, LINUX, PROGRAM_TEX
 
 
 def needs(settings: Settings) -> list[tuple[DataSource, str]]:
-    """A run reads one corpus, whole."""
+    """Return the data that a run loads: its corpus, all splits in one.
+
+    Args:
+        settings: of the run.
+    """
     source = CORPORA[settings.corpus].source
     return [(source, split) for split in source.splits]

@@ -11,10 +11,10 @@ from replications.engine.text import Corpus, load_corpus
 from replications.engine.training import train
 from replications.papers.char_rnn.analysis import Analysis, known_words
 from replications.papers.char_rnn.breakdown import word_counts
-from replications.papers.char_rnn.fleet import Fleet
-from replications.papers.char_rnn.reading import log_probabilities
+from replications.papers.char_rnn.inference import log_probabilities
 from replications.papers.char_rnn.sampling import sample
 from replications.papers.char_rnn.settings import Network, Settings
+from replications.papers.char_rnn.trainer import ModelGroup
 
 Losses = Mapping[tuple[str, int], float]
 """Cross-entropy in nats a character, by network and seed."""
@@ -25,19 +25,24 @@ WIN = 0.03
 
 
 def run(settings: Settings, context: Context) -> None:
-    """Train, evaluate, analyse, record."""
+    """Train, evaluate, analyse and record one chunk of a run.
+
+    Args:
+        settings: of the run.
+        context: seeds, device, data and records.
+    """
     corpus = load_corpus(settings.corpus, context.load)
     analysis = Analysis(context, settings, corpus)
     if settings.models:
-        fleet = Fleet(context, settings, corpus)
-        train_fleet(settings, context, corpus, fleet)
+        group = ModelGroup(context, settings, corpus)
+        train_models(settings, context, corpus, group)
         for name in settings.analysed:
-            analysis.of(name, fleet.of(name))
+            analysis.of(name, group.of(name))
     if "ngrams" in settings.analyses:
         analysis.record_ngrams()
 
 
-def train_fleet(settings: Settings, context: Context, corpus: Corpus, fleet: Fleet) -> None:
+def train_models(settings: Settings, context: Context, corpus: Corpus, group: ModelGroup) -> None:
     """Train every network, keep the weights that do best on validation text, and record the test cross-entropy of both."""
     limit = settings.evaluation_characters
     validation = corpus.tokens("validation", context.device)[:limit]
@@ -45,12 +50,12 @@ def train_fleet(settings: Settings, context: Context, corpus: Corpus, fleet: Fle
     known = set(word_counts(corpus.train)) if "samples" in settings.analyses else set()
 
     def evaluate(step: int) -> None:
-        losses = {(t.name, t.seed): -float(log_probabilities(t.model, validation)[1:].mean()) for t in fleet.trainees}
-        fleet.keep_best(losses)
+        losses = {(t.name, t.seed): -float(log_probabilities(t.model, validation)[1:].mean()) for t in group.trainees}
+        group.keep_best(losses)
         _record(context, settings, "cross_entropy", losses, split="validation", step=step)
         for name in settings.analysed if "samples" in settings.analyses else ():
             texts = {}
-            for trainee in fleet.of(name):
+            for trainee in group.of(name):
                 generator = context.generator(trainee.seed, f"sample at step {step}", device="cpu")
                 texts[trainee.seed] = sample(trainee.model, corpus.vocabulary, SAMPLED, generator=generator)
             for key, value in (("sample_steps", step), ("samples", texts[context.seeds[0]])):
@@ -62,35 +67,35 @@ def train_fleet(settings: Settings, context: Context, corpus: Corpus, fleet: Fle
     evaluate(0)
     train(
         context,
-        fleet.update,
-        n_steps=fleet.n_steps,
-        state={"fleet": fleet, "vocabulary": corpus.vocabulary},
-        examples_per_step=settings.batch_size * len(fleet.trainees),
-        tokens_per_step=settings.batch_size * settings.seq_len * len(fleet.trainees),
-        flops_per_step=fleet.flops_per_step,
+        group.update,
+        n_steps=group.n_steps,
+        state={"networks": group, "vocabulary": corpus.vocabulary},
+        examples_per_step=settings.batch_size * len(group.trainees),
+        tokens_per_step=settings.batch_size * settings.seq_len * len(group.trainees),
+        flops_per_step=group.flops_per_step,
         evaluate=evaluate,
-        evaluate_every=max(1, -(-fleet.n_steps // settings.evaluations)),
+        evaluate_every=max(1, -(-group.n_steps // settings.evaluations)),
     )
 
     def test_losses() -> Losses:
-        return {(t.name, t.seed): -float(log_probabilities(t.model, test)[1:].mean()) for t in fleet.trainees}
+        return {(t.name, t.seed): -float(log_probabilities(t.model, test)[1:].mean()) for t in group.trainees}
 
-    _record(context, settings, "cross_entropy_last", test_losses(), step=fleet.n_steps)
-    for trainee in fleet.trainees:
+    _record(context, settings, "cross_entropy_last", test_losses(), step=group.n_steps)
+    for trainee in group.trainees:
         trainee.model.load_state_dict(trainee.best)
     best = test_losses()
-    _record(context, settings, "cross_entropy", best, step=fleet.n_steps)
-    _record_comparisons(settings, context, fleet, best)
+    _record(context, settings, "cross_entropy", best, step=group.n_steps)
+    _record_comparisons(settings, context, group, best)
     for name in settings.models:
-        model = fleet.of(name)[0].model
+        model = group.of(name)[0].model
         parameters = float(sum(p.numel() for p in model.parameters()))
         for metric, value in (("parameters", parameters), ("hidden", float(model.hidden))):
-            context.record(metric, [value] * len(context.seeds), model=name, step=fleet.n_steps)
+            context.record(metric, [value] * len(context.seeds), model=name, step=group.n_steps)
 
 
-def _record_comparisons(settings: Settings, context: Context, fleet: Fleet, losses: Losses) -> None:
-    """What a whole row says: means over depths, wins at equal depth, the network that validation text would choose."""
-    step = fleet.n_steps
+def _record_comparisons(settings: Settings, context: Context, group: ModelGroup, losses: Losses) -> None:
+    """Record what concerns a whole row: means over depths, wins at equal depth, the network that validation text would choose."""
+    step = group.n_steps
     networks = {name: Network.parse(name) for name in settings.models}
     families = {cell: [name for name, network in networks.items() if network.cell == cell] for cell in ("lstm", "gru", "rnn")}
 
@@ -116,7 +121,7 @@ def _record_comparisons(settings: Settings, context: Context, fleet: Fleet, loss
             context.record("lstm_wins", float(np.mean([loss(lstm) < loss(gru) for lstm, gru in against_gru])), step=step, seed=seed)
         if {"lstm-2", "lstm-3"} <= set(settings.models):
             context.record("third_layer_gain", loss("lstm-2") - loss("lstm-3"), step=step, unit="nats/char", seed=seed)
-        chosen = min((t for t in fleet.trainees if t.seed == seed), key=lambda t: t.best_loss)
+        chosen = min((t for t in group.trainees if t.seed == seed), key=lambda t: t.best_loss)
         context.record("best_cross_entropy", loss(chosen.name), step=step, unit="nats/char", seed=seed)
 
 

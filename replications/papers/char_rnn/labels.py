@@ -37,13 +37,13 @@ GRADED["cpp"] = GRADED["python"] = GRADED["c"]
 
 @dataclass(frozen=True)
 class Labels:
-    """What is open at each of n characters.
+    """Ground truth of each of n characters.
 
     Attributes:
         binary: name -> bool (n,): string, comment, condition; for prose, quote.
         graded: name -> int32 (n,): column (characters since the newline), indentation of the line so far, depth of
             brackets; for prose, column alone.
-        since: name of a binary label -> int32 (n,): characters since what is open opened, 0 where nothing is.
+        since: name of a binary label -> int32 (n,): characters since the opening, 0 where nothing is open.
         brackets: int64 (pairs, 2): positions of every closing bracket and of the one it closes.
     """
 
@@ -54,7 +54,10 @@ class Labels:
 
 
 def parser(language: str) -> Parser:
-    """A tree-sitter parser.
+    """Return a tree-sitter parser.
+
+    Args:
+        language: c, cpp or python.
 
     Raises:
         InputError: the language has no grammar here, or its package is not installed.
@@ -174,6 +177,6 @@ def _from_tree(root: Node, n: int, column: np.ndarray, indentation: np.ndarray) 
 
 
 def _closes_itself(comment: Node) -> bool:
-    """Whether a comment of C ends with its own closing mark."""
+    """Return True for a comment of C that ends with its own closing mark."""
     text = comment.text or b""
     return text.startswith(b"/*") and text.endswith(b"*/")

@@ -1,38 +1,123 @@
-"""The networks of Karpathy, Johnson and Fei-Fei (2015), section 3: tanh RNN, GRU and LSTM over one-hot characters.
+"""The networks of Karpathy, Johnson and Fei-Fei (2015), section 3.1: tanh RNN, GRU and LSTM over one-hot characters.
 
-The recurrence runs in the library's kernels (cuDNN, oneDNN), a whole chunk at a time. What those kernels hide, the gates
-and the LSTM's cell state, is recomputed from the same weights by `unfold`: h_{t-1} is known for every t once the kernel has
-run, so all gates are one matrix product and only c_t needs a loop.
+Everything here is one step at a time, as the paper writes it. `fused.py` has the form that is trained: the library's kernels
+over a whole chunk, with the same weights under the same names.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 State = tuple[Tensor, ...]
-"""What is carried between chunks: (h,) for RNN and GRU, (h, c) for the LSTM, each (layers, batch, hidden)."""
+"""State that is carried from chunk to chunk: (h,) for RNN and GRU, (h, c) for the LSTM, each (layers, batch, hidden)."""
 
 GATES = {"rnn": 1, "gru": 3, "lstm": 4}
-KERNELS: dict[str, Callable[..., nn.RNNBase]] = {"rnn": nn.RNN, "gru": nn.GRU, "lstm": nn.LSTM}
+"""Blocks of `hidden` rows in the weights of a cell."""
+
+
+class LayerWeights(NamedTuple):
+    """Weights of one layer: all gates of the cell below each other, with one bias for the input and one for the state.
+
+    Attributes:
+        w_ih: (gates * hidden, input).
+        w_hh: (gates * hidden, hidden).
+        b_ih: (gates * hidden,).
+        b_hh: (gates * hidden,).
+    """
+
+    w_ih: Tensor
+    w_hh: Tensor
+    b_ih: Tensor
+    b_hh: Tensor
+
+
+def rnn_step(x: Tensor, h: Tensor, weights: LayerWeights) -> Tensor:
+    """Return the next state of a tanh RNN: h' = tanh(W [x; h]) (equation 1).
+
+    Args:
+        x: input, (batch, input).
+        h: state, (batch, hidden).
+        weights: of the layer.
+
+    Returns:
+        The next state, (batch, hidden).
+    """
+    w_ih, w_hh, b_ih, b_hh = weights
+    return torch.tanh(x @ w_ih.T + b_ih + h @ w_hh.T + b_hh)
+
+
+def gru_step(x: Tensor, h: Tensor, weights: LayerWeights) -> Tensor:
+    """Return the next state of a gated recurrent unit (equation 3).
+
+    r = sigm(W_r [x; h]), z = sigm(W_z [x; h]), g = tanh(W_x x + r * W_h h), h' = (1 - z) g + z h. The reset gate acts on the
+    product W_h h, as in the library, and z is the share that is kept; the paper writes W_h (r * h) and 1 - z for z.
+
+    Args:
+        x: input, (batch, input).
+        h: state, (batch, hidden).
+        weights: of the layer, gates in the order r, z, g.
+
+    Returns:
+        The next state, (batch, hidden).
+    """
+    w_ih, w_hh, b_ih, b_hh = weights
+    r_x, z_x, g_x = (x @ w_ih.T + b_ih).chunk(3, dim=-1)
+    r_h, z_h, g_h = (h @ w_hh.T + b_hh).chunk(3, dim=-1)
+    r = torch.sigmoid(r_x + r_h)
+    z = torch.sigmoid(z_x + z_h)
+    g = torch.tanh(g_x + r * g_h)
+    return (1 - z) * g + z * h
+
+
+def lstm_step(x: Tensor, h: Tensor, c: Tensor, weights: LayerWeights) -> tuple[Tensor, Tensor]:
+    """Return the next state of a long short-term memory (equation 2).
+
+    i, f, o = sigm(W [x; h]), g = tanh(W [x; h]), c' = f * c + i * g, h' = o * tanh(c').
+
+    Args:
+        x: input, (batch, input).
+        h: hidden state, (batch, hidden).
+        c: cell state, (batch, hidden).
+        weights: of the layer, gates in the order i, f, g, o.
+
+    Returns:
+        The next hidden and cell state, each (batch, hidden).
+    """
+    w_ih, w_hh, b_ih, b_hh = weights
+    i, f, g, o = (x @ w_ih.T + b_ih + h @ w_hh.T + b_hh).chunk(4, dim=-1)
+    c = torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g)
+    return torch.sigmoid(o) * torch.tanh(c), c
 
 
 def n_parameters(cell: str, layers: int, hidden: int, vocabulary: int) -> int:
-    """Weights and biases of one network, decoder included; two bias vectors a gate, as the library keeps them."""
+    """Return the number of weights and biases of one network, decoder included; two bias vectors per gate, as the library keeps them.
+
+    Args:
+        cell: rnn, gru or lstm.
+        layers: number of layers.
+        hidden: units per layer.
+        vocabulary: number of characters.
+    """
     first = GATES[cell] * hidden * (vocabulary + hidden + 2)
     deeper = GATES[cell] * hidden * (2 * hidden + 2) * (layers - 1)
     return first + deeper + (hidden + 1) * vocabulary
 
 
 def matched_hidden(cell: str, layers: int, size: int, vocabulary: int) -> int:
-    """Hidden units that give a network the parameters of a one-layer LSTM of `size` units, within 3 %.
+    """Return the hidden units that give a network the parameters of a one-layer LSTM of `size` units, within 3 %.
 
     The paper resizes every row of Table 1 so (section 4.1). Units come in steps of size / 64, so that the weights of the
     large rows stay aligned to eight.
+
+    Args:
+        cell: rnn, gru or lstm.
+        layers: number of layers.
+        size: units of the one-layer LSTM that names the row.
+        vocabulary: number of characters.
     """
     target, step = n_parameters("lstm", 1, size, vocabulary), max(1, size // 64)
     hidden = step
@@ -41,23 +126,20 @@ def matched_hidden(cell: str, layers: int, size: int, vocabulary: int) -> int:
     return min((hidden, hidden + step), key=lambda units: abs(n_parameters(cell, layers, units, vocabulary) - target))
 
 
-class CharRNN(nn.Module):
-    """Characters in, logits of the next character out.
+class CharacterModel(nn.Module):
+    """A stack of recurrent layers that reads characters and predicts the next one.
 
-    The input is the one-hot vector of the character (section 3.1), made by looking up the rows of an identity matrix.
+    The input is the one-hot vector of the character; the top layer's state gives the logits (section 3.1).
 
     Args:
-        cell: rnn, gru or lstm (equations 1 to 3).
-        layers, hidden: depth and units a layer.
-        vocabulary: characters known.
-        dropout: between layers, on the non-recurrent connections.
+        cell: rnn, gru or lstm.
+        layers: number of layers.
+        hidden: units per layer.
+        vocabulary: number of characters.
         generator: for the initial weights.
-        init: 'uniform', all weights from U(-0.08, 0.08) as in the authors' trainer, or 'scaled',
-            U(-1, 1) / sqrt(fan-in).
+        init: 'uniform', all weights from U(-0.08, 0.08) as in the authors' trainer, or 'scaled', U(-1, 1) / sqrt(fan-in).
         forget_bias: initial bias of an LSTM's forget gates; 1 in the authors' trainer.
     """
-
-    identity: Tensor
 
     def __init__(
         self,
@@ -66,103 +148,102 @@ class CharRNN(nn.Module):
         hidden: int,
         vocabulary: int,
         *,
-        dropout: float = 0.0,
         generator: torch.Generator,
         init: Literal["uniform", "scaled"] = "uniform",
         forget_bias: float = 1.0,
     ) -> None:
         super().__init__()
         self.cell, self.layers, self.hidden, self.vocabulary = cell, layers, hidden, vocabulary
-        self.recurrent = KERNELS[cell](vocabulary, hidden, layers, dropout=dropout if layers > 1 else 0.0)
+        self.recurrent = self.make_layers()
         self.decoder = nn.Linear(hidden, vocabulary)
-        self.register_buffer("identity", torch.eye(vocabulary), persistent=False)
-        with torch.no_grad():
-            for name, parameter in self.named_parameters():
-                # A one-hot input has one entry that is not zero: the fan-in of those weights is 1, however many columns.
-                scaled = 1.0 if name == "recurrent.weight_ih_l0" else hidden**-0.5
-                bound = 0.08 if init == "uniform" else scaled
-                parameter.copy_(torch.rand(parameter.shape, generator=generator, device=generator.device) * 2 * bound - bound)
-            if cell == "lstm":
-                for layer in range(layers):
-                    getattr(self.recurrent, f"bias_ih_l{layer}")[hidden : 2 * hidden] = forget_bias
-                    getattr(self.recurrent, f"bias_hh_l{layer}")[hidden : 2 * hidden] = 0.0
+        self._initialise(generator, init, forget_bias)
+
+    def make_layers(self) -> nn.Module:
+        """Return a module with the parameters of all layers, named and ordered as the library names and orders them."""
+        parameters = nn.ParameterDict()
+        rows = GATES[self.cell] * self.hidden
+        for layer in range(self.layers):
+            width = self.vocabulary if layer == 0 else self.hidden
+            for name, shape in (
+                ("weight_ih", (rows, width)),
+                ("weight_hh", (rows, self.hidden)),
+                ("bias_ih", (rows,)),
+                ("bias_hh", (rows,)),
+            ):
+                parameters[f"{name}_l{layer}"] = nn.Parameter(torch.empty(shape))
+        return parameters
+
+    @torch.no_grad()
+    def _initialise(self, generator: torch.Generator, init: str, forget_bias: float) -> None:
+        for name, parameter in self.named_parameters():
+            # A one-hot input has one entry that is not zero: the fan-in of those weights is 1, however many columns.
+            scaled = 1.0 if name == "recurrent.weight_ih_l0" else self.hidden**-0.5
+            bound = 0.08 if init == "uniform" else scaled
+            parameter.copy_(torch.rand(parameter.shape, generator=generator, device=generator.device) * 2 * bound - bound)
+        if self.cell == "lstm":
+            for layer in range(self.layers):
+                weights = self.layer_weights(layer)
+                weights.b_ih[self.hidden : 2 * self.hidden] = forget_bias
+                weights.b_hh[self.hidden : 2 * self.hidden] = 0.0
+
+    def layer_weights(self, layer: int) -> LayerWeights:
+        """Return the weights of one layer.
+
+        Args:
+            layer: from 0.
+        """
+        names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+        return LayerWeights(*(getattr(self.recurrent, f"{name}_l{layer}") for name in names))
 
     def zero_state(self, batch: int) -> State:
-        """State before the first character."""
-        shape = (self.layers, batch, self.hidden)
-        return tuple(torch.zeros(shape, device=self.identity.device) for _ in range(2 if self.cell == "lstm" else 1))
+        """Return the state before the first character: zeros, (layers, batch, hidden) each.
+
+        Args:
+            batch: number of texts that are read side by side.
+        """
+        zeros = self.decoder.weight.new_zeros(self.layers, batch, self.hidden)
+        return (zeros, zeros.clone()) if self.cell == "lstm" else (zeros,)
+
+    def step(self, token: Tensor, state: State) -> tuple[Tensor, State]:
+        """Read one character of every text.
+
+        Args:
+            token: int64 (batch,).
+            state: before the character.
+
+        Returns:
+            Logits of the next character, (batch, vocabulary), and the state after this one.
+        """
+        x = functional.one_hot(token, self.vocabulary).to(self.decoder.weight.dtype)
+        after: list[State] = []
+        for layer in range(self.layers):
+            weights, h = self.layer_weights(layer), state[0][layer]
+            if self.cell == "rnn":
+                after.append((rnn_step(x, h, weights),))
+            elif self.cell == "gru":
+                after.append((gru_step(x, h, weights),))
+            else:
+                after.append(lstm_step(x, h, state[1][layer], weights))
+            x = after[-1][0]
+        return self.decoder(x), tuple(torch.stack(parts) for parts in zip(*after, strict=True))
 
     def forward(self, tokens: Tensor, state: State) -> tuple[Tensor, State]:
-        """Read a chunk.
+        """Read a chunk, one character after the other.
 
         Args:
             tokens: int64 (seq_len, batch).
             state: carried from the chunk before.
 
         Returns:
-            Logits (seq_len, batch, vocabulary) and the state to carry on, detached: back-propagation stops here.
+            Logits (seq_len, batch, vocabulary), and the state to carry on, detached: back-propagation stops here.
         """
-        one_hot = functional.embedding(tokens, self.identity)
-        outputs, after = self.recurrent(one_hot, state if self.cell == "lstm" else state[0])
-        after = after if self.cell == "lstm" else (after,)
-        return self.decoder(outputs), tuple(part.detach().float() for part in after)
+        logits = []
+        for token in tokens:
+            scores, state = self.step(token, state)
+            logits.append(scores)
+        return torch.stack(logits), tuple(part.detach() for part in state)
 
     @property
     def flops_per_character(self) -> float:
-        """Counted FLOPs of one training step per character: 2 a weight forward, twice that backward (biases left out)."""
-        weights = sum(p.numel() for p in self.parameters() if p.ndim == 2)
-        return 6.0 * weights
-
-
-def layer_weights(model: CharRNN, layer: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """W_ih, W_hh, b_ih, b_hh of one layer."""
-    w_ih, w_hh, b_ih, b_hh = (getattr(model.recurrent, f"{name}_l{layer}") for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"))
-    return w_ih, w_hh, b_ih, b_hh
-
-
-@torch.no_grad()
-def unfold(model: CharRNN, tokens: Tensor, state: State | None = None) -> list[dict[str, Tensor]]:
-    """Everything a network computes on the way, layer by layer.
-
-    Args:
-        tokens: int64 (seq_len, batch).
-        state: before the first character; zero by default.
-
-    Returns:
-        For every layer the hidden state 'h'; for an LSTM also the cell state 'c' and the gates 'input', 'forget',
-        'output'; for a GRU the gates 'reset' and 'update'. Each (seq_len, batch, hidden).
-    """
-    before = state or model.zero_state(tokens.shape[1])
-    layers: list[dict[str, Tensor]] = []
-    inputs = functional.embedding(tokens, model.identity)
-    for layer in range(model.layers):
-        weights = layer_weights(model, layer)
-        kernel = KERNELS[model.cell](inputs.shape[2], model.hidden, device=inputs.device).requires_grad_(False)
-        for name, weight in zip(("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0"), weights, strict=True):
-            getattr(kernel, name).copy_(weight)
-        first = tuple(part[layer : layer + 1].contiguous() for part in before)
-        hidden, _ = kernel(inputs, first if model.cell == "lstm" else first[0])
-        previous = torch.cat([first[0], hidden[:-1]])
-        layers.append({"h": hidden} | _gates(model.cell, inputs, previous, weights, first))
-        inputs = hidden
-    return layers
-
-
-def _gates(cell: str, inputs: Tensor, previous: Tensor, weights: tuple[Tensor, Tensor, Tensor, Tensor], first: State) -> dict[str, Tensor]:
-    """The gates of one layer from its inputs and its hidden states one step earlier, in the library's order of rows."""
-    w_ih, w_hh, b_ih, b_hh = weights
-    if cell == "rnn":
-        return {}
-    from_input, from_hidden = functional.linear(inputs, w_ih, b_ih), functional.linear(previous, w_hh, b_hh)
-    if cell == "gru":
-        reset, update, _ = (from_input + from_hidden).chunk(3, dim=2)
-        return {"reset": reset.sigmoid(), "update": update.sigmoid()}
-    i, f, g, o = (from_input + from_hidden).chunk(4, dim=2)
-    input_gate, forget_gate, candidate = i.sigmoid(), f.sigmoid(), g.tanh()
-    written = input_gate * candidate
-    c = torch.empty_like(written)
-    carried = first[1][0]
-    for t in range(len(written)):
-        carried = torch.addcmul(written[t], forget_gate[t], carried)
-        c[t] = carried
-    return {"c": c, "input": input_gate, "forget": forget_gate, "output": o.sigmoid()}
+        """Counted FLOPs of one training step per character: 2 per weight forward, twice that backward, without biases."""
+        return 6.0 * sum(p.numel() for p in self.parameters() if p.ndim == 2)

@@ -1,7 +1,7 @@
-"""One stream of text out of a trained network, a character at a time, as fast as a processor does it.
+"""Sampling of one stream of text from a trained network, one character at a time.
 
 A step of one stream is a handful of products of a matrix with one vector, and in a deep-learning library the calls cost
-more than the arithmetic. Here the step is numpy, and the one-hot product is what it is: a row of a table.
+more than the arithmetic. Here the step is numpy, and the one-hot product is a row of a table.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import torch
 
 from replications.engine.text import Vocabulary
 from replications.errors import InputError
-from replications.papers.char_rnn.model import CharRNN, layer_weights
+from replications.papers.char_rnn.model import CharacterModel
 
 
 class Sampler:
@@ -21,11 +21,11 @@ class Sampler:
         model: trained; its weights are copied.
     """
 
-    def __init__(self, model: CharRNN) -> None:
+    def __init__(self, model: CharacterModel) -> None:
         self.cell, self.hidden = model.cell, model.hidden
         self._layers = []
         for layer in range(model.layers):
-            w_ih, w_hh, b_ih, b_hh = (part.detach().cpu().float().numpy() for part in layer_weights(model, layer))
+            w_ih, w_hh, b_ih, b_hh = (part.detach().cpu().float().numpy() for part in model.layer_weights(layer))
             # Of layer 0, w_ih.T is the table of one-hot products, biases included. A GRU needs its two biases apart.
             bias = b_ih if self.cell == "gru" else b_ih + b_hh
             into = np.ascontiguousarray(w_ih.T + bias) if layer == 0 else (np.ascontiguousarray(w_ih), bias)
@@ -41,7 +41,14 @@ class Sampler:
         self._c = [np.zeros(self.hidden, dtype=np.float32) for _ in self._layers]
 
     def step(self, token: int) -> np.ndarray:
-        """Read one character; the logits of the next, float32 (vocabulary,)."""
+        """Read one character.
+
+        Args:
+            token: its number.
+
+        Returns:
+            Logits of the next character, float32 (vocabulary,).
+        """
         below = self._h[0]
         for layer, (into, w_hh, b_hh) in enumerate(self._layers):
             from_input = into[token] if layer == 0 else into[0].dot(below) + into[1]
@@ -75,7 +82,7 @@ def _sigmoid(x: np.ndarray) -> np.ndarray:
 
 
 def sample(
-    model: CharRNN, vocabulary: Vocabulary, length: int, *, prompt: str = "\n", temperature: float = 1.0, generator: torch.Generator
+    model: CharacterModel, vocabulary: Vocabulary, length: int, *, prompt: str = "\n", temperature: float = 1.0, generator: torch.Generator
 ) -> str:
     """Write text that follows a prompt.
 

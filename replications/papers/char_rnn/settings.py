@@ -33,7 +33,7 @@ class Network:
 
 
 class Settings(TrainingInEpochs):
-    """Everything that determines a run's result besides seeds, code and data."""
+    """Settings of a run: its result depends on these, the seeds, the code and the data."""
 
     corpus: Literal["tiny-shakespeare", "war-and-peace", "linux", "program-text"] = Field(description="Text to train on.")
     models: list[str] = Field(

@@ -7,26 +7,27 @@ from torch.nn import functional
 
 from replications.engine.text import Vocabulary
 from replications.errors import InputError
+from replications.papers.char_rnn.baseline import StepwiseLSTM
 from replications.papers.char_rnn.clamping import clamp
-from replications.papers.char_rnn.model import CharRNN, layer_weights, matched_hidden, n_parameters, unfold
-from replications.papers.char_rnn.peer import StepwiseLSTM
-from replications.papers.char_rnn.reading import STRETCH, activations, log_probabilities
+from replications.papers.char_rnn.fused import FusedCharacterModel, forward_with_gates
+from replications.papers.char_rnn.inference import STRETCH, activations, log_probabilities
+from replications.papers.char_rnn.model import CharacterModel, matched_hidden, n_parameters
 from replications.papers.char_rnn.sampling import Sampler, sample
 
 VOCABULARY = 11
 CELLS = ("rnn", "gru", "lstm")
 
 
-def network(cell: str, layers: int = 2, hidden: int = 8, seed: int = 0, init: str = "scaled") -> CharRNN:
+def network(cell: str, layers: int = 2, hidden: int = 8, seed: int = 0, init: str = "scaled") -> FusedCharacterModel:
     generator = torch.Generator().manual_seed(seed)
-    return CharRNN(cell, layers, hidden, VOCABULARY, generator=generator, init=init)
+    return FusedCharacterModel(cell, layers, hidden, VOCABULARY, generator=generator, init=init)
 
 
 def text(n: int, seed: int = 0) -> torch.Tensor:
     return torch.randint(VOCABULARY, (n,), generator=torch.Generator().manual_seed(seed))
 
 
-def read_slowly(model: CharRNN, tokens: torch.Tensor) -> torch.Tensor:
+def read_slowly(model: FusedCharacterModel, tokens: torch.Tensor) -> torch.Tensor:
     """Log-probability of every character but the first, in one go from the zero state."""
     with torch.no_grad():
         logits, _ = model(tokens[:-1, None], model.zero_state(1))
@@ -37,7 +38,7 @@ def read_slowly(model: CharRNN, tokens: torch.Tensor) -> torch.Tensor:
 def test_the_embedded_input_equals_the_one_hot_product(cell: str) -> None:
     model, tokens = network(cell), text(30)
     one_hot = functional.one_hot(tokens, VOCABULARY).float()
-    weight = layer_weights(model, 0)[0]
+    weight = model.layer_weights(0)[0]
     assert torch.equal(functional.embedding(tokens, model.identity), one_hot)
     assert torch.allclose(functional.linear(one_hot, weight), weight.T[tokens])
 
@@ -86,7 +87,7 @@ def test_initial_weights_are_those_of_the_authors_trainer() -> None:
 def test_recomputed_states_equal_those_of_the_library(cell: str) -> None:
     model, tokens = network(cell), text(60).view(20, 3)
     start = tuple(torch.randn(2, 3, 8, generator=torch.Generator().manual_seed(i)) for i in range(2 if cell == "lstm" else 1))
-    layers = unfold(model, tokens, start)
+    layers = forward_with_gates(model, tokens, start)
     one_hot = functional.embedding(tokens, model.identity)
     with torch.no_grad():
         outputs, after = model.recurrent(one_hot, start if cell == "lstm" else start[0])
@@ -101,8 +102,8 @@ def test_recomputed_states_equal_those_of_the_library(cell: str) -> None:
 
 def test_recomputed_gates_of_a_gru_make_its_states() -> None:
     model, tokens = network("gru", layers=1), text(20)[:, None]
-    values = unfold(model, tokens)[0]
-    w_ih, w_hh, b_ih, b_hh = layer_weights(model, 0)
+    values = forward_with_gates(model, tokens)[0]
+    w_ih, w_hh, b_ih, b_hh = model.layer_weights(0)
     h = torch.zeros(1, 8)
     with torch.no_grad():
         for t, token in enumerate(tokens):
@@ -124,7 +125,7 @@ def test_a_text_read_in_stretches_gets_the_probabilities_of_one_reading(n: int) 
 def test_activations_are_in_the_order_of_the_text() -> None:
     model, tokens = network("lstm"), text(2 * STRETCH + 100)
     found = activations(model, tokens, ("c", "forget"))
-    expected = unfold(model, tokens[:, None])
+    expected = forward_with_gates(model, tokens[:, None])
     for key, values in found.items():
         assert values.shape == (2, len(tokens), 8)
         for layer in range(2):
@@ -181,11 +182,35 @@ def test_clamping_nothing_changes_nothing_and_clamping_changes_what_follows() ->
     assert np.allclose(held.closing[0], logits[:, 0].softmax(1)[:, 5].numpy(), atol=1e-4)
 
 
-def test_the_peer_computes_the_same_loss_as_a_whole_sequence() -> None:
+def test_the_baseline_computes_the_same_loss_as_a_whole_sequence() -> None:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        peer = StepwiseLSTM(VOCABULARY, 8, 2)
+        baseline = StepwiseLSTM(VOCABULARY, 8, 2)
     inputs, targets = text(24).view(12, 2), text(24, seed=1).view(12, 2)
-    outputs, _ = peer.recurrent(peer.embedding(inputs))
-    expected = functional.cross_entropy(peer.decoder(outputs).flatten(0, 1), targets.flatten())
-    assert float(peer.loss(inputs, targets).detach()) == pytest.approx(float(expected.detach()), rel=1e-5)
+    outputs, _ = baseline.recurrent(baseline.embedding(inputs))
+    expected = functional.cross_entropy(baseline.decoder(outputs).flatten(0, 1), targets.flatten())
+    assert float(baseline.loss(inputs, targets).detach()) == pytest.approx(float(expected.detach()), rel=1e-5)
+
+
+@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("layers", [1, 3])
+@pytest.mark.parametrize("init", ["uniform", "scaled"])
+def test_the_fused_form_equals_the_papers_steps_in_outputs_states_and_gradients(cell: str, layers: int, init: str) -> None:
+    fused = network(cell, layers, init=init)
+    plain = CharacterModel(cell, layers, 8, VOCABULARY, generator=torch.Generator().manual_seed(0), init=init)  # type: ignore[arg-type]
+    assert [name for name, _ in plain.named_parameters()] == [name for name, _ in fused.named_parameters()]
+    for one, other in zip(plain.parameters(), fused.parameters(), strict=True):
+        assert torch.equal(one, other), "both draw the same initial weights"
+    plain, fused = plain.double(), fused.double()
+    tokens, targets = text(36).view(12, 3), text(36, seed=1).view(12, 3)
+    start = tuple(torch.randn_like(part) for part in plain.zero_state(3))
+    gradients, logits, states = [], [], []
+    for model in (plain, fused):
+        out, after = model(tokens, start)
+        functional.cross_entropy(out.flatten(0, 1), targets.flatten()).backward()
+        gradients.append([parameter.grad for parameter in model.parameters()])
+        logits.append(out)
+        states.append(after)
+    torch.testing.assert_close(logits[0], logits[1], rtol=0, atol=1e-10)
+    for one, other in zip([*states[0], *gradients[0]], [*states[1], *gradients[1]], strict=True):
+        torch.testing.assert_close(one, other, rtol=0, atol=1e-10)

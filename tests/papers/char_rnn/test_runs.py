@@ -19,8 +19,8 @@ from replications.engine.progress import Progress
 from replications.engine.text import PROGRAM_TEXT, Corpus, Vocabulary, load_corpus
 from replications.errors import CheckpointError, DataError, InputError, Preempted
 from replications.papers.char_rnn import data, exhibits, experiment, figures
-from replications.papers.char_rnn.fleet import Fleet, rate_factor
 from replications.papers.char_rnn.settings import Settings
+from replications.papers.char_rnn.trainer import ModelGroup, rate_factor
 from replications.paths import ROOT
 from replications.presentation.exhibits import page
 from replications.presentation.figure_writer import write_figure
@@ -100,17 +100,17 @@ def test_a_stopped_run_continues_to_equal_records(
     chosen = settings(optimiser=optimiser, analyses=["samples"], analysed=["lstm-1"], epochs=0.35)
     expected, arrays = finish(tmp_path / "whole", chosen)
     given = context(tmp_path / "stopped")
-    update = Fleet.update
+    update = ModelGroup.update
 
-    def interrupted(self: Fleet, step: int) -> Any:
+    def interrupted(self: ModelGroup, step: int) -> Any:
         if step == 11:
             given.stop.signal = "SIGTERM"
         return update(self, step)
 
-    monkeypatch.setattr(Fleet, "update", interrupted)
+    monkeypatch.setattr(ModelGroup, "update", interrupted)
     with pytest.raises(Preempted, match="step 12"):
         experiment.run(chosen, given)
-    monkeypatch.setattr(Fleet, "update", update)
+    monkeypatch.setattr(ModelGroup, "update", update)
     found, resumed = finish(tmp_path / "stopped", chosen)
     pd.testing.assert_frame_equal(found, expected)
     assert resumed.keys() == arrays.keys()
@@ -121,7 +121,7 @@ def test_a_stopped_run_continues_to_equal_records(
 def test_the_hidden_state_is_part_of_the_checkpoint(tmp_path: Path, short_text: Callable[[str], None]) -> None:
     short_text(SENTENCES)
     corpus = experiment.load_corpus("program-text", None)
-    trained, fresh = (Fleet(context(tmp_path / name), settings(), corpus) for name in ("a", "b"))
+    trained, fresh = (ModelGroup(context(tmp_path / name), settings(), corpus) for name in ("a", "b"))
     for step in range(3):
         trained.update(step)
     fresh.load_state_dict(trained.state_dict())

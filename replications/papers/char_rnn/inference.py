@@ -1,4 +1,4 @@
-"""A trained network reads a text once: the probability of every character, and what its units do meanwhile.
+"""Reading a text with a trained network: the probability of every character, and the activations of its units.
 
 A text is cut into stretches that are read side by side. Each is preceded by the characters before it, so that its state is
 warm when counting begins; only the text's first stretch starts from the zero state.
@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor
 
-from replications.papers.char_rnn.model import CharRNN, unfold
+from replications.papers.char_rnn.fused import FusedCharacterModel, forward_with_gates
 
 STRETCH = 1000
 """Characters of one stretch: long enough that `WARM_UP` adds little work."""
@@ -22,6 +22,9 @@ BLOCK = 250
 
 def arrange(n: int) -> tuple[int, Tensor]:
     """Lay a text of n characters out as stretches.
+
+    Args:
+        n: characters of the text.
 
     Returns:
         Their length, and the positions they read, int64 (WARM_UP + length, stretches); positions before the text are 0
@@ -41,7 +44,7 @@ def _blocks(length: int) -> Iterator[tuple[int, int]]:
 
 
 @torch.no_grad()
-def log_probabilities(model: CharRNN, tokens: Tensor) -> Tensor:
+def log_probabilities(model: FusedCharacterModel, tokens: Tensor) -> Tensor:
     """Log-probability of every character given all before it.
 
     Args:
@@ -73,13 +76,13 @@ def log_probabilities(model: CharRNN, tokens: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def activations(model: CharRNN, tokens: Tensor, wanted: Sequence[str]) -> dict[str, Tensor]:
-    """What the units do while a text is read.
+def activations(model: FusedCharacterModel, tokens: Tensor, wanted: Sequence[str]) -> dict[str, Tensor]:
+    """Return the activations of all units while a text is read.
 
     Args:
         model: on the device of `tokens`.
         tokens: int64 (n,).
-        wanted: keys of `model.unfold`, for example 'c', 'forget'.
+        wanted: keys of `fused.forward_with_gates`, for example 'c', 'forget'.
 
     Returns:
         For each key float32 (layers, n, hidden); entry t is the state after reading character t.
@@ -94,7 +97,7 @@ def activations(model: CharRNN, tokens: Tensor, wanted: Sequence[str]) -> dict[s
         if begin == WARM_UP:
             for part in state:
                 part[:, 0] = 0
-        layers = unfold(model, tokens[where[begin:end]], state)
+        layers = forward_with_gates(model, tokens[where[begin:end]], state)
         carried = ("h", "c") if model.cell == "lstm" else ("h",)
         state = tuple(torch.stack([layer[key][-1] for layer in layers]) for key in carried)
         if begin >= WARM_UP:

@@ -20,12 +20,20 @@ from replications.engine.context import Context
 from replications.engine.devices import GraphedStep, native_bf16
 from replications.engine.text import Corpus, Streams
 from replications.engine.training import NetworkMetrics, cosine, set_learning_rate
-from replications.papers.char_rnn.model import CharRNN, State, matched_hidden
-from replications.papers.char_rnn.settings import Settings
+from replications.papers.char_rnn.fused import FusedCharacterModel
+from replications.papers.char_rnn.model import State, matched_hidden
+from replications.papers.char_rnn.settings import Network, Settings
 
 
 def rate_factor(settings: Settings, step: int, n_steps: int, steps_per_epoch: int) -> float:
-    """The run's schedule: what the peak rate is multiplied by at one update."""
+    """Return the factor on the peak learning rate at one update.
+
+    Args:
+        settings: give the schedule.
+        step: number of the update, from 0.
+        n_steps: updates in all.
+        steps_per_epoch: updates per pass over the training text.
+    """
     if settings.schedule == "cosine":
         return cosine(step, n_steps, warmup=max(1, int(settings.warmup_share * n_steps)))
     epochs_beyond = step // steps_per_epoch + 1 - settings.decay_after
@@ -33,12 +41,23 @@ def rate_factor(settings: Settings, step: int, n_steps: int, steps_per_epoch: in
 
 
 @dataclass
-class Trainee:
-    """One network of the fleet, with what a checkpoint of it needs."""
+class TrainingState:
+    """One network of the group, with the state that a checkpoint holds.
+
+    Attributes:
+        name: of the network, for example 'lstm-2'.
+        seed: its seed.
+        model: the network.
+        optimiser: its optimiser.
+        carried: state at the end of the last chunk, as the model takes it.
+        initial: weights before the first update.
+        best: weights with the lowest validation loss so far.
+        best_loss: that loss, nats per character.
+    """
 
     name: str
     seed: int
-    model: CharRNN
+    model: FusedCharacterModel
     optimiser: torch.optim.Optimizer
     carried: State
     initial: dict[str, Tensor]
@@ -46,7 +65,7 @@ class Trainee:
     best_loss: float = float("inf")
 
 
-class Fleet:
+class ModelGroup:
     """All networks of a run, over its seeds.
 
     Args:
@@ -73,18 +92,18 @@ class Fleet:
         shape = (settings.seq_len, settings.batch_size)
         self._chunks = {seed: torch.zeros((2, *shape), dtype=torch.int64, device=context.device) for seed in context.seeds}
         cuda = context.device.type == "cuda"
-        self._lanes = [torch.cuda.Stream(context.device) for _ in self.trainees] if cuda else []
+        self._cuda_streams = [torch.cuda.Stream(context.device) for _ in self.trainees] if cuda else []
         self._step = 0
         self._update = GraphedStep(self._all, context.device) if settings.cuda_graph else self._all
 
-    def _trainee(self, name: str, seed: int, vocabulary: int) -> Trainee:
-        cell, _, layers = name.partition("-")
+    def _trainee(self, name: str, seed: int, vocabulary: int) -> TrainingState:
+        network = Network.parse(name)
         settings, device = self.settings, self.context.device
-        hidden = matched_hidden(cell, int(layers), settings.size, vocabulary)
+        hidden = matched_hidden(network.cell, network.layers, settings.size, vocabulary)
         generator = self.context.generator(seed, f"weights {name}", device="cpu")
-        model = CharRNN(
-            cell,
-            int(layers),
+        model = FusedCharacterModel(
+            network.cell,
+            network.layers,
             hidden,
             vocabulary,
             dropout=settings.dropout,
@@ -101,19 +120,26 @@ class Fleet:
         else:
             optimiser = torch.optim.RMSprop(model.parameters(), lr=rate, alpha=0.95, capturable=device.type == "cuda")
         initial = {key: value.clone() for key, value in model.state_dict().items()}
-        return Trainee(name, seed, model, optimiser, model.zero_state(settings.batch_size), initial, initial)
+        return TrainingState(name, seed, model, optimiser, model.zero_state(settings.batch_size), initial, initial)
 
     @property
     def flops_per_step(self) -> float:
         """Counted FLOPs of one update of all networks."""
         return self.settings.batch_size * self.settings.seq_len * sum(trainee.model.flops_per_character for trainee in self.trainees)
 
-    def of(self, name: str) -> list[Trainee]:
-        """The trainees of one network, one for each seed, in the order of the seeds."""
+    def of(self, name: str) -> list[TrainingState]:
+        """Return one network's training states, in the order of the seeds.
+
+        Args:
+            name: of the network.
+        """
         return [trainee for trainee in self.trainees if trainee.name == name]
 
     def update(self, step: int) -> NetworkMetrics:
-        """Make update number `step` of every network.
+        """Make one update of every network.
+
+        Args:
+            step: number of the update, from 0.
 
         Returns:
             For ('loss', network) of each network the loss in nats per character, shape (seeds,).
@@ -132,22 +158,22 @@ class Fleet:
         return {("loss", name): losses for name, losses in self._update().items()}
 
     def _all(self) -> dict[str, Tensor]:
-        """One update of every network on the chunks laid ready, each on its own lane where there are lanes."""
+        """Update each network once on the prepared chunks, on its own CUDA stream if there are streams; return their losses."""
         losses: dict[str, list[Tensor]] = {name: [] for name in self.settings.models}
-        if not self._lanes:
+        if not self._cuda_streams:
             for trainee in self.trainees:
                 losses[trainee.name].append(self._one(trainee))
         else:
             main = torch.cuda.current_stream(self.context.device)
-            for trainee, lane in zip(self.trainees, self._lanes, strict=True):
-                lane.wait_stream(main)
-                with torch.cuda.stream(lane):
+            for trainee, stream in zip(self.trainees, self._cuda_streams, strict=True):
+                stream.wait_stream(main)
+                with torch.cuda.stream(stream):
                     losses[trainee.name].append(self._one(trainee))
-            for lane in self._lanes:
-                main.wait_stream(lane)
+            for stream in self._cuda_streams:
+                main.wait_stream(stream)
         return {name: torch.stack(values) for name, values in losses.items()}
 
-    def _one(self, trainee: Trainee) -> Tensor:
+    def _one(self, trainee: TrainingState) -> Tensor:
         model, (inputs, targets) = trainee.model, self._chunks[trainee.seed]
         if self.settings.dropout:  # the library's dropout draws from the global generator: fix it by seed, network and step
             torch.manual_seed(
@@ -167,7 +193,7 @@ class Fleet:
             part.copy_(new)
         return loss.detach()
 
-    def _in_bf16(self, trainee: Trainee) -> bool:
+    def _in_bf16(self, trainee: TrainingState) -> bool:
         """Return True when a network's products are in bf16: with `auto` where that is faster, on a CPU for LSTMs alone."""
         device = self.context.device
         if self.settings.precision == "auto":
@@ -175,7 +201,11 @@ class Fleet:
         return self.settings.precision == "bf16"
 
     def keep_best(self, losses: Mapping[tuple[str, int], float]) -> None:
-        """Keep the weights of every network whose validation loss, by (name, seed), is its lowest so far."""
+        """Keep the weights of every network whose validation loss is its lowest so far.
+
+        Args:
+            losses: (name, seed) -> validation loss.
+        """
         for trainee in self.trainees:
             loss = losses[trainee.name, trainee.seed]
             if loss < trainee.best_loss:
@@ -183,7 +213,7 @@ class Fleet:
                 trainee.best = {key: value.detach().clone() for key, value in trainee.model.state_dict().items()}
 
     def state_dict(self) -> dict[str, Any]:
-        """Weights, optimisers, carried states and best weights of all networks."""
+        """Return weights, optimisers, carried states and best weights of all networks."""
         return {
             f"{t.name}/{t.seed}": {
                 "model": t.model.state_dict(),
@@ -196,7 +226,11 @@ class Fleet:
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Continue where `state_dict` was taken, the hidden states included."""
+        """Continue where `state_dict` was taken, the hidden states included.
+
+        Args:
+            state_dict: of a group with the same networks and seeds.
+        """
         for trainee in self.trainees:
             saved = state_dict[f"{trainee.name}/{trainee.seed}"]
             trainee.model.load_state_dict(saved["model"])

@@ -1,4 +1,4 @@
-"""The peer of the speed comparisons: a character model driven one step at a time from Python.
+"""The baseline of the speed comparisons: a character model driven one step at a time from Python.
 
 This is the logic of the widely used public PyTorch character models (an embedding, a recurrent module called once per
 character, a loss summed over the steps), written anew; no line of theirs is used.
