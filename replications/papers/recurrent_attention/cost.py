@@ -1,4 +1,4 @@
-"""What a model costs: floating-point operations counted from its layers, and time."""
+"""Cost of a model: floating-point operations counted from its layers, and time per image."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ TIMED_REPEATS = 3
 
 
 def linear_flops(*widths: int) -> int:
-    """Multiplications and additions of a chain of linear layers for one input; biases and ReLUs are not counted."""
+    """Return the multiplications and additions of a chain of linear layers for one input; biases and ReLUs are not counted."""
     return sum(2 * a * b for a, b in itertools.pairwise(widths))
 
 
 def forward_flops(settings: Settings) -> int:
-    """Operations in matrix products and convolutions to classify one image.
+    """Return the operations of matrix products and convolutions that classify one image.
 
     For the recurrent attention model this leaves out the retina, which only adds: a crop adds the same number of pixels
     whatever the image's size, and our integral image, which replaces it, adds about two per pixel of the image.
@@ -55,36 +55,41 @@ def forward_flops(settings: Settings) -> int:
 
 
 def training_flops(settings: Settings) -> int:
-    """Operations of one training example: the backward pass is two products for each of the forward pass."""
+    """Return the operations of one training example: the backward pass is two products for each of the forward pass."""
     return 3 * forward_flops(settings)
 
 
 def at_size(settings: Settings, model: str, canvas: int) -> Settings:
-    """The same run with another model and image size."""
-    return Settings.model_validate(settings.model_dump() | {"model": model, "canvas": canvas, "measure": "accuracy", "translated": True})
+    """Return the settings of a run with another model and image size."""
+    return Settings.model_validate(settings.model_dump() | {"model": model, "canvas": canvas, "experiment": "accuracy", "translated": True})
 
 
-def measure(settings: Settings, context: Context) -> None:
-    """Record operations, parameters and time per image of every model over `cost_canvases`; the step is the canvas side.
+def record_costs(settings: Settings, context: Context) -> None:
+    """Record operations, parameters and time per image of every model at each canvas side of `cost_canvases` (axis 'canvas').
 
-    Counts (split 'count') are exact and equal for every seed. Times (split 'timing') are of one network forward without
-    gradients, in microseconds per image: the median of several batches.
+    Counts are exact and equal for every seed. Times are of one network without gradients, in microseconds per image: the median of
+    several batches.
+
+    Args:
+        settings: sizes of the networks.
+        context: of the run.
     """
-    for done, canvas in enumerate(settings.cost_canvases):
+    for index, canvas in enumerate(settings.cost_canvases):
         for model in MODELS:
             sized = at_size(settings, model, canvas)
             flops = forward_flops(sized)
             network = build(sized, [context.generator(0, "initialise", device="cpu")], context.device)
             n_parameters = sum(value.numel() for value in network.parameters())
             n_seeds = len(context.seeds)
-            context.record(f"{model}_flops", [flops] * n_seeds, split="count", step=canvas, unit="FLOP")
-            context.record(f"{model}_parameters", [n_parameters] * n_seeds, split="count", step=canvas)
+            for metric, count, unit in (("forward_flops", flops, "FLOP"), ("parameters", n_parameters, "")):
+                context.record(metric, [count] * n_seeds, split="cost", model=model, axis="canvas", at=canvas, unit=unit)
             times = [_seconds_per_image(sized, network, context) for _ in context.seeds]
-            context.record(f"{model}_microseconds", [1e6 * t for t in times], split="time", step=canvas, unit="us")
+            microseconds = [1e6 * seconds for seconds in times]
+            context.record("microseconds", microseconds, split="cost", model=model, axis="canvas", at=canvas, unit="us")
         per_image = sum(forward_flops(at_size(settings, model, canvas)) for model in MODELS)
         n_images = TIMED_BATCH * (TIMED_REPEATS + 1) * len(context.seeds)
         context.add_cost(examples=n_images * len(MODELS), flops=n_images * per_image)
-        context.progress.update("cost", done + 1, len(settings.cost_canvases), canvas=canvas)
+        context.progress.update("cost", index + 1, len(settings.cost_canvases), canvas=canvas)
 
 
 @torch.no_grad()

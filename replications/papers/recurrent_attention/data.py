@@ -63,7 +63,7 @@ SOURCES = [MNIST, DIGITS]
 
 def needs(settings: Settings) -> list[tuple[DataSource, str]]:
     """The splits that a run loads; a cost measurement loads none."""
-    if settings.measure == "cost":
+    if settings.experiment == "cost":
         return []
     source = DIGITS if settings.dataset == "digits" else MNIST
     return [(source, split) for split in source.splits]

@@ -34,8 +34,8 @@ def run(settings: Settings, context: Context) -> None:
     """
     if not context.seeds:
         raise InputError(f"{context.paper} {context.run}: no seeds. Give at least one, for example --seeds 0-2.")
-    if settings.measure == "cost":
-        cost.measure(settings, context)
+    if settings.experiment == "cost":
+        cost.record_costs(settings, context)
         return
     with _precision(settings, context.device):
         _train_and_test(settings, context)
@@ -45,7 +45,7 @@ def run(settings: Settings, context: Context) -> None:
 def _precision(settings: Settings, device: torch.device) -> Iterator[None]:
     """TF32 products on a GPU where the run allows them."""
     before = torch.get_float32_matmul_precision()
-    if device.type == "cuda" and settings.matmul == "tf32":
+    if device.type == "cuda" and settings.precision == "tf32":
         torch.set_float32_matmul_precision("high")
     try:
         yield
@@ -171,25 +171,32 @@ def _train_and_test(settings: Settings, context: Context) -> None:
         evaluate_every=max(1, settings.n_steps // settings.evaluations),
     )
     test = evaluation("test")
-    _test(settings, context, test, "test")
+    _test(settings, context, test)
     _save_attention(context, test)
     best.put_into(network)
-    _test(settings, context, test, "test-best")
+    _test(settings, context, test, model="best")
 
 
-def _test(settings: Settings, context: Context, test: Evaluation, split: str) -> None:
-    """Record the headline error (one episode, locations at the policy's means), its sampled forms, and where it looks."""
+def _test(settings: Settings, context: Context, test: Evaluation, model: str = "") -> None:
+    """Record the headline error (one episode, locations at the policy's means), its sampled forms, and where glimpses go.
+
+    Args:
+        settings: of the run.
+        context: of the run.
+        test: evaluation on the test set.
+        model: empty for the last checkpoint, 'best' for the one with the lowest validation error.
+    """
     step = settings.n_steps
-    context.record("error", test.error(), split=split, step=step, unit="%")
+    context.record("error", test.error(), model=model, step=step, unit="%")
     if test.episodes is None:
         return
-    context.record("error_sampled", test.error(sampled=True), split=split, step=step, unit="%")
-    context.record("error_averaged", test.error(samples=settings.samples, sampled=True), split=split, step=step, unit="%")
+    context.record("error_sampled", test.error(sampled=True), model=model, step=step, unit="%")
+    context.record("error_averaged", test.error(samples=settings.samples, sampled=True), model=model, step=step, unit="%")
     statistics, heat = glimpse_statistics(test)
     for name, values in statistics.items():
-        context.record(name, values, split=split, step=step, unit="px" if name.startswith("spread") else "%")
-    context.record("pixels_read", [float(settings.glimpses * settings.patch_pixels)] * len(context.seeds), split=split, step=step)
-    if split == "test":
+        context.record(name, values, model=model, step=step, unit="px" if name.startswith("spread") else "%")
+    context.record("pixels_read", [float(settings.glimpses * settings.patch_pixels)] * len(context.seeds), model=model, step=step)
+    if not model:
         for name, values in heat.items():
             context.artifact(name, values.to(torch.float16))
 

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,52 +10,25 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import FixedLocator, NullLocator, ScalarFormatter
 
-from replications.papers.recurrent_attention.settings import Settings
+from replications.papers.recurrent_attention.trained_runs import TrainedRun, glimpse_runs, trained_runs
 from replications.presentation.figure_writer import Figure
 from replications.presentation.palette import PALETTE
 from replications.presentation.theme import COLUMN, canvas, dots, in_words, last_rows, published
 from replications.results.reader import NotMeasured, Results
 
-TASKS = {
-    "mnist": "28x28",
-    "translated": "60x60 translated",
-    "cluttered": "60x60 cluttered",
-    "wide": "100x100 cluttered",
-    "digits": "16x16, 8x8 digits",
-}
-"""First part of a run's name -> what is classified."""
-
 BLUE, ORANGE, GREEN, PINK, AMBER, SKY, BLACK, OLIVE = PALETTE
 VERSIONS = {"v1": ("D", "arXiv v1"), "nips": ("s", "NIPS")}
 
 
-@dataclass(frozen=True)
-class _GlimpseRun:
-    name: str
-    task: str
-    policy: str
-    glimpses: int
-
-
-def _glimpse_runs(results: Results) -> list[_GlimpseRun]:
-    """Finished runs of the glimpse model that belong to a table, by task and number of glimpses."""
-    found = []
-    for run in results.runs():
-        match = re.fullmatch(r"([a-z]+)-(ram|random)-(\d+)", run.name)
-        if match and results.finished(run.name):
-            found.append(_GlimpseRun(run.name, match[1], "learned" if match[2] == "ram" else "random", int(match[3])))
-    return sorted(found, key=lambda run: (list(TASKS).index(run.task), run.policy, run.glimpses))
-
-
 def _published_by_run(results: Results) -> pd.DataFrame:
-    """Published values of every table row that has a run: run, version, value."""
+    """Return the published values of every table row that has a run, as columns run, version, value."""
     parts = [results.ours(name) for name in results.paper.tables]
     rows = pd.concat(parts, ignore_index=True)
     return rows[rows["version"] != "ours"][["run", "version", "value"]]
 
 
 def _percent_axis(axes: Axes, values: pd.Series | np.ndarray) -> None:
-    """Logarithmic where values span much, with plain numbers."""
+    """Use a logarithmic axis with plain numbers where values differ by more than a factor of four."""
     values = np.asarray(values, dtype=float)
     if values.min() > 0 and values.max() / values.min() > 4:
         axes.set_yscale("log")
@@ -77,17 +47,17 @@ def error_by_glimpses(results: Results) -> Figure:
     orange. Horizontal lines are the means of our networks that see the whole image. One episode per image, locations at
     the policy's means.
     """
-    runs = _glimpse_runs(results)
+    runs = glimpse_runs(results)
     if not runs:
         raise NotMeasured("needs runs of the glimpse model")
-    theirs = _published_by_run(results)
-    tasks = [task for task in TASKS if any(run.task == task for run in runs)]
+    published_values = _published_by_run(results)
+    tasks = list(dict.fromkeys(run.task for run in runs))
     width = 2 * COLUMN if len(tasks) > 1 else 1.35 * COLUMN
     rows = (len(tasks) + 1) // 2 if len(tasks) > 2 else 1
     figure, grid = canvas(width, 2.7 * rows, columns=-(-len(tasks) // rows), rows=rows)
     drawn: list[pd.DataFrame] = []
     for axes, task in zip(grid.ravel(), tasks, strict=False):
-        drawn += _error_panel(axes, results, task, [run for run in runs if run.task == task], theirs)
+        drawn += _error_panel(axes, results, task, published_values)
     for axes in grid.ravel()[len(tasks) :]:
         axes.axis("off")
     data = pd.concat(drawn, ignore_index=True)
@@ -96,46 +66,45 @@ def error_by_glimpses(results: Results) -> Figure:
     return Figure(figure, data, alt, "Error by number of glimpses", [run.name for run in runs])
 
 
-def _error_panel(axes: Axes, results: Results, task: str, runs: list[_GlimpseRun], theirs: pd.DataFrame) -> list[pd.DataFrame]:
+def _error_panel(axes: Axes, results: Results, task: str, published_values: pd.DataFrame) -> list[pd.DataFrame]:
+    """Draw the errors of one task and return what was drawn, one frame per run and version."""
+    runs = [run for run in glimpse_runs(results) if run.task == task]
     drawn = []
     for policy, colour in (("learned", BLUE), ("random", ORANGE)):
         means = []
-        for run in (run for run in runs if run.policy == policy):
+        for run in (run for run in runs if run.settings.policy == policy):
+            n_glimpses = run.settings.glimpses
             values = results.final(run.name, "error")
-            dots(axes, [run.glimpses] * len(values), values, colour=colour)
-            means.append((run.glimpses, values.mean()))
-            frame = pd.DataFrame({"task": task, "series": policy, "glimpses": run.glimpses, "seed": values.index, "error": values})
+            dots(axes, [n_glimpses] * len(values), values, colour=colour)
+            means.append((n_glimpses, values.mean()))
+            frame = pd.DataFrame({"task": task, "series": policy, "glimpses": n_glimpses, "seed": values.index, "error": values})
             drawn.append(frame.assign(version="ours"))
             for version, (marker, _) in VERSIONS.items():
-                value = theirs[(theirs["run"] == run.name) & (theirs["version"] == version)]["value"]
+                of_run = published_values[(published_values["run"] == run.name) & (published_values["version"] == version)]
+                value = of_run["value"]
                 if len(value):
-                    published(axes, [run.glimpses], list(value), colour=colour, label="_", marker=marker)
+                    published(axes, [n_glimpses], list(value), colour=colour, label="_", marker=marker)
                     drawn.append(frame.head(1).assign(seed=-1, error=float(value.iloc[0]), version=version))
         if means:
             shape: dict[str, Any] = (
                 {"linestyle": "none", "marker": "_", "markersize": 12, "markeredgewidth": 1.5} if len(means) == 1 else {}
             )
             axes.plot(*zip(*means, strict=True), color=colour, label=f"{policy} locations", **shape)
-    styles: dict[str, tuple[str, Any]] = {
-        "fc-64": ("FC 64", (0, (1, 1))),
-        "fc-256": ("FC 256", (0, (4, 1.5))),
-        "conv": ("convolution", (0, (6, 1, 1, 1))),
-    }
-    styles |= {"cnn": ("CNN", "solid"), "soft": ("soft attention", (0, (2, 2)))}
-    for kind, (label, dash) in styles.items():
-        values = results.final(f"{task}-{kind}", "error")
-        if len(values):
-            axes.axhline(values.mean(), color="#555555", linewidth=1, linestyle=dash, label=label, zorder=1)
-            frame = pd.DataFrame({"task": task, "series": kind, "glimpses": -1, "seed": values.index, "error": values})
+    dashes: dict[str, Any] = {"fc": (0, (4, 1.5)), "conv": (0, (6, 1, 1, 1)), "cnn": "solid", "soft": (0, (2, 2))}
+    for run in trained_runs(results):
+        if run.task == task and not run.swept and run.settings.model in dashes:
+            values = results.final(run.name, "error")
+            narrow = run.settings.model == "fc" and run.settings.fc_size < 256
+            dash = (0, (1, 1)) if narrow else dashes[run.settings.model]
+            axes.axhline(values.mean(), color="#555555", linewidth=1, linestyle=dash, label=run.network, zorder=1)
+            frame = pd.DataFrame({"task": task, "series": run.network, "glimpses": -1, "seed": values.index, "error": values})
             drawn.append(frame.assign(version="ours"))
     for version, (marker, label) in VERSIONS.items():
         if any((frame["version"] == version).any() for frame in drawn):
             published(axes, [], [], colour=BLUE, label=label, marker=marker)
     _percent_axis(axes, pd.concat(drawn)["error"])
-    glimpses = sorted({run.glimpses for run in runs})
-    axes.set(
-        title=TASKS[task], xlabel="glimpses", ylabel="test error (%)", xticks=glimpses, xlim=(min(glimpses) - 0.6, max(glimpses) + 0.6)
-    )
+    glimpses = sorted({run.settings.glimpses for run in runs})
+    axes.set(title=task, xlabel="glimpses", ylabel="test error (%)", xticks=glimpses, xlim=(min(glimpses) - 0.6, max(glimpses) + 0.6))
     axes.legend(loc="upper left", bbox_to_anchor=(1, 1), handlelength=2.2)
     return drawn
 
@@ -146,27 +115,26 @@ def glimpse_paths(results: Results) -> Figure:
     Squares are the finest patches, numbered; the first glimpse, dashed, is always at a random place. Below each image: the
     answer, and whether it is right. Seed 0, the last checkpoint, the task with the most clutter that this tier has.
     """
-    runs = [run for run in _glimpse_runs(results) if run.policy == "learned" and run.glimpses > 1]
+    runs = [run for run in glimpse_runs(results) if run.settings.policy == "learned" and run.settings.glimpses > 1]
     if not runs:
         raise NotMeasured("needs a run with a learned policy")
     run = runs[-1]
-    kept = results.artifacts(run.name)
-    settings = next(plan.settings_as(Settings) for plan in results.runs() if plan.name == run.name)
+    arrays, settings = results.artifacts(run.name), run.settings
     figure, grid = canvas(2 * COLUMN, 3.9, columns=4, rows=2)
-    n_shown = min(grid.size, len(kept["images"]))
+    n_images = min(grid.size, len(arrays["images"]))
     rows = []
-    for index, axes in enumerate(grid.ravel()[:n_shown]):
-        path = (kept["paths"][0, index] + 1) * settings.canvas / 2
-        answer = int(kept["beliefs"][0, index, -1].argmax())
-        right = answer == kept["labels"][index]
-        _draw_path(axes, kept["images"][index], path, settings.glimpse_side)
-        text = f"says {answer}, right" if right else f"says {answer}, is {kept['labels'][index]}"
+    for index, axes in enumerate(grid.ravel()[:n_images]):
+        path = (arrays["paths"][0, index] + 1) * settings.canvas / 2
+        answer = int(arrays["beliefs"][0, index, -1].argmax())
+        right = answer == arrays["labels"][index]
+        _draw_path(axes, arrays["images"][index], path, settings.glimpse_side)
+        text = f"says {answer}, right" if right else f"says {answer}, is {arrays['labels'][index]}"
         axes.set_xlabel(text, fontsize=7.5, color="black" if right else ORANGE, labelpad=2)
-        rows += [{"image": index, "glimpse": t + 1, "x": x, "y": y, "label": kept["labels"][index]} for t, (x, y) in enumerate(path)]
-    for axes in grid.ravel()[n_shown:]:
+        rows += [{"image": index, "glimpse": t + 1, "x": x, "y": y, "label": arrays["labels"][index]} for t, (x, y) in enumerate(path)]
+    for axes in grid.ravel()[n_images:]:
         axes.axis("off")
-    alt = f"Paths of {run.glimpses} glimpses over {n_shown} test images of {TASKS[run.task]}, seed 0."
-    return Figure(figure, pd.DataFrame(rows), alt, f"Glimpse paths, {TASKS[run.task]}", [run.name])
+    alt = f"Paths of {settings.glimpses} glimpses over {n_images} test images of {run.task}, seed 0."
+    return Figure(figure, pd.DataFrame(rows), alt, f"Glimpse paths, {run.task}", [run.name])
 
 
 def _draw_path(axes: Axes, image: np.ndarray, path: np.ndarray, side: int) -> None:
@@ -206,16 +174,16 @@ def error_by_baseline(results: Results) -> Figure:
 
 def _sweep(results: Results, setting: str, label: str, title: str) -> Figure:
     """Final errors of the runs of one sweep. A run outside the sweep joins where everything but the swept setting agrees."""
-    plans = {run.name: run for run in results.runs()}
-    members = {name: run for name, run in plans.items() if f"-{setting}-" in name and results.finished(name)}
+    runs = {run.name: run for run in trained_runs(results)}
+    members = {name: run for name, run in runs.items() if run.swept == setting}
     if not members:
         raise NotMeasured(f"needs a sweep over {setting}")
 
     def others(name: str) -> dict[str, object]:
-        return {key: value for key, value in plans[name].settings.model_dump().items() if key != setting}
+        return {key: value for key, value in runs[name].settings.model_dump().items() if key != setting}
 
     reference = others(next(iter(members)))
-    members |= {name: run for name, run in plans.items() if others(name) == reference and results.finished(name)}
+    members |= {name: run for name, run in runs.items() if others(name) == reference}
     series = {"error": ("policy's means", BLUE), "error_sampled": ("drawn", GREEN)} if setting == "sigma" else {"error": ("", BLUE)}
     rows = [
         {"run": name, setting: getattr(run.settings, setting), "metric": metric, "seed": seed, "error": value}
@@ -224,8 +192,8 @@ def _sweep(results: Results, setting: str, label: str, title: str) -> Figure:
         for seed, value in results.final(name, metric).items()
     ]
     data = pd.DataFrame(rows)
-    known = ["none", "moving-average", "learned"]
-    order = sorted(data[setting].unique(), key=known.index if setting == "baseline" else None)
+    baselines = ["none", "moving-average", "learned"]
+    order = sorted(data[setting].unique(), key=baselines.index if setting == "baseline" else None)
     figure, grid = canvas(1.25 * COLUMN, 2.6)
     axes = grid[0, 0]
     for metric, (name, colour) in series.items():
@@ -243,7 +211,7 @@ def _sweep(results: Results, setting: str, label: str, title: str) -> Figure:
     else:
         axes.set_xticks(range(len(order)), [name.replace("-", "\n") for name in order])
         axes.set_xlim(-0.5, len(order) - 0.5)
-    task = TASKS[next(iter(members)).split("-")[0]]
+    task = next(iter(members.values())).task
     axes.set(xlabel=label, ylabel="test error (%)", title=task)
     _percent_axis(axes, data["error"])
     errors = in_words(
@@ -263,18 +231,18 @@ def cost_by_image_size(results: Results) -> Figure:
     names |= {"soft": ("soft attention", AMBER)}
     figure, grid = canvas(2 * COLUMN, 2.7, columns=2)
     parts = []
-    for axes, quantity, scale, label in (
-        (grid[0, 0], "flops", 1e6, "operations per image (MFLOP)"),
+    for axes, metric, scale, label in (
+        (grid[0, 0], "forward_flops", 1e6, "operations per image (MFLOP)"),
         (grid[0, 1], "microseconds", 1.0, "time per image (µs)"),
     ):
         for model, (_, colour) in names.items():
-            part = results.select(run="cost", metric=f"{model}_{quantity}")
-            pixels = part["step"].astype(float) ** 2
+            part = results.select(run="cost", metric=metric, model=model, axis="canvas")
+            pixels = part["at"].astype(float) ** 2
             dots(axes, pixels, part["value"] / scale, colour=colour)
             means = (part["value"] / scale).groupby(pixels).mean()
             axes.plot(means.index, means, color=colour, label=names[model][0])
-            parts.append(part.assign(model=model, quantity=quantity, pixels=pixels)[["model", "quantity", "pixels", "seed", "value"]])
-        sides = sorted(results.select(run="cost", metric="ram_flops")["step"].unique())
+            parts.append(part.assign(pixels=pixels)[["model", "metric", "pixels", "seed", "value"]])
+        sides = sorted(results.select(run="cost", metric="forward_flops", axis="canvas")["at"].astype(int).unique())
         axes.set(xscale="log", yscale="log", xlabel="image (pixels)", ylabel=label)
         axes.set_xticks([side**2 for side in sides], [f"{side}x{side}" for side in sides])
         axes.xaxis.set_minor_locator(NullLocator())
@@ -282,7 +250,7 @@ def cost_by_image_size(results: Results) -> Figure:
     order = np.argsort([-line.get_ydata()[-1] for line in handles])
     grid[0, 1].legend([handles[i] for i in order], [str(handles[i].get_label()) for i in order], loc="upper left", bbox_to_anchor=(1, 1))
     data = pd.concat(parts, ignore_index=True)
-    ends = data[(data["quantity"] == "flops") & data["pixels"].isin([data["pixels"].min(), data["pixels"].max()])]
+    ends = data[(data["metric"] == "forward_flops") & data["pixels"].isin([data["pixels"].min(), data["pixels"].max()])]
     ends = ends.assign(layer=ends["model"].map(lambda model: names[model][0]), at=ends["pixels"].map("at {:,.0f} pixels".format))
     alt = f"Operations per image, smallest and largest: {in_words(ends, ['layer', 'at'], form=',.0f')}."
     return Figure(figure, data, alt, "Cost by image size", ["cost"])
@@ -291,39 +259,35 @@ def cost_by_image_size(results: Results) -> Figure:
 def learning_curves(results: Results) -> Figure:
     """Validation error during training, every seed a line; one panel per task.
 
-    One episode per image, locations at the policy's means. The best of these points chooses the checkpoint that the
-    report calls 'test-best'; headline numbers are of the last one.
+    One episode per image, locations at the policy's means. Headline numbers are of the last checkpoint; the one with the lowest
+    of these errors is tested beside it.
     """
-    rows = results.select(metric="error", split="validation")
-    panels = {task: part for task, part in _by_task(rows) if len(part)}
+    panels: dict[str, list[TrainedRun]] = {}
+    for run in trained_runs(results):
+        if not run.swept:
+            panels.setdefault(run.task, []).append(run)
     if not panels:
         raise NotMeasured("needs any trained run")
     columns = min(2, len(panels))
     n_rows = -(-len(panels) // columns)
     figure, grid = canvas(2 * COLUMN, 2.7 * n_rows, columns=columns, rows=n_rows)
-    for axes, (task, part) in zip(grid.ravel(), panels.items(), strict=False):
-        names = [run.name for run in results.runs() if run.name in set(part["run"])]
-        for index, name in enumerate(names):
+    drawn = []
+    for axes, (task, runs) in zip(grid.ravel(), panels.items(), strict=False):
+        for index, run in enumerate(runs):
             colour, dash = PALETTE[index % len(PALETTE)], "solid" if index < len(PALETTE) else (0, (3, 1.5))
-            for seed, curve in part[part["run"] == name].groupby("seed"):
-                label = name.removeprefix(f"{task}-") if seed == part["seed"].min() else None
+            rows = results.select(run=run.name, metric="error", split="validation")
+            drawn.append(rows)
+            for seed, curve in rows.groupby("seed"):
+                label = run.network if seed == rows["seed"].min() else None
                 axes.plot(curve["step"], curve["value"], color=colour, linestyle=dash, linewidth=0.9, alpha=0.85, label=label)
-        axes.set(title=TASKS[task], xlabel="updates", ylabel="validation error (%)")
-        _percent_axis(axes, part["value"])
+        axes.set(title=task, xlabel="updates", ylabel="validation error (%)")
+        _percent_axis(axes, pd.concat(drawn[-len(runs) :])["value"])
         axes.legend(loc="upper left", bbox_to_anchor=(1, 1), handlelength=1.4)
     for axes in grid.ravel()[len(panels) :]:
         axes.axis("off")
-    data = pd.concat(panels.values())[["run", "seed", "step", "value"]]
-    runs = sorted(set(data["run"]))
+    data = pd.concat(drawn)[["run", "seed", "step", "value"]]
     alt = f"Validation error in per cent at the end: {in_words(last_rows(data, 'step', 'run'), 'run', form='.1f')}."
-    return Figure(figure, data, alt, runs=runs)
-
-
-def _by_task(rows: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
-    """Rows of the runs that belong to tables, by task; sweeps repeat them with less training and are left out."""
-    table_run = ~rows["run"].str.contains("-sigma-|-baseline-")
-    for task in TASKS:
-        yield task, rows[table_run & (rows["run"].str.split("-").str[0] == task)]
+    return Figure(figure, data, alt, runs=sorted(set(data["run"])))
 
 
 def policy_heat_map(results: Results) -> Figure:
@@ -332,16 +296,20 @@ def policy_heat_map(results: Results) -> Figure:
     Top: on the canvas. Bottom: relative to the centre of the digit, in the same units, so that a policy that finds the
     digit is a bright spot in the middle. The first glimpse is uniformly random. Darker is more often.
     """
-    runs = [run for run in _glimpse_runs(results) if run.policy == "learned" and run.glimpses > 1]
+    runs = [run for run in glimpse_runs(results) if run.settings.policy == "learned" and run.settings.glimpses > 1]
     if not runs:
         raise NotMeasured("needs a run with a learned policy")
     run = runs[-1]
-    heat = {"on the canvas": _heat(results, run.name, "heat"), "relative to the digit": _heat(results, run.name, "heat_digit")}
-    shown = sorted({0, 1, 2, run.glimpses // 2, run.glimpses - 1} & set(range(run.glimpses)))
-    figure, grid = canvas(2 * COLUMN, 3.0, columns=len(shown), rows=2)
+    heat = {
+        "on the canvas": _mean_heat_map(results, run.name, "heat"),
+        "relative to the digit": _mean_heat_map(results, run.name, "heat_digit"),
+    }
+    last = run.settings.glimpses - 1
+    glimpses = sorted({0, min(1, last), min(2, last), run.settings.glimpses // 2, last})
+    figure, grid = canvas(2 * COLUMN, 3.0, columns=len(glimpses), rows=2)
     rows = []
     for line, (label, maps) in zip(grid, heat.items(), strict=True):
-        for axes, step in zip(line, shown, strict=True):
+        for axes, step in zip(line, glimpses, strict=True):
             axes.imshow(maps[step] ** 0.5, cmap="Blues", extent=(-1, 1, 1, -1), vmin=0, interpolation="nearest")
             axes.axhline(0, color="#999999", linewidth=0.4)
             axes.axvline(0, color="#999999", linewidth=0.4)
@@ -350,18 +318,16 @@ def policy_heat_map(results: Results) -> Figure:
             y, x = np.unravel_index(maps[step].argmax(), maps[step].shape)
             rows.append({"map": label, "glimpse": step + 1, "peak_share": maps[step].max(), "peak_row": y, "peak_column": x})
         line[0].set_ylabel(label, fontsize=7.5)
-    for axes, step in zip(grid[0], shown, strict=True):
+    for axes, step in zip(grid[0], glimpses, strict=True):
         axes.set_title(f"glimpse {step + 1}")
-    alt = f"Heat maps of glimpse locations on {TASKS[run.task]}; glimpses {', '.join(str(step + 1) for step in shown)}."
-    return Figure(figure, pd.DataFrame(rows), alt, f"Where the policy looks, {TASKS[run.task]}", [run.name])
+    alt = f"Heat maps of glimpse locations on {run.task}; glimpses {', '.join(str(step + 1) for step in glimpses)}."
+    return Figure(figure, pd.DataFrame(rows), alt, f"Where the policy looks, {run.task}", [run.name])
 
 
-def _heat(results: Results, run: str, name: str) -> np.ndarray:
-    """Share of glimpses by step and bin, mean over all seeds: (T, bins, bins)."""
-    seeds = results.final(run, "error").index
-    chunks = {id_: results.artifacts(run, int(id_)) for id_ in seeds}
-    maps = np.concatenate([chunk[name] for chunk in {arrays[name].tobytes(): arrays for arrays in chunks.values()}.values()])
-    mean: np.ndarray = maps.astype(np.float64).mean(0)
+def _mean_heat_map(results: Results, run: str, name: str) -> np.ndarray:
+    """Return the share of glimpses by glimpse and bin, averaged over all seeds: (T, bins, bins)."""
+    maps = [arrays[0] for arrays in results.by_seed(run, name).values()]
+    mean: np.ndarray = np.stack(maps).astype(np.float64).mean(0)
     return mean
 
 
@@ -373,7 +339,7 @@ def where_it_looks(results: Results) -> Figure:
     learnt where digits are may spread and touch, but follows nothing. Random locations, orange, show what no policy gets. All but
     the last leave out the first glimpse, which is random for both; a digit in the centre cannot be followed.
     """
-    runs = [run for run in _glimpse_runs(results) if run.glimpses > 1]
+    runs = [run for run in glimpse_runs(results) if run.settings.glimpses > 1]
     if not runs:
         raise NotMeasured("needs runs with more than one glimpse")
     panels = {
@@ -385,9 +351,9 @@ def where_it_looks(results: Results) -> Figure:
     figure, grid = canvas(2 * COLUMN, 0.9 + 0.2 * len(runs), columns=len(panels), sharey=True)
     rows = []
     for axes, (metric, label) in zip(grid[0], panels.items(), strict=True):
-        for place, run in enumerate(runs):
+        for row, run in enumerate(runs):
             values = results.final(run.name, metric)
-            dots(axes, values, [place] * len(values), colour=BLUE if run.policy == "learned" else ORANGE)
+            dots(axes, values, [row] * len(values), colour=BLUE if run.settings.policy == "learned" else ORANGE)
             rows += [{"run": run.name, "metric": metric, "seed": seed, "value": value} for seed, value in values.items()]
         axes.set(xlabel=label, ylim=(len(runs) - 0.5, -0.5))
         axes.set_xlim(0, 105 if metric in {"touch", "followed"} else None)

@@ -1,4 +1,4 @@
-"""What a run of this paper can vary. Free of torch, so that runs.yaml is validated before anything starts."""
+"""Settings of this paper's runs. Free of torch, so that runs.yaml is validated before anything starts."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from replications.registry.settings import RunSettings
+from replications.registry.settings import TrainingInSteps
 
 DIGIT_SIDE = {"mnist": 28, "digits": 8}
 """Side of one digit in pixels, by data set."""
 
 
-class Settings(RunSettings):
-    """One run. The defaults are the published network on centred 28x28 digits, trained by our recipe."""
+class Settings(TrainingInSteps):
+    """Settings of one run. The defaults are the published network on centred 28x28 digits, trained by our recipe."""
 
-    measure: Literal["accuracy", "cost"] = Field(
+    experiment: Literal["accuracy", "cost"] = Field(
         "accuracy", description="Train and test a model, or count and time models of this run's sizes over `cost_canvases`."
     )
     dataset: Literal["mnist", "digits"] = Field("mnist", description="MNIST, or scikit-learn's 8x8 digits (no download).")
@@ -47,28 +47,36 @@ class Settings(RunSettings):
     cnn_filters: tuple[int, ...] = Field((32, 32, 64, 64), min_length=3, description="Filters of each 3x3 convolution of model 'cnn'.")
 
     optimiser: Literal["adam", "sgd"] = Field("adam", description="Adam, or SGD with momentum 0.9 as published.")
-    learning_rate: float = Field(1e-3, gt=0, description="Initial learning rate, annealed to zero.")
+    learning_rate: float = Field(1e-3, gt=0, description="Initial and peak learning rate, annealed to zero.")
     location_rate: float = Field(1.0, gt=0, description="With Adam: rate of the location network, as a multiple of the others'.")
     schedule: Literal["cosine", "linear"] = Field("cosine", description="How the learning rate goes to zero.")
     batch_size: int = Field(256, ge=1, description="Images per seed and update.")
     n_steps: int = Field(20000, ge=1, description="Updates.")
-    matmul: Literal["tf32", "fp32"] = Field("tf32", description="Precision of matrix products on a GPU; CPUs always use fp32.")
-    evaluations: int = Field(20, ge=1, description="Validations during training; the best one chooses the `test-best` checkpoint.")
+    precision: Literal["tf32", "fp32"] = Field("tf32", description="Matrix products on a GPU; CPUs always use fp32.")
+    warmup_share: Literal[0] = Field(0, description="Not supported: there is no warm-up.")
+    weight_decay: Literal[0] = Field(0, description="Not supported.")
+    clip_norm: None = Field(None, description="Not supported: gradients are not clipped.")
+    clip_value: None = Field(None, description="Not supported: gradients are not clipped.")
+    dropout: Literal[0] = Field(0, description="Not supported.")
+    cuda_graph: Literal[True] = Field(True, description="On a GPU one update is always one graph.")
+    evaluations: int = Field(
+        20, ge=1, description="Validations during training; the checkpoint with the lowest error is tested as model 'best'."
+    )
     samples: int = Field(10, ge=1, description="Episodes averaged for the second test figure; the headline uses one.")
     cost_canvases: tuple[int, ...] = Field((28, 60, 100, 140, 200), min_length=2, description="Image sides of the cost measurement.")
 
     @property
     def digit(self) -> int:
-        """Side of a digit in pixels."""
+        """Return the side of a digit in pixels."""
         return DIGIT_SIDE[self.dataset]
 
     @property
     def patch_pixels(self) -> int:
-        """Numbers one glimpse gives to the network."""
+        """Return the number of values of one glimpse."""
         return self.scales * self.glimpse_side**2
 
     def for_trial(self) -> Settings:
-        """As they are, but with few digits to test on."""
+        """Return a copy with a small test set and two episodes per averaged error."""
         return self.model_copy(update={"samples": 2, "n_test": min(self.n_test, 500)})
 
     @model_validator(mode="after")
@@ -94,6 +102,6 @@ class Settings(RunSettings):
         coarsest = self.glimpse_side * 2 ** (self.scales - 1)
         if self.model == "ram" and coarsest > 2 * self.canvas:
             raise ValueError(
-                f"scales {self.scales}: the coarsest patch of {coarsest} pixels is more than twice canvas {self.canvas}, wherever it looks "
-                "it sees the whole image; lower scales"
+                f"scales {self.scales}: the coarsest patch of {coarsest} pixels is more than twice canvas {self.canvas}, which shows the whole image "
+                "from every location; lower scales"
             )

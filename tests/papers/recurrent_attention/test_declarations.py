@@ -37,7 +37,7 @@ def test_every_published_row_has_a_run_that_expects_its_value(tier: str) -> None
 def test_the_paper_tier_trains_as_published_whatever_the_gpu_tier_does() -> None:
     for run in load_runs(NAME, "paper"):
         settings = run.settings_as(Settings)
-        if settings.measure == "accuracy":
+        if settings.experiment == "accuracy":
             assert (settings.optimiser, settings.batch_size, settings.n_steps) == ("sgd", 20, 1_000_000), run.name
 
 

@@ -99,8 +99,8 @@ def test_a_seed_alone_learns_what_it_learns_among_others(model: str, tmp_path: P
 
 def test_both_checkpoints_and_every_measure_are_recorded(tmp_path: Path) -> None:
     records, arrays = finish(tmp_path, Settings.model_validate(TINY))
-    for split in ("test", "test-best"):
-        metrics = set(records[records["split"] == split]["metric"])
+    for model in ("", "best"):
+        metrics = set(records[(records["split"] == "test") & (records["model"] == model)]["metric"])
         assert metrics >= {"error", "error_sampled", "error_averaged", "touch", "spread_within", "spread_between", "pixels_seen"}
     assert arrays["paths"].shape == (2, 24, 3, 2)
     assert arrays["beliefs"].shape == (2, 24, 3, 10)
@@ -145,12 +145,12 @@ def test_no_seeds_is_an_error_that_says_what_to_do(tmp_path: Path) -> None:
 
 
 def test_the_cost_run_counts_the_same_for_every_seed(tmp_path: Path) -> None:
-    settings = Settings.model_validate(TINY | {"measure": "cost", "cost_canvases": [14, 20]})
+    settings = Settings.model_validate(TINY | {"experiment": "cost", "cost_canvases": [14, 20]})
     records = finish(tmp_path, settings)[0]
-    flops = records[records["metric"] == "ram_flops"]["value"]
+    flops = records[(records["metric"] == "forward_flops") & (records["model"] == "ram")]["value"]
     assert flops.nunique() == 1
     assert len(flops) == 4
-    assert (records[records["split"] == "time"]["value"] > 0).all()
+    assert (records[records["metric"] == "microseconds"]["value"] > 0).all()
 
 
 def mirror() -> Path | None:
@@ -167,7 +167,7 @@ def test_a_short_run_on_mnist_learns_and_names_its_data(tmp_path: Path, monkeypa
     settings = Settings(model="fc", fc_size=64, n_steps=250, batch_size=128, learning_rate=3e-3, evaluations=1)
     experiment.run(settings, given)
     records = frame(given.rows)
-    error = records[(records["split"] == "test") & (records["metric"] == "error")]["value"].item()
+    error = records[(records["split"] == "test") & (records["model"] == "") & (records["metric"] == "error")]["value"].item()
     # A linear classifier makes about 8 %, chance is 90 %.
     assert error < 10
     assert given.data["mnist/train"]["rows"] == "60000"

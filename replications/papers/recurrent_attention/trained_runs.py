@@ -1,0 +1,60 @@
+"""The finished trainings of a tier by what they classify and with which network, for figures and exhibits. Free of torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from replications.papers.recurrent_attention.settings import Settings
+from replications.results.reader import Results
+
+SWEPT = ("sigma", "baseline")
+"""Settings that sweeps vary; each is a label of the sweep's runs."""
+
+
+@dataclass(frozen=True)
+class TrainedRun:
+    """One finished training.
+
+    Attributes:
+        name: of the run.
+        settings: of the run.
+        swept: setting that the run's sweep varies; empty for runs of a table.
+    """
+
+    name: str
+    settings: Settings
+    swept: str
+
+    @property
+    def task(self) -> str:
+        """Return what is classified, for example '60x60 cluttered'."""
+        s = self.settings
+        if s.dataset == "digits":
+            return f"{s.canvas}x{s.canvas}, 8x8 digits"
+        placement = " cluttered" if s.clutter else " translated" if s.translated else ""
+        return f"{s.canvas}x{s.canvas}{placement}"
+
+    @property
+    def network(self) -> str:
+        """Return the network, for example 'FC 256' or '6 glimpses, learned'."""
+        s = self.settings
+        names = {"fc": f"FC {s.fc_size}", "conv": "convolution", "cnn": "CNN", "soft": "soft attention"}
+        return names.get(s.model, f"{s.glimpses} glimpse{'s' if s.glimpses > 1 else ''}, {s.policy}")
+
+
+def trained_runs(results: Results) -> list[TrainedRun]:
+    """Return the finished trainings, by task, then in the order of runs.yaml."""
+    runs = []
+    for run in results.runs():
+        settings = run.settings_as(Settings)
+        if settings.experiment == "accuracy" and results.finished(run.name):
+            swept = next((label for label in SWEPT if label in run.labels), "")
+            runs.append(TrainedRun(run.name, settings, swept))
+    return sorted(runs, key=lambda run: (run.settings.dataset == "digits", run.settings.canvas, run.settings.clutter))
+
+
+def glimpse_runs(results: Results) -> list[TrainedRun]:
+    """Return the finished trainings of the glimpse model that belong to a table, by task, policy and number of glimpses."""
+    runs = [run for run in trained_runs(results) if run.settings.model == "ram" and not run.swept]
+    tasks = list(dict.fromkeys(run.task for run in runs))
+    return sorted(runs, key=lambda run: (tasks.index(run.task), run.settings.policy, run.settings.glimpses))
