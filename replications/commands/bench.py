@@ -51,14 +51,17 @@ def bench(
     """Interleaved benchmark against a baseline, in one process on the same input; reports the median ratio."""
     import torch
 
-    from replications.engine.bench import measure
+    from replications.engine.bench import NotComparable, measure
 
     if threads:
         torch.set_num_threads(threads)
     rows = []
     for key, make in _named(name).items():
         print(f"{key} ...", file=sys.stderr, flush=True)
-        rows.append({"id": key} | dataclasses.asdict(measure(make(), rounds=rounds)))
+        try:
+            rows.append({"id": key} | dataclasses.asdict(measure(make(), rounds=rounds)))
+        except NotComparable as reason:
+            print(f"{key} is skipped: {reason}", file=sys.stderr, flush=True)
     print_rows(rows if as_json else [_line(row) for row in rows], as_json=as_json)
 
 

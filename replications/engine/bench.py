@@ -13,6 +13,12 @@ from dataclasses import dataclass
 
 import torch
 
+from replications.errors import ReplicationError
+
+
+class NotComparable(ReplicationError):
+    """A comparison says nothing on this machine; the message is the reason for skipping it."""
+
 
 @dataclass(frozen=True)
 class Comparison:

@@ -13,7 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from replications.engine.bench import Comparison
+from replications.engine.bench import Comparison, NotComparable
+from replications.engine.devices import native_bf16
 from replications.papers.vit_scaling.networks import build, to_channels_last
 from replications.papers.vit_scaling.settings import Settings
 from replications.papers.vit_scaling.trainer import make_optimiser, precision
@@ -81,6 +82,7 @@ def vit_fp32() -> Comparison:
 
 def vit_bf16() -> Comparison:
     """Compare one update of ViT-Ti/4 in bf16 with timm's operations in float32. Needs a CPU with bf16 matrix units."""
+    _need_native_bf16()
     settings = Settings.model_validate(_VIT | {"precision": "bf16"})
     return Comparison("train ViT-Ti/4, bf16", _ours(settings), _baseline(_timm_like()), "images", BATCH, "timm (logic), fp32", 2.4)
 
@@ -99,12 +101,18 @@ def resnet_bf16() -> Comparison:
 
     Needs a CPU with bf16 matrix units.
     """
+    _need_native_bf16()
     from torchvision.models import resnet18
 
     baseline = resnet18(num_classes=10)
     baseline.conv1, baseline.maxpool = nn.Conv2d(3, 64, 3, padding=1, bias=False), nn.Identity()
     settings = Settings.model_validate(_RESNET_18 | {"precision": "bf16"})
     return Comparison("train ResNet-18, bf16", _ours(settings), _baseline(baseline), "images", BATCH, "torchvision, fp32", 2.0)
+
+
+def _need_native_bf16() -> None:
+    if not native_bf16(_CPU):
+        raise NotComparable("this processor has no bf16 units and would emulate the products")
 
 
 def _timm_like() -> nn.Module:
