@@ -102,7 +102,7 @@ class ModernCNN(nn.Module):
     def _features(canvases: Tensor, weights: tuple[Tensor, ...], biases: tuple[Tensor, ...]) -> Tensor:
         maps = (canvases / 255).unsqueeze(1)
         for weight, bias in zip(weights, biases, strict=True):
-            # ReLU and maximum commute; after pooling a quarter of the numbers is left to pass through ReLU, there and back.
+            # ReLU and maximum commute; after pooling, ReLU and its backward pass handle a quarter of the values.
             maps = functional.max_pool2d(functional.conv2d(maps, weight, bias, padding=1), 2).relu()
         return maps.amax((2, 3))
 
@@ -110,9 +110,13 @@ class ModernCNN(nn.Module):
 class SoftAttention(nn.Module):
     """The differentiable counterpart: every step reads a weighted mean of all patches of a grid instead of one glimpse.
 
-    Patches of side g lie g/2 apart. Patch and position become a vector g as in the glimpse network; the core's state asks
-    for a weight on each, and the weighted mean is the core's input (additive in nothing but the core; weights by softmax
-    of scaled products). It needs no REINFORCE, and must read the whole image.
+    Not in the paper. Patches of side g lie g/2 apart. Patch and position become a vector as in the glimpse network; a query computed from
+    the core's state weights all of them by softmax of scaled dot products, and the weighted mean is the core's input. It needs no
+    REINFORCE, but reads the whole image.
+
+    Args:
+        settings: sizes.
+        generators: one per seed, on the CPU, for the initial weights.
     """
 
     def __init__(self, settings: Settings, generators: Sequence[torch.Generator]) -> None:

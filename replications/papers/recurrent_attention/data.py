@@ -1,4 +1,4 @@
-"""Digits on canvases: centred, translated, cluttered; built on the device, fresh for every batch.
+"""Digits on canvases: centred, translated or cluttered; generated on the device, anew for every batch.
 
 MNIST's last 10,000 training digits are our validation set, so that 50,000 remain to train on, as in the paper.
 """
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 
 N_VALIDATION = 10_000
 DIGITS_SPLITS = {"train": (0, 1197), "validation": (1197, 1437), "test": (1437, 1797)}
-"""Rows of scikit-learn's digits by split; the file is ordered by writer, so the test digits are by other hands."""
+"""Rows of scikit-learn's digits by split; the file is ordered by writer, so the test digits are by other writers."""
 
 
 def _embedded(split: str) -> datasets.Dataset:
-    """Rows of scikit-learn's digits as 'image' (8, 8) 0..255 and 'label'."""
+    """Return rows of scikit-learn's digits as 'image' (8, 8) 0..255 and 'label'."""
     import datasets
     from sklearn.datasets import load_digits
 
@@ -62,7 +62,7 @@ SOURCES = [MNIST, DIGITS]
 
 
 def needs(settings: Settings) -> list[tuple[DataSource, str]]:
-    """The splits that a run loads; a cost measurement loads none."""
+    """Return the data sources and splits that a run loads; a cost measurement loads none."""
     if settings.experiment == "cost":
         return []
     source = DIGITS if settings.dataset == "digits" else MNIST
@@ -71,13 +71,18 @@ def needs(settings: Settings) -> list[tuple[DataSource, str]]:
 
 @dataclass(frozen=True)
 class Digits:
-    """Digits of one split on the device: images (n, side, side) uint8, labels (n,) int64."""
+    """Digits of one split, on the device.
+
+    Attributes:
+        images: (n, side, side) uint8.
+        labels: (n,) int64.
+    """
 
     images: Tensor
     labels: Tensor
 
     def first(self, n: int) -> Digits:
-        """The first n of them, or all."""
+        """Return the first n digits, or all when there are fewer."""
         return Digits(self.images[:n], self.labels[:n])
 
 
@@ -85,7 +90,7 @@ _decoded: dict[str, tuple[np.ndarray, np.ndarray]] = {}
 
 
 def _decode(context: Context, source: DataSource, split: str) -> tuple[np.ndarray, np.ndarray]:
-    """Arrays of one split; a process that does several runs decodes each content once."""
+    """Return images and labels of one split; a process that makes several runs decodes each split once."""
     loaded = context.load(source, split)
     key = f"{source.name}/{split}/{context.data[f'{source.name}/{split}']['fingerprint']}"
     if key not in _decoded:
@@ -94,7 +99,12 @@ def _decode(context: Context, source: DataSource, split: str) -> tuple[np.ndarra
 
 
 def load_digits(context: Context, dataset: str, split: str) -> Digits:
-    """The digits of 'train', 'validation' or 'test'.
+    """Load the digits of one split to the device.
+
+    Args:
+        context: of the run.
+        dataset: 'mnist' or 'digits'.
+        split: 'train', 'validation' or 'test'.
 
     Raises:
         DataError: the data is missing, altered or incomplete.
@@ -110,11 +120,11 @@ def load_digits(context: Context, dataset: str, split: str) -> Digits:
 
 
 class CanvasGenerator:
-    """Makes canvases from uniform random numbers, so that whoever owns the generator owns the randomness.
+    """Makes canvases from uniform random numbers that the caller draws.
 
     Args:
-        settings: canvas, translation and clutter.
-        digits: where digits and clutter come from.
+        settings: size of the canvas, translation and clutter.
+        digits: source of digits and clutter.
     """
 
     def __init__(self, settings: Settings, digits: Digits) -> None:
@@ -127,33 +137,34 @@ class CanvasGenerator:
 
     @property
     def n_uniforms(self) -> int:
-        """Random numbers one canvas takes: digit, row, column; and per patch of clutter digit, from (2), to (2)."""
+        """Return how many random numbers one canvas takes: digit, row, column; per patch of clutter a digit, 2 for its source, 2 for its place."""
         return 3 + 5 * self.settings.clutter
 
-    def __call__(self, uniforms: Tensor, which: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
-        """Build canvases.
+    def __call__(self, uniforms: Tensor, digit_indices: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
+        """Generate canvases.
 
         Args:
             uniforms: (n, n_uniforms) in [0, 1).
-            which: (n,) digits to place; default: drawn with replacement.
+            digit_indices: (n,) digits to place; default: drawn with replacement.
 
         Returns:
             canvases (n, canvas, canvas) float32 holding integers 0..255, labels (n,), corners (n, 2): the x and y of each
             digit's upper left pixel.
         """
         s, n = self.settings, len(uniforms)
-        which = _integers(uniforms[:, 0], len(self.digits.labels)) if which is None else which
+        if digit_indices is None:
+            digit_indices = _integers(uniforms[:, 0], len(self.digits.labels))
         free = s.canvas - s.digit
         corners = _integers(uniforms[:, 1:3], free + 1) if s.translated else torch.full_like(uniforms[:, 1:3], free // 2, dtype=torch.long)
         canvases = torch.zeros(n, s.canvas**2, device=uniforms.device)
         target = self._digit + (corners[:, 1] * s.canvas + corners[:, 0])[:, None]
-        canvases.scatter_(1, target, self.digits.images[which].view(n, -1).float())
+        canvases.scatter_(1, target, self.digits.images[digit_indices].view(n, -1).float())
         if s.clutter:
             self._add_clutter(canvases, uniforms[:, 3:].view(n, s.clutter, 5))
-        return canvases.view(n, s.canvas, s.canvas), self.digits.labels[which], corners
+        return canvases.view(n, s.canvas, s.canvas), self.digits.labels[digit_indices], corners
 
     def _add_clutter(self, canvases: Tensor, uniforms: Tensor) -> None:
-        """Add patches from random places of random digits at random places, clipping at white."""
+        """Add, in place, patches of random digits at random places; sums are clipped at 255."""
         s, n = self.settings, len(canvases)
         source = _integers(uniforms[..., 0], len(self.digits.labels)) * s.digit**2
         cut = _integers(uniforms[..., 1:3], s.digit - s.clutter_side + 1)
@@ -166,13 +177,13 @@ class CanvasGenerator:
 
 
 def _grid(side: int, stride: int, device: torch.device) -> Tensor:
-    """Flat indices of a square of `side` in an image of row length `stride`: (side**2,)."""
+    """Return the flat indices of a square of `side` in an image of row length `stride`: (side**2,)."""
     steps = torch.arange(side, device=device)
     return (steps[:, None] * stride + steps).view(-1)
 
 
 def _integers(uniforms: Tensor, n: int) -> Tensor:
-    """Uniform integers 0..n-1 from uniform numbers."""
+    """Return uniform integers 0..n-1 from uniform numbers in [0, 1)."""
     # A float32 just below 1 times n can round up to n.
     return (uniforms * n).long().clamp_(max=n - 1)
 
@@ -196,22 +207,31 @@ def fixed_set(settings: Settings, digits: Digits, generator: torch.Generator) ->
     """Place every digit `test_copies` times; the same for every model and seed of a task.
 
     Args:
+        settings: of the run.
+        digits: of the split.
         generator: on the CPU, so that the set does not depend on the device.
     """
     generate = CanvasGenerator(settings, digits)
     device = digits.images.device
     parts: list[tuple[Tensor, Tensor, Tensor]] = []
     for _ in range(settings.test_copies):
-        for which in torch.arange(len(digits.labels), device=device).split(1000):
-            uniforms = torch.rand(len(which), generate.n_uniforms, generator=generator).to(device)
-            canvases, labels, corners = generate(uniforms, which)
-            parts.append((canvases.to(torch.uint8), labels, ink_boxes(digits.images[which]) + corners.repeat(1, 2)))
+        for indices in torch.arange(len(digits.labels), device=device).split(1000):
+            uniforms = torch.rand(len(indices), generate.n_uniforms, generator=generator).to(device)
+            canvases, labels, corners = generate(uniforms, indices)
+            parts.append((canvases.to(torch.uint8), labels, ink_boxes(digits.images[indices]) + corners.repeat(1, 2)))
     canvases, labels, boxes = (torch.cat(column) for column in zip(*parts, strict=True))
     return FixedSet(canvases, labels, boxes)
 
 
 def ink_boxes(images: Tensor) -> Tensor:
-    """The smallest box around each image's ink: (n, 4) left, top, right, bottom, the last two exclusive."""
+    """Return the smallest box around the non-zero pixels of each image.
+
+    Args:
+        images: (n, side, side).
+
+    Returns:
+        (n, 4) left, top, right, bottom; the last two exclusive.
+    """
     ink = images > 0
     side = images.shape[-1]
     edges = []

@@ -1,4 +1,4 @@
-"""Interactive exhibits of this paper: functions from results to data. Free of torch."""
+"""Interactive exhibits of this paper: their data, from results. Free of torch."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ N_IMAGES = 24
 def glimpse_player(results: Results) -> Exhibit:
     """Watch trained networks look: choose a run and an image, then play, step and change speed.
 
-    Each step adds one glimpse. Bright is what some patch has shown so far, sharp where the finest patch was; bars are the
+    Each step adds one glimpse. Pixels inside any patch so far are bright, sharp where the finest patch was; bars are the
     classes' probabilities after that glimpse (only the last one was trained). Seed 0, the last checkpoint.
     """
     runs = []

@@ -1,4 +1,4 @@
-"""Train, choose, test, record: one run of this paper."""
+"""One run of this paper: training, validation, test, records."""
 
 from __future__ import annotations
 
@@ -28,6 +28,10 @@ from replications.papers.recurrent_attention.settings import Settings
 def run(settings: Settings, context: Context) -> None:
     """Make one run: train all seeds at once and test them, or measure cost.
 
+    Args:
+        settings: of the run.
+        context: of the run.
+
     Raises:
         InputError: there is no seed.
         DataError: the digits are missing or altered.
@@ -43,7 +47,7 @@ def run(settings: Settings, context: Context) -> None:
 
 @contextmanager
 def _precision(settings: Settings, device: torch.device) -> Iterator[None]:
-    """TF32 products on a GPU where the run allows them."""
+    """Allow TF32 products on a GPU where the settings do, within this context."""
     before = torch.get_float32_matmul_precision()
     if device.type == "cuda" and settings.precision == "tf32":
         torch.set_float32_matmul_precision("high")
@@ -54,7 +58,14 @@ def _precision(settings: Settings, device: torch.device) -> Iterator[None]:
 
 
 class Trainer:
-    """One update of all seeds: fresh canvases, episodes, loss, step. Shapes never change, and nothing waits for the device."""
+    """One update of all seeds: new canvases, episodes, loss, optimiser step. Shapes are static, and nothing waits for the device.
+
+    Args:
+        settings: of the run.
+        context: of the run.
+        network: to train.
+        canvases: generator of the training images.
+    """
 
     def __init__(self, settings: Settings, context: Context, network: Network, canvases: CanvasGenerator) -> None:
         self.settings, self.network, self.canvases = settings, network, canvases
@@ -112,7 +123,7 @@ class Trainer:
 
 
 def _optimiser(settings: Settings, network: Network, device: torch.device) -> torch.optim.Optimizer:
-    """One fused kernel for the location network, one for the rest; on a GPU rates are tensors, which a captured step reads."""
+    """Return the optimiser, with the location network as a parameter group of its own; on a GPU rates are tensors, which a graph reads."""
     on_gpu = device.type == "cuda"
     locating = list(network.location_network.parameters()) if isinstance(network, RecurrentAttentionModel) else []
     of_location_network = {id(parameter) for parameter in locating}

@@ -1,4 +1,4 @@
-"""Figures of this paper: functions from results to drawings. Free of torch."""
+"""Figures of this paper, from results. Free of torch."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def _error_panel(axes: Axes, results: Results, task: str, published_values: pd.D
 
 
 def glimpse_paths(results: Results) -> Figure:
-    """Where a trained network looks: eight test images and the path of one episode on each.
+    """Glimpses of a trained network: eight test images and the path of one episode on each.
 
     Squares are the finest patches, numbered; the first glimpse, dashed, is always at a random place. Below each image: the
     answer, and whether it is right. Seed 0, the last checkpoint, the task with the most clutter that this tier has.
@@ -158,8 +158,8 @@ def _draw_path(axes: Axes, image: np.ndarray, path: np.ndarray, side: int) -> No
 def error_by_sigma(results: Results) -> Figure:
     """Test error by the standard deviation of the location policy.
 
-    Dots are seeds, lines means. Blue: locations at the policy's means; green: locations drawn from the policy. Too little
-    noise explores too little; too much blurs where to look, which drawing at test time then shows most.
+    Dots are seeds, lines means. Blue: locations at the policy's means; green: locations drawn from the policy. With little
+    noise the policy explores little; with much, glimpses miss their target, most visibly where locations are drawn at test time.
     """
     return _sweep(results, "sigma", "standard deviation of locations (half canvases)", "Error by exploration noise")
 
@@ -173,7 +173,7 @@ def error_by_baseline(results: Results) -> Figure:
 
 
 def _sweep(results: Results, setting: str, label: str, title: str) -> Figure:
-    """Final errors of the runs of one sweep. A run outside the sweep joins where everything but the swept setting agrees."""
+    """Draw the final errors of one sweep, with any run outside it that differs from its runs in the swept setting only."""
     runs = {run.name: run for run in trained_runs(results)}
     members = {name: run for name, run in runs.items() if run.swept == setting}
     if not members:
@@ -221,7 +221,7 @@ def _sweep(results: Results, setting: str, label: str, title: str) -> Figure:
 
 
 def cost_by_image_size(results: Results) -> Figure:
-    """What one image costs by its number of pixels: operations counted from the layers (left) and measured time (right).
+    """Cost of one image by its number of pixels: operations counted from the layers (left) and measured time (right).
 
     The glimpse model's line is flat; those of networks that see the whole image rise in proportion to the pixels. Counted
     are matrix products and convolutions; time includes the retina, whose integral image adds two numbers per pixel.
@@ -291,7 +291,7 @@ def learning_curves(results: Results) -> Figure:
 
 
 def policy_heat_map(results: Results) -> Figure:
-    """Where the learned policy looks over the whole test set, glimpse by glimpse, averaged over seeds.
+    """Locations of the learned policy over the whole test set, glimpse by glimpse, averaged over seeds.
 
     Top: on the canvas. Bottom: relative to the centre of the digit, in the same units, so that a policy that finds the
     digit is a bright spot in the middle. The first glimpse is uniformly random. Darker is more often.
@@ -332,11 +332,11 @@ def _mean_heat_map(results: Results, run: str, name: str) -> np.ndarray:
 
 
 def where_it_looks(results: Results) -> Figure:
-    """How glimpses behave: share that touch the digit, how far they follow it (share of the variance of its place that an episode's
-    mean location explains), spread over images, and share of the canvas that they uncover.
+    """Statistics of glimpses: share that touch the digit, share of the variance of the digit's place that an episode's mean location
+    explains ("follow"), spread over images, and share of the canvas that they cover.
 
-    Dots are seeds. A policy that has collapsed looks at every image alike: its spread over images is near zero. One that has not
-    learnt where digits are may spread and touch, but follows nothing. Random locations, orange, show what no policy gets. All but
+    Dots are seeds. A collapsed policy takes the same path over every image: its spread over images is near zero. One that has not
+    learnt where digits are may spread and touch, but follows nothing. Random locations, orange, are the reference. All but
     the last leave out the first glimpse, which is random for both; a digit in the centre cannot be followed.
     """
     runs = [run for run in glimpse_runs(results) if run.settings.glimpses > 1]
@@ -346,7 +346,7 @@ def where_it_looks(results: Results) -> Figure:
         "touch": "touch the digit (%)",
         "followed": "follow the digit (%)",
         "spread_between": "spread (pixels)",
-        "pixels_seen": "uncover (% of canvas)",
+        "pixels_seen": "cover (% of canvas)",
     }
     figure, grid = canvas(2 * COLUMN, 0.9 + 0.2 * len(runs), columns=len(panels), sharey=True)
     rows = []

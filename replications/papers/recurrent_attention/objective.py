@@ -1,4 +1,4 @@
-"""The hybrid loss (section 3.2): cross-entropy for what is differentiable, REINFORCE for where to look."""
+"""The hybrid loss (section 3.2): cross-entropy for the class, REINFORCE for the locations."""
 
 from __future__ import annotations
 
@@ -11,25 +11,41 @@ from replications.papers.recurrent_attention.settings import Settings
 
 
 def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
-    """Mean over images of -log p(label): (S, B, 10), (S, B) to (S,)."""
+    """Return the mean over images of -log p(label).
+
+    Args:
+        logits: (seeds, batch, 10).
+        labels: (seeds, batch) int64.
+
+    Returns:
+        (seeds,).
+    """
     return functional.cross_entropy(logits.flatten(0, 1), labels.flatten(), reduction="none").view_as(labels).mean(1)
 
 
 def rewards(logits: Tensor, labels: Tensor) -> Tensor:
-    """1 where the most probable class is right, else 0: (S, B, 10), (S, B) to (S, B)."""
+    """Return 1 where the most probable class is right, else 0.
+
+    Args:
+        logits: (seeds, batch, 10).
+        labels: (seeds, batch) int64.
+
+    Returns:
+        (seeds, batch).
+    """
     return (logits.argmax(-1) == labels).float()
 
 
 def reinforce(log_probability: Tensor, reward: Tensor, baseline: Tensor | float) -> Tensor:
-    """A loss whose gradient is minus the REINFORCE estimate of the reward's gradient (equation 3).
+    """Return a loss whose gradient is minus the REINFORCE estimate of the reward's gradient (equation 3).
 
     Args:
-        log_probability: (S, T - 1, B) of each decision.
-        reward: (S, B), the same for every decision of an episode.
-        baseline: subtracted from the reward, broadcastable to (S, T - 1, B); no gradient flows through it.
+        log_probability: (seeds, T - 1, batch) of each decision.
+        reward: (seeds, batch), the same for every decision of an episode.
+        baseline: subtracted from the reward, broadcastable to (seeds, T - 1, batch); no gradient flows through it.
 
     Returns:
-        (S,): summed over decisions, averaged over images.
+        (seeds,) summed over decisions, averaged over images.
     """
     advantage = reward.detach()[:, None] - (baseline.detach() if isinstance(baseline, Tensor) else baseline)
     return -(log_probability * advantage).sum(1).mean(1)
@@ -39,8 +55,8 @@ class HybridLoss(nn.Module):
     """Cross-entropy plus weighted REINFORCE plus the squared error of the learned baseline.
 
     Args:
-        settings: weight and baseline.
-        n_seeds: S.
+        settings: weight of REINFORCE and kind of baseline.
+        n_seeds: number of seeds.
     """
 
     MEMORY = 0.99
@@ -53,7 +69,15 @@ class HybridLoss(nn.Module):
         self.register_buffer("average", torch.zeros(n_seeds))
 
     def forward(self, outcome: Outcome, labels: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-        """The loss, summed over seeds so that each seed's gradient is its own, and metrics of shape (S,)."""
+        """Return the loss and the metrics of a batch.
+
+        Args:
+            outcome: of the episodes.
+            labels: (seeds, batch) int64.
+
+        Returns:
+            The loss summed over seeds, so that each seed's gradient is its own, and metrics of shape (seeds,).
+        """
         entropy = cross_entropy(outcome.logits, labels)
         reward = rewards(outcome.logits, labels)
         metrics = {"loss": entropy.detach(), "error": 100 * (1 - reward.mean(1))}
@@ -68,7 +92,7 @@ class HybridLoss(nn.Module):
             total = total + squared
         elif self.kind == "moving-average":
             average = self.get_buffer("average")
-            # A copy, because the average moves on before the gradient is taken.
+            # A copy, because the average is updated in place before the gradient is taken.
             baseline = average.clone()[:, None, None]
             average.mul_(self.MEMORY).add_(reward.mean(1), alpha=1 - self.MEMORY)
         total = total + self.weight * reinforce(outcome.log_probability, reward, baseline)

@@ -64,10 +64,10 @@ def test_clutter_only_adds_pieces_of_digits_and_stays_below_white(seed: int, clu
     assert bool((added >= 0).all())
     assert cluttered.max() <= 255
     assert int((added > 0).flatten(1).sum(1).max()) <= clutter * 9
-    known = {int(value) for value in digits.images.unique()}
+    digit_values = {int(value) for value in digits.images.unique()}
     if clutter == 1:
         outside = cluttered[plain == 0]
-        assert {int(value) for value in outside.unique()} <= known | {0}
+        assert {int(value) for value in outside.unique()} <= digit_values | {0}
 
 
 def test_a_seed_s_canvases_do_not_depend_on_how_many_are_made_together() -> None:

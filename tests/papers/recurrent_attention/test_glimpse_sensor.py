@@ -15,7 +15,7 @@ CPU = torch.device("cpu")
 
 
 def slow_glimpse(image: np.ndarray, x: float, y: float, side: int, scales: int) -> np.ndarray:
-    """Pixel by pixel: for every cell of every patch, the mean of what lies inside the image, zero elsewhere."""
+    """Return the glimpse pixel by pixel: for every cell of every patch, the mean of its pixels, zero outside the image."""
     n = len(image)
     column, row = math.floor((np.float32(x) + 1) * np.float32(0.5 * n)), math.floor((np.float32(y) + 1) * np.float32(0.5 * n))
     glimpse = np.zeros((scales, side, side))
