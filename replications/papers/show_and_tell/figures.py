@@ -1,4 +1,4 @@
-"""Figures of this paper: functions from results to drawings. Free of torch."""
+"""Figures of this paper: one public function per figure, from results to a drawing. Free of torch."""
 
 from __future__ import annotations
 
@@ -250,7 +250,7 @@ def _published_bleu(results: Results, run: str, target: str) -> float | None:
 
 
 def attention_by_word(results: Results) -> Figure:
-    """Where soft attention looks before each word: the brighter, the more weight; maps are scaled to the largest weight of their
+    """Weights of soft attention before each word, brighter for more weight; maps are scaled to the largest weight of their
     image. The first images of the uncurated gallery, seed 0. Bold orange: a word for an object that is not there.
     """
     run = _run(results, "attention")
@@ -285,8 +285,8 @@ def attention_by_word(results: Results) -> Figure:
 
 
 def learning_curves(results: Results) -> Figure:
-    """Validation perplexity by update for the decoders on the tier's main data set: thin lines are seeds; the lowest point of each is
-    what was kept.
+    """Validation perplexity by update for the decoders on the tier's main data set: thin lines are seeds; the weights at the lowest
+    point of each are the ones that are scored.
     """
     dataset, runs = _main(results)
     curves = [(run, name) for run, name in runs if results.recorded(run, "perplexity", "validation")]

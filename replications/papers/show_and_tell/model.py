@@ -39,7 +39,7 @@ class ImageFeatures:
 
 @dataclass(frozen=True)
 class State:
-    """What a decoder carries from word to word.
+    """State of a decoder between two words.
 
     Attributes:
         hidden: m_t, the output of the LSTM, (n, H).
@@ -61,7 +61,7 @@ class State:
 
 @dataclass(frozen=True)
 class Output:
-    """What a decoder returns over whole captions.
+    """Output of a decoder over whole captions.
 
     Attributes:
         logits: scores of every next word before the softmax, (n, T, V).
