@@ -183,7 +183,7 @@ class CoreNetwork(nn.Module):
 
 
 class ActionNetwork(nn.Module):
-    """The action network f_a: the class is drawn from softmax(Linear(h_t)) (section 4).
+    """The action network f_a: class probabilities are softmax(Linear(h_t)) (section 4.1).
 
     Args:
         settings: sizes.
@@ -201,7 +201,7 @@ class ActionNetwork(nn.Module):
 
 
 class BaselineNetwork(nn.Module):
-    """The baseline b_t = Linear(h_t), an estimate of the reward still to come (section 3.2).
+    """The baseline b_t = Linear(h_t), an estimate of the reward still to come (section 3.2, equation 3).
 
     Its squared error trains this layer and not the core, whose states it takes without gradient.
 
@@ -301,7 +301,7 @@ class RecurrentAttentionModel(nn.Module):
             log_probabilities.append(-distance / (2 * s.sigma**2))  # log N(l_t; f_l(h_t), sigma^2 I), up to a constant
             baselines.append(step.baseline)
             step = self.step(images, sample.clamp(-1, 1), step.hidden)
-        no_decision = images.new_zeros(*images.shape[:2])[:, None][:, :0]
+        no_decision = images.new_zeros(len(images), 0, images.shape[1])
         return Outcome(
             logits=step.logits,
             log_probability=torch.stack(log_probabilities, dim=1) if log_probabilities else no_decision,
