@@ -14,6 +14,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from replications.engine import training
 from replications.engine.checkpoints import Stateful
 from replications.engine.context import Context, Generators
+from replications.engine.optimisation import clip_norm_per_seed
 from replications.papers.show_and_tell import vision
 from replications.papers.show_and_tell.data import Split
 from replications.papers.show_and_tell.evaluation import mean_loss
@@ -314,7 +315,7 @@ class Trainer:
             self.cnn_optimiser.zero_grad(set_to_none=True)
         objective.sum().backward()
         if settings.clip_norm is not None:
-            clip_slots(self.model, settings.clip_norm)
+            clip_norm_per_seed(self.model.parameters(), settings.clip_norm)
         training.set_learning_rate(self.optimiser, settings.learning_rate * rate)
         self.optimiser.step()
         if moving_now:
@@ -372,17 +373,3 @@ def _optimiser(settings: Settings, model: nn.Module) -> torch.optim.Optimizer:
     if settings.optimiser == "sgd":
         return torch.optim.SGD(model.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay)
     return torch.optim.AdamW(model.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True)
-
-
-def clip_slots(model: nn.Module, largest: float) -> None:
-    """Scale the gradient of each slot, independently, down to a norm of at most `largest`.
-
-    Args:
-        model: parameters have a leading slot axis.
-        largest: norm over all parameters of a slot.
-    """
-    gradients = [parameter.grad for parameter in model.parameters() if parameter.grad is not None]
-    norm = torch.stack([gradient.flatten(1).square().sum(1) for gradient in gradients]).sum(0).sqrt()
-    factor = largest / norm.clamp(min=largest)
-    for gradient in gradients:
-        gradient.mul_(factor.view(-1, *[1] * (gradient.ndim - 1)))

@@ -8,11 +8,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from replications.engine.optimisation import clip_norm_per_seed
 from replications.papers.show_and_tell.baseline import BaselineDecoder
 from replications.papers.show_and_tell.fused import AttentiveGroup, CaptionerGroup, NicGroup, Noise, recurrence
 from replications.papers.show_and_tell.model import ImageFeatures, Output, caption_loss, coverage_penalty
 from replications.papers.show_and_tell.settings import Decoder
-from replications.papers.show_and_tell.trainer import clip_slots
 
 SMALL = {"embed_size": 6, "hidden_size": 8, "attention_size": 5}
 
@@ -88,7 +88,7 @@ def test_slots_do_not_feel_each_other(options: dict[str, object]) -> None:
     for model, seen, said in ((together, images, words), (alone, own, words[1:])):
         loss, count = caption_loss(model(seen, said), said)
         (loss / count).sum().backward()
-        clip_slots(model, 0.01)
+        clip_norm_per_seed(model.parameters(), 0.01)
     for one, both in zip(alone.parameters(), together.parameters(), strict=True):
         assert one.grad is not None and both.grad is not None
         torch.testing.assert_close(both.grad[1:], one.grad)
@@ -162,5 +162,5 @@ def test_clipping_acts_on_each_slot_alone() -> None:
     module.bias = None
     module.weight.grad = torch.tensor([[3.0, 4.0, 0.0], [0.1, 0.0, 0.0]])
     before = copy.deepcopy(module.weight.grad)
-    clip_slots(module, 1.0)
+    clip_norm_per_seed(module.parameters(), 1.0)
     torch.testing.assert_close(module.weight.grad, torch.stack([before[0] / 5, before[1]]))
