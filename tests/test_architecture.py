@@ -167,7 +167,7 @@ def test_a_paper_says_which_data_every_run_loads(paper: str, tier: str) -> None:
 
 @pytest.mark.parametrize("paper", paper_names())
 @pytest.mark.parametrize("tier", TIERS)
-def test_rehearsals_train_what_the_run_trains(paper: str, tier: str) -> None:
+def test_trials_train_what_the_run_trains(paper: str, tier: str) -> None:
     for run in load_runs(paper, tier):
         settings, brief = run.settings, run.settings.for_trial()
         assert '"bf16"' not in settings.in_fp32().model_dump_json()

@@ -51,7 +51,7 @@ def bench(
     """Interleaved benchmark against a baseline, in one process on the same input; reports the median ratio."""
     import torch
 
-    from replications.engine.bench import NotComparable, measure
+    from replications.engine.bench import NotComparable, compare_speed
 
     if threads:
         torch.set_num_threads(threads)
@@ -59,7 +59,7 @@ def bench(
     for key, make in _named(name).items():
         print(f"{key} ...", file=sys.stderr, flush=True)
         try:
-            rows.append({"id": key} | dataclasses.asdict(measure(make(), rounds=rounds)))
+            rows.append({"id": key} | dataclasses.asdict(compare_speed(make(), rounds=rounds)))
         except NotComparable as reason:
             print(f"{key} is skipped: {reason}", file=sys.stderr, flush=True)
     print_rows(rows if as_json else [_line(row) for row in rows], as_json=as_json)
@@ -69,10 +69,10 @@ def _line(row: dict[str, Any]) -> dict[str, Any]:
     """Return the columns that fit a terminal: ratios of wall and CPU time, and the promised ratio."""
     return {
         "comparison": row["name"],
-        "baseline": row["peer_name"],
+        "baseline": row["baseline_name"],
         "threads": row["threads"],
         "ours": f"{row['ours_per_second']:,.0f} {row['unit']}/s",
-        "theirs": f"{row['peer_per_second']:,.0f} {row['unit']}/s",
+        "theirs": f"{row['baseline_per_second']:,.0f} {row['unit']}/s",
         "ratio": f"{row['ratio']:.2f}",
         "ratio of CPU time": f"{row['cpu_ratio']:.2f}",
         "promised": "" if row["at_least"] is None else f"{row['at_least']:g}",

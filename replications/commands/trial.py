@@ -80,7 +80,7 @@ def _print_by_run(rows: list[dict[str, Any]]) -> None:
 
 
 def _try_run(run: Run, steps: int, n_seeds: int | None, device: str | None, folder: Path, flops_per_second: float) -> dict[str, Any]:
-    from replications.engine.context import Rehearsal, StopRequest
+    from replications.engine.context import StopRequest, Trial
     from replications.engine.devices import choose_device, native_bf16
     from replications.engine.distributed import team
     from replications.engine.progress import Progress
@@ -97,12 +97,10 @@ def _try_run(run: Run, steps: int, n_seeds: int | None, device: str | None, fold
             seed_everything()
             label = f"{run.paper} {run.name} seeds {grid.seeds_label(seeds)}"
             command = shlex.join(["python", "-m", "replications", *sys.argv[1:]])
-            limit = Rehearsal(steps)
-            folder_of_chunk = execute(
-                brief, seeds, folder, progress=Progress(label), stop=stop, command=command, team=ours, rehearsal=limit
-            )
+            limit = Trial(steps)
+            folder_of_chunk = execute(brief, seeds, folder, progress=Progress(label), stop=stop, command=command, team=ours, trial=limit)
             written = sum(path.stat().st_size for path in folder_of_chunk.iterdir())
-            planned = json.loads((folder_of_chunk / "provenance.json").read_text(encoding="utf-8"))["rehearsal"]["planned"]
+            planned = json.loads((folder_of_chunk / "provenance.json").read_text(encoding="utf-8"))["trial"]["planned"]
     except Preempted:
         raise
     except Exception as failure:  # of any kind: the other runs are tried all the same, and the command fails at its end

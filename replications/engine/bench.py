@@ -1,6 +1,6 @@
-"""Our speed beside a peer's: both in one process, by turns, on the same input, as a ratio of medians.
+"""Our speed beside a baseline's: both in one process, by turns, on the same input, as a ratio of medians.
 
-Turns cancel what changes slowly (clock rates, other work on the machine). CPU seconds are the better measure on a shared
+Turns cancel what changes slowly (clock rates, other work on the machine). CPU seconds are the better compare_speed on a shared
 machine, wall seconds what a user waits; both are given.
 """
 
@@ -22,45 +22,45 @@ class NotComparable(ReplicationError):
 
 @dataclass(frozen=True)
 class Comparison:
-    """One thing done by us and by a peer.
+    """One thing done by us and by a baseline.
 
     Attributes:
         name: short, for the table.
-        ours, peer: do it once; whatever they need is built before.
+        ours, baseline: do it once; whatever they need is built before.
         unit: what is counted, for example 'images'.
         amount: how many units one call handles.
-        peer_name: whose logic the peer is.
+        baseline_name: whose logic the baseline is.
         at_least: the ratio of speeds we promise, None where we promise nothing.
     """
 
     name: str
     ours: Callable[[], object]
-    peer: Callable[[], object]
+    baseline: Callable[[], object]
     unit: str
     amount: float
-    peer_name: str
+    baseline_name: str
     at_least: float | None = None
 
 
 @dataclass(frozen=True)
 class Speeds:
-    """Medians over rounds. Rates are units per second; ratios are ours over the peer's."""
+    """Medians over rounds. Rates are units per second; ratios are ours over the baseline's."""
 
     name: str
     unit: str
-    peer_name: str
+    baseline_name: str
     rounds: int
     threads: int
     ours_per_second: float
-    peer_per_second: float
+    baseline_per_second: float
     ours_per_cpu_second: float
-    peer_per_cpu_second: float
+    baseline_per_cpu_second: float
     ratio: float
     cpu_ratio: float
     at_least: float | None
 
 
-def measure(comparison: Comparison, *, rounds: int = 7, seconds: float = 0.5) -> Speeds:
+def compare_speed(comparison: Comparison, *, rounds: int = 7, seconds: float = 0.5) -> Speeds:
     """Run both by turns.
 
     Args:
@@ -68,7 +68,7 @@ def measure(comparison: Comparison, *, rounds: int = 7, seconds: float = 0.5) ->
         rounds: turns of each.
         seconds: wall time that a turn should last; each side calls itself often enough for that.
     """
-    sides = (comparison.ours, comparison.peer)
+    sides = (comparison.ours, comparison.baseline)
     calls = [_calls(side, seconds) for side in sides]
     walls: tuple[list[float], list[float]] = ([], [])
     cpus: tuple[list[float], list[float]] = ([], [])
@@ -77,21 +77,21 @@ def measure(comparison: Comparison, *, rounds: int = 7, seconds: float = 0.5) ->
             wall_seconds, cpu_seconds = _time(side, repeats)
             wall.append(wall_seconds / repeats)
             cpu.append(cpu_seconds / repeats)
-    ours_wall, peer_wall = (statistics.median(times) for times in walls)
-    ours_cpu, peer_cpu = (statistics.median(times) for times in cpus)
+    ours_wall, baseline_wall = (statistics.median(times) for times in walls)
+    ours_cpu, baseline_cpu = (statistics.median(times) for times in cpus)
     return Speeds(
         name=comparison.name,
         unit=comparison.unit,
-        peer_name=comparison.peer_name,
+        baseline_name=comparison.baseline_name,
         rounds=rounds,
         threads=torch.get_num_threads(),
         ours_per_second=comparison.amount / ours_wall,
-        peer_per_second=comparison.amount / peer_wall,
+        baseline_per_second=comparison.amount / baseline_wall,
         ours_per_cpu_second=comparison.amount / ours_cpu,
-        peer_per_cpu_second=comparison.amount / peer_cpu,
+        baseline_per_cpu_second=comparison.amount / baseline_cpu,
         # Each round's two turns are neighbours in time, so their ratio is steadier than either.
-        ratio=statistics.median(peer / ours for ours, peer in zip(*walls, strict=True)),
-        cpu_ratio=statistics.median(peer / ours for ours, peer in zip(*cpus, strict=True)),
+        ratio=statistics.median(baseline / ours for ours, baseline in zip(*walls, strict=True)),
+        cpu_ratio=statistics.median(baseline / ours for ours, baseline in zip(*cpus, strict=True)),
         at_least=comparison.at_least,
     )
 

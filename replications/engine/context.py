@@ -42,7 +42,7 @@ class StopRequest:
 
 
 @dataclass
-class Rehearsal:
+class Trial:
     """Real settings and real data, but only the first steps of every training, to see that all of a run works on this machine.
 
     Attributes:
@@ -79,7 +79,7 @@ class Context:
     checkpoint_seconds: float = 30.0
     team: Team = field(default_factory=Team)
     events: EventFiles | None = None
-    rehearsal: Rehearsal | None = None
+    trial: Trial | None = None
     rows: list[dict[str, Any]] = field(default_factory=list)
     arrays: dict[str, np.ndarray] = field(default_factory=dict)
     data: dict[str, dict[str, str]] = field(default_factory=dict)
@@ -179,7 +179,7 @@ class Context:
     def restore(self, stage: str, state: dict[str, Stateful]) -> int:
         """Continue a stage: load the states and what was recorded; the step reached, 0 when there is nothing."""
         saved = self.checkpoints.load(stage, self.device)
-        self.team.agree(-1 if saved is None else int(saved["step"]), f"steps in the checkpoint of stage '{stage}'")
+        self.team.check_equal(-1 if saved is None else int(saved["step"]), f"steps in the checkpoint of stage '{stage}'")
         if saved is None:
             return 0
         for name, part in state.items():
@@ -192,7 +192,7 @@ class Context:
 
     def asked_to_stop(self) -> bool:
         """Whether a signal has reached this process or, when the run has several, any of them."""
-        asked = self.team.any(self.stop.signal is not None)
+        asked = self.team.any_rank(self.stop.signal is not None)
         if asked and self.stop.signal is None:
             self.stop.signal = "a signal to another process"
         return asked

@@ -19,7 +19,7 @@ whose gradients add up. More GPUs mean fewer pieces, never another batch. Draw w
 crops, noise) for the global batch before it is shared, and the number of processes changes a loss by rounding only;
 dropout inside the network differs by process, as it does with every data-parallel training.
 
-Evaluation: `mine = team.share(indices)`, predict, `team.gather(predictions, len(indices))` gives all in the order of
+Evaluation: `mine = team.shard(indices)`, predict, `team.gather(predictions, len(indices))` gives all in the order of
 `indices` to every process. `context.record`, `artifact`, `load` and checkpoints need no care: process 0 alone writes.
 Where only one process may do something (build a cache) use `with team.main_first():`.
 """
@@ -82,7 +82,7 @@ class Team:
         prepared = self.fabric.setup(model, *optimisers, move_to_device=False)
         return prepared if isinstance(prepared, tuple) else (prepared,)
 
-    def share(self, batch: Tensor) -> Tensor:
+    def shard(self, batch: Tensor) -> Tensor:
         """This process's part of `batch` (n, ...): a view of consecutive rows; parts differ in length by one at most."""
         first, last = self._part(len(batch))
         return batch[first:last]
@@ -152,7 +152,7 @@ class Team:
         lengths = [n * (rank + 1) // self.size - n * rank // self.size for rank in range(self.size)]
         return torch.cat([rows[:length] for rows, length in zip(parts, lengths, strict=True)])
 
-    def any(self, flag: bool) -> bool:
+    def any_rank(self, flag: bool) -> bool:
         """Whether any process says so; all get the same answer. Costs 0.1-0.3 ms, and no wait for a GPU."""
         if self.size == 1:
             return flag
@@ -168,7 +168,7 @@ class Team:
         dist.all_reduce(total, group=self.control)
         return float(total.item())
 
-    def agree(self, value: int, what: str) -> None:
+    def check_equal(self, value: int, what: str) -> None:
         """Raise ReplicationError unless every process has the same value: a slow shared file system shows them different files."""
         if self.size == 1:
             return
@@ -197,12 +197,12 @@ def launched() -> bool:
 
 
 @contextmanager
-def team(device: str | None = None, *, patience: timedelta = PATIENCE) -> Iterator[Team]:
+def team(device: str | None = None, *, timeout: timedelta = PATIENCE) -> Iterator[Team]:
     """This process's team: alone, or with the others that torchrun started. The process ends when the block fails.
 
     Args:
         device: 'cpu', 'cuda', 'cuda:N' or None for a GPU where there is one; a team gives each process its own GPU.
-        patience: how long to wait for another process before giving up.
+        timeout: how long to wait for another process before giving up.
     """
     if not launched():
         yield Team(device=choose_device(device))
@@ -212,8 +212,8 @@ def team(device: str | None = None, *, patience: timedelta = PATIENCE) -> Iterat
     kind = torch.device(device).type if device else ("cuda" if torch.cuda.is_available() else "cpu")
     try:
         own = choose_device(f"cuda:{local}" if kind == "cuda" else "cpu")
-        fabric = _fabric(own, patience)
-        control: Any = dist.new_group(backend="gloo", timeout=patience)
+        fabric = _fabric(own, timeout)
+        control: Any = dist.new_group(backend="gloo", timeout=timeout)
         yield Team(rank, size, own, fabric, control)
         dist.barrier(group=control)
         dist.destroy_process_group()
@@ -223,14 +223,14 @@ def team(device: str | None = None, *, patience: timedelta = PATIENCE) -> Iterat
         os._exit(getattr(error, "exit_code", 1))
 
 
-def _fabric(device: torch.device, patience: timedelta) -> Any:
+def _fabric(device: torch.device, timeout: timedelta) -> Any:
     from lightning_fabric import Fabric
     from lightning_fabric.strategies.ddp import DDPStrategy
 
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it would greet in every process
     backend = "nccl" if device.type == "cuda" else "gloo"
     local, size = (int(os.environ[name]) for name in ("LOCAL_WORLD_SIZE", "WORLD_SIZE"))
-    strategy = DDPStrategy(timeout=patience, process_group_backend=backend, gradient_as_bucket_view=True)
+    strategy = DDPStrategy(timeout=timeout, process_group_backend=backend, gradient_as_bucket_view=True)
     fabric = Fabric(accelerator=device.type, devices=local, num_nodes=size // local, strategy=strategy)
     fabric.launch()
     return fabric

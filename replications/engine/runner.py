@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 
 from replications.engine.checkpoints import CheckpointStore
-from replications.engine.context import Context, Rehearsal, StopRequest
+from replications.engine.context import Context, StopRequest, Trial
 from replications.engine.devices import Meter, device_name, peak_flops
 from replications.engine.distributed import Team
 from replications.engine.events import EventFiles
@@ -27,10 +27,10 @@ from replications.results.store import CHUNK_FILES, write_chunk
 from replications.source_code import code_digest
 
 
-def run_key(run: Run, seeds: tuple[int, ...], device: torch.device, rehearsal: Rehearsal | None = None) -> str:
-    """Identity of a chunk's state: settings, seeds, code, kind of device, and how short a rehearsal is."""
+def run_key(run: Run, seeds: tuple[int, ...], device: torch.device, trial: Trial | None = None) -> str:
+    """Identity of a chunk's state: settings, seeds, code, kind of device, and how short a trial is."""
     parts = f"{run.digest} {seeds_label(seeds)} {code_digest(run.paper)} {device.type}"
-    parts += f" rehearsal of {rehearsal.steps}" if rehearsal else ""
+    parts += f" trial of {trial.steps}" if trial else ""
     return hashlib.sha256(parts.encode()).hexdigest()[:32]
 
 
@@ -45,7 +45,7 @@ def execute(
     team: Team,
     checkpoint_seconds: float = 30.0,
     state_root: Path | None = None,
-    rehearsal: Rehearsal | None = None,
+    trial: Trial | None = None,
 ) -> Path:
     """Train and measure one chunk, or put back what an identical finished run left.
 
@@ -53,7 +53,7 @@ def execute(
         results: folder of the tier; the chunk goes to `<paper>/<run>/seeds-<first>-<last>/` below it.
         team: the processes that train it together; its main one alone writes.
         state_root: where unfinished runs are kept instead of beside the results, in equally named folders.
-        rehearsal: train only the first steps; what is written is no result, and its provenance says so.
+        trial: train only the first steps; what is written is not a result, and its provenance says so.
 
     Returns:
         The chunk's folder.
@@ -64,17 +64,17 @@ def execute(
     """
     folder = run_folder(results, run, seeds)
     state = run_folder(state_root or results, run, seeds).parent / ".state" / folder.name
-    key = run_key(run, seeds, team.device, rehearsal)
+    key = run_key(run, seeds, team.device, trial)
     with contextlib.ExitStack() as held:
         with team.main_first():
             alone = CheckpointStore.alone(state, key, progress.say) if team.main else None
             store = held.enter_context(alone) if alone else CheckpointStore(state, key, progress.say, discard=False)
-        if team.any(team.main and store.restore_finished(folder)):
+        if team.any_rank(team.main and store.restore_finished(folder)):
             progress.say("finished before with the same settings, code and seeds; kept")
             return folder
         with noted_failure(state / "failure.json"):
-            _measure(run, seeds, folder, store, progress, stop, command, team, checkpoint_seconds, rehearsal)
-        team.any(False)  # the others wait until everything is written
+            _measure(run, seeds, folder, store, progress, stop, command, team, checkpoint_seconds, trial)
+        team.any_rank(False)  # the others wait until everything is written
     return folder
 
 
@@ -103,7 +103,7 @@ def _measure(
     command: str,
     team: Team,
     checkpoint_seconds: float,
-    rehearsal: Rehearsal | None,
+    trial: Trial | None,
 ) -> None:
     device = team.device
     progress.state = store.folder / "progress.json"
@@ -119,7 +119,7 @@ def _measure(
         checkpoint_seconds=checkpoint_seconds,
         team=team,
         events=EventFiles(folder.parent / "tensorboard" / folder.name) if team.main else None,
-        rehearsal=rehearsal,
+        trial=trial,
     )
     started = provenance.now()
     claims = load_paper(run.paper).claim_digests(run.tier, run.name)
@@ -175,7 +175,7 @@ def _provenance(
         "resumes": context.resumes,
         "command": command,
         "cost": cost,
-    } | ({"rehearsal": dataclasses.asdict(context.rehearsal)} if context.rehearsal else {})
+    } | ({"trial": dataclasses.asdict(context.trial)} if context.trial else {})
 
 
 def seed_everything() -> None:

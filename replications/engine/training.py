@@ -55,9 +55,9 @@ def train(
         ReplicationError: a metric is no longer finite.
     """
     record_every = record_every or max(1, n_steps // 100)
-    if context.rehearsal:
-        context.rehearsal.plan(n_steps, examples=examples_per_step, flops=flops_per_step)
-        n_steps = min(n_steps, context.rehearsal.steps)
+    if context.trial:
+        context.trial.plan(n_steps, examples=examples_per_step, flops=flops_per_step)
+        n_steps = min(n_steps, context.trial.steps)
     done = context.restore(stage, state)
     if done:
         context.resumes += done < n_steps

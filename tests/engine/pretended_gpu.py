@@ -1,6 +1,6 @@
 """A GPU that is not there: tensors that say they are on it, computed on the CPU, so that device code runs without one.
 
-Run as a program it rehearses runs on that device: `python -m tests.engine.pretended_gpu PAPER TIER FOLDER RUN...`, where `RUN+key=value`
+Run as a program it tries runs on that device: `python -m tests.engine.pretended_gpu PAPER TIER FOLDER RUN...`, where `RUN+key=value`
 changes a setting. It shows what a machine without a GPU otherwise hides and a GPU refuses:
 
 - tensors of both kinds of memory that meet in one operation;
@@ -145,7 +145,7 @@ class Gpu(TorchDispatchMode):
 
 
 class Graph:
-    """A captured graph. Its capture computes the step; a replay of it does nothing, so a rehearsal ends right after the capture."""
+    """A captured graph. Its capture computes the step; a replay of it does nothing, so a trial ends right after the capture."""
 
     def __init__(self) -> None:
         self.generators: list[torch.Generator] = []
@@ -314,8 +314,8 @@ def faults() -> None:
 
 
 def main(paper: str, tier: str, folder: str, *names: str) -> None:
-    """Rehearse these runs on the device."""
-    from replications.engine.context import Rehearsal, StopRequest
+    """Try these runs on the device."""
+    from replications.engine.context import StopRequest, Trial
     from replications.engine.devices import NotCaptured
     from replications.engine.distributed import Team
     from replications.engine.progress import Progress
@@ -337,7 +337,7 @@ def main(paper: str, tier: str, folder: str, *names: str) -> None:
             brief = dataclasses.replace(run, settings=run.settings.for_trial().in_fp32())
             said = {"progress": Progress(run.name), "stop": StopRequest(), "command": ""}
             team = Team(device=torch.device("cuda", 0))
-            execute(brief, run.seeds[:2], Path(folder), **said, team=team, rehearsal=Rehearsal(STEPS))
+            execute(brief, run.seeds[:2], Path(folder), **said, team=team, trial=Trial(STEPS))
 
 
 if __name__ == "__main__":

@@ -49,17 +49,17 @@ def fit(ours: Team, *, at_most: int | None, n_steps: int = 6, last_words: int | 
         "weights": [float(value) for value in model.state_dict()["0.weight"].flatten()[:5]],
         "keys": sorted(model.state_dict()),
         "largest": largest,
-        "gathered": ours.gather(ours.share(rows) * 2, len(rows)).tolist(),
-        "any": ours.any(ours.rank == ours.size - 1),
+        "gathered": ours.gather(ours.shard(rows) * 2, len(rows)).tolist(),
+        "any": ours.any_rank(ours.rank == ours.size - 1),
         "sum": ours.sum(float(ours.rank)),
     }
 
 
 def member(case: str, size: int, folder: Path) -> None:
     patience = timedelta(seconds=3 if case == "hang" else 60)
-    with team("cpu", patience=patience) as ours:
+    with team("cpu", timeout=patience) as ours:
         if case == "refuse":
-            ours.any(False)  # all are there,
+            ours.any_rank(False)  # all are there,
             time.sleep(1 - ours.rank)  # and the one that the others were started by does not leave first
             raise InputError("every process refuses this")
         if case == "hang" and ours.rank == 1:

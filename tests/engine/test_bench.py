@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 from replications.commands.app import app
 from replications.commands.bench import comparisons
-from replications.engine.bench import Comparison, measure
+from replications.engine.bench import Comparison, compare_speed
 from replications.errors import InputError
 
 
@@ -19,7 +19,7 @@ def burn(seconds: float) -> None:
 
 
 def test_the_ratio_is_that_of_cpu_time() -> None:
-    speeds = measure(Comparison("burn", lambda: burn(0.002), lambda: burn(0.006), "turns", 10, "itself", 2.0), rounds=3, seconds=0.03)
+    speeds = compare_speed(Comparison("burn", lambda: burn(0.002), lambda: burn(0.006), "turns", 10, "itself", 2.0), rounds=3, seconds=0.03)
     assert speeds.cpu_ratio == pytest.approx(3, rel=0.2)
     assert speeds.ours_per_cpu_second == pytest.approx(10 / 0.002, rel=0.2)
     assert (speeds.rounds, speeds.at_least, speeds.unit) == (3, 2.0, "turns")
@@ -27,9 +27,9 @@ def test_the_ratio_is_that_of_cpu_time() -> None:
 
 def test_both_sides_take_turns() -> None:
     order: list[str] = []
-    measure(Comparison("turns", lambda: order.append("ours"), lambda: order.append("peer"), "", 1, ""), rounds=2, seconds=0.0)
+    compare_speed(Comparison("turns", lambda: order.append("ours"), lambda: order.append("baseline"), "", 1, ""), rounds=2, seconds=0.0)
     turns = order[4:]  # after two trial calls of each
-    assert turns == ["ours", "peer", "ours", "peer"]
+    assert turns == ["ours", "baseline", "ours", "baseline"]
 
 
 def test_an_unknown_comparison_names_the_nearest() -> None:

@@ -119,9 +119,9 @@ def test_alone_everything_is_trivial() -> None:
     assert alone.setup(model) == (model,)
     assert alone.main
     assert torch.equal(alone.gather(torch.ones(3), 3), torch.ones(3))
-    assert alone.any(True)
-    assert not alone.any(False)
-    alone.agree(3, "steps")
+    assert alone.any_rank(True)
+    assert not alone.any_rank(False)
+    alone.check_equal(3, "steps")
     with alone.main_first():
         pass
 

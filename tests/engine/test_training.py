@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from replications.engine.checkpoints import CheckpointStore
-from replications.engine.context import Context, Generators, Rehearsal
+from replications.engine.context import Context, Generators, Trial
 from replications.engine.progress import Progress
 from replications.engine.training import cosine, linear, set_learning_rate, train
 from replications.errors import Preempted, ReplicationError
@@ -130,13 +130,13 @@ def test_schedules() -> None:
     assert cosine(10, 10, floor=0.1) == pytest.approx(0.1)
 
 
-def test_a_rehearsal_trains_the_first_steps_evaluates_and_counts_the_whole(tmp_path: Path) -> None:
+def test_a_trial_trains_the_first_steps_evaluates_and_counts_the_whole(tmp_path: Path) -> None:
     short = context(tmp_path / "short")
-    short.rehearsal = Rehearsal(3)
+    short.trial = Trial(3)
     fit(short)
     assert {row["step"] for row in short.rows if row["split"] == "validation"} == {3}
     assert short.cost["examples"] == 3 * 8
-    assert short.rehearsal.planned == {"steps": N_STEPS, "examples": N_STEPS * 8, "flops": 0.0}
+    assert short.trial.planned == {"steps": N_STEPS, "examples": N_STEPS * 8, "flops": 0.0}
     whole = context(tmp_path / "whole")
     fit(whole)
     first = [row for row in whole.rows if row["split"] == "train" and row["step"] == 2]

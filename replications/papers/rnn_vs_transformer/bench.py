@@ -44,8 +44,8 @@ class SteppedGRU(nn.Module):
 def mingru_against_stepped_gru() -> Comparison:
     """Compare a minGRU with a stepped GRU: a training step of one layer at length 512."""
     x = torch.randn(BATCH, LENGTH, WIDTH, generator=_generators()[0])
-    peer = training_call(SteppedGRU(), x)
-    return Comparison("minGRU scan, n = 512", _layer("mingru"), peer, "tokens", BATCH * LENGTH, "GRU cell a step", 10.0)
+    baseline = training_call(SteppedGRU(), x)
+    return Comparison("minGRU scan, n = 512", _layer("mingru"), baseline, "tokens", BATCH * LENGTH, "GRU cell a step", 10.0)
 
 
 def mingru_against_library_gru() -> Comparison:
@@ -91,8 +91,8 @@ def transformer_training() -> Comparison:
     ours = SequenceModel(Network.model_validate("transformer.learned"), 65, 128, 4, generators=_generators(), n_positions=64)
     embedding, places, head = nn.Embedding(65, 128), nn.Embedding(64, 128), nn.Linear(128, 65)
     blocks = nn.Sequential(*(PlainBlock(128, 4) for _ in range(4)), nn.LayerNorm(128))
-    peer = nn.ModuleList([embedding, places, head, blocks])
-    optimisers = [torch.optim.AdamW(model.parameters(), lr=1e-3, fused=True) for model in (ours, peer)]
+    baseline = nn.ModuleList([embedding, places, head, blocks])
+    optimisers = [torch.optim.AdamW(model.parameters(), lr=1e-3, fused=True) for model in (ours, baseline)]
 
     def step(logits: Callable[[], Tensor], optimiser: torch.optim.Optimizer) -> None:
         optimiser.zero_grad()

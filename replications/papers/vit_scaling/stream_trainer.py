@@ -52,7 +52,7 @@ class StreamTrainer:
             self.stream = endless(s, "train", skip=step * s.batch_size)
         set_learning_rate(self.optimiser, s.learning_rate * learning_rate_factor(s, step, s.n_steps))
         raws = [next(self.stream) for _ in range(s.batch_size)]
-        mine = team.share(torch.arange(s.batch_size))
+        mine = team.shard(torch.arange(s.batch_size))
         pixels, labels = self.decoder([raws[i] for i in mine.tolist()])
         images, labels = _normalised(pixels, self.context.device), labels.to(self.context.device)
         share = None
@@ -91,7 +91,7 @@ def stream_accuracy(settings: Settings, context: Context, network: Classifier, s
     right, total, batch = 0, 0, []
 
     def n_right(raws: list[EncodedImage]) -> int:
-        mine = context.team.share(torch.arange(len(raws))).tolist()
+        mine = context.team.shard(torch.arange(len(raws))).tolist()
         if not mine:
             return 0
         images, labels = decoder([raws[i] for i in mine])
