@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Literal
 
 import torch
 
 from replications.engine.devices import native_bf16
-
-Precision = Literal["fp32", "tf32", "bf16", "auto"]
+from replications.registry.settings import Precision
 
 WITHOUT_BF16_ON_CPU = ("gru", "rnn")
 """Recurrent cells whose CPU kernels are slower in bf16 than in fp32."""

@@ -8,6 +8,7 @@ read as a ring, is cut into streams.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -17,7 +18,10 @@ from torch import Tensor
 from torch.nn import functional
 
 from replications.engine.context import Context
-from replications.engine.devices import GraphedStep, native_bf16
+from replications.engine.devices import GraphedStep
+from replications.engine.optimisation import clip_value
+from replications.engine.precision import uses_bf16
+from replications.engine.streams import make_streams, run_on_streams
 from replications.engine.text import Corpus, Streams
 from replications.engine.training import NetworkMetrics, cosine, set_learning_rate
 from replications.papers.char_rnn.fused import FusedCharacterModel
@@ -91,8 +95,7 @@ class ModelGroup:
         self.trainees = [self._trainee(name, seed, len(corpus.vocabulary)) for name in settings.models for seed in context.seeds]
         shape = (settings.seq_len, settings.batch_size)
         self._chunks = {seed: torch.zeros((2, *shape), dtype=torch.int64, device=context.device) for seed in context.seeds}
-        cuda = context.device.type == "cuda"
-        self._cuda_streams = [torch.cuda.Stream(context.device) for _ in self.trainees] if cuda else []
+        self._cuda_streams = make_streams(len(self.trainees), context.device)
         self._step = 0
         self._update = GraphedStep(self._all, context.device) if settings.cuda_graph else self._all
 
@@ -159,19 +162,10 @@ class ModelGroup:
 
     def _all(self) -> dict[str, Tensor]:
         """Update each network once on the prepared chunks, on its own CUDA stream if there are streams; return their losses."""
-        losses: dict[str, list[Tensor]] = {name: [] for name in self.settings.models}
-        if not self._cuda_streams:
-            for trainee in self.trainees:
-                losses[trainee.name].append(self._one(trainee))
-        else:
-            main = torch.cuda.current_stream(self.context.device)
-            for trainee, stream in zip(self.trainees, self._cuda_streams, strict=True):
-                stream.wait_stream(main)
-                with torch.cuda.stream(stream):
-                    losses[trainee.name].append(self._one(trainee))
-            for stream in self._cuda_streams:
-                main.wait_stream(stream)
-        return {name: torch.stack(values) for name, values in losses.items()}
+        calls = [functools.partial(self._one, trainee) for trainee in self.trainees]
+        losses = run_on_streams(calls, self._cuda_streams, self.context.device)
+        by_name = {name: [loss for t, loss in zip(self.trainees, losses, strict=True) if t.name == name] for name in self.settings.models}
+        return {name: torch.stack(values) for name, values in by_name.items()}
 
     def _one(self, trainee: TrainingState) -> Tensor:
         model, (inputs, targets) = trainee.model, self._chunks[trainee.seed]
@@ -180,25 +174,17 @@ class ModelGroup:
                 int(self.context.generator(trainee.seed, f"dropout {trainee.name} {self._step}", device="cpu").initial_seed())
             )
         model.train()
-        with torch.autocast(self.context.device.type, torch.bfloat16, enabled=self._in_bf16(trainee), cache_enabled=False):
+        bf16 = uses_bf16(self.settings.precision, self.context.device, cell=model.cell)
+        with torch.autocast(self.context.device.type, torch.bfloat16, enabled=bf16, cache_enabled=False):
             logits, after = model(inputs, trainee.carried)
         loss = functional.cross_entropy(logits.float().flatten(0, 1), targets.flatten())
         trainee.optimiser.zero_grad()
         loss.backward()
-        gradients = [parameter.grad for parameter in model.parameters() if parameter.grad is not None]
-        torch._foreach_clamp_min_(gradients, -self.settings.clip_value)
-        torch._foreach_clamp_max_(gradients, self.settings.clip_value)
+        clip_value(model.parameters(), self.settings.clip_value)
         trainee.optimiser.step()
         for part, new in zip(trainee.carried, after, strict=True):
             part.copy_(new)
         return loss.detach()
-
-    def _in_bf16(self, trainee: TrainingState) -> bool:
-        """Return True when a network's products are in bf16: with `auto` where that is faster, on a CPU for LSTMs alone."""
-        device = self.context.device
-        if self.settings.precision == "auto":
-            return native_bf16(device) and (device.type == "cuda" or trainee.model.cell == "lstm")
-        return self.settings.precision == "bf16"
 
     def keep_best(self, losses: Mapping[tuple[str, int], float]) -> None:
         """Keep the weights of every network whose validation loss is its lowest so far.

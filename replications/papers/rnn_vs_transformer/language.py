@@ -6,12 +6,13 @@ import torch
 from torch import Tensor
 
 from replications.engine.context import Context
+from replications.engine.precision import uses_bf16
 from replications.engine.text import load_corpus, random_crops
 from replications.errors import DataError
 from replications.papers.rnn_vs_transformer.accounting import network_flops
 from replications.papers.rnn_vs_transformer.model import SequenceModel
 from replications.papers.rnn_vs_transformer.settings import Settings
-from replications.papers.rnn_vs_transformer.trainer import Batch, Trainer, make_model, token_loss, uses_bf16
+from replications.papers.rnn_vs_transformer.trainer import Batch, Trainer, make_model, token_loss
 
 
 def windows(tokens: Tensor, context_length: int, characters: int, name: str) -> Batch:
@@ -79,7 +80,7 @@ def train_language(settings: Settings, context: Context) -> None:
     model = make_model(settings, context, len(corpus.vocabulary), text.context)
     trainer = Trainer(settings, context, model, lambda generator: random_crops(tokens, training.batch_size, text.context, generator))
     best: dict[int, float] = {}
-    bf16 = uses_bf16(training.precision, settings.network, context.device)
+    bf16 = uses_bf16(training.precision, context.device, cell=settings.network.mixer)
 
     def evaluate(step: int) -> None:
         losses = loss_by_position(model, *held_out["validation"], training.batch_size, bf16=bf16).mean(1)

@@ -10,13 +10,15 @@ from torch.nn import functional
 
 from replications.engine.checkpoints import Stateful
 from replications.engine.context import Context, Generators
-from replications.engine.devices import GraphedStep, native_bf16
-from replications.engine.training import cosine, set_learning_rate, train
+from replications.engine.devices import GraphedStep
+from replications.engine.optimisation import decay_groups, schedule_factor
+from replications.engine.precision import uses_bf16
+from replications.engine.training import set_learning_rate, train
 from replications.errors import ReplicationError
 from replications.papers.rnn_vs_transformer.accounting import network_flops
 from replications.papers.rnn_vs_transformer.model import Dropout, SequenceModel, seed_gradients
 from replications.papers.rnn_vs_transformer.profiling import out_of_memory
-from replications.papers.rnn_vs_transformer.settings import Network, Settings
+from replications.papers.rnn_vs_transformer.settings import Settings
 from replications.papers.rnn_vs_transformer.tasks import IGNORED
 
 Batch = tuple[Tensor, Tensor]
@@ -27,21 +29,6 @@ TOKENS_AT_ONCE = 1 << 12
 
 SeedBatch = Callable[[torch.Generator], Batch]
 """Function that draws tokens and targets of one seed, (batch, n) each, on the generator's device."""
-
-
-def uses_bf16(precision: str, network: Network, device: torch.device) -> bool:
-    """Return True when products of a network are computed in bf16.
-
-    On a CPU bf16 takes twice as long for GRU and tanh-RNN, whose library kernels are not made for it, and longer still for all
-    networks where the processor has no bf16 units.
-
-    Args:
-        precision: fp32 or bf16, as set.
-        network: the network that is trained.
-        device: on which it is trained.
-    """
-    slow = device.type == "cpu" and (network.mixer in ("gru", "rnn") or not native_bf16(device))
-    return precision == "bf16" and not slow
 
 
 def make_model(settings: Settings, context: Context, vocabulary: int, n_positions: int) -> SequenceModel:
@@ -119,18 +106,16 @@ class Trainer:
         training, device = settings.training, context.device
         graphed = training.cuda_graph and device.type == "cuda"
         rate = torch.tensor(training.learning_rate, device=device) if graphed else training.learning_rate
-        matrices = [p for name, p in model.named_parameters() if p.ndim > 1 and "norm" not in name and "bias" not in name]
-        others = [p for name, p in model.named_parameters() if not any(p is m for m in matrices)]
         self.optimiser: torch.optim.Optimizer
         if training.optimiser == "sgd":
             self.optimiser = torch.optim.SGD(model.parameters(), lr=rate, fused=True)
         else:
-            groups = [{"params": matrices, "weight_decay": training.weight_decay}, {"params": others, "weight_decay": 0.0}]
+            groups = decay_groups(model, training.weight_decay, exclude=("norm", "bias"))
             self.optimiser = torch.optim.AdamW(groups, lr=rate, betas=(0.9, training.beta2), fused=True, capturable=graphed)
         self.data = [context.generator(seed, "data") for seed in context.seeds]
         self.masks = [context.generator(seed, "dropout") for seed in context.seeds]
         self.dropout = Dropout(training.dropout, self.masks)
-        self.bf16 = uses_bf16(training.precision, model.network, device)
+        self.bf16 = uses_bf16(training.precision, device, cell=model.network.mixer)
         self._static: Batch | None = None
         self._update: Callable[[], Mapping[str, Tensor]] = GraphedStep(self._one, device, self.masks) if graphed else self._one
 
@@ -157,9 +142,8 @@ class Trainer:
             ReplicationError: a batch does not fit into memory.
         """
         training = self.settings.training
-        if training.schedule == "cosine":
-            warmup = max(1, round(training.warmup_share * training.n_steps))
-            set_learning_rate(self.optimiser, training.learning_rate * cosine(step, training.n_steps, warmup=warmup, floor=0.1))
+        factor = schedule_factor(training.schedule, step, training.n_steps, warmup_share=training.warmup_share, floor=0.1)
+        set_learning_rate(self.optimiser, training.learning_rate * factor)
         tokens, targets = self.batch()
         if self._static is None:
             self._static = tokens, targets
