@@ -168,7 +168,7 @@ def compute_ratio_at_equal_accuracy(results: Results) -> Figure:
 
 
 def counted_compute(results: Results) -> Figure:
-    """Our count of training compute over the paper's Table 6, one open marker per architecture; 1 means equal."""
+    """Counted training compute over the paper's Table 6, one open marker per architecture; 1 means equal."""
     results.need("published-sizes")
     rows = results.ours("table-6")
     rows = rows[rows["measure"] == "exaflops"]

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from replications.engine.context import Context
+from replications.engine.optimisation import schedule_factor
 from replications.engine.training import Metrics, set_learning_rate, train
 from replications.errors import InputError
 from replications.papers.vit_scaling.augmentation import beta, mix, mixed_loss
@@ -16,7 +17,7 @@ from replications.papers.vit_scaling.model import Classifier
 from replications.papers.vit_scaling.networks import build
 from replications.papers.vit_scaling.settings import Settings
 from replications.papers.vit_scaling.streaming import STREAMS, Decoder, EncodedImage, endless, open_stream
-from replications.papers.vit_scaling.trainer import clip_gradients, learning_rate_factor, make_optimiser, precision
+from replications.papers.vit_scaling.trainer import clip_gradients, make_optimiser, precision
 
 MEAN, DEVIATION = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
 """Mean and deviation of ImageNet's red, green and blue, of 0..1."""
@@ -50,7 +51,8 @@ class StreamTrainer:
         s, team = self.settings, self.context.team
         if self.stream is None:
             self.stream = endless(s, "train", skip=step * s.batch_size)
-        set_learning_rate(self.optimiser, s.learning_rate * learning_rate_factor(s, step, s.n_steps))
+        factor = schedule_factor(s.schedule, step, s.n_steps, warmup_share=s.warmup_share)
+        set_learning_rate(self.optimiser, s.learning_rate * factor)
         raws = [next(self.stream) for _ in range(s.batch_size)]
         mine = team.shard(torch.arange(s.batch_size))
         pixels, labels = self.decoder([raws[i] for i in mine.tolist()])

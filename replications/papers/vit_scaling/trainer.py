@@ -6,6 +6,7 @@ so that small networks fill the device together. Nothing waits for the host.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
@@ -15,7 +16,9 @@ from torch import Tensor, nn
 from replications.engine.checkpoints import Stateful
 from replications.engine.context import Context, Generators
 from replications.engine.devices import GraphedStep
-from replications.engine.training import Metrics, cosine, linear, set_learning_rate
+from replications.engine.optimisation import clip_value, decay_groups, schedule_factor
+from replications.engine.streams import make_streams, run_on_streams
+from replications.engine.training import Metrics, set_learning_rate
 from replications.papers.vit_scaling.augmentation import N_UNIFORMS, augment, beta, mix, mixed_loss, normalise
 from replications.papers.vit_scaling.data import LabelledImages
 from replications.papers.vit_scaling.model import Classifier
@@ -81,32 +84,17 @@ def make_optimiser(network: Classifier, settings: Settings, learning_rate: float
         learning_rate: of the first step.
         device: of the network; on a GPU the rate is a tensor, which captured graphs can read.
     """
-    decayed = [p for name, p in network.named_parameters() if p.ndim >= 2 and "positions" not in name and "class_token" not in name]
-    ids = {id(p) for p in decayed}
-    others = [p for p in network.parameters() if id(p) not in ids]
-    groups = [{"params": decayed, "weight_decay": settings.weight_decay}, {"params": others, "weight_decay": 0.0}]
+    groups = decay_groups(network, settings.weight_decay, exclude=("positions", "class_token"))
     on_gpu = device.type == "cuda"
     lr = torch.tensor(learning_rate, device=device) if on_gpu else learning_rate
     return torch.optim.AdamW(groups, lr=lr, betas=(0.9, 0.999), fused=True, capturable=on_gpu)
 
 
-def learning_rate_factor(settings: Settings, step: int, n_steps: int) -> float:
-    """Return the learning rate of a step over its peak.
-
-    Args:
-        settings: schedule and share of warm-up.
-        step: number of the update, from 0.
-        n_steps: updates in all.
-    """
-    schedule = cosine if settings.schedule == "cosine" else linear
-    return schedule(step, n_steps, warmup=round(settings.warmup_share * n_steps))
-
-
-def clip_gradients(parameters: Iterable[Tensor], settings: Settings) -> None:
+def clip_gradients(parameters: Iterable[nn.Parameter], settings: Settings) -> None:
     """Clip the gradients of one network in place, by element and by norm, as far as the settings ask for it."""
     parameters = list(parameters)
     if settings.clip_value is not None:
-        nn.utils.clip_grad_value_(parameters, settings.clip_value, foreach=True)
+        clip_value(parameters, settings.clip_value)
     if settings.clip_norm is not None:
         nn.utils.clip_grad_norm_(parameters, settings.clip_norm, foreach=True)
 
@@ -144,7 +132,7 @@ class Trainer:
             BatchOrder(len(part), batch, self._permutation(seed, len(part), stage)) for seed, part in zip(context.seeds, data, strict=True)
         ]
         self.rows = torch.zeros(len(networks), batch, dtype=torch.long, device=device)
-        self.streams = [torch.cuda.Stream(device) for _ in networks] if device.type == "cuda" and len(networks) > 1 else []
+        self.streams = make_streams(len(networks), device)
         self.forwards = [self._forward(network) for network in self.networks]
         self.update = GraphedStep(self._update, device, self.generators) if settings.cuda_graph else self._update
 
@@ -172,7 +160,7 @@ class Trainer:
 
     def __call__(self, step: int) -> Metrics:
         """Make update number `step` of every seed; return the training loss in nats, (seeds,)."""
-        factor = learning_rate_factor(self.settings, step, self.n_steps)
+        factor = schedule_factor(self.settings.schedule, step, self.n_steps, warmup_share=self.settings.warmup_share)
         for index, order in enumerate(self.orders):
             self.rows[index].copy_(order.rows(step))
             set_learning_rate(self.optimisers[index], self.learning_rate * factor)
@@ -180,17 +168,8 @@ class Trainer:
 
     def _update(self) -> Metrics:
         """Make one update per network, on its own CUDA stream if there are several."""
-        if not self.streams:
-            return {"loss": torch.stack([self._update_one(index) for index in range(len(self.networks))])}
-        main = torch.cuda.current_stream(self.context.device)
-        losses = []
-        for index, stream in enumerate(self.streams):
-            stream.wait_stream(main)
-            with torch.cuda.stream(stream):
-                losses.append(self._update_one(index))
-        for stream in self.streams:
-            main.wait_stream(stream)
-        return {"loss": torch.stack(losses)}
+        calls = [functools.partial(self._update_one, index) for index in range(len(self.networks))]
+        return {"loss": torch.stack(run_on_streams(calls, self.streams, self.context.device))}
 
     def _update_one(self, index: int) -> Tensor:
         """Update one seed's network; return its loss, ()."""
