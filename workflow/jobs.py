@@ -183,6 +183,6 @@ def report_code() -> list[str]:
 
 def workflow_files() -> list[Path]:
     """The workflow, how it is configured, and its lock, which a report hands out with its results."""
-    patterns = ("workflow/Snakefile", "workflow/rules/*.smk", "workflow/report/*.rst", "config/config.yaml", "config/schema.json")
+    patterns = ("workflow/Snakefile", "workflow/rules/*.smk", "workflow/report/*.rst", "config/config.yaml", "config/schemas/*.json")
     found = [path for pattern in patterns for path in sorted(ROOT.glob(pattern))]
     return [path for path in (*found, ROOT / "requirements.lock") if path.is_file()]

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from replications import __version__
-from replications.commands import bench, claims, data, figures, listing, plan, results, status, training, trial
+from replications.commands import bench, claims, data, figures, listing, new, plan, results, schemas, status, training, trial
 from replications.commands.options import examples
 
 app = typer.Typer(
@@ -42,5 +42,7 @@ app.command("exhibits", hidden=True)(figures.exhibits)
 app.add_typer(data.app, name="data")
 app.add_typer(results.app, name="results")
 app.command("settings", epilog=examples("settings PAPER", "settings PAPER --json"))(listing.settings)
+app.command("new", epilog=examples("new attention_is_all", "new attention_is_all --title 'Attention'"))(new.new)
+app.command("schemas", hidden=True, epilog=schemas.EPILOG)(schemas.schemas)
 app.command("bench", epilog=examples("bench", "bench PAPER --threads 1"))(bench.bench)
 app.command("trial", epilog=examples("trial --tier gpu --paper PAPER", "trial --tier paper --seeds 1 --out tried"))(trial.trial)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Literal
 
@@ -14,7 +13,7 @@ from replications.registry.schema import Strict, Tier
 
 
 class Configuration(Strict):
-    """Every key of `config/config.yaml`; `config/schema.json` is generated from it."""
+    """Every key of `config/config.yaml`; `config/schemas/config.json` is generated from it."""
 
     tier: Tier = Field("smoke", description="How much compute: smoke (CPU, minutes), gpu (one GPU), paper (published size).")
     papers: list[str] = Field(default_factory=list, description="Papers to replicate; empty means all.")
@@ -50,8 +49,3 @@ class Configuration(Strict):
     def derived_folder(self) -> Path:
         """Folder that gets verdicts, tables, figures and the report; the committed reference itself is never written."""
         return Path(self.results) / (self.tier if self.source == "runs" else "from-reference")
-
-
-def schema() -> str:
-    """Return the JSON schema of the configuration, as `config/schema.json` holds it."""
-    return json.dumps({"$schema": "https://json-schema.org/draft/2020-12/schema"} | Configuration.model_json_schema(), indent=2) + "\n"
