@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from replications.papers.rnn_vs_transformer import trainer
+from replications.engine import precision
 from replications.papers.rnn_vs_transformer.cost import asymptotic_exponent
 from replications.papers.rnn_vs_transformer.gradients import geometric_rate, gradient_by_distance, set_radius
 from replications.papers.rnn_vs_transformer.language import loss_by_position, windows
@@ -129,6 +129,6 @@ def test_clipping_by_value_bounds_every_element() -> None:
     ("name", "native", "expected"), [("lstm", True, True), ("gru", True, False), ("rnn", True, False), ("lstm", False, False)]
 )
 def test_bf16_is_used_on_a_cpu_only_where_it_is_faster(name: str, native: bool, expected: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(trainer, "native_bf16", lambda device: native)
-    assert trainer.uses_bf16("bf16", Network.model_validate(name), CPU) is expected
-    assert not trainer.uses_bf16("fp32", Network.model_validate(name), CPU)
+    monkeypatch.setattr(precision, "native_bf16", lambda device: native)
+    assert precision.uses_bf16("bf16", CPU, cell=Network.model_validate(name).mixer) is expected
+    assert not precision.uses_bf16("fp32", CPU, cell=Network.model_validate(name).mixer)
