@@ -101,9 +101,12 @@ def build(tier: str, source: str, runs: Path, derived: Path, papers: Sequence[Pa
     """Build the content from results.
 
     Args:
+        tier: name of the tier.
+        source: 'runs' or 'reference'.
         runs: folder with `<paper>/<run>/seeds-*/`.
         derived: folder with `claims.csv` and `<paper>/{figures,tables,exhibits}/`; the same as `runs` unless redrawn.
         papers: specifications of the papers to report.
+        stamp: time of the report.
     """
     problems: list[Problem] = []
     read: dict[str, Verdict] = {}

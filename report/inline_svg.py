@@ -34,6 +34,7 @@ def themed_svg(path: Path, prefix: str, alt: str) -> Markup:
     attributes and outside references are dropped.
 
     Args:
+        path: the SVG file.
         prefix: makes the ids of this drawing unique within its page.
         alt: what the figure shows.
 

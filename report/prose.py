@@ -48,6 +48,9 @@ def fill(source: str, vocabulary: TemplateFunctions, where: str, faults: list[st
     """Markdown with every number filled in.
 
     Args:
+        source: Markdown with template expressions.
+        vocabulary: functions of the template.
+        where: name of the file, for messages.
         faults: where calls with an unknown row, claim or setting are noted instead of being raised.
 
     Raises:

@@ -32,9 +32,11 @@ def prepare(
     Where several processes are needed, this one becomes torchrun, which starts them with the same `arguments`.
 
     Args:
+        runs: runs that the process is to make.
         device: as given on the command line; with one named, or none to choose from, a single process trains.
         processes: how many on this machine; None: one for each GPU that the runs ask for.
         threads: of all processes of this machine together.
+        arguments: arguments of the command line, for a launched copy of it.
         show: print the command instead of becoming it.
 
     Returns:
@@ -112,7 +114,9 @@ def torchrun_nodes(arguments: Sequence[str], *, processes: int, nodes: int, envi
     """The command that does so on every machine of this Slurm job: `srun` starts one torchrun on each.
 
     Args:
+        arguments: arguments of the command line.
         processes: on each machine.
+        nodes: number of machines.
         environment: of the job; SLURM_JOB_ID and SLURM_JOB_NODELIST say who meets where.
 
     Raises:

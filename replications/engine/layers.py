@@ -21,6 +21,7 @@ def seeded_uniform(shape: Sequence[int], bound: float, generators: Sequence[torc
 
     Args:
         shape: of one seed's tensor.
+        bound: largest absolute value.
         generators: on the CPU, so that initial weights do not depend on the device.
 
     Returns:
@@ -85,6 +86,8 @@ def known_linear_relu(value: Tensor, inputs: Tensor, weight: Tensor, bias: Tenso
         value: (seeds, n, n_out); n may run over steps and batch.
         inputs: (seeds, n, n_in).
         weight, bias: (seeds, n_in, n_out), (seeds, 1, n_out).
+        weight: (seeds, inputs, outputs).
+        bias: (seeds, 1, outputs).
     """
     return _KnownLinearReLU.apply(value, inputs, weight, bias)
 
@@ -124,5 +127,8 @@ def known_relu_recurrence(value: Tensor, inputs: Tensor, input_weight: Tensor, w
         value: (seeds, steps, n, hidden).
         inputs: (seeds, steps, n, n_in).
         input_weight, weight, bias: (seeds, n_in, hidden), (seeds, hidden, hidden), (seeds, 1, hidden).
+        input_weight: (seeds, inputs, hidden).
+        weight: (seeds, hidden, hidden).
+        bias: (seeds, 1, hidden).
     """
     return _KnownReLURecurrence.apply(value, inputs, input_weight, weight, bias)

@@ -50,8 +50,14 @@ def execute(
     """Train and measure one chunk, or put back what an identical finished run left.
 
     Args:
+        run: the run.
+        seeds: seeds of the chunk.
         results: folder of the tier; the chunk goes to `<paper>/<run>/seeds-<first>-<last>/` below it.
+        progress: where progress is printed.
+        stop: set when a signal asks to stop.
+        command: the command line, for the provenance.
         team: the processes that train it together; its main one alone writes.
+        checkpoint_seconds: seconds between two checkpoints.
         state_root: where unfinished runs are kept instead of beside the results, in equally named folders.
         trial: train only the first steps; what is written is not a result, and its provenance says so.
 

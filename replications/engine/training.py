@@ -44,11 +44,14 @@ def train(
         n_steps: updates in all.
         state: what a checkpoint holds: modules, optimisers, `Generators`.
         examples_per_step: examples one step sees, over all seeds; likewise `flops_per_step`, `tokens_per_step`.
+        flops_per_step: counted FLOPs of one step, over all seeds.
+        tokens_per_step: tokens of one step, over all seeds.
         stage: name of the checkpoint; a run with several trainings gives each its own.
         model: name of the trained network in the records, in a run with several.
         record_every: steps between two records of the training metrics; default a hundredth of the training.
         evaluate: called with the number of steps done, every `evaluate_every` steps and at the end. It must leave the
             training generators alone.
+        evaluate_every: steps between two evaluations; None: only at the end.
 
     Raises:
         Preempted: a signal asked to stop; the state is saved.

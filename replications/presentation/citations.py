@@ -214,6 +214,8 @@ def cite(name: str, results: Results, derived: Path) -> Cited:
     """What an id stands for: `<paper>`, or `<paper>.` and a claim, a table, a figure or an exhibit.
 
     Args:
+        name: the id.
+        results: results of the paper that the id belongs to.
         derived: folder with `<paper>/{figures,exhibits}/`, whose metadata says which runs are drawn.
 
     Raises:

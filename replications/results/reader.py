@@ -44,6 +44,9 @@ class Results:
         """Return what is finished of a paper's runs at a tier.
 
         Args:
+            paper: the paper.
+            tier: name of the tier.
+            folder: folder of the tier's results.
             collected: its records, where the caller has gathered them; default: the collected table where it is of today's chunks,
                 else gathered anew.
         """
@@ -92,6 +95,9 @@ class Results:
         Args:
             run: name of a run that some tier plans.
             metric: name of a metric; likewise `split`, `model`, `axis`. None: any.
+            split: data split. None: any.
+            model: network of the run. None: any.
+            axis: axis of the run's own. None: any.
             at: position on the axis. None: any.
 
         Raises:

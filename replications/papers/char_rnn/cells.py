@@ -156,6 +156,9 @@ def _shifted(rows: Tensor, label: np.ndarray, *, binary: bool, permute: bool) ->
 
     Args:
         rows: float64 (units, m): 0 and 1 for a binary label, standardised for a graded one.
+        label: shape (m,).
+        binary: the label is binary: scores are balanced accuracies.
+        permute: compute p-values.
     """
     m = rows.shape[1]
     target = torch.from_numpy(label).to(rows.device)

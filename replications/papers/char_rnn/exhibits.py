@@ -19,7 +19,8 @@ SHOWN = 192
 
 def cell_explorer(results: Results) -> Exhibit:
     """Held-out text coloured by the activation of any unit, with the parser's truth below each character. Units are sorted by their
-    score for the chosen label, on text they were not chosen on."""
+    score for the chosen label, on text they were not chosen on.
+    """
     networks = []
     for run in results.runs():
         if "cells" in run.settings_as(Settings).analyses and results.finished(run.name):

@@ -99,7 +99,8 @@ def _losses(results: Results, split: str) -> pd.DataFrame:
 
 def size_and_depth(results: Results) -> Figure:
     """Test cross-entropy by size, depth and kind of cell at equal parameters (Table 1). A row of the table is one position on
-    the horizontal axis, named by the units of its one-layer LSTM. Dots are our seeds; open markers are published values as recalled."""
+    the horizontal axis, named by the units of its one-layer LSTM. Dots are our seeds; open markers are published values as recalled.
+    """
     ours = _losses(results, "test")
     theirs = _published_grid(results)
     corpora = list(dict.fromkeys(ours["corpus"]))
@@ -180,7 +181,8 @@ def learning_curves(results: Results) -> Figure:
 
 def finite_horizon(results: Results) -> Figure:
     """Test cross-entropy of interpolated Kneser-Ney n-grams by order (Table 2), and of the recurrent network that validation text
-    would choose (line: mean, dots: seeds). Open diamonds are the published n-grams as recalled."""
+    would choose (line: mean, dots: seeds). Open diamonds are the published n-grams as recalled.
+    """
     rows = results.select(metric="cross_entropy", split="test", axis="order")
     if rows.empty:
         raise NotMeasured("needs a finished run with the analysis 'ngrams'")
@@ -230,7 +232,8 @@ def _published_orders(results: Results, corpus: str, measured: set[str], runs: d
 
 def closing_brackets(results: Results) -> Figure:
     """Probability that the network gives a closing bracket, less what the 20-gram gives it, by the distance to the opening one (Figure 5).
-    Dots are seeds, lines their means; bins with fewer than five brackets are left out."""
+    Dots are seeds, lines their means; bins with fewer than five brackets are left out.
+    """
     found = _need(results, "brackets")
     figure, axes = canvas(width=1.5 * COLUMN, height=2.7)
     axis, data = axes[0, 0], []
@@ -264,7 +267,8 @@ def closing_brackets(results: Results) -> Figure:
 
 def gate_saturation(results: Results) -> Figure:
     """Share of time that each cell's gates are shut (below 0.1) and open (above 0.9); one dot a cell, first seed (Figure 3). Cells at the
-    lower right of the forget gate integrate without loss; cells at the upper left would forget everything at each step."""
+    lower right of the forget gate integrate without loss; cells at the upper left would forget everything at each step.
+    """
     found = [(run, name) for run, name in _need(results, "gates") if Network.parse(name).cell == "lstm"]
     run, name = found[-1]
     shares = {gate: _array(results, run, f"saturation.{gate}.{name}") for gate in ("input", "forget", "output")}
@@ -289,7 +293,8 @@ def gate_saturation(results: Results) -> Figure:
 
 def kinds_of_error(results: Results) -> Figure:
     """Characters that got less than half of the probability, by the first oracle that would have repaired them (Figure 7). One bar a
-    network and seed, as a share of all characters scored."""
+    network and seed, as a share of all characters scored.
+    """
     found = _need(results, "errors")
     found.sort(key=lambda pair: (_corpus(pair[0]), pair[0].settings_as(Settings).size, pair[1]))
     rows, labels = [], []
@@ -326,7 +331,8 @@ def kinds_of_error(results: Results) -> Figure:
 def readable_cells(results: Results) -> Figure:
     """Every unit's score for every label, on text it was not chosen on. Left: balanced accuracy of one threshold. Right: correlation, in
     the direction of the selection text. Dots are units, all seeds; rings mark the unit that the selection text chose. Crosses: the same
-    units where labels were moved along the text. Bars: the best unit of an untrained network, one a seed."""
+    units where labels were moved along the text. Bars: the best unit of an untrained network, one a seed.
+    """
     found = _need(results, "cells")
     run, name = found[0]
     recorded = [key for key in LABELS if f"score.{key}.{name}" in results.artifacts(run.name, run.seeds[0])]
@@ -376,7 +382,8 @@ def readable_cells(results: Results) -> Figure:
 
 def a_cell_on_text(results: Results) -> Figure:
     """The cell that follows an open comment or quotation best, on text it was not chosen on (as Figure 2). Colour: tanh of its state, blue
-    below and orange above zero. The line under the text is the parser's truth. First seed, where the labels change most often."""
+    below and orange above zero. The line under the text is the parser's truth. First seed, where the labels change most often.
+    """
     run, name = _need(results, "cells")[0]
     arrays = results.artifacts(run.name, run.seeds[0])
     keys = [key for key in BINARY if f"score.{key}.{name}" in arrays]
@@ -417,7 +424,8 @@ def a_cell_on_text(results: Results) -> Figure:
 
 def memory_beyond_the_window(results: Results) -> Figure:
     """How long the chosen cell holds. The share of open characters at which it says so, by the characters since the opening; dots are
-    seeds. Left of the dashed line, back-propagation saw the opening; right of it the network was never trained to remember so far."""
+    seeds. Left of the dashed line, back-propagation saw the opening; right of it the network was never trained to remember so far.
+    """
     found = _need(results, "cells")
     figure, axes = canvas(width=1.5 * COLUMN, height=2.6)
     axis, data = axes[0, 0], []
@@ -454,7 +462,8 @@ def memory_beyond_the_window(results: Results) -> Figure:
 
 def clamping_a_cell(results: Results) -> Figure:
     """What it costs to hold one cell at its level outside while something is open, in nats a character. Nothing held, the chosen cell,
-    and eight other cells picked at random (mean). Dots are seeds."""
+    and eight other cells picked at random (mean). Dots are seeds.
+    """
     parts = [
         results.select(metric=f"loss_{what}_{label}", split="test")[["run", "model", "seed", "value"]].assign(what=what, label=label)
         for label in BINARY
@@ -489,7 +498,8 @@ def clamping_a_cell(results: Results) -> Figure:
 
 def samples_along_training(results: Results) -> Figure:
     """What the network writes as it learns: samples after so many updates, first seed (compare the essay), and below each the share of
-    its words of three letters or more that the training text has, all seeds."""
+    its words of three letters or more that the training text has, all seeds.
+    """
     run, name = _need(results, "samples")[0]
     arrays = results.artifacts(run.name, run.seeds[0])
     steps, texts = arrays[f"sample_steps.{name}"].tolist(), arrays[f"samples.{name}"].tolist()
@@ -514,7 +524,8 @@ def samples_along_training(results: Results) -> Figure:
 
 def temperature(results: Results) -> Figure:
     """Greedy choice against sampling: known words and repetition of the text written, by temperature (0 takes the likeliest character).
-    Repetition is the share of 20-character stretches that occurred before in the same sample of 1,000 characters. Dots are seeds."""
+    Repetition is the share of 20-character stretches that occurred before in the same sample of 1,000 characters. Dots are seeds.
+    """
     run, name = _need(results, "samples")[0]
     figure, axes = canvas(width=1.6 * COLUMN, height=2.2, columns=2)
     data = []

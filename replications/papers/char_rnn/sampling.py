@@ -87,6 +87,8 @@ def sample(
     """Write text that follows a prompt.
 
     Args:
+        model: trained network.
+        vocabulary: its characters.
         length: characters to write.
         prompt: read first; not part of the result.
         temperature: logits are divided by it; 0 takes the likeliest character each time (greedy).

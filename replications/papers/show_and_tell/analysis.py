@@ -147,6 +147,9 @@ def nearest_words(embedding: np.ndarray, words: Sequence[str], wanted: Sequence[
 
     Args:
         embedding: (words, width).
+        words: the vocabulary, one word per row.
+        wanted: words whose neighbours are looked up.
+        count: neighbours per word.
     """
     unit = embedding / np.maximum(np.linalg.norm(embedding, axis=1, keepdims=True), 1e-12)
     place = {word: index for index, word in enumerate(words)}

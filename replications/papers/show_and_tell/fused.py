@@ -62,6 +62,8 @@ def _lstm_step(gates: Tensor, hidden: Tensor, cell: Tensor, weight: Tensor, *, l
     Args:
         gates: the inputs' share, (S, n, 4H).
         hidden, cell: m_{t-1} and c_{t-1}, (S, n, H).
+        hidden: (slots, batch, hidden).
+        cell: (slots, batch, hidden).
         weight: recurrent weights, (S, H, 4H).
         library: tanh on the cell.
     """

@@ -75,6 +75,7 @@ def sample_scene(generator: np.random.Generator, *, domain: Domain = "photo", co
 
     Args:
         generator: the only source of randomness.
+        domain: 'photo' or 'sketch'.
         company: probability that a kind's companion comes along; 0 breaks the bias; None draws all kinds independently.
     """
     n_things = int(generator.choice([1, 2, 3], p=[0.12, 0.58, 0.30]))
@@ -188,6 +189,7 @@ def render(scenes: list[Scene], seed: int) -> np.ndarray:
     """Draw scenes as images, uint8 of shape (scenes, 3, PIXELS, PIXELS).
 
     Args:
+        scenes: scenes to draw.
         seed: of jitter, texture and sensor noise; the same scenes and seed give the same images.
     """
     generator = np.random.default_rng([seed, 71])

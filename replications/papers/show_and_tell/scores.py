@@ -39,8 +39,12 @@ CIDER_SIGMA = 6.0
 
 @dataclass(frozen=True)
 class Scores:
-    """Corpus scores, and the same measures caption by caption as arrays of shape (captions,), on a scale of 0 to 1
-    (CIDEr: 0 to 10)."""
+    """Scores of generated captions, on a scale of 0 to 1 (CIDEr: 0 to 10).
+
+    Attributes:
+        corpus: metric -> score of the whole corpus.
+        per_caption: metric -> score of each caption, shape (captions,).
+    """
 
     corpus: dict[str, float]
     per_caption: dict[str, np.ndarray]
