@@ -25,7 +25,7 @@ figures: .venv/.complete ## Figures and tables only
 	@$(SNAKEMAKE) -- figures
 
 test: lint report ## Everything that CI checks, the whole smoke pipeline included
-	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not cluster and not cluster_papers"
+	$(BIN)/python -m pytest -n 2 --dist worksteal --durations=10 -m "not cluster and not cluster_papers"
 
 test-cluster: .venv/.complete ## The workflow on a Slurm that is running on this machine
 	timeout -k 30 900 $(BIN)/python -m pytest -m cluster tests/cluster

@@ -72,7 +72,7 @@ def how_to_get(source: DataSource) -> str:
     """What to do when a source is not at hand."""
     where = f"hub/{source.hub}" if source.hub else source.file
     return (
-        f"Two ways to get it: (1) with a network: `python -m replications data fetch {source.name}`; (2) without: put a copy at "
+        f"Two ways to get it: (1) with a network: `replications data fetch {source.name}`; (2) without: put a copy at "
         f"<folder>/{where} and set {ENVIRONMENT}=<folder>."
     )
 

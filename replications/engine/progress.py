@@ -25,7 +25,7 @@ class Progress:
         title: what runs, printed at the start of every line.
         every: seconds between two lines of one stage.
         log: file that gets the same lines.
-        state: file that always holds how far the newest stage is, for `python -m replications status`.
+        state: file that always holds how far the newest stage is, for `replications status`.
         quiet: say nothing; for all but one of the processes that train a run together.
     """
 

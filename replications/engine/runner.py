@@ -86,7 +86,7 @@ def execute(
 
 @contextlib.contextmanager
 def noted_failure(path: Path) -> Iterator[None]:
-    """Leave a note beside the state when the block fails, which `python -m replications status` shows until the next attempt."""
+    """Leave a note beside the state when the block fails, which `replications status` shows until the next attempt."""
     with contextlib.suppress(OSError):
         path.unlink(missing_ok=True)
     try:

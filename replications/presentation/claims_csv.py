@@ -47,7 +47,7 @@ def read_claims_csv(path: Path) -> list[Verdict]:
             reader = csv.DictReader(file)
             rows = list(reader)
     except FileNotFoundError:
-        raise InputError(f"{path} is missing. Run `python -m replications judge` for its paper.") from None
+        raise InputError(f"{path} is missing. Run `replications claims judge` for its paper.") from None
     except (UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{path} cannot be read ({error}). Delete it and judge its paper again.") from None
     if reader.fieldnames != COLUMNS:

@@ -10,7 +10,7 @@ from replications.results.reference import Reference
 from replications.verdicts.judge import Verdict
 from replications.verdicts.words import WORDS
 
-BEGIN, END = "<!-- verdicts of the reference: written by `python -m replications readme` -->", "<!-- end of the verdicts -->"
+BEGIN, END = "<!-- verdicts of the reference: written by `replications results update-readme` -->", "<!-- end of the verdicts -->"
 
 
 LABELS = {

@@ -79,7 +79,7 @@ def test_offline_without_data_names_both_ways(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     monkeypatch.setattr("datasets.config.HF_HUB_OFFLINE", True)
-    with pytest.raises(DataError, match=r"python -m replications data fetch set.*hub/owner/set"):
+    with pytest.raises(DataError, match=r"replications data fetch set.*hub/owner/set"):
         load(source(), "train")
 
 

@@ -1,4 +1,4 @@
-"""Speed comparisons of this paper, for `python -m replications bench char_rnn`."""
+"""Speed comparisons of this paper, for `replications bench char_rnn`."""
 
 from __future__ import annotations
 

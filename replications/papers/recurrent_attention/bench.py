@@ -1,4 +1,4 @@
-"""Speed comparisons of this paper, for `python -m replications bench recurrent_attention`."""
+"""Speed comparisons of this paper, for `replications bench recurrent_attention`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Speed comparisons of this paper, for `python -m replications bench rnn_vs_transformer`."""
+"""Speed comparisons of this paper, for `replications bench rnn_vs_transformer`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Speed comparisons of this paper, for `python -m replications bench show_and_tell`."""
+"""Speed comparisons of this paper, for `replications bench show_and_tell`."""
 
 from __future__ import annotations
 

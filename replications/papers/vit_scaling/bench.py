@@ -1,4 +1,4 @@
-"""Speed comparisons of this paper, for `python -m replications bench vit_scaling`.
+"""Speed comparisons of this paper, for `replications bench vit_scaling`.
 
 The baselines are torchvision's VisionTransformer and its ResNet-18 in float32, because they come with the suite, and
 `_TimmLike`, which computes what timm's ViT does: one linear map for queries, keys and values, SDPA, GELU.
