@@ -6,9 +6,7 @@ rule figures:
         figures=[
             path for paper in PAPERS for path in jobs.figure_outputs(CONFIG, paper)
         ],
-        tables=[
-            path for paper in PAPERS for path in jobs.table_outputs(CONFIG, paper)
-        ],
+        tables=[path for paper in PAPERS for path in jobs.table_outputs(CONFIG, paper)],
     localrule: True
 
 

@@ -9,13 +9,9 @@ rule report_pages:
             path for paper in PAPERS for path in jobs.figure_outputs(CONFIG, paper)
         ],
         exhibits=[
-            path
-            for paper in PAPERS
-            for path in jobs.exhibit_outputs(CONFIG, paper)
+            path for paper in PAPERS for path in jobs.exhibit_outputs(CONFIG, paper)
         ],
-        tables=[
-            path for paper in PAPERS for path in jobs.table_outputs(CONFIG, paper)
-        ],
+        tables=[path for paper in PAPERS for path in jobs.table_outputs(CONFIG, paper)],
         texts=[path for paper in PAPERS for path in jobs.text_inputs(paper)],
         code=jobs.report_code(),
         workflow=jobs.relative(jobs.workflow_files()),
