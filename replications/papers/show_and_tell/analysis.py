@@ -1,4 +1,4 @@
-"""What is measured on generated captions besides scores: memory, novelty, diversity, hallucination, attention, words, ranks.
+"""Measurements on generated captions besides scores: memory, novelty, diversity, hallucination, attention, words, ranks.
 
 All of it is arithmetic on tokens and arrays; nothing here runs a network.
 """
@@ -16,18 +16,26 @@ from replications.papers.show_and_tell.scores import Scorer, Tokens
 
 
 def memorised(captions: Sequence[Tokens], training: set[tuple[str, ...]]) -> float:
-    """Share of captions that stand word for word among the training captions (section 4.3.4)."""
+    """Return the share of captions that stand word for word among the training captions (section 4.3.4), 0 to 1.
+
+    Args:
+        captions: tokens of each caption.
+        training: tokens of all training captions.
+    """
     return float(np.mean([tuple(caption) in training for caption in captions]))
 
 
 def mutual_bleu(lists: Sequence[Sequence[Tokens]]) -> dict[str, float]:
-    """BLEU of the members of each list against the others of it, over all lists: high when a list repeats itself.
+    """Return BLEU of the captions of each list against the others of it, over all lists: high when a list repeats itself.
 
     Section 4.3.4 reports such an agreement without saying how many captions were compared; here every caption is scored
     against four others of its list, the next four in order, as a person is against four others.
 
+    Args:
+        lists: captions of each image. Lists of fewer than two captions with words are left out.
+
     Returns:
-        Corpus BLEU-1 and BLEU-4, 0 to 100. Lists of fewer than two captions with words are left out.
+        Corpus 'bleu_1' and 'bleu_4', 0 to 100; NaN where no list is left.
     """
     candidates, references = [], []
     for captions in lists:
@@ -51,7 +59,7 @@ class Hallucination:
     Attributes:
         sentences: share of captions that name at least one absent object (CHAIRs).
         instances: share of object mentions that are of an absent object (CHAIRi); 0 when nothing is named.
-        absent: for each caption the absent kinds it names, one entry a mention.
+        absent: for each caption the absent kinds it names, one entry per mention.
         company: share of the absent mentions that are the companion of a kind that is there.
     """
 
@@ -61,10 +69,15 @@ class Hallucination:
     company: float
 
 
-def chair(captions: Sequence[Tokens], known: Sequence[Scene]) -> Hallucination:
-    """CHAIR, exact: every object of a rendered scene is known, and every caption names kinds by a fixed list of words."""
+def chair(captions: Sequence[Tokens], contents: Sequence[Scene]) -> Hallucination:
+    """Return CHAIR of captions, exact: all objects of a rendered scene are known, and captions name kinds by a fixed list of words.
+
+    Args:
+        captions: tokens of one caption per scene.
+        contents: the scenes.
+    """
     absent, mentions, companions = [], 0, 0
-    for caption, scene in zip(captions, known, strict=True):
+    for caption, scene in zip(captions, contents, strict=True):
         named = grammar.mentioned(caption)
         mentions += len(named)
         missing = [kind for kind in named if kind not in scene.kinds]
@@ -81,7 +94,7 @@ def chair(captions: Sequence[Tokens], known: Sequence[Scene]) -> Hallucination:
 
 
 def leave_one_out(references: Sequence[Sequence[Tokens]], system: Sequence[Tokens]) -> tuple[dict[str, float], dict[str, float]]:
-    """Human scores by the paper's protocol (section 4.3.2): each person against the others, averaged, then corrected.
+    """Return human scores by the paper's protocol (section 4.3.2): each person against the others, averaged, then corrected.
 
     A person is scored against one reference fewer than a system; the mean loss of a system's score when one reference is
     left out is added back.
@@ -117,19 +130,19 @@ class Ranking:
 
 
 def ranking(ranks: np.ndarray) -> Ranking:
-    """Summarise 0-based ranks of right answers."""
+    """Return recalls and median of 0-based ranks of right answers, (queries,)."""
     return Ranking(100 * float((ranks < 1).mean()), 100 * float((ranks < 10).mean()), float(np.median(ranks)) + 1)
 
 
 def retrieval(log_likelihood: np.ndarray, owner: np.ndarray) -> tuple[Ranking, Ranking]:
-    """Tables 4 and 5: images to captions (annotation) and captions to images (search).
-
-    Args:
-        log_likelihood: log p(caption | image), shape (images, captions).
-        owner: the image of each caption.
+    """Return how well images find their captions (annotation) and captions their images (search), Tables 4 and 5.
 
     A caption's likelihood says more about the caption than about the image, so for annotation captions compete with
     their likelihood over the mean over images, as in m-RNN (Mao et al. 2015); search compares images and needs none.
+
+    Args:
+        log_likelihood: log p(caption | image), (images, captions).
+        owner: the image of each caption, (captions,).
     """
     top = log_likelihood.max(0, keepdims=True)
     common = top + np.log(np.exp(log_likelihood - top).mean(0, keepdims=True))
@@ -143,7 +156,7 @@ def retrieval(log_likelihood: np.ndarray, owner: np.ndarray) -> tuple[Ranking, R
 
 
 def nearest_words(embedding: np.ndarray, words: Sequence[str], wanted: Sequence[str], count: int = 5) -> dict[str, list[str]]:
-    """The `count` words nearest in cosine to each wanted word that the vocabulary has (Table 6); specials left out.
+    """Return the `count` words nearest in cosine to each wanted word that the vocabulary has (Table 6), specials left out.
 
     Args:
         embedding: (words, width).
@@ -153,14 +166,14 @@ def nearest_words(embedding: np.ndarray, words: Sequence[str], wanted: Sequence[
     """
     unit = embedding / np.maximum(np.linalg.norm(embedding, axis=1, keepdims=True), 1e-12)
     place = {word: index for index, word in enumerate(words)}
-    found = {}
+    neighbours = {}
     for word in wanted:
         if word not in place:
             continue
         similarity = unit @ unit[place[word]]
         order = [index for index in np.argsort(-similarity, kind="stable") if index != place[word] and not words[index].startswith("<")]
-        found[word] = [words[index] for index in order[:count]]
-    return found
+        neighbours[word] = [words[index] for index in order[:count]]
+    return neighbours
 
 
 SYNONYMS: dict[str, str] = {
@@ -174,17 +187,27 @@ SYNONYMS: dict[str, str] = {
 
 
 def synonym_neighbours(embedding: np.ndarray, words: Sequence[str]) -> tuple[float, float]:
-    """Share of scene words whose nearest embedding is a synonym, and the share that a random neighbour would give."""
-    known = [word for word in words if word in SYNONYMS]
-    nearest = nearest_words(embedding, words, known, count=1)
+    """Return the share of scene words whose nearest embedding is a synonym, and the share that a random neighbour would give.
+
+    Args:
+        embedding: (words, width).
+        words: the vocabulary.
+    """
+    meaningful = [word for word in words if word in SYNONYMS]
+    nearest = nearest_words(embedding, words, meaningful, count=1)
     hits = [SYNONYMS.get(near[0]) == SYNONYMS[word] for word, near in nearest.items()]
     others = len([word for word in words if not word.startswith("<")]) - 1
-    by_chance = [(sum(SYNONYMS[other] == SYNONYMS[word] for other in known) - 1) / others for word in known]
+    by_chance = [(sum(SYNONYMS[other] == SYNONYMS[word] for other in meaningful) - 1) / others for word in meaningful]
     return float(np.mean(hits)), float(np.mean(by_chance))
 
 
 def cell_shares(scene: Scene, side: int) -> dict[str, np.ndarray]:
-    """For each kind in a scene, the share of every grid location (side x side) that its box covers; sums to its area share times side^2."""
+    """Return for each kind in a scene the share of every grid location that its box covers, (side * side,).
+
+    Args:
+        scene: with known boxes.
+        side: locations per row and column of the grid.
+    """
     edges = np.linspace(0, scenes.PIXELS, side + 1)
     shares = {}
     for thing in scene.things:
@@ -197,10 +220,11 @@ def cell_shares(scene: Scene, side: int) -> dict[str, np.ndarray]:
 
 @dataclass(frozen=True)
 class AttentionMeasures:
-    """Where attention falls (claims of section 6.1).
+    """Measurements of attention maps.
 
     Attributes:
-        entropy_objects, entropy_function: mean entropy in nats of the map before a noun or adjective of a thing, and before any other word.
+        entropy_objects: mean entropy in nats of the map before a noun or adjective of a thing.
+        entropy_function: mean entropy before any other word.
         inside: share of the attention before an object's noun that falls in its box.
         area: share of the image that these boxes cover: what attention spread evenly would give.
         uncovered: mean over locations of |1 - sum over words of attention|.
@@ -213,18 +237,24 @@ class AttentionMeasures:
     uncovered: float
 
 
-def attention_measures(captions: Sequence[Tokens], maps: Sequence[np.ndarray], known: Sequence[Scene] | None) -> AttentionMeasures:
-    """Measure attention maps, (words, locations) for each caption, against the boxes of scenes; without scenes only coverage."""
+def attention_measures(captions: Sequence[Tokens], maps: Sequence[np.ndarray], contents: Sequence[Scene] | None) -> AttentionMeasures:
+    """Return measurements of attention maps against the boxes of scenes.
+
+    Args:
+        captions: tokens of each caption.
+        maps: attention of each caption, (words, locations).
+        contents: the scene of each caption; None where it is not known: then only `uncovered` is a number.
+    """
     lists: tuple[list[float], ...] = ([], [], [], [], [])
     objects, function, inside, area, uncovered = lists
     for row, (caption, attention) in enumerate(zip(captions, maps, strict=True)):
         if not caption:
             continue
         uncovered.append(np.abs(1 - attention.sum(0)).mean())
-        if known is None:
+        if contents is None:
             continue
         entropy = -(attention * np.log(np.maximum(attention, 1e-12))).sum(1)
-        shares = cell_shares(known[row], round(attention.shape[1] ** 0.5))
+        shares = cell_shares(contents[row], round(attention.shape[1] ** 0.5))
         for position, word in enumerate(caption):
             (objects if word in grammar.CONTENT_WORDS else function).append(entropy[position])
             kind = grammar.KIND_OF.get(word)

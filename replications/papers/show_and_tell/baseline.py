@@ -83,7 +83,7 @@ def _search_one(decoder: BaselineDecoder, vector: Tensor, beam_size: int, max_le
         best, flat = (scores[0] if step == 1 else scores.view(-1)).topk(k, 0)
         row, word = flat // n_words, flat % n_words
         sentences = torch.cat([sentences[row], word.unsqueeze(1)], dim=1)
-        going = [i for i, chosen in enumerate(word.tolist()) if chosen != END]
+        going = [i for i, number in enumerate(word.tolist()) if number != END]
         complete += [(float(best[i]), sentences[i].tolist()) for i in set(range(len(word))) - set(going)]
         k -= len(word) - len(going)
         if k == 0:

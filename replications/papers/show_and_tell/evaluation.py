@@ -111,8 +111,8 @@ def word_log_likelihoods(model: CaptionerGroup, images: ImageFeatures, captions:
     inputs, targets = padded(captions, images.vector.device)
     logits = model(images, inputs.expand(model.n_slots, -1, -1)).logits.log_softmax(-1)
     log_p = logits.logsumexp(0) - np.log(model.n_slots)
-    chosen = log_p.gather(-1, targets.clamp(min=0)[..., None]).squeeze(-1).cpu().numpy()
-    return [chosen[row, : len(caption) + 1] for row, caption in enumerate(captions)]
+    of_words = log_p.gather(-1, targets.clamp(min=0)[..., None]).squeeze(-1).cpu().numpy()
+    return [of_words[row, : len(caption) + 1] for row, caption in enumerate(captions)]
 
 
 @torch.no_grad()

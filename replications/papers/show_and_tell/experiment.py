@@ -1,4 +1,4 @@
-"""One run: read, see, train every seed (and member) at once, decode, measure."""
+"""One run: read the data, compute features, train all seeds (and ensemble members) at once, decode, measure."""
 
 from __future__ import annotations
 
@@ -19,7 +19,15 @@ from replications.papers.show_and_tell.vocabulary import Vocabulary
 
 
 def run(settings: Settings, context: Context) -> None:
-    """Train and measure one run, or score a baseline."""
+    """Train and measure one run, or score a baseline.
+
+    Args:
+        settings: of the run.
+        context: gives seeds and device; receives records, artifacts and checkpoints.
+
+    Raises:
+        InputError: a beam is larger than the vocabulary.
+    """
     splits = _read(settings, context)
     cnn = vision.build_cnn(context, settings.cnn)
     features = {name: vision.extract(context, cnn, settings.cnn, split) for name, split in splits.items()}
@@ -38,7 +46,12 @@ def run(settings: Settings, context: Context) -> None:
 
 
 def train_decoder(task: Task, context: Context) -> CaptionerGroup:
-    """Train all slots; the last parameters are scored, then each slot is put back to its best validation perplexity."""
+    """Train all slots, record scores of the last weights, and return the decoders with each slot's best weights.
+
+    Args:
+        task: data, features and CNNs.
+        context: receives records and checkpoints.
+    """
     trainer = Trainer(task, context)
     trainer.train()
     metrics.last(context, task, trainer.model)

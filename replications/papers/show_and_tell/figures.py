@@ -86,7 +86,7 @@ def gallery(results: Results) -> Figure:
     figure = captioned(arrays["gallery_images"][first], captions, kinds, references, 4)
     data = pd.DataFrame({"image": arrays["gallery_rows"][first], "caption": captions, "reference": references, "kinds": kinds})
     data["cider"] = arrays["gallery_cider"][0][first]
-    return Figure(figure, data, f"Twelve test images with captions, for example: {captions[0]}.", "Captions, not chosen", (run,))
+    return Figure(figure, data, f"Twelve test images with captions, for example: {captions[0]}.", "Randomly drawn captions", (run,))
 
 
 def worst_captions(results: Results) -> Figure:

@@ -82,18 +82,18 @@ class Speaker:
         self.generator, self.sketch = generator, sketch
 
     def pick(self, words: Sequence[str], common: float = 0.62) -> str:
-        """The first word with probability `common`, else one of the others; sketches are described the other way round."""
+        """Return the first word with probability `common`, else one of the others; sketches are described the other way round."""
         if len(words) == 1:
             return words[0]
         first = self.generator.random() < (1 - common if self.sketch else common)
         return words[0] if first else str(words[1 + int(self.generator.integers(len(words) - 1))])
 
     def chance(self, probability: float) -> bool:
-        """True with this probability."""
+        """Return True with this probability."""
         return bool(self.generator.random() < probability)
 
     def noun_phrase(self, thing: Thing, article: str = "a") -> str:
-        """An article, sometimes a size, mostly a colour (never for a sketch), and a noun."""
+        """Return an article, sometimes a size, mostly a colour (never for a sketch), and a noun."""
         words = []
         if self.chance(0.32):
             words.append(self.pick(SIZE_WORDS[thing.size]))
@@ -115,14 +115,14 @@ class Speaker:
         return self.pick(RELATIONS["above" if down > 0 else "below"])
 
     def place(self, thing: Thing) -> str:
-        """Where in the image a thing is."""
+        """Return words for the place of a thing in the image."""
         cell = (thing.row, thing.column)
         if cell in CORNER_WORDS and self.chance(0.6):
             return self.pick(CORNER_WORDS[cell])
         return self.pick(COLUMN_WORDS[thing.column] if thing.row == 1 or self.chance(0.5) else ROW_WORDS[thing.row])
 
     def setting(self, scene: Scene) -> str:
-        """Where the scene is, sometimes."""
+        """Return words for the setting of the scene, or none."""
         if not self.chance(0.45):
             return ""
         return " " + self.pick((SKETCH_SETTING_WORDS if self.sketch else SETTING_WORDS)[scene.setting])
@@ -205,7 +205,7 @@ _SINGLE_FORMS: list[tuple[Form, float]] = [(_simple, 0.35), (_placed, 0.35), (_a
 
 
 def describe(scene: Scene, generator: np.random.Generator) -> str:
-    """One caption, true of the scene. Ends with a full stop, as people's captions mostly do."""
+    """Return one caption, true of the scene. It ends with a full stop, as people's captions mostly do."""
     speaker = Speaker(generator, sketch=scene.domain == "sketch")
     forms = _SINGLE_FORMS if len(scene.things) == 1 else _PAIR_FORMS
     weights = np.array([weight for _, weight in forms])
@@ -220,7 +220,7 @@ def describe(scene: Scene, generator: np.random.Generator) -> str:
 
 
 def mentioned(tokens: Sequence[str]) -> list[str]:
-    """The kinds a caption names, in order, one entry a mention."""
+    """Return the kinds a caption names, in order, one entry per mention."""
     return [KIND_OF[token] for token in tokens if token in KIND_OF]
 
 

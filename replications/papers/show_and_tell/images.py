@@ -1,4 +1,4 @@
-"""Images with their captions below, words for absent objects marked: what several figures are made of. Free of torch."""
+"""Images with their captions below, words for absent objects marked, for several figures. Free of torch."""
 
 from __future__ import annotations
 
@@ -20,18 +20,23 @@ LETTER = 0.602
 
 
 def draw_image(axes: Axes, pixels: np.ndarray) -> None:
-    """An image (3, side, side) of uint8."""
+    """Draw pixels, uint8 (3, side, side), over the whole axes."""
     axes.imshow(pixels.transpose(1, 2, 0), interpolation="nearest", extent=(0, 1, 0, 1))
     axes.set_axis_off()
 
 
 def _words(axes: Axes, words: Sequence[str], wrong: Sequence[bool], *, top: float, side: float, size: float = 6.2) -> float:
-    """Write words below an image of `side` inches, wrapped at its width, the wrong ones bold and orange.
+    """Write words below an image, wrapped at its width, the wrong ones bold and orange; return the height at which the text ends.
 
-    A monospaced font makes the place of every word known without drawing it first.
+    The font is monospaced, so that the place of each word can be computed without drawing it first.
 
-    Returns:
-        Where the text ends.
+    Args:
+        axes: of the image, which spans 0 to 1.
+        words: of the caption.
+        wrong: which of them to mark.
+        top: height of the first line, in axes units.
+        side: of the image, in inches.
+        size: of the font, in points.
     """
     step, height = LETTER * size / 72 / side, size * 1.35 / 72 / side
     line, column = 0, 0
@@ -46,7 +51,7 @@ def _words(axes: Axes, words: Sequence[str], wrong: Sequence[bool], *, top: floa
 
 
 def _panels(images: np.ndarray, *, columns: int, below: float) -> tuple[Canvas, np.ndarray]:
-    """A page-wide grid of square images with room for text below each, as a share of the image's height."""
+    """Return a page-wide grid of square images with room for text below each, `below` times the image's height, and its axes."""
     rows = -(-len(images) // columns)
     width = 2 * COLUMN
     side = width / columns
@@ -62,12 +67,25 @@ def _panels(images: np.ndarray, *, columns: int, below: float) -> tuple[Canvas, 
 
 
 def missing(words: Sequence[str], kinds: str) -> list[bool]:
-    """Which words name a kind that is not there; none where the content of the image is not known."""
+    """Return which words name a kind that is not there; none where the content of the image is not known.
+
+    Args:
+        words: of a caption.
+        kinds: the kinds in the image, space between; empty where they are not known.
+    """
     return [bool(kinds) and word in KIND_OF and KIND_OF[word] not in kinds.split() for word in words]
 
 
 def captioned(images: np.ndarray, captions: Sequence[str], kinds: Sequence[str], second: Sequence[str], columns: int) -> Canvas:
-    """Images with their captions, wrong words marked, and a second text in grey."""
+    """Return a figure of images with their captions, wrong words marked, and a second text in grey.
+
+    Args:
+        images: uint8 (n, 3, side, side).
+        captions: one per image.
+        kinds: the kinds in each image, space between; empty where they are not known.
+        second: second text of each image.
+        columns: images per row.
+    """
     figure, axes = _panels(images, columns=columns, below=0.46)
     side, size = 0.93 * 2 * COLUMN / columns, 5.8
     for index, caption in enumerate(captions):

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from replications.engine.context import Context
-from replications.papers.show_and_tell import analysis
+from replications.papers.show_and_tell import analysis, samples
 from replications.papers.show_and_tell.data import Split
 from replications.papers.show_and_tell.evaluation import (
     Generated,
@@ -39,11 +39,8 @@ METRICS = {
 """Name of a score -> metric of the records; all are recorded times 100, as papers print them."""
 LAST_BEAM = 3
 """Beam size at which the last weights are scored."""
-GALLERY_SEED, WORST = 20150417, 12
 BASELINE_CAPTIONS = 5
 """Captions per image over which the scores of the random and the nearest caption are averaged."""
-THUMBNAIL = 96
-LIST_SHOWN = 5
 
 
 @functools.lru_cache(maxsize=8)
@@ -52,7 +49,7 @@ def _scorer(key: tuple[tuple[tuple[str, ...], ...], ...]) -> Scorer:
 
 
 def scorer(split: Split) -> Scorer:
-    """The scorer of a split's references, made once a process."""
+    """Return the scorer of a split's references, made once per process."""
     return _scorer(tuple(tuple(map(tuple, several)) for several in split.tokens))
 
 
@@ -105,11 +102,11 @@ def _record_by_beam_size(
 def _record_chair(context: Context, seed: int, captions: list[list[str]], split: Split, name: str) -> analysis.Hallucination | None:
     if split.scenes is None:
         return None
-    found = analysis.chair(captions, split.scenes)
-    context.record("chair_s", 100 * found.sentences, split=name, seed=seed, unit="%")
-    context.record("chair_i", 100 * found.instances, split=name, seed=seed, unit="%")
-    context.record("hallucinated_companions", 100 * found.company, split=name, seed=seed, unit="%")
-    return found
+    hallucination = analysis.chair(captions, split.scenes)
+    context.record("chair_s", 100 * hallucination.sentences, split=name, seed=seed, unit="%")
+    context.record("chair_i", 100 * hallucination.instances, split=name, seed=seed, unit="%")
+    context.record("hallucinated_companions", 100 * hallucination.company, split=name, seed=seed, unit="%")
+    return hallucination
 
 
 def _record_lengths(context: Context, seed: int, captions: list[list[str]]) -> None:
@@ -122,19 +119,26 @@ def _training_captions(split: Split) -> set[tuple[str, ...]]:
     return {tuple(caption) for several in split.tokens for caption in several}
 
 
-def baseline(context: Context, settings: Settings, splits: dict[str, Split], found: dict[str, ImageFeatures]) -> None:
-    """Score one of Table 1's baselines: a random training caption, the nearest training image's caption, or people."""
+def baseline(context: Context, settings: Settings, splits: dict[str, Split], features: dict[str, ImageFeatures]) -> None:
+    """Record the scores of one of Table 1's baselines: a random training caption, the nearest training image's caption, or people.
+
+    Args:
+        context: receives the records.
+        settings: `mode` names the baseline.
+        splits: by name.
+        features: of every split, by which images are near.
+    """
     train = splits["train"]
-    scale = Scale.of(found["train"].vector)
-    reference = torch.nn.functional.normalize(scale(found["train"].vector), dim=1)
+    scale = Scale.of(features["train"].vector)
+    reference = torch.nn.functional.normalize(scale(features["train"].vector), dim=1)
     for name in scored_splits(settings, splits):
         split = splits[name]
-        nearest = (torch.nn.functional.normalize(scale(found[name].vector), dim=1) @ reference.T).argmax(1).cpu().numpy()
+        nearest = (torch.nn.functional.normalize(scale(features[name].vector), dim=1) @ reference.T).argmax(1).cpu().numpy()
         for seed in context.seeds:
             pick = np.random.default_rng([seed, *settings.mode.encode()])
             rows = [nearest if settings.mode != "random" else pick.integers(len(train), size=len(split)) for _ in range(BASELINE_CAPTIONS)]
-            # One caption an image is a lottery; the n-th of each image for every n, averaged, is the same score without it.
-            drawn = [[train.tokens[row][number % len(train.tokens[row])] for row in chosen] for number, chosen in enumerate(rows)]
+            # One caption per image is high-variance; the mean over the n-th captions of all images, for several n, estimates the same score.
+            drawn = [[train.tokens[row][number % len(train.tokens[row])] for row in numbers] for number, numbers in enumerate(rows)]
             if settings.mode == "human":
                 _human(context, seed, split, drawn[0], name)
                 continue
@@ -146,7 +150,7 @@ def baseline(context: Context, settings: Settings, splits: dict[str, Split], fou
 
 
 def _human(context: Context, seed: int, split: Split, system: list[list[str]], name: str) -> None:
-    """People against each other. The correction is measured on the nearest images' captions, which any tier has."""
+    """Record scores of people against each other. The correction is measured on the nearest images' captions, which any tier has."""
     # Ragged references (an image described four times) would leave some people without all the others to be scored against.
     fewest = min(len(several) for several in split.tokens)
     references = [several[:fewest] for several in split.tokens]
@@ -171,26 +175,32 @@ def last(context: Context, task: Task, model: CaptionerGroup) -> None:
     settings, split = task.settings, task.splits["test"]
     for index, seed in enumerate(context.seeds):
         slots = list(range(index * settings.ensemble_size, (index + 1) * settings.ensemble_size))
-        found = generate(
+        captions = generate(
             model.select(slots), task.slot_images("test", slots), task.vocabulary, beam_size=LAST_BEAM, max_length=settings.max_length
         )
-        scores = scorer(split).score(found.best()).corpus
+        scores = scorer(split).score(captions.best()).corpus
         for name in ("BLEU-4", "CIDEr"):
             context.record(METRICS[name], 100 * scores[name], model="last", axis="beam_size", at=LAST_BEAM, seed=seed)
 
 
 def measure(context: Context, task: Task, model: CaptionerGroup) -> None:
-    """Decode and measure every seed of a trained run."""
-    kept: list[dict[str, np.ndarray]] = []
+    """Caption the scored splits with every seed of a trained run, and record metrics and artifacts.
+
+    Args:
+        context: receives records and artifacts.
+        task: settings, splits, features and vocabulary.
+        model: the decoders of all slots with their best weights.
+    """
+    arrays: list[dict[str, np.ndarray]] = []
     for index, seed in enumerate(context.seeds):
         slots = list(range(index * task.settings.ensemble_size, (index + 1) * task.settings.ensemble_size))
-        kept.append(_measure_seed(context, task, model.select(slots), slots, seed))
+        arrays.append(_measure_seed(context, task, model.select(slots), slots, seed))
         context.progress.update("measuring", index + 1, len(context.seeds))
-    for name in kept[0]:
-        context.artifact(name, np.stack([arrays[name] for arrays in kept]))
+    for name in arrays[0]:
+        context.artifact(name, np.stack([of_seed[name] for of_seed in arrays]))
     context.artifact("seeds", np.array(context.seeds))
     if task.settings.samples:
-        _keep_gallery(context, task)
+        samples.record_gallery(context, task)
 
 
 def _measure_seed(context: Context, task: Task, model: CaptionerGroup, slots: list[int], seed: int) -> dict[str, np.ndarray]:
@@ -198,40 +208,40 @@ def _measure_seed(context: Context, task: Task, model: CaptionerGroup, slots: li
     arrays: dict[str, np.ndarray] = {}
     for name in scored_splits(settings, task.splits):
         split, images = task.splits[name], task.slot_images(name, slots)
-        found = generate(model, images, task.vocabulary, beam_size=settings.beam_size, max_length=settings.max_length)
-        scores = scorer(split).score(found.best())
+        captions = generate(model, images, task.vocabulary, beam_size=settings.beam_size, max_length=settings.max_length)
+        scores = scorer(split).score(captions.best())
         _record_scores(context, seed, scores.corpus, name)
-        absent = _record_chair(context, seed, found.best(), split, name)
+        absent = _record_chair(context, seed, captions.best(), split, name)
         if absent is not None:
-            _language_prior(context, task, model, images, found.best(), absent, name, seed)
+            _language_prior(context, task, model, images, captions.best(), absent, name, seed)
         if settings.decoder.attention:
-            _record_attention(context, task, model, images, found.best(), split, name, seed)
+            _record_attention(context, task, model, images, captions.best(), split, name, seed)
         if name == "validation":
             memory = _training_captions(task.splits["train"])
-            _record_by_beam_size(context, task, model, images, name, memory, {settings.beam_size: found}, seed)
+            _record_by_beam_size(context, task, model, images, name, memory, {settings.beam_size: captions}, seed)
         if name == "test":
-            arrays |= _measure_test(context, task, model, images, found, scores, seed)
+            arrays |= _measure_test(context, task, model, images, captions, scores, seed)
         if name == "broken" and absent is not None:
-            arrays |= _broken_samples(task, found.best(), absent)
+            arrays |= samples.broken_arrays(task, captions.best(), absent)
     return arrays
 
 
 def _measure_test(
-    context: Context, task: Task, model: CaptionerGroup, images: ImageFeatures, found: Generated, scores: Scores, seed: int
+    context: Context, task: Task, model: CaptionerGroup, images: ImageFeatures, captions: Generated, scores: Scores, seed: int
 ) -> dict[str, np.ndarray]:
     settings, split, vocabulary = task.settings, task.splits["test"], task.vocabulary
-    _record_lengths(context, seed, found.best())
+    _record_lengths(context, seed, captions.best())
     training_captions = _training_captions(task.splits["train"])
-    context.record("memorised", 100 * analysis.memorised(found.best(), training_captions), seed=seed, unit="%")
-    listed = found
+    context.record("memorised", 100 * analysis.memorised(captions.best(), training_captions), seed=seed, unit="%")
+    listed = captions
     if settings.list_beam:
         listed = generate(model, images, vocabulary, beam_size=settings.list_beam, max_length=settings.max_length, n_best=settings.n_best)
         _record_diversity(context, listed, training_captions, seed)
-    searched = {settings.list_beam: listed, settings.beam_size: found}
+    searched = {settings.list_beam: listed, settings.beam_size: captions}
     _record_by_beam_size(context, task, model, images, "test", training_captions, searched, seed)
     loss = mean_loss(model, images, *encoded(split, vocabulary))
     context.record("perplexity", float(loss.mean().exp()), seed=seed)
-    arrays = {"lengths": np.array([len(caption) for caption in found.best()])}
+    arrays = {"lengths": np.array([len(caption) for caption in captions.best()])}
     if settings.retrieval_images:
         _record_retrieval(context, task, model, images, seed)
     embedding = model.word_embedding.weight[0].cpu().numpy()
@@ -243,14 +253,14 @@ def _measure_test(
         nearest = analysis.nearest_words(embedding, vocabulary.words, settings.neighbours)
         arrays["neighbours"] = np.array([" ".join(nearest.get(word, [])) for word in settings.neighbours])
     if settings.samples:
-        arrays |= _samples(task, model, images, found, scores)
+        arrays |= samples.sample_arrays(task, model, images, captions, scores)
         if settings.list_beam:
-            arrays |= _lists(task, listed, training_captions)
+            arrays |= samples.list_arrays(task, listed, training_captions)
     return arrays
 
 
-def _record_diversity(context: Context, found: Generated, training_captions: set[tuple[str, ...]], seed: int) -> None:
-    listed = [[caption for caption in several if caption] for several in found.words]
+def _record_diversity(context: Context, captions: Generated, training_captions: set[tuple[str, ...]], seed: int) -> None:
+    listed = [[caption for caption in several if caption] for several in captions.words]
     novel = [tuple(caption) not in training_captions for several in listed for caption in several]
     context.record("novel", 100 * float(np.mean(novel)), seed=seed, unit="%")
     for metric, value in analysis.mutual_bleu(listed).items():
@@ -261,8 +271,8 @@ def _record_retrieval(context: Context, task: Task, model: CaptionerGroup, image
     split = task.splits["test"].first(task.settings.retrieval_images)
     captions, owner = encoded(split, task.vocabulary)
     rows = torch.arange(len(split), device=images.vector.device)
-    found = analysis.retrieval(likelihood_matrix(model, images.rows(rows), captions), np.array(owner))
-    for name, result in zip(("annotation", "search"), found, strict=True):
+    rankings = analysis.retrieval(likelihood_matrix(model, images.rows(rows), captions), np.array(owner))
+    for name, result in zip(("annotation", "search"), rankings, strict=True):
         context.record(f"{name}_r1", result.recall1, seed=seed, unit="%")
         context.record(f"{name}_r10", result.recall10, seed=seed, unit="%")
         context.record(f"{name}_median", result.median, seed=seed)
@@ -275,19 +285,19 @@ def _language_prior(
     model: CaptionerGroup,
     images: ImageFeatures,
     captions: list[list[str]],
-    found: analysis.Hallucination,
+    hallucination: analysis.Hallucination,
     name: str,
     seed: int,
 ) -> None:
-    """Log-probability of the named objects without the image: absent ones against present ones.
+    """Record the mean log-probability of named objects without the image, of absent and of present ones, in nats.
 
-    The language alone is the decoder shown the mean training image, which standardised features put at zero.
+    The language alone is the decoder given the mean training image, which standardised features put at zero.
     """
     grid = None if images.grid is None else annotation_vectors(task.features["train"]).float().mean(0).expand_as(images.grid)
     blind = ImageFeatures(torch.zeros_like(images.vector), grid)
     likelihood = word_log_likelihoods(model, blind, [task.vocabulary.encode(caption) for caption in captions])
     values: dict[bool, list[float]] = {True: [], False: []}
-    for caption, missing, log_p in zip(captions, found.absent, likelihood, strict=True):
+    for caption, missing, log_p in zip(captions, hallucination.absent, likelihood, strict=True):
         for position, word in enumerate(caption):
             if word in KIND_OF:
                 values[KIND_OF[word] in missing].append(float(log_p[position]))
@@ -307,100 +317,12 @@ def _record_attention(
     seed: int,
 ) -> None:
     maps = attention_maps(model, images, [task.vocabulary.encode(caption) for caption in captions])
-    found = analysis.attention_measures(captions, maps, split.scenes)
-    context.record("attention_uncovered", found.uncovered, split=name, seed=seed)
+    attention = analysis.attention_measures(captions, maps, split.scenes)
+    context.record("attention_uncovered", attention.uncovered, split=name, seed=seed)
     if split.scenes is None:
         return
-    context.record("attention_entropy_objects", found.entropy_objects, split=name, seed=seed, unit="nats")
-    context.record("attention_entropy_function", found.entropy_function, split=name, seed=seed, unit="nats")
-    context.record("attention_inside", 100 * found.inside, split=name, seed=seed, unit="%")
-    context.record("attention_area", 100 * found.area, split=name, seed=seed, unit="%")
-    context.record("attention_gain", found.inside / found.area, split=name, seed=seed)
-
-
-def gallery_rows(n_images: int, count: int) -> np.ndarray:
-    """Which test images the gallery shows: drawn once by a fixed seed, before any caption was seen."""
-    return np.sort(np.random.default_rng(GALLERY_SEED).permutation(n_images)[:count])
-
-
-def _lists(task: Task, found: Generated, training_captions: set[tuple[str, ...]]) -> dict[str, np.ndarray]:
-    """The best few captions of the gallery's images, and which of them are new (Table 3)."""
-    rows = gallery_rows(len(task.splits["test"]), task.settings.samples)
-    lists = [found.words[row][:LIST_SHOWN] for row in rows]
-    return {
-        "gallery_lists": np.array([[" ".join(caption) for caption in several] for several in lists]),
-        "gallery_novel": np.array([[tuple(caption) not in training_captions for caption in several] for several in lists]),
-    }
-
-
-def _samples(task: Task, model: CaptionerGroup, images: ImageFeatures, found: Generated, scores: Scores) -> dict[str, np.ndarray]:
-    """One seed's captions for the gallery and for the images with its lowest CIDEr."""
-    split, rows = task.splits["test"], gallery_rows(len(task.splits["test"]), task.settings.samples)
-    cider = scores.per_caption["CIDEr"]
-    worst = np.argsort(cider, kind="stable")[:WORST]
-    best = [" ".join(caption) for caption in found.best()]
-    arrays = {
-        "gallery_captions": np.array([best[row] for row in rows]),
-        "gallery_cider": 100 * cider[rows],
-        "worst_captions": np.array([best[row] for row in worst]),
-        "worst_cider": 100 * cider[worst],
-        "worst_images": thumbnails(split, worst),
-        "worst_references": _texts(split, worst),
-        "worst_kinds": _kinds(split, worst),
-    }
-    if task.settings.decoder.attention:
-        chosen = [task.vocabulary.encode(found.words[row][0]) for row in rows]
-        own = images.rows(torch.from_numpy(rows).to(images.vector.device))
-        maps = attention_maps(model, own, chosen)
-        padded = np.zeros((len(rows), task.settings.max_length, maps[0].shape[1]), dtype=np.float16)
-        for index, attention in enumerate(maps):
-            padded[index, : len(attention)] = attention
-        arrays["gallery_attention"] = padded
-    return arrays
-
-
-def _broken_samples(task: Task, captions: list[list[str]], found: analysis.Hallucination) -> dict[str, np.ndarray]:
-    """A seed's captions of the first broken scenes, with what they name that is not there."""
-    if not task.settings.samples:
-        return {}
-    rows = np.arange(min(task.settings.samples, len(captions)))
-    split = task.splits["broken"]
-    return {
-        "broken_captions": np.array([" ".join(captions[row]) for row in rows]),
-        "broken_absent": np.array([" ".join(found.absent[row]) for row in rows]),
-        "broken_images": thumbnails(split, rows),
-        "broken_kinds": _kinds(split, rows),
-    }
-
-
-def _texts(split: Split, rows: np.ndarray) -> np.ndarray:
-    most = max(len(split.captions[row]) for row in rows)
-    return np.array([[*split.captions[row], *[""] * (most - len(split.captions[row]))] for row in rows])
-
-
-def _kinds(split: Split, rows: np.ndarray) -> np.ndarray:
-    """The kinds that are truly there, space between; empty where unknown."""
-    return np.array([" ".join(sorted(split.scenes[row].kinds)) if split.scenes else "" for row in rows])
-
-
-def thumbnails(split: Split, rows: np.ndarray) -> np.ndarray:
-    """Small copies for figures, uint8 (images, 3, side, side): scenes as they are, photographs at 96 pixels."""
-    from PIL import Image
-
-    pixels = split.read(rows.tolist())
-    if pixels.shape[-1] <= THUMBNAIL:
-        return pixels
-    small = [np.asarray(Image.fromarray(p.transpose(1, 2, 0)).resize((THUMBNAIL, THUMBNAIL), Image.Resampling.BICUBIC)) for p in pixels]
-    return np.stack(small).transpose(0, 3, 1, 2)
-
-
-def _keep_gallery(context: Context, task: Task) -> None:
-    """What the gallery's images are, once for all seeds."""
-    split, rows = task.splits["test"], gallery_rows(len(task.splits["test"]), task.settings.samples)
-    context.artifact("gallery_rows", rows)
-    context.artifact("gallery_images", thumbnails(split, rows))
-    context.artifact("gallery_references", _texts(split, rows))
-    context.artifact("gallery_kinds", _kinds(split, rows))
-    context.artifact("reference_lengths", np.array([len(tokens) for several in split.tokens for tokens in several]))
-    if task.settings.neighbours:
-        context.artifact("neighbour_words", np.array(task.settings.neighbours))
+    context.record("attention_entropy_objects", attention.entropy_objects, split=name, seed=seed, unit="nats")
+    context.record("attention_entropy_function", attention.entropy_function, split=name, seed=seed, unit="nats")
+    context.record("attention_inside", 100 * attention.inside, split=name, seed=seed, unit="%")
+    context.record("attention_area", 100 * attention.area, split=name, seed=seed, unit="%")
+    context.record("attention_gain", attention.inside / attention.area, split=name, seed=seed)

@@ -66,7 +66,7 @@ class Scene:
 
     @property
     def kinds(self) -> frozenset[str]:
-        """The kinds that are there."""
+        """Kinds of the things in the scene."""
         return frozenset(thing.kind for thing in self.things)
 
 
@@ -101,26 +101,26 @@ def sample_scene(generator: np.random.Generator, *, domain: Domain = "photo", co
 
 
 def encode(scene: Scene) -> str:
-    """A scene as one line of text, the form in which data sets hold it."""
+    """Return a scene as one line of text, the form in which data sets hold it."""
     things = ";".join(f"{t.kind},{t.colour},{t.size},{t.row},{t.column}" for t in scene.things)
     return f"{scene.domain}|{scene.setting}|{things}"
 
 
 def decode(line: str) -> Scene:
-    """The scene that `encode` wrote."""
+    """Return the scene that `encode` wrote."""
     domain, setting, things = line.split("|")
     fields = [thing.split(",") for thing in things.split(";")]
     return Scene(domain, setting, tuple(Thing(k, c, s, int(r), int(q)) for k, c, s, r, q in fields))  # type: ignore[arg-type]
 
 
 def centre(thing: Thing) -> tuple[float, float]:
-    """Row and column of a thing's centre, in pixels."""
+    """Return row and column of a thing's centre, in pixels."""
     cell = PIXELS / CELLS
     return (thing.row + 0.5) * cell, (thing.column + 0.5) * cell
 
 
 def box(thing: Thing) -> tuple[float, float, float, float]:
-    """Top, left, bottom and right of a thing, in pixels."""
+    """Return top, left, bottom and right of a thing, in pixels."""
     row, column = centre(thing)
     radius = RADIUS[thing.size]
     return row - radius, column - radius, row + radius, column + radius
@@ -205,19 +205,19 @@ def render(scenes: list[Scene], seed: int) -> np.ndarray:
     for slot in range(max((len(scene.things) for scene in scenes), default=0)):
         jitter = generator.uniform(-1, 1, (n, 2)).astype(np.float32)
         for kind in KINDS:
-            chosen = np.array([len(s.things) > slot and s.things[slot].kind == kind for s in scenes])
-            if not chosen.any():
+            of_kind = np.array([len(s.things) > slot and s.things[slot].kind == kind for s in scenes])
+            if not of_kind.any():
                 continue
-            things = [scene.things[slot] for scene, take in zip(scenes, chosen, strict=True) if take]
-            middle = np.array([centre(thing) for thing in things], dtype=np.float32) + jitter[chosen]
+            things = [scene.things[slot] for scene, take in zip(scenes, of_kind, strict=True) if take]
+            middle = np.array([centre(thing) for thing in things], dtype=np.float32) + jitter[of_kind]
             radius = np.array([RADIUS[thing.size] for thing in things], dtype=np.float32)[:, None, None]
             distance = _OUTLINES[kind](columns - middle[:, 1, None, None], rows - middle[:, 0, None, None], radius)
-            drawn = sketch[chosen][:, None, None]
+            drawn = sketch[of_kind][:, None, None]
             cover = np.clip(0.5 - np.where(drawn, np.abs(distance) - 0.6, distance), 0, 1)[..., None]
             paint = np.array(
-                [_INK if scenes[i].domain == "sketch" else _RGB[scenes[i].things[slot].colour] for i in np.flatnonzero(chosen)]
+                [_INK if scenes[i].domain == "sketch" else _RGB[scenes[i].things[slot].colour] for i in np.flatnonzero(of_kind)]
             )
-            images[chosen] += cover * (paint[:, None, None, :].astype(np.float32) - images[chosen])
+            images[of_kind] += cover * (paint[:, None, None, :].astype(np.float32) - images[of_kind])
     images *= generator.uniform(0.88, 1.08, (n, 1, 1, 1)).astype(np.float32)
     images += generator.normal(0, 9, images.shape).astype(np.float32)
     return np.clip(images, 0, 255).astype(np.uint8).transpose(0, 3, 1, 2).copy()

@@ -51,12 +51,12 @@ class Scores:
 
 
 def ngrams(tokens: Tokens) -> list[Counter[Ngram]]:
-    """Counts of the 1- to 4-grams of a caption, one counter an order."""
+    """Return counts of the 1- to 4-grams of a caption, one counter per order."""
     return [Counter(zip(*(tokens[start:] for start in range(order)), strict=False)) for order in range(1, ORDERS + 1)]
 
 
 def lcs_length(a: Tokens, b: Tokens) -> int:
-    """Length of the longest common subsequence, bit-parallel (Hyyro 2004): one integer holds a whole row."""
+    """Return the length of the longest common subsequence, bit-parallel (Hyyro 2004): one integer holds a whole row."""
     places: dict[str, int] = {}
     for position, token in enumerate(a):
         places[token] = places.get(token, 0) | 1 << position
@@ -90,11 +90,11 @@ class Scorer:
 
     @functools.cached_property
     def frequency(self) -> Counter[Ngram]:
-        """In how many images' references each n-gram occurs."""
-        found: Counter[Ngram] = Counter()
+        """Number of images whose references hold each n-gram."""
+        images: Counter[Ngram] = Counter()
         for several in self._counts:
-            found.update({gram for counts in several for order in counts for gram in order})
-        return found
+            images.update({gram for counts in several for order in counts for gram in order})
+        return images
 
     @functools.cached_property
     def _reference_vectors(self) -> list[list[tuple[list[dict[Ngram, float]], list[float]]]]:
@@ -112,7 +112,14 @@ class Scorer:
         return vectors, [math.sqrt(sum(weight * weight for weight in vector.values())) for vector in vectors]
 
     def score(self, candidates: Sequence[Tokens]) -> Scores:
-        """Score one candidate per image. Raises InputError when their number differs from the images."""
+        """Return the scores of one candidate per image.
+
+        Args:
+            candidates: tokens of each caption.
+
+        Raises:
+            InputError: the number of candidates is not the number of images.
+        """
         if len(candidates) != len(self.references):
             raise InputError(f"{len(candidates)} candidate captions for {len(self.references)} images. Give exactly one for each.")
         bleu_corpus, bleu_each = self.bleu(candidates)
@@ -125,7 +132,11 @@ class Scorer:
         return Scores(corpus, each)
 
     def bleu(self, candidates: Sequence[Tokens]) -> tuple[list[float], np.ndarray]:
-        """Corpus BLEU-1 to 4, and BLEU of each caption, shape (captions, 4)."""
+        """Return corpus BLEU-1 to 4, and BLEU of each caption, (captions, 4).
+
+        Args:
+            candidates: tokens of each caption.
+        """
         each = np.zeros((len(candidates), ORDERS))
         correct, guessed = [0] * ORDERS, [0] * ORDERS
         length = closest = 0
@@ -154,15 +165,15 @@ class Scorer:
         """CIDEr-D and plain CIDEr of one caption, times 10 as the COCO code has it."""
         vectors, norms = self._vectors(ngrams(tokens))
         clipped = plain = 0.0
-        for reference, (known, known_norms) in zip(self.references[index], self._reference_vectors[index], strict=True):
+        for reference, (other_vectors, other_norms) in zip(self.references[index], self._reference_vectors[index], strict=True):
             # The COCO code takes the number of bigrams for the length, so one-word captions differ by nothing.
             gap = max(0, len(tokens) - 1) - max(0, len(reference) - 1)
             penalty = math.exp(-(gap**2) / (2 * CIDER_SIGMA**2))
             for order in range(ORDERS):
-                scale = norms[order] * known_norms[order]
+                scale = norms[order] * other_norms[order]
                 if scale == 0:
                     continue
-                other = known[order]
+                other = other_vectors[order]
                 shared = [(weight, other[gram]) for gram, weight in vectors[order].items() if gram in other]
                 clipped += penalty * sum(min(a, b) * b for a, b in shared) / scale
                 plain += sum(a * b for a, b in shared) / scale
@@ -191,12 +202,15 @@ def _bleu(correct: Sequence[int], guessed: Sequence[int], length: int, reference
 
 
 def score_texts(candidates: Sequence[str], references: Sequence[Sequence[str]]) -> Scores:
-    """Tokenize raw captions and score them: one candidate and several references an image."""
+    """Return the scores of raw captions: one candidate and several references per image."""
     return Scorer([[tokenize(text) for text in several] for several in references]).score([tokenize(text) for text in candidates])
 
 
 def read_captions(path: Path) -> tuple[list[str], list[list[str]]]:
-    """Candidates and references of a caption file.
+    """Return candidates and references of a caption file.
+
+    Args:
+        path: JSON file whose `captions` is a list of objects with `candidate` and `references`.
 
     Raises:
         InputError: a file that cannot be read, an entry of another form, or an empty caption; the message names the entry.
@@ -224,7 +238,14 @@ def read_captions(path: Path) -> tuple[list[str], list[list[str]]]:
 
 
 def main(arguments: Sequence[str]) -> dict[str, Any]:
-    """Score the file named on the command line. Raises InputError on wrong use or input."""
+    """Score the file named on the command line.
+
+    Args:
+        arguments: the path of the file alone.
+
+    Raises:
+        InputError: wrong use or input.
+    """
     if len(arguments) != 1:
         raise InputError("Usage: python -m replications.papers.show_and_tell.scores FILE.json")
     scores = score_texts(*read_captions(Path(arguments[0])))

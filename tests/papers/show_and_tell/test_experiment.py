@@ -179,7 +179,7 @@ def test_what_the_figures_read_is_kept(tmp_path: Path) -> None:
 
 
 def test_the_gallery_is_drawn_without_seeing_a_caption() -> None:
-    from replications.papers.show_and_tell.metrics import gallery_rows
+    from replications.papers.show_and_tell.samples import gallery_rows
 
     assert np.array_equal(gallery_rows(100, 7), gallery_rows(100, 7))
     assert len(set(gallery_rows(100, 7))) == 7
