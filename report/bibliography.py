@@ -1,4 +1,4 @@
-"""How to cite the report and everything in it: `evidence.citations` for what the papers have, plus the report as a whole."""
+"""Citations of the report and of everything in it: `presentation.citations` for the papers' parts, and the report as a whole."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def by_name(authors: Sequence[str]) -> str:
 
 
 def entries(report: Report) -> dict[str, Entry]:
-    """Everything that can be cited, by id: 'report', '<paper>', and below each paper its claims, tables, figures and exhibits."""
+    """Return the citation of everything that can be cited, by id: 'report', '<paper>', and its claims, tables, figures and exhibits."""
     found = {"report": whole(report)}
     for paper in report.papers:
         found[paper.name] = citations.cite_paper(paper.spec.citation)

@@ -105,12 +105,12 @@ class ClaimContent:
 
     @property
     def shown_published(self) -> str:
-        """What was published, number or words."""
+        """The published value, as a number or in words."""
         return self.published_text if self.published is None else f"{formatting.plain(self.published)}{self._unit}"
 
     @property
     def shown_seeds(self) -> str:
-        """How many seeds there are, of how many that were planned."""
+        """The number of finished seeds, and of planned ones."""
         if self.seeds_finished >= self.seeds_planned:
             return f"{self.seeds_finished} seeds"
         return f"{self.seeds_finished} of {self.seeds_planned} seeds"

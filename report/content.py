@@ -32,7 +32,7 @@ TIER_NOTES: dict[str, str] = {
 
 @dataclass(frozen=True)
 class PaperContent:
-    """Everything the report says about one paper."""
+    """Content of the report on one paper."""
 
     spec: Paper
     results: Results

@@ -99,7 +99,7 @@ class _Builder:
         return self.add(str(author.get("orcid") or author.get("website") or f"#{_slug(kind, name)}"), kind, name=name)
 
     def root(self, authors: list[Entity], licence: Entity) -> None:
-        """What the crate is as a whole."""
+        """Describe the crate as a whole."""
         tier, root = self.report.tier, self.crate.root_dataset
         papers = ", ".join(paper.spec.short for paper in self.report.papers)
         root["name"] = f"{TITLE}, tier {tier}"
@@ -202,7 +202,7 @@ class _Builder:
         return self.add(identifier, "SoftwareApplication", name=name, softwareVersion=version, url=home)
 
     def run(self, workflow: Entity, authors: list[Entity], made: list[Entity]) -> Entity:
-        """What happened: when, from what, to what end."""
+        """Describe the run: when, from what, to what end."""
         report, origins = self.report, self.origins
         finished, planned = (sum(getattr(paper, key) for paper in report.papers) for key in ("finished_runs", "planned_runs"))
         facts = "; ".join(
@@ -265,7 +265,7 @@ def _said(properties: dict[str, Any]) -> dict[str, Any]:
 
 
 def _home_page(package: str) -> str:
-    """Where a package says that it lives; empty where it is not installed or does not say."""
+    """Return the home page that a package states; empty where it is not installed or states none."""
     if package == "python":
         return "https://www.python.org/"
     try:

@@ -1,4 +1,4 @@
-"""What a report hands out as files: which they are, what each one is, and all of them in one archive."""
+"""The files that a report hands out: which they are, what each one is, and all of them in one archive."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ from replications.results.records import frame, read_records
 
 @dataclass(frozen=True)
 class Problem:
-    """Something that is not as it should be: the report still builds and shows it where it is."""
+    """A fault in the results: the report still builds and names it in its place."""
 
     paper: str
     where: str
@@ -37,7 +37,7 @@ class Chunk:
 
 @dataclass(frozen=True)
 class PaperResults:
-    """What is on disk for one paper at one tier."""
+    """Results on disk for one paper at one tier."""
 
     results: Results
     runs: tuple[Run, ...]

@@ -40,7 +40,7 @@ class TableContent:
 
 @dataclass(frozen=True)
 class CostRow:
-    """What one run cost over all its finished seeds; empty text where it was not measured."""
+    """Cost of one run over all its finished seeds; empty text where it was not measured."""
 
     run: str
     seeds: str
@@ -65,7 +65,7 @@ class DataNote:
 
 @dataclass(frozen=True)
 class ProvenanceRow:
-    """Where the seeds of one chunk come from."""
+    """Provenance of the seeds of one chunk."""
 
     run: str
     seeds: str
@@ -88,7 +88,7 @@ _OURS = re.compile(r"(?P<mean>.*?)(?: ± (?P<half>\S+))?(?: \((?P<seeds>\d+ seed
 
 
 def table_beside_ours(name: str, found: PaperResults, folder: Path) -> TableContent:
-    """The comparison of `evidence.tables` as cells: the mean large, its half-width and seeds small."""
+    """The comparison of `presentation.tables` as cells: the mean large, its half-width and seeds small."""
     table = compare(name, found.results)
     rows = []
     for (label, *texts), absence in zip(table.shown.to_numpy().tolist(), table.absences, strict=True):
@@ -188,7 +188,7 @@ def _data_note(name: str, note: Any) -> DataNote:
 
 
 def advice(verdict: str, needed: int | None, finished: int, runs: tuple[str, ...], found: PaperResults) -> str:
-    """What would decide an open claim: how many seeds, and how long the missing ones take on the device that made the others."""
+    """Return what would decide an open claim: the seeds, and the time of the missing ones on the device that made the others."""
     if verdict not in {"inconclusive", "compatible"} or not needed or needed <= finished:
         return ""
     seconds, kinds = 0.0, set()

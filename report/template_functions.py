@@ -1,4 +1,4 @@
-"""What a `section.md` can say: each function prints a number, a setting or a verdict from the results.
+"""Functions of a `section.md`: each prints a number, a setting or a verdict from the results.
 
 What they print is data: it is escaped for Markdown, so that no text of a result can become markup.
 """
@@ -38,7 +38,7 @@ def escape_markdown(text: object) -> Markup:
 
 @dataclass
 class TemplateFunctions:
-    """What a `section.md` can say: every public method is a function of the template.
+    """Functions of a `section.md`: every public method is a function of the template.
 
     Args:
         results: records of the paper at the tier of the report.
@@ -136,7 +136,7 @@ class TemplateFunctions:
         return escape_markdown(formatting.fixed(means[0] / means[1], digits) if means[1] else "undefined")
 
     def seeds(self, run: str) -> Markup:
-        """How many seeds of a run are finished."""
+        """Return the number of finished seeds of a run."""
         rows = self.results.select(run=run)
         count = rows[rows["split"] != "cost"]["seed"].nunique()
         return escape_markdown(count) if count else NOT_MEASURED
@@ -223,7 +223,7 @@ class TemplateFunctions:
         return Markup(f"[{escape_markdown(f'{who} {work.year}')}](#cite-{key})")  # noqa: S704
 
     def measured(self, *runs: str) -> bool:
-        """Whether all these runs have results at this tier."""
+        """Return True when all these runs have results at this tier."""
         return all(self.results.finished(run) for run in runs)
 
     def functions(self, faults: list[str] | None = None) -> dict[str, Callable[..., Any]]:

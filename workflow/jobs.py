@@ -1,4 +1,4 @@
-"""What the Snakemake rules ask: which jobs there are, what they read and write. Known before anything runs."""
+"""Jobs of the workflow, with what they read and write, known before anything runs."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def growing(first: int, growth: float) -> Callable[..., int]:
 
 
 def job_resources(need: grid.Resources, config: Configuration) -> dict[str, Any]:
-    """What a job asks its scheduler for, in Snakemake's standard names, which every executor translates.
+    """Return the resources of a job in Snakemake's standard names, which every executor translates.
 
     `nodes` is always said: without it Slurm may spread the GPUs of one job over machines that do not share memory. Run
     time is twice what is expected, since a site's GPUs may be slower, and grows with each attempt; at least ten minutes,
@@ -164,7 +164,7 @@ def text_inputs(paper: str) -> list[str]:
 
 
 def labels(path: str) -> dict[str, str]:
-    """What `snakemake --report` calls a figure, table or exhibit: its name and form; nothing for metadata or an index."""
+    """Return the labels of a figure, table or exhibit for `snakemake --report`: its name and form; none for metadata or an index."""
     file = Path(path)
     name = file.stem.replace("_", " ").replace("-", " ")
     if file.suffix == f".{METADATA_KIND}":
@@ -173,7 +173,7 @@ def labels(path: str) -> dict[str, str]:
 
 
 def report_code() -> list[str]:
-    """Everything the report generator is made of, what it imports from the suite included."""
+    """Return all files that the report generator is made of, what it imports from the suite included."""
     folder = ROOT / "report"
     kinds = {".py", ".j2", ".css", ".js", ".typ"}
     own = [path for path in folder.rglob("*") if path.suffix in kinds]

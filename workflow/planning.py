@@ -1,4 +1,4 @@
-"""What a tier costs before it runs: jobs, GPU-hours, wall time over N GPUs, and what a budget would decide.
+"""Cost of a tier before it runs: jobs, GPU-hours, wall time over N GPUs, and what a budget would decide.
 
 The minutes of a job are those its paper's `runs.yaml` expects, corrected by what was measured: a finished run of the tier
 counts as measured, the others are scaled by the ratio of measured to expected time of their paper.

@@ -1,1 +1,1 @@
-"""What trains and measures; knows no paper."""
+"""Training and measuring; knows no paper."""

@@ -106,6 +106,6 @@ def _time(side: Callable[[], object], repeats: int) -> tuple[float, float]:
 
 
 def _calls(side: Callable[[], object], seconds: float) -> int:
-    """How many calls last about `seconds`, from the second of two trial calls."""
+    """Return the number of calls that last about `seconds`, from the second of two trial calls."""
     side()
     return max(1, round(seconds / max(_time(side, 1)[0], 1e-9)))

@@ -1,4 +1,4 @@
-"""What an experiment is given: seeds, device, data, records, artifacts, checkpoints, progress, cost."""
+"""The context of an experiment: seeds, device, data, records, artifacts, checkpoints, progress, cost."""
 
 from __future__ import annotations
 
@@ -191,7 +191,7 @@ class Context:
         return int(saved["step"])
 
     def asked_to_stop(self) -> bool:
-        """Whether a signal has reached this process or, when the run has several, any of them."""
+        """Return True when a signal has reached this process or, when the run has several, any of them."""
         asked = self.team.any_rank(self.stop.signal is not None)
         if asked and self.stop.signal is None:
             self.stop.signal = "a signal to another process"

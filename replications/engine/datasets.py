@@ -69,7 +69,7 @@ def mirror() -> Path | None:
 
 
 def how_to_get(source: DataSource) -> str:
-    """What to do when a source is not at hand."""
+    """Return instructions for obtaining a missing data set."""
     where = f"hub/{source.hub}" if source.hub else source.file
     return (
         f"Two ways to get it: (1) with a network: `replications data fetch {source.name}`; (2) without: put a copy at "
@@ -168,7 +168,7 @@ def _open_text(source: DataSource) -> tuple[datasets.Dataset, str]:
 
 
 def cache_folder() -> Path:
-    """Where downloads and decoded data are kept: `REPLICATIONS_CACHE`, or the user's cache folder."""
+    """Return the folder of downloads and decoded data: `REPLICATIONS_CACHE`, or the user's cache folder."""
     own = os.environ.get("REPLICATIONS_CACHE")
     return Path(own) if own else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "replications"
 

@@ -1,4 +1,4 @@
-"""Which GPU a job takes on a machine without a scheduler: every GPU is four quarters, small jobs share one.
+"""Choice of a GPU on a machine without a scheduler: every GPU is four quarters, and small jobs share one.
 
 Snakemake counts GPUs but assigns no device ids. Here a job locks one file per quarter that it fills and sees, through
 CUDA_VISIBLE_DEVICES, only the devices of its quarters. The kernel frees the locks of a job that is killed.
@@ -38,7 +38,7 @@ def usable_devices(environment: Mapping[str, str]) -> list[str]:
 
 
 def scheduled(environment: Mapping[str, str]) -> bool:
-    """Whether a scheduler started this process and has chosen its GPUs."""
+    """Return True when a scheduler started this process and has chosen its GPUs."""
     return any(name in environment for name in SCHEDULERS)
 
 

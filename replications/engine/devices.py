@@ -59,7 +59,7 @@ def peak_flops(device: torch.device) -> float | None:
 
 
 def native_bf16(device: torch.device) -> bool:
-    """Whether the device multiplies bf16 in hardware; elsewhere it is emulated, and slower than fp32."""
+    """Return True when the device multiplies bf16 in hardware; elsewhere it is emulated, and slower than fp32."""
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported())
     capabilities = torch.backends.cpu.get_cpu_capability() if hasattr(torch.backends, "cpu") else ""

@@ -67,7 +67,7 @@ class Team:
 
     @property
     def main(self) -> bool:
-        """Whether this process writes records, checkpoints and progress."""
+        """True in the process that writes records, checkpoints and progress."""
         return self.rank == 0
 
     def setup(self, model: nn.Module, *optimisers: torch.optim.Optimizer) -> tuple[Any, ...]:
@@ -91,7 +91,7 @@ class Team:
         return n * self.rank // self.size, n * (self.rank + 1) // self.size
 
     def pieces(self, n: int, at_most: int | None = None) -> list[slice]:
-        """What this process works through of a global batch of n: near-equal slices of at most `at_most` rows.
+        """Return this process' part of a global batch of n: near-equal slices of at most `at_most` rows.
 
         >>> Team(rank=1, size=2).pieces(16, at_most=3)
         [slice(8, 10, None), slice(10, 13, None), slice(13, 16, None)]
@@ -153,7 +153,7 @@ class Team:
         return torch.cat([rows[:length] for rows, length in zip(parts, lengths, strict=True)])
 
     def any_rank(self, flag: bool) -> bool:
-        """Whether any process says so; all get the same answer. Costs 0.1-0.3 ms, and no wait for a GPU."""
+        """Return the logical OR of a flag over all ranks. Costs 0.1-0.3 ms, and no wait for a GPU."""
         if self.size == 1:
             return flag
         answer = torch.tensor([int(flag)])
@@ -192,7 +192,7 @@ class Team:
 
 
 def launched() -> bool:
-    """Whether torchrun started this process."""
+    """Return True when torchrun started this process."""
     return "TORCHELASTIC_RUN_ID" in os.environ and int(os.environ.get("WORLD_SIZE", "1")) > 1
 
 

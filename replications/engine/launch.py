@@ -1,4 +1,4 @@
-"""How a run is started: on which GPUs, in how many processes, on how many machines. Free of torch."""
+"""Launch of a run: on which GPUs, in how many processes, on how many machines. Free of torch."""
 
 from __future__ import annotations
 

@@ -85,7 +85,7 @@ class FileLock:
 
 
 def holder(path: Path) -> dict[str, Any]:
-    """What the last holder wrote into a lock file: host, process, since; empty when there is nothing to read."""
+    """Return what the last holder wrote into a lock file: host, process, since; empty when there is nothing to read."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -94,7 +94,7 @@ def holder(path: Path) -> dict[str, Any]:
 
 
 def held(path: Path) -> bool:
-    """Whether another process holds the lock, asked without taking it, so that asking never disturbs a job that starts."""
+    """Return True when another process holds the lock, asked without taking it, so that asking never disturbs a job that starts."""
     try:
         file = os.open(path, os.O_RDONLY)
     except OSError:

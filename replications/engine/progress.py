@@ -47,7 +47,7 @@ class Progress:
                 print(line, file=file)
 
     def due(self, stage: str, done: int, total: int) -> bool:
-        """Whether the next update would print, so that callers fetch values from a device only then."""
+        """Return True when the next update would print, so that callers fetch values from a device only then."""
         self._began.setdefault(stage, (time.monotonic(), done))
         return not self.quiet and (time.monotonic() - self._last >= self.every or done == total)
 

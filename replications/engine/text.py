@@ -241,7 +241,7 @@ class Streams:
         self._index = starts + torch.arange(seq_len + 1, device=tokens.device).unsqueeze(1)
 
     def begins_anew(self, i: int) -> bool:
-        """Whether chunk i is the first of a pass over the text, so that carried state must be zeroed."""
+        """Return True when chunk i is the first of a pass over the text, so that carried state must be zeroed."""
         return i % self.n_chunks == 0
 
     def chunk(self, i: int) -> tuple[Tensor, Tensor]:

@@ -1,4 +1,4 @@
-"""How to cite: BibTeX and a plain sentence for papers, claims, tables, figures and exhibits, with the evidence they rest on."""
+"""Citations: BibTeX and a plain sentence for papers, claims, tables, figures and exhibits, with the evidence they rest on."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ def suite() -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Origin:
-    """What a set of runs was made from, over all of their chunks; every list without repeats, sorted."""
+    """Origin of a set of runs, over all of their chunks; every list without repeats, sorted."""
 
     commits: tuple[str, ...]
     settings: tuple[str, ...]
@@ -167,7 +167,7 @@ def origin_of(results: Results, runs: Iterable[str]) -> Origin:
 
 
 def _ours(results: Results, name: str, what: str, runs: Iterable[str], finding: str = "") -> Cited:
-    """Something of ours: a note with the finding and what it rests on."""
+    """Return the citation of one of our results, with verdict and provenance in the note."""
     ours = suite()
     origin = origin_of(results, runs)
     key = f"replications-{results.paper.name}.{name}"
@@ -211,7 +211,7 @@ def cite_drawing(kind: str, name: str, results: Results, runs: Iterable[str]) ->
 
 
 def cite(name: str, results: Results, derived: Path) -> Cited:
-    """What an id stands for: `<paper>`, or `<paper>.` and a claim, a table, a figure or an exhibit.
+    """Return the citation of an id: `<paper>`, or `<paper>.` and a claim, a table, a figure or an exhibit.
 
     Args:
         name: the id.

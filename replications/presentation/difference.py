@@ -1,4 +1,4 @@
-"""What changed between two results folders: verdicts, estimates and intervals, seeds, and what each paper cost."""
+"""Difference of two results folders: verdicts, estimates and intervals, seeds, and the cost of each paper."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ from replications.results.reader import NotMeasured, Results
 
 @dataclass
 class Figure:
-    """What a figure function returns.
+    """Return value of a figure function.
 
     Attributes:
         canvas: the drawing.

@@ -17,7 +17,7 @@ from replications.results.reader import NotMeasured, Results
 
 
 class DrawingMetadata(BaseModel):
-    """What is known of one figure or exhibit.
+    """Metadata of one figure or exhibit.
 
     Attributes:
         id: `<paper>.<name>`, by which it is cited.

@@ -43,7 +43,7 @@ class Column:
 
     @property
     def label(self) -> str:
-        """Who says it."""
+        """The version of the paper that gives the numbers, or 'ours'."""
         return self.version.label if self.version else "ours"
 
 
@@ -110,7 +110,7 @@ def _heading(column: Column, *, alone: bool) -> str:
 
 
 def _absence(run: str | None, results: Results) -> Absence:
-    """What an empty cell of ours means in this row: a finished run without the number does not measure it."""
+    """Return what an empty cell of ours means in this row: a finished run without the number does not measure it."""
     if run is None:
         return Absence.NO_RUN
     if run not in {plan.name for plan in results.runs()}:

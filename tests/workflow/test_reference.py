@@ -3,6 +3,7 @@
 import contextlib
 import importlib
 import json
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -42,6 +43,11 @@ def test_promoted_results_redraw_the_same_tables_without_a_run(finished: Path, t
     assert len(before) > 3
     assert tables(suite / "results" / "from-reference") == before
     assert "promoted" in (suite / "results" / "reference" / "README.md").read_text().lower()
+    shutil.rmtree(suite / ".snakemake")  # as in a new clone, which knows no earlier run
+    run_in(suite, "replications", "results", "restore", "--tier", "smoke")
+    shutil.rmtree(suite / "results" / "smoke" / TOY / "slow")
+    plan = run_in(suite, "snakemake", "--dry-run").stdout
+    assert re.findall(r"^(train_\w+) +\d+$", plan, flags=re.MULTILINE) == [f"train_{TOY}_slow"], "only what is missing trains"
 
 
 def test_the_readme_shows_what_the_committed_reference_says_now() -> None:

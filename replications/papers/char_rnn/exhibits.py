@@ -34,7 +34,7 @@ def cell_explorer(results: Results) -> Exhibit:
 
 
 def _network(run: str, name: str, arrays: dict[str, np.ndarray]) -> dict[str, Any]:
-    """Everything the page needs of one network, numbers rounded to what is shown."""
+    """Return the page's data of one network, numbers rounded to what is drawn."""
     recorded = [key for key in (*BINARY, *GRADED) if f"score.{key}.{name}" in arrays]
     keys = [key for key in recorded if bool((arrays[f"p.{key}.{name}"] < 1).any())]  # others were too rare to score
     scores = {key: arrays[f"score.{key}.{name}"][0] for key in keys}

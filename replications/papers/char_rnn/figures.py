@@ -423,7 +423,7 @@ def a_cell_on_text(results: Results) -> Figure:
 
 
 def memory_beyond_the_window(results: Results) -> Figure:
-    """How long the chosen cell holds. The share of open characters at which it says so, by the characters since the opening; dots are
+    """Memory of the chosen cell: the share of open characters at which it is on, by the characters since the opening; dots are
     seeds. Left of the dashed line, back-propagation saw the opening; right of it the network was never trained to remember so far.
     """
     found = _need(results, "cells")
@@ -461,7 +461,7 @@ def memory_beyond_the_window(results: Results) -> Figure:
 
 
 def clamping_a_cell(results: Results) -> Figure:
-    """What it costs to hold one cell at its level outside while something is open, in nats a character. Nothing held, the chosen cell,
+    """Loss from clamping one cell to its mean outside while something is open, in nats per character: nothing clamped, the chosen cell,
     and eight other cells picked at random (mean). Dots are seeds.
     """
     parts = [
@@ -497,7 +497,7 @@ def clamping_a_cell(results: Results) -> Figure:
 
 
 def samples_along_training(results: Results) -> Figure:
-    """What the network writes as it learns: samples after so many updates, first seed (compare the essay), and below each the share of
+    """Samples after so many updates, first seed (compare the essay), and below each the share of
     its words of three letters or more that the training text has, all seeds.
     """
     run, name = _need(results, "samples")[0]

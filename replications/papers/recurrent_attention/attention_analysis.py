@@ -1,4 +1,4 @@
-"""Where a trained network looks: statistics of glimpse locations, heat maps, and the arrays that figures draw."""
+"""Analysis of attention: statistics of glimpse locations, heat maps, and the arrays that figures draw."""
 
 from __future__ import annotations
 
