@@ -4,105 +4,42 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterator
 
 import numpy as np
 import pandas as pd
 from matplotlib.collections import LineCollection
 
+from replications.papers.char_rnn.figure_data import (
+    BINARY,
+    CELLS,
+    CORPORA,
+    KINDS,
+    LABELS,
+    array_of_all_seeds,
+    corpus_of,
+    cross_entropies,
+    need_analysis,
+    network_name,
+    published_grid,
+    published_orders,
+)
 from replications.papers.char_rnn.settings import Network, Settings
 from replications.presentation.figure_writer import Figure
 from replications.presentation.palette import ON_LIGHT, PALETTE
 from replications.presentation.theme import COLUMN, canvas, dots, published
-from replications.registry.run_grid import Run
 from replications.results.reader import NotMeasured, Results
 
-CELLS = {"lstm": ("LSTM", PALETTE[0], "o"), "gru": ("GRU", PALETTE[1], "s"), "rnn": ("tanh RNN", PALETTE[2], "^")}
-CORPORA = {
-    "war-and-peace": "War and Peace",
-    "linux": "Linux kernel",
-    "tiny-shakespeare": "tiny Shakespeare",
-    "program-text": "C++ program text",
-}
-LABELS = {
-    "quote": "quotation open",
-    "string": "string open",
-    "comment": "comment open",
-    "condition": "if condition open",
-    "column": "position in line",
-    "indentation": "indentation",
-    "depth": "bracket depth",
-}
-BINARY = ("quote", "string", "comment", "condition")
-KINDS = {
-    "ngram": "n-gram (n up to 9)",
-    "memory": "word seen within 1,000",
-    "rare": "rare word",
-    "word": "first letter of a word",
-    "punctuation": "punctuation",
-    "boost": "0.4 to 0.5",
-    "other": "other",
-}
 GREY = "#767676"
 MONOSPACE = 0.602
 """Width of a letter of DejaVu Sans Mono in em."""
-
-
-def _corpus(run: Run) -> str:
-    return run.settings_as(Settings).corpus
-
-
-def _finished(results: Results, analysis: str) -> Iterator[tuple[Run, str]]:
-    """Finished runs with the network that the analysis was done on, one entry a network."""
-    for run in results.runs():
-        if analysis in run.settings_as(Settings).analyses and results.finished(run.name):
-            for name in run.settings_as(Settings).analysed:
-                yield run, name
-
-
-def _need(results: Results, analysis: str) -> list[tuple[Run, str]]:
-    found = list(_finished(results, analysis))
-    if not found:
-        raise NotMeasured(f"needs a finished run with the analysis '{analysis}'")
-    return found
-
-
-def _array(results: Results, run: Run, key: str) -> np.ndarray:
-    """One artifact over all finished seeds, seed axis first."""
-    parts = [results.artifacts(run.name, chunk[0])[key] for chunk in run.chunks() if _has(results, run, chunk[0])]
-    return np.concatenate(parts)
-
-
-def _has(results: Results, run: Run, seed: int) -> bool:
-    return seed in set(results.select(run=run.name)["seed"])
-
-
-def _network_name(name: str) -> str:
-    network = Network.parse(name)
-    return f"{CELLS[network.cell][0]}, {network.layers} layer{'s' if network.layers > 1 else ''}"
-
-
-def _losses(results: Results, split: str) -> pd.DataFrame:
-    """Cross-entropy of every network: run, cell, layers, corpus, size, seed, step, value."""
-    rows = results.select(metric="cross_entropy", split=split, axis="")
-    if rows.empty:
-        raise NotMeasured("needs a finished run with networks")
-    runs = {run.name: run for run in results.runs()}
-    networks = {name: Network.parse(name) for name in rows["model"].unique()}
-    return rows.assign(
-        cell=[networks[name].cell for name in rows["model"]],
-        layers=[networks[name].layers for name in rows["model"]],
-        corpus=[_corpus(runs[name]) for name in rows["run"]],
-        size=[runs[name].settings_as(Settings).size for name in rows["run"]],
-    )[["run", "corpus", "size", "cell", "layers", "seed", "step", "value"]]
 
 
 def size_and_depth(results: Results) -> Figure:
     """Test cross-entropy by size, depth and kind of cell at equal parameters (Table 1). A row of the table is one position on
     the horizontal axis, named by the units of its one-layer LSTM. Dots are our seeds; open markers are published values as recalled.
     """
-    ours = _losses(results, "test")
-    theirs = _published_grid(results)
+    ours = cross_entropies(results, "test")
+    theirs = published_grid(results)
     corpora = list(dict.fromkeys(ours["corpus"]))
     cells = [cell for cell in CELLS if cell in set(ours["cell"]) | set(theirs["cell"])]
     figure, axes = canvas(height=2.7 * len(corpora), columns=len(cells), rows=len(corpora), sharey="row")
@@ -139,23 +76,9 @@ def size_and_depth(results: Results) -> Figure:
     return Figure(figure, data, alt=alt, title="Size, depth and kind of cell", runs=sorted(set(ours["run"])))
 
 
-def _published_grid(results: Results) -> pd.DataFrame:
-    """Table 1 as recalled, of the corpora this tier has: corpus, size, cell, layers, value."""
-    planned = {run.name: run for run in results.runs()}
-    rows = []
-    for table in results.paper.tables.values():
-        for row in table.rows:
-            for key, measure in table.measures.items():
-                value = row.value("v2", key)
-                if row.run in planned and value is not None and measure.model and not measure.axis:
-                    run, network = planned[row.run], Network.parse(measure.model)
-                    rows.append((_corpus(run), run.settings_as(Settings).size, network.cell, network.layers, value))
-    return pd.DataFrame(rows, columns=["corpus", "size", "cell", "layers", "value"])
-
-
 def learning_curves(results: Results) -> Figure:
     """Cross-entropy on validation text while training, one line a seed."""
-    rows = _losses(results, "validation").sort_values(["corpus", "size"], kind="stable")
+    rows = cross_entropies(results, "validation").sort_values(["corpus", "size"], kind="stable")
     runs = list(dict.fromkeys(rows["run"]))
     columns = min(len(runs), 3)
     figure, axes = canvas(height=2.3 * -(-len(runs) // columns), columns=columns, rows=-(-len(runs) // columns), sharey=True)
@@ -187,21 +110,21 @@ def finite_horizon(results: Results) -> Figure:
     if rows.empty:
         raise NotMeasured("needs a finished run with the analysis 'ngrams'")
     runs = {run.name: run for run in results.runs()}
-    corpora = list(dict.fromkeys(_corpus(runs[name]) for name in rows["run"]))
+    corpora = list(dict.fromkeys(corpus_of(runs[name]) for name in rows["run"]))
     figure, axes = canvas(height=2.6, columns=len(corpora))
     data, said, drawn = [], [], set(rows["run"])
     for axis, corpus in zip(axes[0], corpora, strict=True):
-        chosen = rows[[_corpus(runs[name]) == corpus for name in rows["run"]]]
+        chosen = rows[[corpus_of(runs[name]) == corpus for name in rows["run"]]]
         mine = pd.DataFrame({"order": chosen["at"].astype(int), "value": chosen["value"]}).groupby("order").mean().reset_index()
         axis.plot(mine["order"], mine["value"], "-", color=GREY)
         dots(axis, mine["order"], mine["value"], colour=GREY, label="n-gram, ours")
         data.append(mine.assign(corpus=corpus, source="ours"))
-        theirs = _published_orders(results, corpus, set(rows["run"]), runs)
+        theirs = published_orders(results, corpus, set(rows["run"]), runs)
         if len(theirs):
             published(axis, theirs["order"].tolist(), theirs["value"].tolist(), colour="#000000", label="n-gram, published")
             data.append(theirs)
         best = results.select(metric="best_cross_entropy", split="test", model="")
-        best = best[[_corpus(runs[name]) == corpus for name in best["run"]]]
+        best = best[[corpus_of(runs[name]) == corpus for name in best["run"]]]
         if len(best):
             size = max(runs[name].settings_as(Settings).size for name in best["run"])
             best = best[[runs[name].settings_as(Settings).size == size for name in best["run"]]]
@@ -219,28 +142,17 @@ def finite_horizon(results: Results) -> Figure:
     return Figure(figure, pd.concat(data, ignore_index=True), alt=alt, title="Networks against n-grams", runs=sorted(drawn))
 
 
-def _published_orders(results: Results, corpus: str, measured: set[str], runs: dict[str, Run]) -> pd.DataFrame:
-    table = results.table("table-2")
-    found = [
-        (corpus, "published", int(measure.at or 0), row.value("v2", key))
-        for row in table.rows
-        if row.run in measured and _corpus(runs[row.run]) == corpus
-        for key, measure in table.measures.items()
-    ]
-    return pd.DataFrame(found, columns=["corpus", "source", "order", "value"])
-
-
 def closing_brackets(results: Results) -> Figure:
     """Probability that the network gives a closing bracket, less what the 20-gram gives it, by the distance to the opening one (Figure 5).
     Dots are seeds, lines their means; bins with fewer than five brackets are left out.
     """
-    found = _need(results, "brackets")
+    found = need_analysis(results, "brackets")
     figure, axes = canvas(width=1.5 * COLUMN, height=2.7)
     axis, data = axes[0, 0], []
     edges = np.array([0, 10, 20, 40, 60, 80, 100, 140, 200, 300, 500, 1000])
     for index, (run, name) in enumerate(found):
-        distance = _array(results, run, f"bracket_distance.{name}")
-        gain = _array(results, run, f"bracket_network.{name}") - _array(results, run, f"bracket_ngram.{name}")
+        distance = array_of_all_seeds(results, run, f"bracket_distance.{name}")
+        gain = array_of_all_seeds(results, run, f"bracket_network.{name}") - array_of_all_seeds(results, run, f"bracket_ngram.{name}")
         rows = []
         for low, high in itertools.pairwise(edges):
             for seed, (far, gained) in enumerate(zip(distance, gain, strict=True)):
@@ -249,7 +161,7 @@ def closing_brackets(results: Results) -> Figure:
                     rows.append((f"{low + 1}-{high}", np.sqrt(max(low, 5) * high), seed, gained[chosen].mean(), int(chosen.sum())))
         frame = pd.DataFrame(rows, columns=["distance", "middle", "seed", "gain", "brackets"]).assign(run=run.name, network=name)
         colour = PALETTE[index % len(PALETTE)]
-        dots(axis, frame["middle"], frame["gain"], colour=colour, label=f"{CORPORA[_corpus(run)]}, {_network_name(name)}")
+        dots(axis, frame["middle"], frame["gain"], colour=colour, label=f"{CORPORA[corpus_of(run)]}, {network_name(name)}")
         means = frame.groupby("middle")["gain"].mean()
         axis.plot(means.index, means.to_numpy(), color=colour, linewidth=1)
         data.append(frame)
@@ -269,9 +181,9 @@ def gate_saturation(results: Results) -> Figure:
     """Share of time that each cell's gates are shut (below 0.1) and open (above 0.9); one dot a cell, first seed (Figure 3). Cells at the
     lower right of the forget gate integrate without loss; cells at the upper left would forget everything at each step.
     """
-    found = [(run, name) for run, name in _need(results, "gates") if Network.parse(name).cell == "lstm"]
+    found = [(run, name) for run, name in need_analysis(results, "gates") if Network.parse(name).cell == "lstm"]
     run, name = found[-1]
-    shares = {gate: _array(results, run, f"saturation.{gate}.{name}") for gate in ("input", "forget", "output")}
+    shares = {gate: array_of_all_seeds(results, run, f"saturation.{gate}.{name}") for gate in ("input", "forget", "output")}
     figure, axes = canvas(height=2.6, columns=3, sharex=True, sharey=True)
     data = []
     for axis, (gate, values) in zip(axes[0], shares.items(), strict=True):
@@ -288,15 +200,15 @@ def gate_saturation(results: Results) -> Figure:
     means = merged.groupby(["gate", "layer"])["open"].mean().reset_index()
     shown = zip(means["gate"], means["layer"], means["open"], strict=True)
     alt = "Mean share of time open: " + ", ".join(f"{gate} gate of layer {layer} {value:.2f}" for gate, layer, value in shown) + "."
-    return Figure(figure, merged, alt=alt, title=f"Gates of the {_network_name(name)}")
+    return Figure(figure, merged, alt=alt, title=f"Gates of the {network_name(name)}")
 
 
 def kinds_of_error(results: Results) -> Figure:
     """Characters that got less than half of the probability, by the first oracle that would have repaired them (Figure 7). One bar a
     network and seed, as a share of all characters scored.
     """
-    found = _need(results, "errors")
-    found.sort(key=lambda pair: (_corpus(pair[0]), pair[0].settings_as(Settings).size, pair[1]))
+    found = need_analysis(results, "errors")
+    found.sort(key=lambda pair: (corpus_of(pair[0]), pair[0].settings_as(Settings).size, pair[1]))
     rows, labels = [], []
     for run, name in found:
         for seed in run.seeds:
@@ -305,7 +217,7 @@ def kinds_of_error(results: Results) -> Figure:
             if wrong is None or scored is None:
                 continue
             labels.append(
-                f"{CORPORA[_corpus(run)]}, {run.settings_as(Settings).size}, {_network_name(name)}" if seed == run.seeds[0] else ""
+                f"{CORPORA[corpus_of(run)]}, {run.settings_as(Settings).size}, {network_name(name)}" if seed == run.seeds[0] else ""
             )
             shares = {kind: results.final(run.name, f"errors_{kind}", model=name)[seed] / scored for kind in KINDS}
             rows += [(run.name, name, seed, len(labels) - 1, kind, share) for kind, share in shares.items()]
@@ -333,13 +245,17 @@ def readable_cells(results: Results) -> Figure:
     the direction of the selection text. Dots are units, all seeds; rings mark the unit that the selection text chose. Crosses: the same
     units where labels were moved along the text. Bars: the best unit of an untrained network, one a seed.
     """
-    found = _need(results, "cells")
+    found = need_analysis(results, "cells")
     run, name = found[0]
     recorded = [key for key in LABELS if f"score.{key}.{name}" in results.artifacts(run.name, run.seeds[0])]
-    keys = [key for key in recorded if bool((_array(results, run, f"p.{key}.{name}") < 1).any())]  # others were too rare to score
+    keys = [
+        key for key in recorded if bool((array_of_all_seeds(results, run, f"p.{key}.{name}") < 1).any())
+    ]  # others were too rare to score
     rows = []
     for key in keys:
-        arrays = {what: _array(results, run, f"{what}.{key}.{name}") for what in ("score", "shuffled", "untrained", "chosen", "p")}
+        arrays = {
+            what: array_of_all_seeds(results, run, f"{what}.{key}.{name}") for what in ("score", "shuffled", "untrained", "chosen", "p")
+        }
         for seed, scores in enumerate(arrays["score"]):
             for unit, score in enumerate(scores):
                 chosen = unit == arrays["chosen"][seed]
@@ -376,7 +292,7 @@ def readable_cells(results: Results) -> Figure:
     figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
     means = frame[frame["chosen"]].groupby("label", sort=False)[["score", "untrained"]].mean().reset_index()
     alt = "; ".join(f"{LABELS[str(one.label)]}: {one.score:.2f} (untrained {one.untrained:.2f})" for one in means.itertuples())
-    title = f"Units of the {_network_name(name)}, {CORPORA[_corpus(run)]}"
+    title = f"Units of the {network_name(name)}, {CORPORA[corpus_of(run)]}"
     return Figure(figure, frame.assign(run=run.name, network=name), alt=f"Chosen units: {alt}.", title=title)
 
 
@@ -384,7 +300,7 @@ def a_cell_on_text(results: Results) -> Figure:
     """The cell that follows an open comment or quotation best, on text it was not chosen on (as Figure 2). Colour: tanh of its state, blue
     below and orange above zero. The line under the text is the parser's truth. First seed, where the labels change most often.
     """
-    run, name = _need(results, "cells")[0]
+    run, name = need_analysis(results, "cells")[0]
     arrays = results.artifacts(run.name, run.seeds[0])
     keys = [key for key in BINARY if f"score.{key}.{name}" in arrays]
     key = max(keys, key=lambda each: arrays[f"selection.{each}.{name}"][0].max())
@@ -419,25 +335,28 @@ def a_cell_on_text(results: Results) -> Figure:
     data = pd.DataFrame({"character": list(text[:drawn]), "activation": values[:drawn], "truth": truth[:drawn]})
     within, elsewhere = (float(np.mean(values[:drawn][mask])) for mask in (truth[:drawn], ~truth[:drawn]))
     alt = f"Unit {unit}: mean activation {within:.2f} where the label holds, {elsewhere:.2f} elsewhere."
-    return Figure(figure, data, alt=alt, title=f"Unit {unit} of the {_network_name(name)}: {LABELS[key]}")
+    return Figure(figure, data, alt=alt, title=f"Unit {unit} of the {network_name(name)}: {LABELS[key]}")
 
 
 def memory_beyond_the_window(results: Results) -> Figure:
     """Memory of the chosen cell: the share of open characters at which it is on, by the characters since the opening; dots are
     seeds. Left of the dashed line, back-propagation saw the opening; right of it the network was never trained to remember so far.
     """
-    found = _need(results, "cells")
+    found = need_analysis(results, "cells")
     figure, axes = canvas(width=1.5 * COLUMN, height=2.6)
     axis, data = axes[0, 0], []
     for index, (run, name) in enumerate(found):
         edges = results.artifacts(run.name, run.seeds[0])[f"held_edges.{name}"]
         middles = np.sqrt(np.maximum(edges[:-1], 4) * edges[1:])
         keys = [key for key in BINARY if f"held.{key}.{name}" in results.artifacts(run.name, run.seeds[0])]
-        key = max(keys, key=lambda each: _array(results, run, f"selection.{each}.{name}").max())
-        held, alarms = _array(results, run, f"held.{key}.{name}"), _array(results, run, f"false_alarms.{key}.{name}")
+        key = max(keys, key=lambda each: array_of_all_seeds(results, run, f"selection.{each}.{name}").max())
+        held, alarms = (
+            array_of_all_seeds(results, run, f"held.{key}.{name}"),
+            array_of_all_seeds(results, run, f"false_alarms.{key}.{name}"),
+        )
         colour = PALETTE[index % len(PALETTE)]
         for seed, values in enumerate(held):
-            text = f"{CORPORA[_corpus(run)]}, {_network_name(name)}: {LABELS[key]}" if seed == 0 else None
+            text = f"{CORPORA[corpus_of(run)]}, {network_name(name)}: {LABELS[key]}" if seed == 0 else None
             dots(axis, middles, values, colour=colour, label=text)
             data.append(
                 pd.DataFrame({"run": run.name, "label": key, "seed": seed, "since": edges[:-1], "on": values, "elsewhere": alarms[seed]})
@@ -482,7 +401,7 @@ def clamping_a_cell(results: Results) -> Figure:
             dots(axis, np.full(len(group), index + shift), group[column], colour=colour, label=column if index == 0 else None)
     runs = {run.name: run for run in results.runs()}
     names = [
-        f"{CORPORA[_corpus(runs[str(run)])]}\n{_network_name(str(network))}\n{LABELS[str(label)]}" for (run, network, label), _ in groups
+        f"{CORPORA[corpus_of(runs[str(run)])]}\n{network_name(str(network))}\n{LABELS[str(label)]}" for (run, network, label), _ in groups
     ]
     axis.set_xticks(range(len(groups)), names)
     axis.set_xlim(-0.6, len(groups) - 0.4)
@@ -500,7 +419,7 @@ def samples_along_training(results: Results) -> Figure:
     """Samples after so many updates, first seed (compare the essay), and below each the share of
     its words of three letters or more that the training text has, all seeds.
     """
-    run, name = _need(results, "samples")[0]
+    run, name = need_analysis(results, "samples")[0]
     arrays = results.artifacts(run.name, run.seeds[0])
     steps, texts = arrays[f"sample_steps.{name}"].tolist(), arrays[f"samples.{name}"].tolist()
     known = results.select(run=run.name, metric="known_words", split="train", model=name)
@@ -519,14 +438,14 @@ def samples_along_training(results: Results) -> Figure:
         rows.append((step, text, shares.mean()))
     data = pd.DataFrame(rows, columns=["step", "text", "known_words"])
     alt = "Known words: " + ", ".join(f"{share:.0%} after {step:,} updates" for step, _, share in rows) + "."
-    return Figure(figure, data, alt=alt, title=f"Samples along training, {_network_name(name)}")
+    return Figure(figure, data, alt=alt, title=f"Samples along training, {network_name(name)}")
 
 
 def temperature(results: Results) -> Figure:
     """Greedy choice against sampling: known words and repetition of the text written, by temperature (0 takes the likeliest character).
     Repetition is the share of 20-character stretches that occurred before in the same sample of 1,000 characters. Dots are seeds.
     """
-    run, name = _need(results, "samples")[0]
+    run, name = need_analysis(results, "samples")[0]
     figure, axes = canvas(width=1.6 * COLUMN, height=2.2, columns=2)
     data = []
     for axis, metric, title in zip(axes[0], ("known_words", "repetition"), ("known words", "repetition"), strict=True):
