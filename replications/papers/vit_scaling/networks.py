@@ -121,7 +121,8 @@ def replace_head(network: Classifier, n_classes: int) -> None:
 def to_channels_last(network: Classifier) -> Classifier:
     """Store the filters of convolutions with the channel axis last: 1.1 to 2.8 times faster on CPUs, and tensor cores want it.
 
-    A plain ViT, whose one convolution is its patch embedding, stays as it is.
+    A plain ViT, whose one convolution is its patch embedding, stays as it is. So does, on a CPU, a network whose channels are no
+    multiples of eight: the library's backward pass then writes beyond its memory on processors without AVX-512.
 
     Args:
         network: changed in place, on its device.
@@ -129,7 +130,8 @@ def to_channels_last(network: Classifier) -> Classifier:
     Returns:
         The network.
     """
-    if not (isinstance(network, VisionTransformer) and isinstance(network.patches, PatchEmbedding)):
+    unaligned = any(p.device.type == "cpu" and p.ndim == 4 and p.shape[0] % 8 for p in network.parameters())
+    if not unaligned and not (isinstance(network, VisionTransformer) and isinstance(network.patches, PatchEmbedding)):
         for parameter in network.parameters():
             if parameter.ndim == 4:
                 parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)

@@ -1,5 +1,7 @@
 """Networks against what was published about them, and against torch's own operations."""
 
+import subprocess
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -14,6 +16,7 @@ from replications.papers.vit_scaling.model import MultiHeadSelfAttention, PatchE
 from replications.papers.vit_scaling.networks import assemble, build, replace_head
 from replications.papers.vit_scaling.resnet import ResNet, ResNetShape, StandardisedConv2d
 from replications.papers.vit_scaling.settings import Settings
+from replications.paths import ROOT
 
 SmallSettings = Callable[..., Settings]
 R50: dict[str, Any] = {"family": "resnet", "block": "bottleneck", "large_stem": True, "stages": (3, 4, 6, 3), "channels": 64}
@@ -206,3 +209,20 @@ def test_residual_blocks_compute_what_those_of_torchvision_do(block: str, name: 
         own.data = other.data
     images = torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
     torch.testing.assert_close(ours(images), theirs(images), atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("channels", [4, 6, 8])
+def test_a_resnet_of_any_width_trains_on_this_processor(channels: int) -> None:
+    # In a process of its own: what this guards against ends the process.
+    code = (
+        "import torch\n"
+        "from replications.papers.vit_scaling.networks import build, to_channels_last\n"
+        "from replications.papers.vit_scaling.settings import Settings\n"
+        f"settings = Settings(family='resnet', channels={channels}, image_size=16, n_classes=64, n_images=64)\n"
+        "network = to_channels_last(build(settings, torch.Generator().manual_seed(0)))\n"
+        "for _ in range(60):\n"
+        "    images = torch.rand(64, 3, 16, 16)\n"
+        "    torch.autograd.grad(network(images).square().mean(), list(network.parameters()))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
