@@ -69,7 +69,7 @@ def accuracy_by_size(results: Results, panel: Panel, series: str) -> pd.DataFram
     """
     rows = []
     for run in curve(results, panel.curve, series):
-        if results.recorded(run.name, panel.metric, panel.split):
+        if results.recorded(run.name, panel.metric, panel.split, axis=panel.axis, at=panel.at):
             values = results.final(run.name, panel.metric, panel.split, axis=panel.axis, at=panel.at)
             n_images = run.settings_as(Settings).n_images
             rows += [{"family": series, "n_images": n_images, "seed": seed, "value": value} for seed, value in values.items()]

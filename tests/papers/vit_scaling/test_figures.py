@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from matplotlib import pyplot as plt
 
-from replications.papers.vit_scaling import exhibits, figures
+from replications.papers.vit_scaling import exhibits, figure_data, figures
 from replications.papers.vit_scaling.settings import Settings
 from replications.presentation.exhibits import page
 from replications.presentation.figure_writer import Figure
@@ -90,3 +90,9 @@ def test_the_exhibit_is_self_contained(results: Results) -> None:
     assert all(len(image) == 6 * run["side"] ** 2 for run in exhibit.data["runs"] for image in run["images"])
     for needed in ("light-dark(", "keydown", 'role="status"', "aria-label", "width=device-width"):
         assert needed in html
+
+
+def test_every_measured_curve_has_a_panel(results: Results) -> None:
+    titles = [title for title, _ in figure_data.measured_panels(results)]
+    expected = [panel.title for panel in figure_data.PANELS]
+    assert titles == (expected[:2] if results.tier == "smoke" else expected)
