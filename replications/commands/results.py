@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from replications.commands.costs import costs
+from replications.commands.data import fetch as fetch_data
 from replications.commands.options import DEFAULT_TIER, PapersOption, TierOption, examples
 from replications.commands.output import print_rows
 from replications.commands.restore import restore_chunks
-from replications.errors import InputError
+from replications.errors import DataError, InputError
 from replications.files import replacing
 from replications.paths import ROOT
 from replications.presentation import readme as readme_text
@@ -65,7 +67,15 @@ def restore(
     A chunk is copied when the plan of the tier asks for its seeds with the same settings and no newer one is there. Runs that
     share a job are restored together or not at all, because Snakemake repeats the whole job.
     """
-    rows = restore_chunks(reference, out or Path("results") / tier, tier, papers)
+    results = out or Path("results") / tier
+    rows = restore_chunks(reference, results, tier, papers)
+    for paper in dict.fromkeys(str(row["paper"]) for row in rows):
+        # Verified data made by the workflow after the chunks would train them again.
+        if not (results / paper / "data.json").is_file():
+            try:
+                fetch_data(paper=paper, tier=tier, out=results / paper / "data.json")
+            except DataError as error:
+                print(f"{paper}: its data are not verified, so the workflow trains its chunks again. {error}", file=sys.stderr)
     print_rows(rows, as_json=as_json, fold=("note",))
 
 
