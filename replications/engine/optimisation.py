@@ -2,15 +2,53 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
-from replications.engine.training import cosine, linear
-
 Schedule = Literal["constant", "cosine", "linear"]
+
+
+RATE_FACTOR = "rate_factor"
+"""Key of a parameter group whose learning rate is this multiple of that of the others."""
+
+
+def cosine(step: int, n_steps: int, *, warmup: int = 0, floor: float = 0.0) -> float:
+    """Return the factor of a linear warm-up that is followed by half a cosine (Loshchilov and Hutter 2017, equation 5, one period).
+
+    Args:
+        step: number of the update, from 0.
+        n_steps: updates of the whole training.
+        warmup: updates over which the rate rises.
+        floor: factor at the end, in [0, 1].
+
+    Returns:
+        A factor in [0, 1].
+
+    >>> cosine(0, 100), round(cosine(50, 100), 3), round(cosine(99, 100), 3)
+    (1.0, 0.5, 0.0)
+    """
+    if step < warmup:
+        return (step + 1) / warmup
+    progress = (step - warmup) / max(1, n_steps - warmup)
+    return floor + (1 - floor) * 0.5 * (1 + math.cos(math.pi * progress))
+
+
+def linear(step: int, n_steps: int, *, warmup: int = 0) -> float:
+    """Return the factor of a linear warm-up that is followed by a straight line to zero.
+
+    Args:
+        step: number of the update, from 0.
+        n_steps: updates of the whole training.
+        warmup: updates over which the rate rises.
+
+    Returns:
+        A factor in [0, 1].
+    """
+    return (step + 1) / warmup if step < warmup else (n_steps - step) / max(1, n_steps - warmup)
 
 
 def schedule_factor(kind: Schedule, step: int, n_steps: int, *, warmup_share: float = 0.0, floor: float = 0.0) -> float:
@@ -35,6 +73,23 @@ def schedule_factor(kind: Schedule, step: int, n_steps: int, *, warmup_share: fl
     if kind == "cosine":
         return cosine(step, n_steps, warmup=warmup, floor=floor)
     return linear(step, n_steps, warmup=warmup)
+
+
+def set_learning_rate(optimiser: torch.optim.Optimizer, value: float) -> None:
+    """Set the learning rate of every parameter group, times the group's `RATE_FACTOR` if it has one.
+
+    A rate that is a tensor is overwritten in place, so that a captured graph reads the new value.
+
+    Args:
+        optimiser: changed in place.
+        value: learning rate of a group without a factor.
+    """
+    for group in optimiser.param_groups:
+        rate = value * group.get(RATE_FACTOR, 1.0)
+        if isinstance(group["lr"], Tensor):
+            group["lr"].fill_(rate)
+        else:
+            group["lr"] = rate
 
 
 def decay_groups(module: nn.Module, weight_decay: float, *, exclude: Sequence[str] = ()) -> list[dict[str, Any]]:

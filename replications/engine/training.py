@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Mapping
 
@@ -122,34 +121,3 @@ class _Timer:
         self.context.add_cost(train_seconds=time.perf_counter() - self._began, **amounts)
         self.steps = 0
         self.start()
-
-
-def cosine(step: int, n_steps: int, *, warmup: int = 0, floor: float = 0.0) -> float:
-    """Factor on the learning rate: linear warm-up over `warmup` steps, then half a cosine down to `floor`.
-
-    >>> cosine(0, 100), round(cosine(50, 100), 3), round(cosine(99, 100), 3)
-    (1.0, 0.5, 0.0)
-    """
-    if step < warmup:
-        return (step + 1) / warmup
-    progress = (step - warmup) / max(1, n_steps - warmup)
-    return floor + (1 - floor) * 0.5 * (1 + math.cos(math.pi * progress))
-
-
-def linear(step: int, n_steps: int, *, warmup: int = 0) -> float:
-    """Factor on the learning rate: linear warm-up, then a straight line to zero."""
-    return (step + 1) / warmup if step < warmup else (n_steps - step) / max(1, n_steps - warmup)
-
-
-FACTOR = "rate_factor"
-"""Key of a group of parameters whose learning rate is this multiple of the others'."""
-
-
-def set_learning_rate(optimiser: torch.optim.Optimizer, value: float) -> None:
-    """Set the rate of every group, times its factor if it has one, in place where it is a tensor so that captured graphs see it."""
-    for group in optimiser.param_groups:
-        rate = value * group.get(FACTOR, 1.0)
-        if isinstance(group["lr"], Tensor):
-            group["lr"].fill_(rate)
-        else:
-            group["lr"] = rate

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from replications.engine.optimisation import clip_norm_per_seed, clip_value, decay_groups, schedule_factor
+from replications.engine.optimisation import clip_norm_per_seed, clip_value, cosine, decay_groups, linear, schedule_factor
 
 
 def parameters_with_gradients(scale: float) -> list[nn.Parameter]:
@@ -55,6 +55,13 @@ def test_the_rate_rises_for_its_share_and_then_falls(kind: str) -> None:
     assert factors[:10] == pytest.approx([(step + 1) / 10 for step in range(10)])
     assert factors[10] == 1.0
     assert factors[10:] == sorted(factors[10:], reverse=True)
+
+
+def test_schedules() -> None:
+    assert [linear(i, 4) for i in range(4)] == [1.0, 0.75, 0.5, 0.25]
+    assert linear(0, 10, warmup=5) == pytest.approx(0.2)
+    assert cosine(4, 10, warmup=5) == 1.0
+    assert cosine(10, 10, floor=0.1) == pytest.approx(0.1)
 
 
 def test_a_constant_rate_stays_and_a_cosine_ends_near_its_floor() -> None:

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from replications.engine.checkpoints import CheckpointStore
 from replications.engine.context import Context, Generators, Trial
+from replications.engine.optimisation import cosine, set_learning_rate
 from replications.engine.progress import Progress
-from replications.engine.training import cosine, linear, set_learning_rate, train
+from replications.engine.training import train
 from replications.errors import Preempted, ReplicationError
 
 N_STEPS = 12
@@ -121,13 +122,6 @@ def test_a_loss_that_is_no_number_stops_the_run(tmp_path: Path) -> None:
 def test_a_record_needs_one_value_per_seed(tmp_path: Path) -> None:
     with pytest.raises(ReplicationError, match="3 values for 2 seeds"):
         context(tmp_path).record("error", [1.0, 2.0, 3.0])
-
-
-def test_schedules() -> None:
-    assert [linear(i, 4) for i in range(4)] == [1.0, 0.75, 0.5, 0.25]
-    assert linear(0, 10, warmup=5) == pytest.approx(0.2)
-    assert cosine(4, 10, warmup=5) == 1.0
-    assert cosine(10, 10, floor=0.1) == pytest.approx(0.1)
 
 
 def test_a_trial_trains_the_first_steps_evaluates_and_counts_the_whole(tmp_path: Path) -> None:

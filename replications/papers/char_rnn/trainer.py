@@ -19,11 +19,11 @@ from torch.nn import functional
 
 from replications.engine.context import Context
 from replications.engine.devices import GraphedStep
-from replications.engine.optimisation import clip_value
+from replications.engine.optimisation import clip_value, cosine, set_learning_rate
 from replications.engine.precision import uses_bf16
 from replications.engine.streams import make_streams, run_on_streams
 from replications.engine.text import Corpus, Streams
-from replications.engine.training import NetworkMetrics, cosine, set_learning_rate
+from replications.engine.training import NetworkMetrics
 from replications.papers.char_rnn.fused import FusedCharacterModel
 from replications.papers.char_rnn.model import State, matched_hidden
 from replications.papers.char_rnn.settings import Network, Settings

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -12,7 +10,9 @@ from torch import Tensor
 from replications.engine.checkpoints import Stateful
 from replications.engine.context import Context, Generators
 from replications.engine.devices import GraphedStep
-from replications.engine.training import FACTOR, Metrics, cosine, linear, set_learning_rate, train
+from replications.engine.optimisation import RATE_FACTOR, schedule_factor, set_learning_rate
+from replications.engine.precision import matmul_precision
+from replications.engine.training import Metrics, train
 from replications.errors import InputError
 from replications.papers.recurrent_attention import cost
 from replications.papers.recurrent_attention.attention_analysis import glimpse_paths, glimpse_statistics, soft_attention_weights
@@ -41,20 +41,8 @@ def run(settings: Settings, context: Context) -> None:
     if settings.experiment == "cost":
         cost.record_costs(settings, context)
         return
-    with _precision(settings, context.device):
+    with matmul_precision(settings.precision, context.device):
         _train_and_test(settings, context)
-
-
-@contextmanager
-def _precision(settings: Settings, device: torch.device) -> Iterator[None]:
-    """Allow TF32 products on a GPU where the settings do, within this context."""
-    before = torch.get_float32_matmul_precision()
-    if device.type == "cuda" and settings.precision == "tf32":
-        torch.set_float32_matmul_precision("high")
-    try:
-        yield
-    finally:
-        torch.set_float32_matmul_precision(before)
 
 
 class Trainer:
@@ -84,8 +72,8 @@ class Trainer:
 
     def __call__(self, step: int) -> Metrics:
         """Make update number `step`."""
-        schedule = cosine if self.settings.schedule == "cosine" else linear
-        set_learning_rate(self.optimiser, self.settings.learning_rate * schedule(step, self.settings.n_steps))
+        factor = schedule_factor(self.settings.schedule, step, self.settings.n_steps)
+        set_learning_rate(self.optimiser, self.settings.learning_rate * factor)
         return self.update()
 
     def _update(self) -> Metrics:
@@ -128,11 +116,11 @@ def _optimiser(settings: Settings, network: Network, device: torch.device) -> to
     locating = list(network.location_network.parameters()) if isinstance(network, RecurrentAttentionModel) else []
     of_location_network = {id(parameter) for parameter in locating}
     others = [parameter for parameter in network.parameters() if id(parameter) not in of_location_network]
-    groups: list[dict[str, Any]] = [{"params": others, FACTOR: 1.0}]
+    groups: list[dict[str, Any]] = [{"params": others, RATE_FACTOR: 1.0}]
     if locating:
-        groups.append({"params": locating, FACTOR: settings.location_rate if settings.optimiser == "adam" else 1.0})
+        groups.append({"params": locating, RATE_FACTOR: settings.location_rate if settings.optimiser == "adam" else 1.0})
     for group in groups:
-        rate = settings.learning_rate * group[FACTOR]
+        rate = settings.learning_rate * group[RATE_FACTOR]
         group["lr"] = torch.tensor(rate, device=device) if on_gpu else rate
     if settings.optimiser == "sgd":
         return torch.optim.SGD(groups, momentum=0.9, fused=True)

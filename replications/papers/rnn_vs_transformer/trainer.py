@@ -11,9 +11,9 @@ from torch.nn import functional
 from replications.engine.checkpoints import Stateful
 from replications.engine.context import Context, Generators
 from replications.engine.devices import GraphedStep
-from replications.engine.optimisation import decay_groups, schedule_factor
+from replications.engine.optimisation import decay_groups, schedule_factor, set_learning_rate
 from replications.engine.precision import uses_bf16
-from replications.engine.training import set_learning_rate, train
+from replications.engine.training import train
 from replications.errors import ReplicationError
 from replications.papers.rnn_vs_transformer.accounting import network_flops
 from replications.papers.rnn_vs_transformer.model import Dropout, SequenceModel, seed_gradients

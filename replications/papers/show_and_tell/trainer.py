@@ -14,7 +14,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from replications.engine import training
 from replications.engine.checkpoints import Stateful
 from replications.engine.context import Context, Generators
-from replications.engine.optimisation import clip_norm_per_seed
+from replications.engine.optimisation import clip_norm_per_seed, cosine, set_learning_rate
 from replications.papers.show_and_tell import vision
 from replications.papers.show_and_tell.data import Split
 from replications.papers.show_and_tell.evaluation import mean_loss
@@ -303,7 +303,7 @@ class Trainer:
         settings, batch = self.settings, self.batches(number, self.device)
         moving_now = self.moving and number >= self.starts_moving
         warmup = min(LONGEST_WARMUP, int(settings.warmup_share * self.n_steps))
-        rate = training.cosine(number, self.n_steps, warmup=warmup) if settings.schedule == "cosine" else 1.0
+        rate = cosine(number, self.n_steps, warmup=warmup) if settings.schedule == "cosine" else 1.0
         noise = Noise(self.generators, settings.scheduled_sampling * number / self.n_steps)
         output = self.model(self.images(batch, moving_now=moving_now), batch.inputs, noise)
         total, words = caption_loss(output, batch.targets)
@@ -316,10 +316,10 @@ class Trainer:
         objective.sum().backward()
         if settings.clip_norm is not None:
             clip_norm_per_seed(self.model.parameters(), settings.clip_norm)
-        training.set_learning_rate(self.optimiser, settings.learning_rate * rate)
+        set_learning_rate(self.optimiser, settings.learning_rate * rate)
         self.optimiser.step()
         if moving_now:
-            training.set_learning_rate(self.cnn_optimiser, settings.cnn_learning_rate * rate)
+            set_learning_rate(self.cnn_optimiser, settings.cnn_learning_rate * rate)
             self.cnn_optimiser.step()
         return {"loss": self.by_seed(loss.detach())}
 

@@ -7,11 +7,11 @@ from torch import Tensor
 from torch.nn import functional
 
 from replications.engine.context import Context
+from replications.engine.precision import matmul_precision
 from replications.papers.vit_scaling.augmentation import normalise
 from replications.papers.vit_scaling.data import evaluation_images
 from replications.papers.vit_scaling.model import Classifier, PatchEmbedding, VisionTransformer
 from replications.papers.vit_scaling.settings import Settings
-from replications.papers.vit_scaling.trainer import precision
 
 N_ROLLOUTS, N_DISTANCES = 12, 128
 """Images whose rollout is stored, and images over which distances are averaged."""
@@ -125,7 +125,7 @@ def record_attention(settings: Settings, context: Context, networks: list[Classi
     patch_pixels = settings.image_size // settings.grid
     distances, shares, similarities, filters = [], [], [], []
     for network in vits:
-        with precision(settings, context.device):
+        with matmul_precision(settings.precision, context.device):
             maps = network.attention_maps(normalise(images[:N_DISTANCES])).float()
         distances.append(attention_distance(maps, settings.grid, patch_pixels))
         shares.append(patch_shares(network, maps[:, :N_ROLLOUTS]))

@@ -15,9 +15,10 @@ from torch.nn import functional
 
 from replications.engine.bench import Comparison, NotComparable
 from replications.engine.devices import native_bf16
+from replications.engine.precision import matmul_precision
 from replications.papers.vit_scaling.networks import build, to_channels_last
 from replications.papers.vit_scaling.settings import Settings
-from replications.papers.vit_scaling.trainer import make_optimiser, precision
+from replications.papers.vit_scaling.trainer import make_optimiser
 
 BATCH = 64
 _CPU = torch.device("cpu")
@@ -133,7 +134,7 @@ def _ours(settings: Settings) -> Callable[[], object]:
     parameters = list(network.parameters())
 
     def step() -> None:
-        with precision(settings, _CPU):
+        with matmul_precision(settings.precision, _CPU):
             logits = network(images)
         loss = functional.cross_entropy(logits.float(), labels)
         for parameter, gradient in zip(parameters, torch.autograd.grad(loss, parameters), strict=True):

@@ -8,8 +8,9 @@ import torch
 from torch import Tensor
 
 from replications.engine.context import Context
-from replications.engine.optimisation import schedule_factor
-from replications.engine.training import Metrics, set_learning_rate, train
+from replications.engine.optimisation import schedule_factor, set_learning_rate
+from replications.engine.precision import matmul_precision
+from replications.engine.training import Metrics, train
 from replications.errors import InputError
 from replications.papers.vit_scaling.augmentation import beta, mix, mixed_loss
 from replications.papers.vit_scaling.counting import record_size, training_flops
@@ -17,7 +18,7 @@ from replications.papers.vit_scaling.model import Classifier
 from replications.papers.vit_scaling.networks import build
 from replications.papers.vit_scaling.settings import Settings
 from replications.papers.vit_scaling.streaming import STREAMS, Decoder, EncodedImage, endless, open_stream
-from replications.papers.vit_scaling.trainer import clip_gradients, make_optimiser, precision
+from replications.papers.vit_scaling.trainer import clip_gradients, make_optimiser
 
 MEAN, DEVIATION = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
 """Mean and deviation of ImageNet's red, green and blue, of 0..1."""
@@ -66,7 +67,7 @@ class StreamTrainer:
 
         def loss_of(rows: Tensor) -> Tensor:
             part = rows.to(self.context.device) - first
-            with precision(s, self.context.device):
+            with matmul_precision(s.precision, self.context.device):
                 logits = self.model(images[part])
             return mixed_loss(logits, labels[part], share, s.label_smoothing)
 
@@ -97,7 +98,7 @@ def stream_accuracy(settings: Settings, context: Context, network: Classifier, s
         if not mine:
             return 0
         images, labels = decoder([raws[i] for i in mine])
-        with precision(settings, context.device):
+        with matmul_precision(settings.precision, context.device):
             predicted = network(_normalised(images, context.device)).argmax(1)
         return int((predicted.cpu() == labels).sum())
 

@@ -7,8 +7,7 @@ so that small networks fill the device together. Nothing waits for the host.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 
 import torch
 from torch import Tensor, nn
@@ -16,9 +15,10 @@ from torch import Tensor, nn
 from replications.engine.checkpoints import Stateful
 from replications.engine.context import Context, Generators
 from replications.engine.devices import GraphedStep
-from replications.engine.optimisation import clip_value, decay_groups, schedule_factor
+from replications.engine.optimisation import clip_value, decay_groups, schedule_factor, set_learning_rate
+from replications.engine.precision import matmul_precision
 from replications.engine.streams import make_streams, run_on_streams
-from replications.engine.training import Metrics, set_learning_rate
+from replications.engine.training import Metrics
 from replications.papers.vit_scaling.augmentation import N_UNIFORMS, augment, beta, mix, mixed_loss, normalise
 from replications.papers.vit_scaling.data import LabelledImages
 from replications.papers.vit_scaling.model import Classifier
@@ -54,25 +54,6 @@ class BatchOrder:
             parts.append(part)
             at += len(part)
         return parts[0] if len(parts) == 1 else torch.cat(parts)
-
-
-@contextmanager
-def precision(settings: Settings, device: torch.device) -> Iterator[None]:
-    """Compute matrix products in bf16 where the run asks for it, else in fp32; in TF32 on a GPU.
-
-    Args:
-        settings: `precision` of the run.
-        device: of the products.
-    """
-    before = torch.get_float32_matmul_precision()
-    if device.type == "cuda":
-        torch.set_float32_matmul_precision("high")
-    try:
-        # A captured graph must not reuse the casts of another call, so the cache of casts is off.
-        with torch.autocast(device.type, dtype=torch.bfloat16, enabled=settings.precision == "bf16", cache_enabled=False):
-            yield
-    finally:
-        torch.set_float32_matmul_precision(before)
 
 
 def make_optimiser(network: Classifier, settings: Settings, learning_rate: float, device: torch.device) -> torch.optim.AdamW:
@@ -180,7 +161,7 @@ class Trainer:
         if s.augmentation == "strong" and s.mixup:
             share = beta(s.mixup, generator, device)
             images = mix(images, share)
-        with precision(s, device):
+        with matmul_precision(s.precision, device):
             logits = self.forwards[index](images)
         loss = mixed_loss(logits, labels, share, s.label_smoothing)
         parameters = [p for p in self.networks[index].parameters() if p.requires_grad]
@@ -210,7 +191,7 @@ def outputs(network: Classifier, data: LabelledImages, settings: Settings, devic
     call: Callable[[Tensor], Tensor] = network.features if features else network
     parts = []
     for start in range(0, len(data), EVALUATION_BATCH):
-        with precision(settings, device):
+        with matmul_precision(settings.precision, device):
             parts.append(call(normalise(data.images[start : start + EVALUATION_BATCH])).float())
     network.train(was_training)
     return torch.cat(parts)
