@@ -23,7 +23,8 @@ EVIDENCE: dict[str, str] = {
     "author": "checked in an artefact of the authors",
     "secondary": "from a third party's transcription",
     "derived": "by arithmetic from checked values",
-    "recalled": "not checked; decides no value verdict",
+    "recalled": "not checked; decides nothing",
+    "ours": "a statement of ours, which the paper does not make",
 }
 
 

@@ -28,7 +28,7 @@ def claim_faults(paper: Paper, tier: str, runs: Sequence[Run]) -> list[str]:
         test = claim.at(tier)
         where = f"{paper.folder / 'paper.yaml'}: claims[{claim.id}]"
         for name in dict.fromkeys(measure.run for measure in claim.measures(tier)):
-            wanted = 1 if test.exact else claim.planned_seeds(tier)
+            wanted = 1 if test.counted else claim.planned_seeds(tier)
             if name not in planned:
                 faults.append(f"{where}: no run '{name}' at tier {tier}. {nearest(name, planned)}")
             elif planned[name] < wanted:

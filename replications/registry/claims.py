@@ -59,6 +59,30 @@ class Items(Strict):
         return self.scores, self.shuffled, self.untrained, self.p
 
 
+class Precondition(Strict):
+    """What must hold before a claim is tested: another claim of the paper, or a comparison of one measure with a number.
+
+    A claim of absence ("no more than a few cells are readable") would otherwise pass with a model that learned nothing.
+    """
+
+    claim: Identifier | None = Field(None, description="Claim of the same paper that must hold at the same tier.")
+    measure: Measure | None = Field(None, description="Measure whose mean over seeds must lie above or below a number.")
+    above: float | None = Field(None, description="The mean must exceed it (one-sided t-test at 0.05 over seeds).")
+    below: float | None = Field(None, description="The mean must be smaller (one-sided t-test at 0.05 over seeds).")
+    reason: str = Field("", description="One sentence: why this number, for example what chance gives.")
+
+    @model_validator(mode="after")
+    def _names_one_thing(self) -> Self:
+        bounds = (self.above is not None) + (self.below is not None)
+        if (self.claim is None) == (self.measure is None):
+            raise ValueError("a precondition names a 'claim' or a 'measure', not both")
+        if bounds != (self.measure is not None):
+            raise ValueError("a precondition on a measure gives 'above' or 'below', one of them; one on a claim gives neither")
+        if self.measure and not self.reason:
+            raise ValueError("a precondition on a measure says under 'reason' why this number")
+        return self
+
+
 class TierOverride(Strict):
     """Changes of a claim at one tier.
 
@@ -69,6 +93,7 @@ class TierOverride(Strict):
 
     proxy: str | None = Field(None, description="What was scaled down, when this tier tests a stand-in.")
     seeds: int | None = Field(None, ge=1, description="Planned seeds at this tier; default: the claim's.")
+    first_look: bool = Field(False, description="Fewer finished seeds than planned may decide, as a first look that was announced.")
 
 
 class Claim(Strict):
@@ -90,22 +115,24 @@ class Claim(Strict):
     published_text: str = Field("", description="The published finding in words, where it is not a single number.")
     unit: str = ""
     seeds: int = Field(3, ge=2, description="Planned seeds; one never decides.")
-    exact: bool = Field(False, description="Counted, not sampled: equal for every seed, judged without an interval.")
+    counted: bool = Field(False, description="Counted, not sampled: equal for every seed, judged without an interval.")
+    requires: list[Precondition] = Field(default_factory=list, description="What must hold first; otherwise the claim is not tested.")
     tiers: dict[Tier, TierOverride] = Field(default_factory=dict)
     untested: str = Field("", description="Why no tier tests this claim, where none does.")
 
     @classmethod
     def comparison_keys(cls) -> frozenset[str]:
-        """Return the keys that a tier may replace: those of the kind, and `exact`."""
-        return frozenset(cls.model_fields) - frozenset(Claim.model_fields) | {"exact"}
+        """Return the keys that a tier may replace: those of the kind, `counted` and `requires`."""
+        return frozenset(cls.model_fields) - frozenset(Claim.model_fields) | {"counted", "requires"}
 
     def reads(self) -> list[Measure | Items]:
         """Return what the comparison reads; of a comparison in force, see `at`."""
         raise NotImplementedError
 
     def measures(self, tier: str) -> list[Measure | Items]:
-        """Return what the comparison in force at a tier reads."""
-        return self.at(tier).reads()
+        """Return what the comparison in force at a tier reads, then what its preconditions read."""
+        test = self.at(tier)
+        return list(dict.fromkeys([*test.reads(), *(needed.measure for needed in test.requires if needed.measure)]))
 
     def faults(self) -> list[str]:
         """Return what is wrong between the keys of a complete comparison, one sentence each."""
@@ -134,8 +161,8 @@ class Claim(Strict):
             if all(getattr(test, key) is None for key in alternatives):
                 raise ValueError(f"a claim of kind '{self.kind}' needs '{' or '.join(alternatives)}' at tier '{tier}'")
         faults = test.faults()
-        if tier == "smoke" and not test.exact and not test.proxy(tier):
-            faults.append("say under 'proxy' what was scaled down (this tier tests stand-ins), or mark a counted quantity 'exact: true'")
+        if tier == "smoke" and not test.counted and not test.proxy(tier):
+            faults.append("say under 'proxy' what was scaled down (this tier tests stand-ins), or mark a counted quantity 'counted: true'")
         if faults:
             raise ValueError(f"at tier '{tier}': {faults[0]}")
 
@@ -171,12 +198,25 @@ class Claim(Strict):
     def digest(self, tier: str) -> str:
         """Return the hash of what decides the claim at a tier: kind, measures, published value, margin, bounds and seeds.
 
-        Wording, location and reasons are not part of it.
+        Wording, location and reasons are not part of it. Keys at their default are left out, so that a key which is added
+        later changes no digest.
+
+        Args:
+            tier: a tier that tests the claim.
+
+        Returns:
+            16 hexadecimal digits.
+
+        Raises:
+            KeyError: the tier does not test the claim.
         """
         test = self.at(tier)
-        keys = test.model_dump(mode="json", include=set(self.comparison_keys()))
-        content = keys | {"kind": self.kind, "evidence": self.evidence, "primary": self.primary, "seeds": self.planned_seeds(tier)}
-        content["proxy"] = self.proxy(tier)
+        content = test.model_dump(mode="json", include=set(self.comparison_keys()), exclude_defaults=True)
+        for needed in content.get("requires", []):
+            needed.pop("reason", None)
+        content |= {"kind": self.kind, "evidence": self.evidence, "seeds": self.planned_seeds(tier)}
+        flags = {"primary": self.primary, "proxy": bool(self.proxy(tier)), "first_look": self.tiers[tier].first_look}  # type: ignore[index]
+        content |= {name: True for name, value in flags.items() if value}
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import operator
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -68,6 +69,21 @@ class Paper(Strict):
                 raise ValueError(f"claim id '{claim_id}' is used twice")
             if claim_id in self.tables:
                 raise ValueError(f"'{claim_id}' names a claim and a table, so that a citation of it would be ambiguous")
+        return self
+
+    @model_validator(mode="after")
+    def _required_claims_exist(self) -> Paper:
+        ids = [claim.id for claim in self.claims]
+        needs: dict[str, set[str]] = {}
+        for claim in self.claims:
+            tests = [claim, *(claim.at(tier) for tier in claim.tiers)]
+            needs[claim.id] = {needed.claim for test in tests for needed in test.requires if needed.claim}
+            for unknown in sorted(needs[claim.id] - set(ids)):
+                raise ValueError(f"claim '{claim.id}' requires '{unknown}', which is no claim of this paper. {nearest(unknown, ids)}")
+        try:
+            list(TopologicalSorter(needs).static_order())
+        except CycleError as error:
+            raise ValueError(f"claims require each other in a circle: {' -> '.join(error.args[1])}") from None
         return self
 
     @property

@@ -12,9 +12,10 @@ TIERS: tuple[Tier, ...] = ("smoke", "gpu", "paper")
 """Names of all tiers, from the smallest to the largest."""
 
 
-EvidenceMark = Literal["paper", "author", "secondary", "derived", "recalled"]
+EvidenceMark = Literal["paper", "author", "secondary", "derived", "recalled", "ours"]
 """How the transcription of a published value was checked: in the paper's own text, in an author's artefact, in a
-third party's transcription, by arithmetic from checked values, or not at all. Recalled values decide nothing."""
+third party's transcription, by arithmetic from checked values, or not at all. Recalled values decide nothing.
+`ours` marks a statement that the paper does not make; it is counted apart."""
 
 
 Identifier = Annotated[str, Field(pattern=r"^[a-z0-9]+(?:[-_.][a-z0-9]+)*$")]

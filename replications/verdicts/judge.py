@@ -188,7 +188,7 @@ def judge(paper: str, tier: str, claim: Claim, samples: Samples, registration: R
     if diverged:
         reason = f"No finite value for {', '.join(dict.fromkeys(diverged))}. Leaving a diverged seed out would flatter the rest."
         return case.verdict("inconclusive", reason, finished=finished)
-    if finished < 2 and not test.exact:
+    if finished < 2 and not test.counted:
         return case.verdict("inconclusive", "One seed is finished, and one never decides.", finished=finished)
     try:
         outcome = test.judge(samples)
@@ -200,10 +200,10 @@ def judge(paper: str, tier: str, claim: Claim, samples: Samples, registration: R
         word, reason = "inconclusive", f"The published value is only recalled, not checked, and decides nothing. {reason}"
     if claim.proxy(tier):
         word = PROXY_WORDS[word]
-    if len(outcome.values) > 1 and len(set(outcome.values)) == 1 and not test.exact:
+    if len(outcome.values) > 1 and len(set(outcome.values)) == 1 and not test.counted:
         reason += " All seeds gave the same value, so the interval is a point."
     planned = claim.planned_seeds(tier)
-    if finished < planned and not test.exact:
+    if finished < planned and not test.counted:
         reason += f" Only {finished} of {planned} planned seeds are finished."
     return case.verdict(word, reason, outcome=outcome, finished=finished)
 

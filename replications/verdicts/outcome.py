@@ -80,7 +80,7 @@ class JudgedClaim(Claim, abc.ABC):
         """Apply the rule to a complete comparison (see `Claim.at`).
 
         Args:
-            samples: finite values of every measure, at least two seeds each (one where `exact`).
+            samples: finite values of every measure, at least two seeds each (one where `counted`).
 
         Raises:
             ValueError: the rule cannot be applied to these numbers.

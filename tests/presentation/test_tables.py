@@ -58,7 +58,7 @@ def test_marks_are_shown_and_explained(results: Callable[..., Results]) -> None:
 def test_what_a_claim_judges_as_published_is_no_stand_in_at_the_smallest_tier(
     results: Callable[..., Results], paper_content: dict, make_paper: Callable[..., Paper], read: Callable[..., Results]
 ) -> None:
-    paper_content["claims"][0]["tiers"]["smoke"] = {"exact": True}
+    paper_content["claims"][0]["tiers"]["smoke"] = {"counted": True}
     shown = compare("cups", read(make_paper(), "smoke")).shown["ours (%)"]
     assert shown.tolist()[:2] == ["1.30 ± 0.12 (3 seeds)", "48.00* (1 seed)"]
 

@@ -72,6 +72,13 @@ def test_a_tier_replaces_single_keys_and_keeps_the_rest(make_paper: Callable[...
 ORDER = {"kind": "order", "better": "lower"}
 
 
+def test_what_a_precondition_reads_is_read_with_the_claim(make_paper: Callable[..., Paper]) -> None:
+    chance = {"measure": {"run": "guest", "metric": "error"}, "below": 50, "reason": "Guessing errs in half of the cups."}
+    claim = make_paper({"requires": [chance]}).claims[0]
+    assert [measure.run for measure in claim.measures("gpu")] == ["lady", "guest"]
+    assert make_paper({"requires": [chance]}).claim_digests("gpu", "guest").keys() == {"claim-0"}
+
+
 def test_a_tier_may_replace_a_ranking_by_a_contrast(make_paper: Callable[..., Paper]) -> None:
     ranking = [{"run": "a", "metric": "m"}, {"run": "b", "metric": "m"}]
     contrast = {"contrast": [{"run": "c", "metric": "m", "weight": 1}], "proxy": "One run for two."}
@@ -121,7 +128,7 @@ def test_claims_are_checked_against_the_grid(tmp_path: Path, monkeypatch: pytest
     assert "claims[claim-0]: 5 seeds are registered at tier gpu, but run 'lady' has 3" in faults[0]
     assert "claims[claim-1]: no run 'guest' at tier gpu. Did you mean 'quest'?" in faults[1]
     assert claim_faults(make_paper({"seeds": 3}), "gpu", runs) == []
-    assert claim_faults(make_paper({"exact": True}), "gpu", runs) == []
+    assert claim_faults(make_paper({"counted": True}), "gpu", runs) == []
 
 
 def test_the_claims_of_every_paper_here_fit_its_grid() -> None:
@@ -142,3 +149,8 @@ def test_the_digest_of_a_claim_is_of_what_decides_it_and_not_of_its_wording(make
     assert claim.model_copy(update={"margin": 0.31}).digest("gpu") != claim.digest("gpu")
     assert make_paper().claim_digests("gpu", "lady") == {claim.id: claim.digest("gpu")}
     assert make_paper().claim_digests("gpu", "nobody") == {}
+    assert make_paper({"id": "lady-error", "requires": []}).claims[0].digest("gpu") == claim.digest("gpu")
+    chance = {"measure": {"run": "lady", "metric": "error"}, "below": 50, "reason": "Guessing errs in half of the cups."}
+    needing = make_paper({"id": "lady-error", "requires": [chance]}).claims[0]
+    assert needing.digest("gpu") != claim.digest("gpu")
+    assert make_paper({"id": "lady-error", "requires": [chance | {"reason": "Chance."}]}).claims[0].digest("gpu") == needing.digest("gpu")

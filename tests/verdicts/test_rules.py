@@ -193,14 +193,14 @@ def test_a_contrast_is_a_weighted_sum_and_may_have_one_term() -> None:
 
 
 def test_counted_quantities_are_compared_directly() -> None:
-    assert value_test(published=251_442, margin=1, exact=True).judge_values(seeds(251_442.0)).word == "replicated"
-    assert value_test(published=10, margin=0.5, exact=True).judge_values(seeds(9.0, 9.0)).word == "exceeded"
-    differing = value_test(published=9, margin=0.5, exact=True).judge_values(seeds(9.0, 9.1))
+    assert value_test(published=251_442, margin=1, counted=True).judge_values(seeds(251_442.0)).word == "replicated"
+    assert value_test(published=10, margin=0.5, counted=True).judge_values(seeds(9.0, 9.0)).word == "exceeded"
+    differing = value_test(published=9, margin=0.5, counted=True).judge_values(seeds(9.0, 9.1))
     assert differing.word == "inconclusive"
     assert "seeds differ" in differing.reason
-    assert ranking("a", "b", scale="ratio", min_difference=4, exact=True).judge_samples([seeds(1.0), seeds(4.0)]).word == "replicated"
-    assert ranking("a", "b", exact=True).judge_samples([seeds(2.0), seeds(2.0)]).word == "contradicted"
-    assert ranking("a", "b", exact=True).judge_samples([seeds(2.0), seeds(1.0)]).word == "contradicted"
+    assert ranking("a", "b", scale="ratio", min_difference=4, counted=True).judge_samples([seeds(1.0), seeds(4.0)]).word == "replicated"
+    assert ranking("a", "b", counted=True).judge_samples([seeds(2.0), seeds(2.0)]).word == "contradicted"
+    assert ranking("a", "b", counted=True).judge_samples([seeds(2.0), seeds(1.0)]).word == "contradicted"
 
 
 def test_a_trend_is_judged_on_the_curve_of_each_seed() -> None:
@@ -219,16 +219,16 @@ def test_a_trend_is_judged_on_the_curve_of_each_seed() -> None:
 
 
 def test_a_trend_without_a_crossing_in_some_seed_decides_nothing() -> None:
-    found = trend("crossing", (1, 10), x=(1, 10)).judge_points([seeds(-1.0, 1.0), seeds(1.0, 2.0)])
+    found = trend("crossing", (1, 9), x=(1, 10), direction="up").judge_points([seeds(-1.0, 1.0), seeds(1.0, 2.0)])
     assert found.word == "inconclusive"
     assert "never crosses" in found.reason
-    both = trend("crossing", (1, 10), x=(1, 10)).judge_points([seeds(-1.0, -1.1, -0.9), seeds(1.0, 1.0, 1.1)])
+    both = trend("crossing", (1, 9), x=(1, 10), direction="up").judge_points([seeds(-1.0, -1.1, -0.9), seeds(1.0, 1.0, 1.1)])
     assert both.word == "replicated"
     assert both.ours == pytest.approx(math.sqrt(10), rel=0.05)
 
 
 def test_counted_trends_need_no_second_seed() -> None:
-    assert trend("loglog_slope", (1.9, 2.1), x=(1, 10), exact=True).judge_points([seeds(1.0), seeds(100.0)]).word == "replicated"
+    assert trend("loglog_slope", (1.9, 2.1), x=(1, 10), counted=True).judge_points([seeds(1.0), seeds(100.0)]).word == "replicated"
 
 
 def count_test(**keys: Any) -> CountClaim:

@@ -22,6 +22,9 @@ class CountClaim(JudgedClaim):
     at_least: float | None = None
     at_most: float | None = None
     fraction: bool = Field(False, description="`at_least` and `at_most` are shares of all items, not numbers of items.")
+    networks: float = Field(
+        0.5, ge=0.2, lt=1, description="Share of all trained networks that must meet the bound; tested exactly over seeds."
+    )
 
     required: ClassVar = (("items",), ("at_least", "at_most"))
 

@@ -89,7 +89,7 @@ class OrderClaim(JudgedClaim):
         strict = bool(self.ranking) and not self.min_difference
         noun, unit = ("ratio", "") if ratio else ("difference" if self.ranking else "sum", self.unit)
         criterion = f"{noun} {'>' if strict else '≥'} {number(back(bound), unit)}"
-        if self.exact:
+        if self.counted:
             return _judge_exact_order(statements, back, criterion, unit, strict=strict)
         holds = [statement.contrast.estimate.p_above(bound) for statement in statements]
         fails = [statement.contrast.estimate.p_below(bound) for statement in statements]

@@ -29,7 +29,12 @@ class TrendClaim(JudgedClaim):
     points: list[Point] | None = Field(None, min_length=2)
     statistic: Literal["slope", "loglog_slope", "semilogx_slope", "crossing", "range_ratio"] | None = None
     level: float = Field(0.0, description="Value at which `crossing` looks for a curve; with `minus` mostly 0.")
-    range: tuple[float, float] | None = Field(None, description="Range of the statistic; .inf and -.inf are allowed.")
+    direction: Literal["up", "down"] | None = Field(
+        None, description="Of a crossing: with growing x the curve (or gap) changes from below `level` to above it, or the reverse."
+    )
+    range: tuple[float, float] | None = Field(
+        None, description="Range of the statistic; .inf and -.inf are allowed. Of a crossing: narrower than the positions of the points."
+    )
 
     required: ClassVar = (("points",), ("statistic",), ("range",))
 
@@ -40,11 +45,20 @@ class TrendClaim(JudgedClaim):
     def faults(self) -> list[str]:
         """Return what is wrong between the keys."""
         x = [point.x for point in self.points or []]
+        crossing = self.statistic == "crossing"
         logarithmic = self.statistic in ("loglog_slope", "semilogx_slope")
         checks = {
             "'range' needs the lower bound first": self.range and not self.range[0] < self.range[1],
             f"'{self.statistic}' needs every x above 0": logarithmic and x and min(x) <= 0,
             "'points' need at least two different x": x and len(set(x)) < 2,
+            "a crossing needs 'direction': up (from below to above with growing x) or down": crossing and not self.direction,
+            "'direction' is for crossings": self.direction and not crossing,
+            "'range' of a crossing must leave out some of the positions of 'points', or every crossing would lie in it": (
+                crossing and x and self.range and self.range[0] <= min(x) and self.range[1] >= max(x)
+            ),
+            "'range' of a crossing lies outside the positions of 'points'": (
+                crossing and x and self.range and (self.range[0] >= max(x) or self.range[1] <= min(x))
+            ),
         }
         return [text for text, wrong in checks.items() if wrong]
 
@@ -74,7 +88,7 @@ class TrendClaim(JudgedClaim):
             why = "never crosses" if name == "crossing" else "has values of 0 or less"
             text = f"The curve of {undefined} of {len(values)} seeds {why}, so that the {label} does not exist for every seed."
             return Outcome("inconclusive", text, criterion, values=values)
-        if self.exact:
+        if self.counted:
             return judge_exact(values, low_edge, high_edge, None, criterion=criterion, unit=unit)
         estimate = statistics.estimate(values)
         low, high = estimate.interval(LEVEL)

@@ -21,6 +21,9 @@ class ValueClaim(JudgedClaim):
     published: float | None = None
     margin: float | None = Field(None, gt=0, description="Half-width of the range around the published value that counts as equal.")
     better: Literal["lower", "higher"] | None = None
+    shared_test_set: bool = Field(
+        False, description="The published value was measured on the very items of our test set, so that their choice is no source of error."
+    )
 
     required: ClassVar = (("measure",), ("published",), ("margin",), ("better",))
 
@@ -38,7 +41,7 @@ class ValueClaim(JudgedClaim):
         """Judge our values.
 
         Args:
-            sample: seed -> our value, at least two seeds (one suffices where `exact`).
+            sample: seed -> our value, at least two seeds (one suffices where `counted`).
             examples: size of the test set, where it was recorded; matters for percentages only.
         """
         target, better, unit = float(self.published or 0.0), self.better, self.unit
@@ -46,7 +49,7 @@ class ValueClaim(JudgedClaim):
         low_edge, high_edge = target - margin, target + margin
         criterion = f"{number(target)} ± {number(margin, unit)}"
         values = tuple(sample.values())
-        if self.exact:
+        if self.counted:
             return judge_exact(values, low_edge, high_edge, better, criterion=criterion, unit=unit, margin=margin)
         estimate = statistics.estimate(values)
         low, high = estimate.interval(LEVEL)
