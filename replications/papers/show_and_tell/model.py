@@ -1,9 +1,9 @@
-"""The caption decoders, one network and one word at a time, as their papers write them.
+"""The caption decoders as their papers write them: one network, one word at a time.
 
-`Captioner` is the Neural Image Caption generator of Vinyals et al. 2015 (arXiv 1411.4555v2, section 3): an LSTM that reads
-the image once and then writes words. `AttentiveCaptioner` is the soft attention of Xu et al. 2015 (arXiv 1502.03044,
-section 3): an LSTM that looks at the image again before every word. Nothing here is arranged for speed; training and
-search run the same networks in the form of `fused.py`, which a test holds to this one.
+`Captioner` is the Neural Image Caption generator (NIC) of Vinyals et al. 2015 (arXiv 1411.4555v2, section 3): an LSTM that receives the
+image once, before the first word. `AttentiveCaptioner` is the soft attention model of Xu et al. 2015 (arXiv 1502.03044, section 3): an
+LSTM that receives a weighted mean of image locations with every word. Nothing here is optimised for speed: training and search run the
+same networks in the form of `fused.py`, and a test holds that both agree.
 
 Shapes: n rows (captions or beams), T words, E embedding, H hidden, V vocabulary, D image features, L locations of C channels.
 """
@@ -22,7 +22,7 @@ from replications.papers.show_and_tell.settings import Decoder as DecoderSetting
 
 @dataclass(frozen=True)
 class ImageFeatures:
-    """Features that the CNN gives of n images; the decoders of `fused.py` have one more leading axis, of slots.
+    """CNN features of n images; in `fused.py` both arrays have a leading slot axis.
 
     Attributes:
         vector: CNN(I), (n, D).
@@ -33,7 +33,14 @@ class ImageFeatures:
     grid: Tensor | None = None
 
     def rows(self, index: Tensor) -> ImageFeatures:
-        """Return the features of the images numbered by `index`, (m,)."""
+        """Select images.
+
+        Args:
+            index: image numbers, (m,) int64.
+
+        Returns:
+            Features of these images, (m, ...).
+        """
         return ImageFeatures(self.vector[..., index, :], None if self.grid is None else self.grid[..., index, :, :])
 
 
@@ -44,9 +51,9 @@ class State:
     Attributes:
         hidden: m_t, the output of the LSTM, (n, H).
         cell: c_t, its memory cell, (n, H).
-        image: annotation vectors that attention looks at again, (n, L, C); empty, (n, 0), for NIC.
-        projected: the image times those weights that every step applies to it: its share of the gates where NIC is fed the
-            image with every word, (n, 4H); its share of the attention scores, (n, L, A); else empty, (n, 0).
+        image: annotation vectors that attention weights before every word, (n, L, C); empty, (n, 0), for NIC.
+        projected: image projection that is the same at every step and therefore computed once: the image's contribution to the gates where
+            NIC receives it with every word, (n, 4H), or to the attention scores, (n, L, A); otherwise empty, (n, 0).
     """
 
     hidden: Tensor
@@ -55,13 +62,20 @@ class State:
     projected: Tensor
 
     def map(self, function: Callable[[Tensor], Tensor]) -> State:
-        """Return the state with a function applied to each tensor, for example one that picks rows."""
+        """Apply a function to every tensor, for example one that selects rows.
+
+        Args:
+            function: maps a tensor with leading axis n to a tensor.
+
+        Returns:
+            State of the mapped tensors.
+        """
         return State(function(self.hidden), function(self.cell), function(self.image), function(self.projected))
 
 
 @dataclass(frozen=True)
 class Output:
-    """Output of a decoder over whole captions.
+    """Outputs of a decoder over whole captions.
 
     Attributes:
         logits: scores of every next word before the softmax, (n, T, V).
@@ -73,31 +87,31 @@ class Output:
 
 
 def lstm_step(gates: Tensor, cell: Tensor, *, library: bool) -> tuple[Tensor, Tensor]:
-    """Return m_t and c_t of one LSTM step (eqs 4-8).
+    """Compute one LSTM step (eqs 4-8).
 
     Args:
-        gates: W_x x_t + W_m m_{t-1} of input gate, forget gate, output gate and update, side by side, (n, 4H).
+        gates: pre-activations W_x x_t + W_m m_{t-1} of input gate, forget gate, output gate and candidate, side by side, (n, 4H).
         cell: c_{t-1}, (n, H).
-        library: squash the cell before the output gate, as libraries do and the paper does not.
+        library: apply tanh to the cell before the output gate, as libraries do and the paper does not.
 
     Returns:
         m_t and c_t, each (n, H).
     """
-    i, f, o, update = gates.chunk(4, dim=-1)
+    i, f, o, candidate = gates.chunk(4, dim=-1)
     i = i.sigmoid()  # eq. 4
     f = f.sigmoid()  # eq. 5
     o = o.sigmoid()  # eq. 6
-    cell = f * cell + i * update.tanh()  # eq. 7
+    cell = f * cell + i * candidate.tanh()  # eq. 7
     return o * (cell.tanh() if library else cell), cell  # eq. 8
 
 
 class LSTM(nn.Module):
-    """The weights of the LSTM: of its input, W_ix, W_fx, W_ox, W_cx, and of its memory, W_im, W_fm, W_om, W_cm.
+    """Weights of the LSTM: W_ix, W_fx, W_ox, W_cx of the input, and W_im, W_fm, W_om, W_cm of the previous output.
 
     Args:
         n_in: width of the input x_t.
         hidden: H.
-        library: the cell of libraries: gates with biases, and the cell squashed before the output gate.
+        library: the cell of libraries: gates with biases, and tanh on the cell before the output gate.
     """
 
     def __init__(self, n_in: int, hidden: int, *, library: bool) -> None:
@@ -107,13 +121,16 @@ class LSTM(nn.Module):
         self.hidden = nn.Linear(hidden, 4 * hidden, bias=False)
 
     def forward(self, x: Tensor, hidden: Tensor, cell: Tensor, *further: Tensor) -> tuple[Tensor, Tensor]:
-        """Return m_t and c_t, each (n, H).
+        """Run one step.
 
         Args:
             x: x_t, (n, n_in).
             hidden: m_{t-1}, (n, H).
             cell: c_{t-1}, (n, H).
-            further: other inputs' shares of the gates, each (n, 4H).
+            further: contributions of other inputs to the gate pre-activations, each (n, 4H).
+
+        Returns:
+            m_t and c_t, each (n, H).
         """
         return lstm_step(sum(further, self.inputs(x) + self.hidden(hidden)), cell, library=self.library)
 
@@ -122,10 +139,10 @@ class Captioner(nn.Module):
     """NIC, the Neural Image Caption generator (section 3.1).
 
     Args:
-        settings: widths, cell, and whether the image is fed with every word too.
+        settings: layer widths, type of cell, and whether the image is also fed with every word.
         n_features: width D of the image features.
         n_words: V.
-        dropout: share of embeddings and outputs dropped in training.
+        dropout: share of embeddings and LSTM outputs set to zero in training.
     """
 
     def __init__(self, settings: DecoderSettings, n_features: int, n_words: int, dropout: float) -> None:
@@ -139,23 +156,26 @@ class Captioner(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def start(self, images: ImageFeatures) -> State:
-        """Return the state after the image was fed at t = -1, x_{-1} = CNN(I) (eq. 10), to an empty memory.
+        """Feed the image at t = -1, x_{-1} = CNN(I) (eq. 10), to an LSTM whose state is zero.
 
         Args:
             images: one image per row.
+
+        Returns:
+            State before the first word.
         """
         x = self.dropout(self.image(images.vector))
-        empty = x.new_zeros(len(x), self.lstm.hidden.in_features)
-        hidden, cell = self.lstm(x, empty, empty)
-        nothing = x.new_empty(len(x), 0)
-        return State(hidden, cell, nothing, nothing if self.every_step is None else self.every_step(x))
+        zeros = x.new_zeros(len(x), self.lstm.hidden.in_features)
+        hidden, cell = self.lstm(x, zeros, zeros)
+        empty = x.new_empty(len(x), 0)
+        return State(hidden, cell, empty, empty if self.every_step is None else self.every_step(x))
 
     def step(self, words: Tensor, state: State) -> tuple[Tensor, State]:
         """Read one word S_t per row and score the next one.
 
         Args:
             words: word numbers, (n,).
-            state: after the earlier words.
+            state: after the preceding words.
 
         Returns:
             Logits of p_{t+1} (eq. 9 is their softmax), (n, V), and the new state.
@@ -166,7 +186,7 @@ class Captioner(nn.Module):
         return self.output(self.dropout(hidden)), replace(state, hidden=hidden, cell=cell)
 
     def forward(self, images: ImageFeatures, words: Tensor) -> Output:
-        """Score every next word of captions, each given the true earlier words.
+        """Score every next word of captions, given the true preceding words.
 
         Args:
             images: one image per row.
@@ -189,10 +209,10 @@ class AttentiveCaptioner(nn.Module):
     Equations are those of arXiv 1502.03044. The cell is the library's, as there (eqs 1-3).
 
     Args:
-        settings: widths.
+        settings: layer widths.
         n_channels: width C of the annotation vectors.
         n_words: V.
-        dropout: share of embeddings and outputs dropped in training.
+        dropout: share of embeddings and LSTM outputs set to zero in training.
     """
 
     def __init__(self, settings: DecoderSettings, n_channels: int, n_words: int, dropout: float) -> None:
@@ -213,20 +233,26 @@ class AttentiveCaptioner(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def start(self, images: ImageFeatures) -> State:
-        """Return the state before the first word: memory and output from the mean annotation vector (section 3.1.2).
+        """Compute the state before the first word from the mean annotation vector (section 3.1.2).
 
         Args:
             images: one image per row, with a grid.
+
+        Returns:
+            State before the first word.
+
+        Raises:
+            ValueError: the features have no grid.
         """
         a = annotation_vectors(images)
         mean = a.mean(1)
         return State(self.init_hidden(mean).tanh(), self.init_cell(mean).tanh(), a, self.attend_image(a))
 
     def attend(self, state: State) -> tuple[Tensor, Tensor]:
-        """Return where to look, given the memory, and what is there.
+        """Compute the attention weights and the context vector before a word.
 
         Args:
-            state: after the earlier words.
+            state: after the preceding words.
 
         Returns:
             Weights alpha_t over locations, (n, L), and the gated context z_t, (n, C).
@@ -241,7 +267,7 @@ class AttentiveCaptioner(nn.Module):
 
         Args:
             words: word numbers y_{t-1}, (n,).
-            state: after the earlier words.
+            state: after the preceding words.
 
         Returns:
             Logits (n, V), attention alpha_t (n, L), and the new state.
@@ -253,7 +279,7 @@ class AttentiveCaptioner(nn.Module):
         return self.output(deep), alpha, replace(state, hidden=hidden, cell=cell)
 
     def forward(self, images: ImageFeatures, words: Tensor) -> Output:
-        """Score every next word of captions, each given the true earlier words.
+        """Score every next word of captions, given the true preceding words.
 
         Args:
             images: one image per row, with a grid.
@@ -261,6 +287,9 @@ class AttentiveCaptioner(nn.Module):
 
         Returns:
             Logits (n, T, V) and attention (n, T, L).
+
+        Raises:
+            ValueError: the features have no grid.
         """
         state = self.start(images)
         logits, attention = [], []
@@ -272,21 +301,31 @@ class AttentiveCaptioner(nn.Module):
 
 
 def annotation_vectors(images: ImageFeatures) -> Tensor:
-    """Return the annotation vectors of images. Raises ValueError when they were made without a grid."""
+    """Return the annotation vectors of images.
+
+    Args:
+        images: features of n images.
+
+    Returns:
+        The grid, (n, L, C).
+
+    Raises:
+        ValueError: the features have no grid.
+    """
     if images.grid is None:
-        raise ValueError("attention needs grid features")
+        raise ValueError("attention needs grid features, but these image features have none: extract them with a grid")
     return images.grid
 
 
 def caption_loss(output: Output, targets: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the summed negative log-likelihood of captions (eq. 13) and the number of their words.
+    """Compute the negative log-likelihood of captions (eq. 13).
 
     Args:
         output: logits (..., n, T, V).
         targets: the next words, (..., n, T), -1 where a caption is padded.
 
     Returns:
-        Loss in nats and number of words, each of the leading shape: (slots,), or () for one network.
+        Loss summed over words, in nats, and number of words, each of the leading shape: (slots,), or () for one network.
     """
     losses = functional.cross_entropy(
         output.logits.transpose(-3, -2).flatten(0, -2), targets.mT.flatten(), ignore_index=-1, reduction="none"
@@ -295,14 +334,14 @@ def caption_loss(output: Output, targets: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def coverage_penalty(attention: Tensor, targets: Tensor) -> Tensor:
-    """Return the doubly stochastic penalty (Xu et al., eq. 14): sum over locations of (1 - sum over words of attention)^2.
+    """Compute the doubly stochastic penalty (Xu et al. 2015, eq. 14): sum over locations of (1 - sum over words of attention)^2.
 
     Args:
-        attention: (..., n, T, L).
-        targets: (..., n, T), -1 where a caption is padded.
+        attention: weights over locations, (..., n, T, L).
+        targets: the next words, (..., n, T), -1 where a caption is padded.
 
     Returns:
-        Penalty summed over rows, of the leading shape.
+        Penalty summed over rows, of the leading shape: (slots,), or () for one network.
     """
     total = (attention * (targets >= 0).unsqueeze(-1)).sum(-2)
     return (1 - total).square().sum((-2, -1))

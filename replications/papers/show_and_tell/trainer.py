@@ -18,7 +18,8 @@ from replications.engine.optimisation import clip_norm_per_seed, cosine, set_lea
 from replications.papers.show_and_tell import vision
 from replications.papers.show_and_tell.data import Split
 from replications.papers.show_and_tell.evaluation import mean_loss
-from replications.papers.show_and_tell.fused import AttentiveGroup, CaptionerGroup, NicGroup, Noise
+from replications.papers.show_and_tell.fused import CaptionerGroup, NicGroup, Noise
+from replications.papers.show_and_tell.fused_attention import AttentiveGroup
 from replications.papers.show_and_tell.model import ImageFeatures, annotation_vectors, caption_loss, coverage_penalty
 from replications.papers.show_and_tell.settings import Settings
 from replications.papers.show_and_tell.vision import Scale
@@ -245,7 +246,7 @@ class Trainer:
         self.task, self.context, self.settings = task, context, settings
         self.keys = slot_keys(context, settings.ensemble_size)
         self.model = build_decoder(settings, context, len(task.vocabulary), task.features["train"])
-        self.model.spread_image(task.scale(task.features["train"].vector).expand(len(self.keys), -1, -1))
+        self.model.scale_image_embedding(task.scale(task.features["train"].vector).expand(len(self.keys), -1, -1))
         self.moving = settings.cnn_training != "frozen"
         train = task.splits["train"]
         captions, owners = encoded(train, task.vocabulary)

@@ -10,7 +10,9 @@ from torch import Tensor, nn
 
 from replications.engine.optimisation import clip_norm_per_seed
 from replications.papers.show_and_tell.baseline import BaselineDecoder
-from replications.papers.show_and_tell.fused import AttentiveGroup, CaptionerGroup, NicGroup, Noise, recurrence
+from replications.papers.show_and_tell.fused import CaptionerGroup, NicGroup, Noise
+from replications.papers.show_and_tell.fused_attention import AttentiveGroup
+from replications.papers.show_and_tell.fused_lstm import recurrence
 from replications.papers.show_and_tell.model import ImageFeatures, Output, caption_loss, coverage_penalty
 from replications.papers.show_and_tell.settings import Decoder
 

@@ -8,7 +8,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from replications.papers.show_and_tell.fused import AttentiveGroup, CaptionerGroup, NicGroup, Noise
+from replications.papers.show_and_tell.fused import CaptionerGroup, NicGroup, Noise
+from replications.papers.show_and_tell.fused_attention import AttentiveGroup
 from replications.papers.show_and_tell.model import Captioner, ImageFeatures, State, caption_loss, coverage_penalty, lstm_step
 from replications.papers.show_and_tell.settings import Decoder
 

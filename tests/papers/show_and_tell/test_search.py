@@ -7,7 +7,8 @@ import torch
 
 from replications.errors import InputError
 from replications.papers.show_and_tell.baseline import BaselineDecoder, baseline_search
-from replications.papers.show_and_tell.fused import AttentiveGroup, CaptionerGroup, NicGroup
+from replications.papers.show_and_tell.fused import CaptionerGroup, NicGroup
+from replications.papers.show_and_tell.fused_attention import AttentiveGroup
 from replications.papers.show_and_tell.model import ImageFeatures
 from replications.papers.show_and_tell.search import Captions, beam_search, slow_beam_search
 from replications.papers.show_and_tell.settings import Decoder
