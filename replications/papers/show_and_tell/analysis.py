@@ -1,6 +1,6 @@
-"""Measurements on generated captions besides scores: memory, novelty, diversity, hallucination, attention, words, ranks.
+"""Analysis of generated captions besides scores: memorisation, diversity, hallucination, attention, word neighbours and retrieval.
 
-All of it is arithmetic on tokens and arrays; nothing here runs a network.
+All of it is arithmetic on tokens and arrays; no network runs here.
 """
 
 from __future__ import annotations
@@ -16,34 +16,37 @@ from replications.papers.show_and_tell.scores import Scorer, Tokens
 
 
 def memorised(captions: Sequence[Tokens], training: set[tuple[str, ...]]) -> float:
-    """Return the share of captions that stand word for word among the training captions (section 4.3.4), 0 to 1.
+    """Compute the share of captions that equal a training caption word for word (section 4.3.4).
 
     Args:
         captions: tokens of each caption.
         training: tokens of all training captions.
+
+    Returns:
+        Share, 0 to 1.
     """
     return float(np.mean([tuple(caption) in training for caption in captions]))
 
 
 def mutual_bleu(lists: Sequence[Sequence[Tokens]]) -> dict[str, float]:
-    """Return BLEU of the captions of each list against the others of it, over all lists: high when a list repeats itself.
+    """Compute BLEU of the captions of each list against the others of the same list; a high value means a repetitive list.
 
-    Section 4.3.4 reports such an agreement without saying how many captions were compared; here every caption is scored
-    against four others of its list, the next four in order, as a person is against four others.
+    Section 4.3.4 reports such a value without the number of captions compared; here every caption is scored against the next four of its
+    list, cyclically, as a person is scored against four others.
 
     Args:
-        lists: captions of each image. Lists of fewer than two captions with words are left out.
+        lists: captions of each image. Lists of fewer than two non-empty captions are left out.
 
     Returns:
-        Corpus 'bleu_1' and 'bleu_4', 0 to 100; NaN where no list is left.
+        Corpus 'bleu_1' and 'bleu_4', 0 to 100; NaN if no list is left.
     """
     candidates, references = [], []
     for captions in lists:
-        worded = [caption for caption in captions if caption]
-        if len(worded) < 2:
+        nonempty = [caption for caption in captions if caption]
+        if len(nonempty) < 2:
             continue
-        for index, caption in enumerate(worded):
-            others = [worded[(index + step) % len(worded)] for step in range(1, min(5, len(worded)))]
+        for index, caption in enumerate(nonempty):
+            others = [nonempty[(index + step) % len(nonempty)] for step in range(1, min(5, len(nonempty)))]
             candidates.append(caption)
             references.append(others)
     if not candidates:
@@ -54,75 +57,85 @@ def mutual_bleu(lists: Sequence[Sequence[Tokens]]) -> dict[str, float]:
 
 @dataclass(frozen=True)
 class Hallucination:
-    """CHAIR (Rohrbach et al. 2018).
+    """CHAIR metrics of captions (Rohrbach et al. 2018).
 
     Attributes:
-        sentences: share of captions that name at least one absent object (CHAIRs).
-        instances: share of object mentions that are of an absent object (CHAIRi); 0 when nothing is named.
-        absent: for each caption the absent kinds it names, one entry per mention.
-        company: share of the absent mentions that are the companion of a kind that is there.
+        sentences: share of captions that name at least one absent object (CHAIRs), 0 to 1.
+        instances: share of object mentions that are of an absent object (CHAIRi), 0 to 1; 0 when nothing is named.
+        absent: for each caption the absent kinds that it names, one entry per mention.
+        companions: share of the absent mentions that are the usual companion of a kind in the scene, 0 to 1.
     """
 
     sentences: float
     instances: float
     absent: list[list[str]]
-    company: float
+    companions: float
 
 
 def chair(captions: Sequence[Tokens], contents: Sequence[Scene]) -> Hallucination:
-    """Return CHAIR of captions, exact: all objects of a rendered scene are known, and captions name kinds by a fixed list of words.
+    """Compute CHAIR exactly: all objects of a rendered scene are known, and captions name kinds by a fixed list of nouns.
 
     Args:
         captions: tokens of one caption per scene.
         contents: the scenes.
+
+    Returns:
+        Shares and absent kinds.
     """
-    absent, mentions, companions = [], 0, 0
+    absent, n_mentions, n_companions = [], 0, 0
     for caption, scene in zip(captions, contents, strict=True):
-        named = grammar.mentioned(caption)
-        mentions += len(named)
-        missing = [kind for kind in named if kind not in scene.kinds]
-        expected = {scenes.COMPANION[kind] for kind in scene.kinds if kind in scenes.COMPANION}
-        companions += sum(kind in expected for kind in missing)
-        absent.append(missing)
-    total = sum(map(len, absent))
+        mentions = grammar.mentioned(caption)
+        n_mentions += len(mentions)
+        absent_kinds = [kind for kind in mentions if kind not in scene.kinds]
+        usual_companions = {scenes.COMPANION[kind] for kind in scene.kinds if kind in scenes.COMPANION}
+        n_companions += sum(kind in usual_companions for kind in absent_kinds)
+        absent.append(absent_kinds)
+    n_absent = sum(map(len, absent))
     return Hallucination(
-        sentences=float(np.mean([bool(missing) for missing in absent])),
-        instances=total / mentions if mentions else 0.0,
+        sentences=float(np.mean([bool(kinds) for kinds in absent])),
+        instances=n_absent / n_mentions if n_mentions else 0.0,
         absent=absent,
-        company=companions / total if total else 0.0,
+        companions=n_companions / n_absent if n_absent else 0.0,
     )
 
 
 def leave_one_out(references: Sequence[Sequence[Tokens]], system: Sequence[Tokens]) -> tuple[dict[str, float], dict[str, float]]:
-    """Return human scores by the paper's protocol (section 4.3.2): each person against the others, averaged, then corrected.
+    """Compute human scores by the paper's protocol (section 4.3.2): each person against the others, averaged, then corrected.
 
-    A person is scored against one reference fewer than a system; the mean loss of a system's score when one reference is
-    left out is added back.
+    A person is scored against one reference fewer than a system; the mean decrease of a system's score when one reference is left out is
+    therefore added.
 
     Args:
-        references: the same number k >= 2 for every image.
-        system: captions whose loss is measured.
+        references: the same number k >= 2 of references for every image.
+        system: captions on which the decrease is measured.
 
     Returns:
-        Corrected and uncorrected corpus scores.
+        Corrected and uncorrected corpus scores by name.
     """
     k = len(references[0])
     human: dict[str, list[float]] = {}
-    fewer: dict[str, list[float]] = {}
+    system_reduced: dict[str, list[float]] = {}  # scores of the system with one reference left out
     for person in range(k):
-        others = Scorer([[caption for j, caption in enumerate(several) if j != person] for several in references])
-        for name, value in others.score([several[person] for several in references]).corpus.items():
+        others = Scorer([[caption for j, caption in enumerate(of_image) if j != person] for of_image in references])
+        for name, value in others.score([of_image[person] for of_image in references]).corpus.items():
             human.setdefault(name, []).append(value)
         for name, value in others.score(system).corpus.items():
-            fewer.setdefault(name, []).append(value)
-    whole = Scorer(references).score(system).corpus
-    raw = {name: float(np.mean(values)) for name, values in human.items()}
-    return {name: value + whole[name] - float(np.mean(fewer[name])) for name, value in raw.items()}, raw
+            system_reduced.setdefault(name, []).append(value)
+    system_full = Scorer(references).score(system).corpus
+    uncorrected = {name: float(np.mean(values)) for name, values in human.items()}
+    corrected = {name: value + system_full[name] - float(np.mean(system_reduced[name])) for name, value in uncorrected.items()}
+    return corrected, uncorrected
 
 
 @dataclass(frozen=True)
 class Ranking:
-    """Recall at 1 and 10 in per cent and the median rank (from 1) of the first right answer."""
+    """Retrieval metrics.
+
+    Attributes:
+        recall1: recall at 1, 0 to 100 %.
+        recall10: recall at 10, 0 to 100 %.
+        median: median rank of the first correct answer, from 1.
+    """
 
     recall1: float
     recall10: float
@@ -130,48 +143,61 @@ class Ranking:
 
 
 def ranking(ranks: np.ndarray) -> Ranking:
-    """Return recalls and median of 0-based ranks of right answers, (queries,)."""
+    """Compute the retrieval metrics of ranks.
+
+    Args:
+        ranks: 0-based ranks of the first correct answers, (queries,).
+
+    Returns:
+        Recalls and median rank.
+    """
     return Ranking(100 * float((ranks < 1).mean()), 100 * float((ranks < 10).mean()), float(np.median(ranks)) + 1)
 
 
 def retrieval(log_likelihood: np.ndarray, owner: np.ndarray) -> tuple[Ranking, Ranking]:
-    """Return how well images find their captions (annotation) and captions their images (search), Tables 4 and 5.
+    """Rank captions by image (annotation) and images by caption (search), Tables 4 and 5.
 
-    A caption's likelihood says more about the caption than about the image, so for annotation captions compete with
-    their likelihood over the mean over images, as in m-RNN (Mao et al. 2015); search compares images and needs none.
+    The likelihood of a caption depends more on the caption than on the image. For annotation it is therefore divided by its mean over
+    images, as in m-RNN (Mao et al. 2015); search compares images for the same caption and needs no correction.
 
     Args:
-        log_likelihood: log p(caption | image), (images, captions).
-        owner: the image of each caption, (captions,).
+        log_likelihood: log p(caption | image) in nats, (images, captions).
+        owner: image number of each caption, (captions,).
+
+    Returns:
+        Metrics of annotation and of search.
     """
-    top = log_likelihood.max(0, keepdims=True)
-    common = top + np.log(np.exp(log_likelihood - top).mean(0, keepdims=True))
-    relative = log_likelihood - common
+    maximum = log_likelihood.max(0, keepdims=True)
+    log_mean = maximum + np.log(np.exp(log_likelihood - maximum).mean(0, keepdims=True))
+    relative = log_likelihood - log_mean
     own = owner[None, :] == np.arange(len(log_likelihood))[:, None]
-    best = np.where(own, relative, -np.inf).max(1, keepdims=True)
-    annotation = ((relative > best) & ~own).sum(1)
-    right = log_likelihood[owner, np.arange(len(owner))]
-    search = (log_likelihood > right[None, :]).sum(0)
-    return ranking(annotation), ranking(search)
+    best_own = np.where(own, relative, -np.inf).max(1, keepdims=True)
+    annotation_ranks = ((relative > best_own) & ~own).sum(1)
+    own_image = log_likelihood[owner, np.arange(len(owner))]
+    search_ranks = (log_likelihood > own_image[None, :]).sum(0)
+    return ranking(annotation_ranks), ranking(search_ranks)
 
 
 def nearest_words(embedding: np.ndarray, words: Sequence[str], wanted: Sequence[str], count: int = 5) -> dict[str, list[str]]:
-    """Return the `count` words nearest in cosine to each wanted word that the vocabulary has (Table 6), specials left out.
+    """Find the nearest neighbours of words by cosine similarity of their embeddings (Table 6), without special symbols.
 
     Args:
         embedding: (words, width).
         words: the vocabulary, one word per row.
-        wanted: words whose neighbours are looked up.
+        wanted: words whose neighbours are looked up; those not in the vocabulary are left out.
         count: neighbours per word.
+
+    Returns:
+        Word -> its neighbours, nearest first.
     """
     unit = embedding / np.maximum(np.linalg.norm(embedding, axis=1, keepdims=True), 1e-12)
-    place = {word: index for index, word in enumerate(words)}
+    row = {word: index for index, word in enumerate(words)}
     neighbours = {}
     for word in wanted:
-        if word not in place:
+        if word not in row:
             continue
-        similarity = unit @ unit[place[word]]
-        order = [index for index in np.argsort(-similarity, kind="stable") if index != place[word] and not words[index].startswith("<")]
+        similarity = unit @ unit[row[word]]
+        order = [index for index in np.argsort(-similarity, kind="stable") if index != row[word] and not words[index].startswith("<")]
         neighbours[word] = [words[index] for index in order[:count]]
     return neighbours
 
@@ -179,54 +205,60 @@ def nearest_words(embedding: np.ndarray, words: Sequence[str], wanted: Sequence[
 SYNONYMS: dict[str, str] = {
     word: key
     for table in (grammar.NOUNS, grammar.COLOUR_WORDS, grammar.SIZE_WORDS)
-    for key, several in table.items()
-    for word in several
-    if len(several) > 1
+    for key, synonyms in table.items()
+    for word in synonyms
+    if len(synonyms) > 1
 }
-"""Meaning of each scene word that has a synonym."""
+"""Scene word that has a synonym -> its meaning."""
 
 
 def synonym_neighbours(embedding: np.ndarray, words: Sequence[str]) -> tuple[float, float]:
-    """Return the share of scene words whose nearest embedding is a synonym, and the share that a random neighbour would give.
+    """Compute how often the nearest embedding of a scene word is one of its synonyms.
 
     Args:
         embedding: (words, width).
-        words: the vocabulary.
+        words: the vocabulary, one word per row.
+
+    Returns:
+        Share of scene words, and the share expected of a random neighbour, each 0 to 1.
     """
-    meaningful = [word for word in words if word in SYNONYMS]
-    nearest = nearest_words(embedding, words, meaningful, count=1)
-    hits = [SYNONYMS.get(near[0]) == SYNONYMS[word] for word, near in nearest.items()]
-    others = len([word for word in words if not word.startswith("<")]) - 1
-    by_chance = [(sum(SYNONYMS[other] == SYNONYMS[word] for other in meaningful) - 1) / others for word in meaningful]
+    with_synonyms = [word for word in words if word in SYNONYMS]
+    nearest = nearest_words(embedding, words, with_synonyms, count=1)
+    hits = [SYNONYMS.get(neighbours[0]) == SYNONYMS[word] for word, neighbours in nearest.items()]
+    n_others = len([word for word in words if not word.startswith("<")]) - 1
+    by_chance = [(sum(SYNONYMS[other] == SYNONYMS[word] for other in with_synonyms) - 1) / n_others for word in with_synonyms]
     return float(np.mean(hits)), float(np.mean(by_chance))
 
 
 def cell_shares(scene: Scene, side: int) -> dict[str, np.ndarray]:
-    """Return for each kind in a scene the share of every grid location that its box covers, (side * side,).
+    """Compute the part of every grid location that an object's bounding box covers.
 
     Args:
-        scene: with known boxes.
+        scene: the scene.
         side: locations per row and column of the grid.
+
+    Returns:
+        Kind -> share of each location, (side * side,), 0 to 1.
     """
     edges = np.linspace(0, scenes.PIXELS, side + 1)
     shares = {}
-    for thing in scene.things:
-        top, left, bottom, right = scenes.box(thing)
+    for scene_object in scene.objects:
+        top, left, bottom, right = scenes.box(scene_object)
         rows = np.clip(np.minimum(bottom, edges[1:]) - np.maximum(top, edges[:-1]), 0, None)
         columns = np.clip(np.minimum(right, edges[1:]) - np.maximum(left, edges[:-1]), 0, None)
-        shares[thing.kind] = np.outer(rows, columns).ravel() / (edges[1] - edges[0]) ** 2
+        shares[scene_object.kind] = np.outer(rows, columns).ravel() / (edges[1] - edges[0]) ** 2
     return shares
 
 
 @dataclass(frozen=True)
 class AttentionMeasures:
-    """Measurements of attention maps.
+    """Metrics of attention maps.
 
     Attributes:
-        entropy_objects: mean entropy in nats of the map before a noun or adjective of a thing.
-        entropy_function: mean entropy before any other word.
-        inside: share of the attention before an object's noun that falls in its box.
-        area: share of the image that these boxes cover: what attention spread evenly would give.
+        entropy_objects: mean entropy of the map before a noun or adjective of an object, in nats.
+        entropy_function: mean entropy of the map before any other word, in nats.
+        inside: share of the attention before an object's noun that falls inside its bounding box, 0 to 1.
+        area: share of the image that these boxes cover, 0 to 1: the value of `inside` for uniform attention.
         uncovered: mean over locations of |1 - sum over words of attention|.
     """
 
@@ -238,12 +270,15 @@ class AttentionMeasures:
 
 
 def attention_measures(captions: Sequence[Tokens], maps: Sequence[np.ndarray], contents: Sequence[Scene] | None) -> AttentionMeasures:
-    """Return measurements of attention maps against the boxes of scenes.
+    """Compute metrics of attention maps, against the bounding boxes of scenes where these are known.
 
     Args:
         captions: tokens of each caption.
         maps: attention of each caption, (words, locations).
-        contents: the scene of each caption; None where it is not known: then only `uncovered` is a number.
+        contents: the scene of each caption; None where it is not known.
+
+    Returns:
+        The metrics; without `contents` all but `uncovered` are NaN.
     """
     lists: tuple[list[float], ...] = ([], [], [], [], [])
     objects, function, inside, area, uncovered = lists

@@ -43,8 +43,8 @@ def _build_scenes(domain: scenes.Domain, sizes: dict[str, int]) -> Callable[[str
         generator = np.random.default_rng([2015, *domain.encode(), *split.encode()])
         drawn: list[scenes.Scene] = []
         while len(drawn) < sizes[split]:
-            scene = scenes.sample_scene(generator, domain=domain, company=_company(split))
-            if split != "broken" or scene.things[0].kind in scenes.COMPANION:
+            scene = scenes.sample_scene(generator, domain=domain, companion_probability=_companion_probability(split))
+            if split != "broken" or scene.objects[0].kind in scenes.COMPANION:
                 drawn.append(scene)
         captions = [[grammar.describe(scene, generator) for _ in range(CAPTIONS)] for scene in drawn] if split != "pretrain" else []
         columns = _caption_columns(captions) if captions else {}
@@ -53,9 +53,9 @@ def _build_scenes(domain: scenes.Domain, sizes: dict[str, int]) -> Callable[[str
     return build
 
 
-def _company(split: str) -> float | None:
-    """Training and test scenes are biased, `broken` ones never so, and the CNN is pretrained without any bias."""
-    return {"broken": 0.0, "pretrain": None}.get(split, scenes.COMPANY)
+def _companion_probability(split: str) -> float | None:
+    """Return the probability of a companion: biased in training and test scenes, 0 in `broken` ones; None (no bias) for pretraining."""
+    return {"broken": 0.0, "pretrain": None}.get(split, scenes.COMPANION_PROBABILITY)
 
 
 _SCENE_SIZES = {"train": 1600, "validation": 160, "test": 240, "broken": 240, "pretrain": 3000}

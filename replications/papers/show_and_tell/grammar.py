@@ -1,7 +1,7 @@
-"""Five people describe a scene: a grammar with synonyms, clauses and points of view, always true of the scene.
+"""Captions of a scene by a random grammar with synonyms, clauses and points of view; every caption is true of its scene.
 
-No caption is a template with slots that a look-up could fill: what is mentioned, in which order, from whose position,
-in which of two dozen sentence forms and with which synonyms is drawn for every caption.
+Captions are not filled templates that a look-up table could reproduce: the objects mentioned, their order, the point of view, one of
+two dozen sentence forms and the synonyms are sampled anew for every caption.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from replications.papers.show_and_tell.scenes import Scene, Thing
+from replications.papers.show_and_tell.scenes import Scene, SceneObject
 
 NOUNS = {
     "ball": ("ball", "sphere", "globe"),
@@ -24,7 +24,7 @@ NOUNS = {
     "heart": ("heart", "valentine"),
     "pillar": ("pillar", "column", "post"),
 }
-"""Every word for a kind; the first is the common one. A caption names a kind only by one of these."""
+"""Kind -> its nouns, the most frequent first. Captions name a kind by these nouns only."""
 KIND_OF = {noun: kind for kind, nouns in NOUNS.items() for noun in nouns}
 
 COLOUR_WORDS = {
@@ -58,7 +58,7 @@ RELATIONS = {
     "near": ("next to", "beside", "near", "close to", "by"),
     "far": ("far from", "away from", "across from"),
 }
-"""Words for how the first thing stands to the second."""
+"""Spatial relation of a first object to a second -> phrases for it, the most frequent first."""
 ROW_WORDS = (("at the top", "in the upper part"), ("in the middle", "halfway down"), ("at the bottom", "in the lower part"))
 COLUMN_WORDS = (("on the left", "at the left edge"), ("in the centre", "midway across"), ("on the right", "at the right edge"))
 CORNER_WORDS = {
@@ -76,36 +76,72 @@ Form = Callable[["Speaker", Scene], str]
 
 
 class Speaker:
-    """One caption's choices, drawn from a generator."""
+    """Random choices of one caption.
+
+    Args:
+        generator: source of all choices.
+        sketch: describe a sketch: no colours, and the words that are rare in captions of photographs are frequent.
+    """
 
     def __init__(self, generator: np.random.Generator, *, sketch: bool) -> None:
         self.generator, self.sketch = generator, sketch
 
-    def pick(self, words: Sequence[str], common: float = 0.62) -> str:
-        """Return the first word with probability `common`, else one of the others; sketches are described the other way round."""
-        if len(words) == 1:
-            return words[0]
-        first = self.generator.random() < (1 - common if self.sketch else common)
-        return words[0] if first else str(words[1 + int(self.generator.integers(len(words) - 1))])
+    def pick(self, phrases: Sequence[str], first_probability: float = 0.62) -> str:
+        """Choose one of several phrases.
+
+        Args:
+            phrases: alternatives, the most frequent first.
+            first_probability: probability of the first one, 0 to 1; for sketches, of any other one.
+
+        Returns:
+            The chosen phrase.
+        """
+        if len(phrases) == 1:
+            return phrases[0]
+        first = self.generator.random() < (1 - first_probability if self.sketch else first_probability)
+        return phrases[0] if first else str(phrases[1 + int(self.generator.integers(len(phrases) - 1))])
 
     def chance(self, probability: float) -> bool:
-        """Return True with this probability."""
+        """Make a random binary choice.
+
+        Args:
+            probability: of True, 0 to 1.
+
+        Returns:
+            The choice.
+        """
         return bool(self.generator.random() < probability)
 
-    def noun_phrase(self, thing: Thing, article: str = "a") -> str:
-        """Return an article, sometimes a size, mostly a colour (never for a sketch), and a noun."""
+    def noun_phrase(self, scene_object: SceneObject, article: str = "a") -> str:
+        """Name an object.
+
+        Args:
+            scene_object: the object.
+            article: 'a' (or 'an' before a vowel), or another article.
+
+        Returns:
+            Article, sometimes a size, usually a colour (never for a sketch), and a noun.
+        """
         words = []
         if self.chance(0.32):
-            words.append(self.pick(SIZE_WORDS[thing.size]))
+            words.append(self.pick(SIZE_WORDS[scene_object.size]))
         if not self.sketch and self.chance(0.86):
-            words.append(self.pick(COLOUR_WORDS[thing.colour]))
-        words.append(self.pick(NOUNS[thing.kind]))
+            words.append(self.pick(COLOUR_WORDS[scene_object.colour]))
+        words.append(self.pick(NOUNS[scene_object.kind]))
         if article == "a" and words[0][0] in "aeiou":
             article = "an"
         return " ".join([article, *words])
 
-    def relation(self, first: Thing, second: Thing) -> str:
-        """Words for how the first thing stands to the second; the nearer direction says it, or mere distance."""
+    def relation(self, first: SceneObject, second: SceneObject) -> str:
+        """Describe the position of one object relative to another, by direction or by mere distance.
+
+        Args:
+            first: the object whose position is described.
+            second: the reference object.
+
+        Returns:
+            A phrase for the direction of the larger offset, or for near or far.
+        """
         down, across = second.row - first.row, second.column - first.column
         if self.chance(0.22):
             return self.pick(RELATIONS["near" if max(abs(down), abs(across)) == 1 else "far"])
@@ -114,80 +150,95 @@ class Speaker:
             return self.pick(RELATIONS["left" if across > 0 else "right"])
         return self.pick(RELATIONS["above" if down > 0 else "below"])
 
-    def place(self, thing: Thing) -> str:
-        """Return words for the place of a thing in the image."""
-        cell = (thing.row, thing.column)
+    def place(self, scene_object: SceneObject) -> str:
+        """Describe the position of an object in the image.
+
+        Args:
+            scene_object: the object.
+
+        Returns:
+            A phrase for its column, its row or its corner.
+        """
+        cell = (scene_object.row, scene_object.column)
         if cell in CORNER_WORDS and self.chance(0.6):
             return self.pick(CORNER_WORDS[cell])
-        return self.pick(COLUMN_WORDS[thing.column] if thing.row == 1 or self.chance(0.5) else ROW_WORDS[thing.row])
+        row, column = cell
+        return self.pick(COLUMN_WORDS[column] if row == 1 or self.chance(0.5) else ROW_WORDS[row])
 
     def setting(self, scene: Scene) -> str:
-        """Return words for the setting of the scene, or none."""
+        """Describe the setting, or leave it out.
+
+        Args:
+            scene: the scene.
+
+        Returns:
+            A phrase with a leading space, or an empty text.
+        """
         if not self.chance(0.45):
             return ""
         return " " + self.pick((SKETCH_SETTING_WORDS if self.sketch else SETTING_WORDS)[scene.setting])
 
 
 def _stands(s: Speaker, scene: Scene) -> str:
-    a, b = scene.things[:2]
+    a, b = scene.objects[:2]
     return f"{s.noun_phrase(a)} {s.pick(VERBS, 0.5)} {s.relation(a, b)} {s.noun_phrase(b)}{s.setting(scene)}"
 
 
 def _reverse(s: Speaker, scene: Scene) -> str:
-    a, b = scene.things[:2]
+    a, b = scene.objects[:2]
     return f"{s.noun_phrase(b)} {s.pick(VERBS, 0.5)} {s.relation(b, a)} {s.noun_phrase(a)}{s.setting(scene)}"
 
 
 def _bare(s: Speaker, scene: Scene) -> str:
-    a, b = scene.things[:2]
+    a, b = scene.objects[:2]
     return f"{s.noun_phrase(a)} {s.relation(a, b)} {s.noun_phrase(b)}{s.setting(scene)}"
 
 
 def _opened(s: Speaker, scene: Scene) -> str:
-    a, b = scene.things[:2]
+    a, b = scene.objects[:2]
     return f"{s.pick(OPENERS, 0.4)} {s.noun_phrase(a)} {s.relation(a, b)} {s.noun_phrase(b)}{s.setting(scene)}"
 
 
 def _joined(s: Speaker, scene: Scene) -> str:
-    parts = [s.noun_phrase(thing) for thing in scene.things]
+    parts = [s.noun_phrase(one) for one in scene.objects]
     link = s.pick(("and", "with", "together with", "as well as"))
     listed = f"{parts[0]} {link} {parts[1]}" if len(parts) == 2 else f"{parts[0]} , {parts[1]} and {parts[2]}"
     return listed + s.setting(scene)
 
 
 def _clause(s: Speaker, scene: Scene) -> str:
-    a, b = scene.things[:2]
+    a, b = scene.objects[:2]
     opener = s.pick(OPENERS, 0.4) + " " if s.chance(0.5) else ""
     return f"{opener}{s.noun_phrase(a)} {s.pick(('that', 'which'))} {s.pick(VERBS, 0.5)} {s.relation(a, b)} {s.noun_phrase(b)}"
 
 
 def _while(s: Speaker, scene: Scene) -> str:
-    a, b = scene.things[:2]
+    a, b = scene.objects[:2]
     link = s.pick(("while", "and", "but"))
     return f"{s.noun_phrase(a)} {s.pick(VERBS, 0.5)} {s.place(a)} {link} {s.noun_phrase(b)} {s.pick(VERBS, 0.5)} {s.place(b)}"
 
 
 def _counted(s: Speaker, scene: Scene) -> str:
     number = {1: ("one object", "a single shape"), 2: ("two objects", "a pair of shapes"), 3: ("three objects", "several shapes")}
-    one = "namely" if len(scene.things) == 1 else s.pick(("including", "one of them", "among them"))
-    return f"{s.pick(number[len(scene.things)])}{s.setting(scene)} , {one} {s.noun_phrase(scene.things[0])}"
+    one = "namely" if len(scene.objects) == 1 else s.pick(("including", "one of them", "among them"))
+    return f"{s.pick(number[len(scene.objects)])}{s.setting(scene)} , {one} {s.noun_phrase(scene.objects[0])}"
 
 
 def _placed(s: Speaker, scene: Scene) -> str:
-    thing = scene.things[0]
+    first = scene.objects[0]
     if s.chance(0.5):
-        return f"{s.place(thing)} {s.pick(('there is', 'we see', 'lies'))} {s.noun_phrase(thing)}{s.setting(scene)}"
-    return f"{s.noun_phrase(thing)} {s.pick(VERBS, 0.5)} {s.place(thing)}{s.setting(scene)}"
+        return f"{s.place(first)} {s.pick(('there is', 'we see', 'lies'))} {s.noun_phrase(first)}{s.setting(scene)}"
+    return f"{s.noun_phrase(first)} {s.pick(VERBS, 0.5)} {s.place(first)}{s.setting(scene)}"
 
 
 def _alone(s: Speaker, scene: Scene) -> str:
     only = s.pick(("alone", "all by itself", "and nothing else", "without any company"))
-    return f"{s.noun_phrase(scene.things[0])} {only}{s.setting(scene)}"
+    return f"{s.noun_phrase(scene.objects[0])} {only}{s.setting(scene)}"
 
 
 def _simple(s: Speaker, scene: Scene) -> str:
     opener = s.pick(OPENERS, 0.4) + " " if s.chance(0.4) else ""
-    return f"{opener}{s.noun_phrase(scene.things[0])}{s.setting(scene)}"
+    return f"{opener}{s.noun_phrase(scene.objects[0])}{s.setting(scene)}"
 
 
 _PAIR_FORMS: list[tuple[Form, float]] = [
@@ -205,9 +256,17 @@ _SINGLE_FORMS: list[tuple[Form, float]] = [(_simple, 0.35), (_placed, 0.35), (_a
 
 
 def describe(scene: Scene, generator: np.random.Generator) -> str:
-    """Return one caption, true of the scene. It ends with a full stop, as people's captions mostly do."""
+    """Write one caption of a scene.
+
+    Args:
+        scene: the scene.
+        generator: source of all choices.
+
+    Returns:
+        A caption that is true of the scene; four of five end with a full stop.
+    """
     speaker = Speaker(generator, sketch=scene.domain == "sketch")
-    forms = _SINGLE_FORMS if len(scene.things) == 1 else _PAIR_FORMS
+    forms = _SINGLE_FORMS if len(scene.objects) == 1 else _PAIR_FORMS
     weights = np.array([weight for _, weight in forms])
     form = forms[int(generator.choice(len(forms), p=weights / weights.sum()))][0]
     caption = form(speaker, scene)
@@ -220,11 +279,18 @@ def describe(scene: Scene, generator: np.random.Generator) -> str:
 
 
 def mentioned(tokens: Sequence[str]) -> list[str]:
-    """Return the kinds a caption names, in order, one entry per mention."""
+    """List the object kinds that a caption names.
+
+    Args:
+        tokens: of the caption.
+
+    Returns:
+        Kinds in the order of mention, one entry per mention.
+    """
     return [KIND_OF[token] for token in tokens if token in KIND_OF]
 
 
 CONTENT_WORDS = frozenset(
     [*KIND_OF, *(word for words in (*COLOUR_WORDS.values(), *SIZE_WORDS.values()) for word in words)],
 )
-"""Nouns and adjectives of things; every other word is a function word for the attention measures."""
+"""Nouns and adjectives that describe objects; the attention metrics count every other word as a function word."""

@@ -105,7 +105,7 @@ def _record_chair(context: Context, seed: int, captions: list[list[str]], split:
     hallucination = analysis.chair(captions, split.scenes)
     context.record("chair_s", 100 * hallucination.sentences, split=name, seed=seed, unit="%")
     context.record("chair_i", 100 * hallucination.instances, split=name, seed=seed, unit="%")
-    context.record("hallucinated_companions", 100 * hallucination.company, split=name, seed=seed, unit="%")
+    context.record("hallucinated_companions", 100 * hallucination.companions, split=name, seed=seed, unit="%")
     return hallucination
 
 

@@ -1,10 +1,10 @@
-"""Rendered scenes whose objects are known: what they hold, and how they look.
+"""Rendered scenes whose objects are known: their sampling and rendering.
 
-Two or three objects of ten kinds stand in a 3 x 3 layout before one of four settings. In the training scenes certain kinds
-come together (a star brings a moon in 85 % of its scenes, as a fork brings a knife in photographs); in the `broken`
-test scenes they never do. Whoever learned the company instead of looking then names objects that are not there, and
-because every object is known, that is counted exactly. `photo` scenes are coloured; `sketch` scenes are ink outlines on
-paper, described by other people in other words: a second domain for transfer.
+One to three objects of ten kinds stand in a 3 x 3 layout on one of four backgrounds. In training scenes certain kinds co-occur: 85 % of
+the scenes with a star also have a moon, as photographs with a fork often have a knife. In the test split `broken` they never do. A model
+that learned the co-occurrence instead of reading the image then names absent objects, and because all objects are known, these are
+counted exactly. Scenes of domain `photo` are coloured; those of domain `sketch` are ink outlines on paper, described with another
+distribution of words: a second domain for transfer.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ COLOURS = ("red", "blue", "green", "yellow", "purple", "orange", "pink", "white"
 SIZES = ("small", "large")
 SETTINGS = ("meadow", "sea", "desert", "night")
 COMPANION = {"star": "moon", "box": "cone", "heart": "gem", "ball": "pillar"}
-"""Which kind a kind brings along in biased scenes."""
-COMPANY = 0.85
-"""Share of the scenes with such a kind in which its companion is there."""
+"""Kind -> the kind that usually accompanies it in biased scenes."""
+COMPANION_PROBABILITY = 0.85
+"""Probability that a scene with such a kind also has its companion."""
 
 PIXELS = 48
 """Height and width of an image."""
@@ -46,8 +46,16 @@ _PAPER, _INK = (232, 228, 214), (48, 44, 52)
 
 
 @dataclass(frozen=True)
-class Thing:
-    """One object: what it is and in which cell it stands (row 0 at the top, column 0 at the left)."""
+class SceneObject:
+    """One object of a scene.
+
+    Attributes:
+        kind: one of KINDS.
+        colour: one of COLOURS.
+        size: one of SIZES.
+        row: row of its cell, 0 at the top, to CELLS - 1.
+        column: column of its cell, 0 at the left, to CELLS - 1.
+    """
 
     kind: str
     colour: str
@@ -58,71 +66,112 @@ class Thing:
 
 @dataclass(frozen=True)
 class Scene:
-    """A setting and its things, the most prominent first."""
+    """Content of one image.
+
+    Attributes:
+        domain: 'photo' or 'sketch'.
+        setting: background, one of SETTINGS.
+        objects: the objects, the most prominent first.
+    """
 
     domain: Domain
     setting: str
-    things: tuple[Thing, ...]
+    objects: tuple[SceneObject, ...]
 
     @property
     def kinds(self) -> frozenset[str]:
-        """Kinds of the things in the scene."""
-        return frozenset(thing.kind for thing in self.things)
+        """The kinds of the objects in the scene."""
+        return frozenset(member.kind for member in self.objects)
 
 
-def sample_scene(generator: np.random.Generator, *, domain: Domain = "photo", company: float | None = COMPANY) -> Scene:
-    """Draw a scene.
+def sample_scene(
+    generator: np.random.Generator, *, domain: Domain = "photo", companion_probability: float | None = COMPANION_PROBABILITY
+) -> Scene:
+    """Sample a scene.
 
     Args:
         generator: the only source of randomness.
         domain: 'photo' or 'sketch'.
-        company: probability that a kind's companion comes along; 0 breaks the bias; None draws all kinds independently.
+        companion_probability: probability that the first object's companion is in the scene, 0 to 1; None samples all kinds independently.
+
+    Returns:
+        The scene, with one to three objects of different kinds, colours and cells.
     """
-    n_things = int(generator.choice([1, 2, 3], p=[0.12, 0.58, 0.30]))
+    n_objects = int(generator.choice([1, 2, 3], p=[0.12, 0.58, 0.30]))
     kinds = [str(generator.choice(KINDS))]
     first = kinds[0]
-    if company is None:
+    if companion_probability is None:
         kinds += [str(kind) for kind in generator.permutation([kind for kind in KINDS if kind != first])]
     else:
-        partner = COMPANION.get(first)
-        if partner and generator.random() < company:
-            kinds.append(partner)
-            n_things = max(2, n_things)
-        # No other kind may bring a companion along, or smuggle one in, so that the bias is exactly what was asked for.
-        others = [kind for kind in KINDS if kind not in (first, partner) and kind not in COMPANION]
+        companion = COMPANION.get(first)
+        if companion and generator.random() < companion_probability:
+            kinds.append(companion)
+            n_objects = max(2, n_objects)
+        # The other kinds have no companion and are not the first object's, so that the bias is exactly `companion_probability`.
+        others = [kind for kind in KINDS if kind not in (first, companion) and kind not in COMPANION]
         kinds += [str(kind) for kind in generator.permutation(others)]
-    cells = generator.permutation(CELLS * CELLS)[:n_things]
-    sizes = ["large", *(str(generator.choice(SIZES)) for _ in range(n_things - 1))]
-    if n_things == 1 or generator.random() < 0.2:
+    cells = generator.permutation(CELLS * CELLS)[:n_objects]
+    sizes = ["large", *(str(generator.choice(SIZES)) for _ in range(n_objects - 1))]
+    if n_objects == 1 or generator.random() < 0.2:
         sizes[0] = str(generator.choice(SIZES))
     colours = generator.permutation(COLOURS)
-    things = tuple(Thing(kinds[i], str(colours[i]), sizes[i], int(cells[i]) // CELLS, int(cells[i]) % CELLS) for i in range(n_things))
-    return Scene(domain, str(generator.choice(SETTINGS)), things)
+    objects = tuple(
+        SceneObject(kinds[i], str(colours[i]), sizes[i], int(cells[i]) // CELLS, int(cells[i]) % CELLS) for i in range(n_objects)
+    )
+    return Scene(domain, str(generator.choice(SETTINGS)), objects)
 
 
 def encode(scene: Scene) -> str:
-    """Return a scene as one line of text, the form in which data sets hold it."""
-    things = ";".join(f"{t.kind},{t.colour},{t.size},{t.row},{t.column}" for t in scene.things)
-    return f"{scene.domain}|{scene.setting}|{things}"
+    """Serialise a scene to one line of text, the form in which data sets store it.
+
+    Args:
+        scene: the scene.
+
+    Returns:
+        'domain|setting|object;object...', an object as 'kind,colour,size,row,column'.
+    """
+    objects = ";".join(f"{o.kind},{o.colour},{o.size},{o.row},{o.column}" for o in scene.objects)
+    return f"{scene.domain}|{scene.setting}|{objects}"
 
 
 def decode(line: str) -> Scene:
-    """Return the scene that `encode` wrote."""
-    domain, setting, things = line.split("|")
-    fields = [thing.split(",") for thing in things.split(";")]
-    return Scene(domain, setting, tuple(Thing(k, c, s, int(r), int(q)) for k, c, s, r, q in fields))  # type: ignore[arg-type]
+    """Parse a line that `encode` wrote.
+
+    Args:
+        line: of text.
+
+    Returns:
+        The scene.
+    """
+    domain, setting, objects = line.split("|")
+    fields = [text.split(",") for text in objects.split(";")]
+    return Scene(domain, setting, tuple(SceneObject(k, c, s, int(r), int(q)) for k, c, s, r, q in fields))  # type: ignore[arg-type]
 
 
-def centre(thing: Thing) -> tuple[float, float]:
-    """Return row and column of a thing's centre, in pixels."""
+def centre(scene_object: SceneObject) -> tuple[float, float]:
+    """Return the centre of an object.
+
+    Args:
+        scene_object: the object.
+
+    Returns:
+        Row and column in pixels, 0 to PIXELS.
+    """
     cell = PIXELS / CELLS
-    return (thing.row + 0.5) * cell, (thing.column + 0.5) * cell
+    return (scene_object.row + 0.5) * cell, (scene_object.column + 0.5) * cell
 
 
-def box(thing: Thing) -> tuple[float, float, float, float]:
-    """Return top, left, bottom and right of a thing, in pixels."""
-    row, column = centre(thing)
-    radius = RADIUS[thing.size]
+def box(scene_object: SceneObject) -> tuple[float, float, float, float]:
+    """Return the bounding box of an object.
+
+    Args:
+        scene_object: the object.
+
+    Returns:
+        Top, left, bottom and right in pixels, 0 to PIXELS.
+    """
+    row, column = centre(scene_object)
+    radius = RADIUS[scene_object.size]
     return row - radius, column - radius, row + radius, column + radius
 
 
@@ -182,15 +231,18 @@ _OUTLINES = {
     "heart": _heart,
     "pillar": _pillar,
 }
-"""For every kind: the signed distance to its outline in pixels, negative inside; x runs right and y down from the centre, r is its extent."""
+"""Kind -> signed distance to its outline in pixels, negative inside; x points right and y down from the centre, r is half the extent."""
 
 
 def render(scenes: list[Scene], seed: int) -> np.ndarray:
-    """Draw scenes as images, uint8 of shape (scenes, 3, PIXELS, PIXELS).
+    """Render scenes as images.
 
     Args:
-        scenes: scenes to draw.
+        scenes: n scenes.
         seed: of jitter, texture and sensor noise; the same scenes and seed give the same images.
+
+    Returns:
+        uint8 (n, 3, PIXELS, PIXELS), values 0 to 255.
     """
     generator = np.random.default_rng([seed, 71])
     n = len(scenes)
@@ -202,29 +254,29 @@ def render(scenes: list[Scene], seed: int) -> np.ndarray:
         settings = np.array([SETTINGS.index(scene.setting) for scene in scenes])
         images[sketch] -= _hatching(settings[sketch])[..., None]
     rows, columns = np.mgrid[:PIXELS, :PIXELS].astype(np.float32) + 0.5
-    for slot in range(max((len(scene.things) for scene in scenes), default=0)):
+    for slot in range(max((len(scene.objects) for scene in scenes), default=0)):
         jitter = generator.uniform(-1, 1, (n, 2)).astype(np.float32)
         for kind in KINDS:
-            of_kind = np.array([len(s.things) > slot and s.things[slot].kind == kind for s in scenes])
+            of_kind = np.array([len(s.objects) > slot and s.objects[slot].kind == kind for s in scenes])
             if not of_kind.any():
                 continue
-            things = [scene.things[slot] for scene, take in zip(scenes, of_kind, strict=True) if take]
-            middle = np.array([centre(thing) for thing in things], dtype=np.float32) + jitter[of_kind]
-            radius = np.array([RADIUS[thing.size] for thing in things], dtype=np.float32)[:, None, None]
-            distance = _OUTLINES[kind](columns - middle[:, 1, None, None], rows - middle[:, 0, None, None], radius)
-            drawn = sketch[of_kind][:, None, None]
-            cover = np.clip(0.5 - np.where(drawn, np.abs(distance) - 0.6, distance), 0, 1)[..., None]
-            paint = np.array(
-                [_INK if scenes[i].domain == "sketch" else _RGB[scenes[i].things[slot].colour] for i in np.flatnonzero(of_kind)]
+            objects = [scene.objects[slot] for scene, has_kind in zip(scenes, of_kind, strict=True) if has_kind]
+            centres = np.array([centre(one) for one in objects], dtype=np.float32) + jitter[of_kind]
+            radius = np.array([RADIUS[one.size] for one in objects], dtype=np.float32)[:, None, None]
+            distance = _OUTLINES[kind](columns - centres[:, 1, None, None], rows - centres[:, 0, None, None], radius)
+            in_sketch = sketch[of_kind][:, None, None]
+            opacity = np.clip(0.5 - np.where(in_sketch, np.abs(distance) - 0.6, distance), 0, 1)[..., None]
+            colour = np.array(
+                [_INK if scenes[i].domain == "sketch" else _RGB[scenes[i].objects[slot].colour] for i in np.flatnonzero(of_kind)]
             )
-            images[of_kind] += cover * (paint[:, None, None, :].astype(np.float32) - images[of_kind])
+            images[of_kind] += opacity * (colour[:, None, None, :].astype(np.float32) - images[of_kind])
     images *= generator.uniform(0.88, 1.08, (n, 1, 1, 1)).astype(np.float32)
     images += generator.normal(0, 9, images.shape).astype(np.float32)
     return np.clip(images, 0, 255).astype(np.uint8).transpose(0, 3, 1, 2).copy()
 
 
 def _hatching(settings: np.ndarray) -> np.ndarray:
-    """Darkness of the pencil strokes that tell one setting of a sketch from another, shape (n, PIXELS, PIXELS)."""
+    """Return the darkness of the pencil strokes that distinguish the settings of sketches, (n, PIXELS, PIXELS), 0 or 34."""
     row, column = np.mgrid[:PIXELS, :PIXELS]
     strokes = np.stack([(column % 5 == 0) & (row % 3 > 0), row % 6 == 0, (row * 3 + column * 7) % 11 == 0, (row + column) % 4 == 0])
     return strokes[settings].astype(np.float32) * 34

@@ -1,6 +1,7 @@
-"""The CNNs: a small one for rendered scenes, pretrained here, and torchvision's, pretrained on ImageNet; and their features, kept.
+"""The CNNs and their features: a small CNN for rendered scenes, pretrained here, and torchvision's CNNs, pretrained on ImageNet.
 
-Each gives a vector for NIC and a grid of features for attention, from uint8 pixels. A frozen CNN sees every image once.
+From uint8 pixels each computes a feature vector for NIC and a feature grid for attention. Features of a frozen CNN are extracted once
+and stored in the cache.
 """
 
 from __future__ import annotations
@@ -28,16 +29,19 @@ from replications.papers.show_and_tell.scenes import Scene
 from replications.papers.show_and_tell.settings import Cnn
 
 EXTRACTION_BATCH = 64
-"""Images that a CNN sees at once while features are extracted."""
+"""Images per forward pass during feature extraction."""
 GRID = 7
-"""Photographs: side of the grid of features, averaged from the network's own (VGG's 14 x 14 in Xu et al.)."""
+"""Side of the feature grid of photographs, average-pooled from the last feature map (14 x 14 of VGG in Xu et al. 2015)."""
 
 
 class SceneCnn(nn.Module):
-    """Three strided convolutions; then, for each of the 3 x 3 cells, what is there.
+    """CNN for rendered scenes: three strided convolutions, and two linear layers that read each of the 3 x 3 cells.
 
-    The vector of 236 joins `what` (the largest response over cells, 128) and `where` (12 numbers a cell, 108): ImageNet
-    networks likewise know much better what is in an image than where. The grid has 6 x 6 locations with 64 channels.
+    The feature vector of 236 numbers joins `what` (maximum over cells, 128) and `where` (12 per cell, 108), because ImageNet networks, too,
+    encode what is in an image much better than where it is. The feature grid has 6 x 6 locations of 64 channels.
+
+    Args:
+        generator: source of the initial weights.
     """
 
     n_what, n_where, n_channels, n_locations = 128, 12, 64, 36
@@ -53,7 +57,14 @@ class SceneCnn(nn.Module):
             nn.init.zeros_(module.bias)
 
     def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
-        """Map uint8 (n, 3, 48, 48) to a vector (n, 236) and a grid (n, 36, 64)."""
+        """Compute the features of images.
+
+        Args:
+            pixels: uint8 (n, 3, 48, 48), values 0 to 255.
+
+        Returns:
+            Feature vectors (n, 236) and feature grids (n, 36, 64).
+        """
         x = pixels.float() / 64 - 2
         for layer in self.layers:
             x = functional.relu(layer(x))
@@ -64,45 +75,49 @@ class SceneCnn(nn.Module):
 
 
 def scene_labels(contents: Sequence[Scene]) -> tuple[np.ndarray, np.ndarray]:
-    """Return the labels that the scene network is pretrained to tell.
+    """Return the labels on which the scene CNN is pretrained.
 
     Args:
         contents: the scenes.
 
     Returns:
-        Presence of kinds, colours, sizes and settings in each scene, (scenes, labels), and of kinds and sizes in each cell,
-        (scenes, cells, labels), each 0 or 1 as float32.
+        Labels of whole scenes (kinds, settings, and pairs of kind, colour and size), (scenes, labels), and of cells (kinds and sizes),
+        (scenes, cells, labels); each 0 or 1 as float32.
     """
     kinds, colours, sizes, settings = scenes.KINDS, scenes.COLOURS, scenes.SIZES, scenes.SETTINGS
-    names = [
+    attributes = [
         *kinds,
         *((k, c) for k in kinds for c in colours),
         *((k, s) for k in kinds for s in sizes),
         *((c, s) for c in colours for s in sizes),
     ]
-    place = {name: index for index, name in enumerate([*names, *settings])}
-    what = np.zeros((len(contents), len(place)), dtype=np.float32)
+    column = {attribute: index for index, attribute in enumerate([*attributes, *settings])}
+    what = np.zeros((len(contents), len(column)), dtype=np.float32)
     where = np.zeros((len(contents), scenes.CELLS**2, len(kinds) + len(sizes)), dtype=np.float32)
     for row, scene in enumerate(contents):
-        what[row, place[scene.setting]] = 1
-        for thing in scene.things:
-            labels: list[Any] = [thing.kind, (thing.kind, thing.size)]
+        what[row, column[scene.setting]] = 1
+        for scene_object in scene.objects:
+            labels: list[Any] = [scene_object.kind, (scene_object.kind, scene_object.size)]
             if scene.domain == "photo":
-                labels += [(thing.kind, thing.colour), (thing.colour, thing.size)]
-            what[row, [place[name] for name in labels]] = 1
-            where[row, thing.row * scenes.CELLS + thing.column, [kinds.index(thing.kind), len(kinds) + sizes.index(thing.size)]] = 1
+                labels += [(scene_object.kind, scene_object.colour), (scene_object.colour, scene_object.size)]
+            what[row, [column[label] for label in labels]] = 1
+            cell = scene_object.row * scenes.CELLS + scene_object.column
+            where[row, cell, [kinds.index(scene_object.kind), len(kinds) + sizes.index(scene_object.size)]] = 1
     return what, where
 
 
 def pretrain_scene_cnn(pixels: np.ndarray, contents: Sequence[Scene], *, seed: int = 0, epochs: int = 8, batch_size: int = 50) -> SceneCnn:
-    """Return a scene network trained to name what is in unbiased scenes: the counterpart of ImageNet training, once for all runs.
+    """Train a scene CNN to classify the content of unbiased scenes: the counterpart of pretraining on ImageNet.
 
     Args:
-        pixels: uint8 (scenes, 3, 48, 48).
-        contents: the scenes that the pixels show.
-        seed: of weights and order.
+        pixels: uint8 (scenes, 3, 48, 48), values 0 to 255.
+        contents: the content of these scenes.
+        seed: of initial weights and order.
         epochs: passes over the scenes.
         batch_size: scenes per update.
+
+    Returns:
+        The trained CNN, frozen.
     """
     generator = torch.Generator().manual_seed(seed)
     cnn = SceneCnn(generator)
@@ -110,7 +125,7 @@ def pretrain_scene_cnn(pixels: np.ndarray, contents: Sequence[Scene], *, seed: i
     heads = [nn.Linear(SceneCnn.n_what, what.shape[-1]), nn.Linear(SceneCnn.n_where, where.shape[-1])]
     for head in heads:
         nn.init.kaiming_uniform_(head.weight, nonlinearity="linear", generator=generator)
-        nn.init.constant_(head.bias, -3.0)  # most labels are absent in most scenes
+        nn.init.constant_(head.bias, -3.0)  # a label is positive in few scenes
     parameters = [*cnn.parameters(), *(parameter for head in heads for parameter in head.parameters())]
     optimiser = torch.optim.AdamW(parameters, lr=1e-3, weight_decay=1e-3)
     data = torch.from_numpy(pixels)
@@ -121,9 +136,10 @@ def pretrain_scene_cnn(pixels: np.ndarray, contents: Sequence[Scene], *, seed: i
             order = torch.randperm(len(data), generator=generator)
         rows = order[(step % per_epoch) * batch_size :][:batch_size]
         vector, _ = cnn(data[rows])
-        places = vector[:, SceneCnn.n_what :].unflatten(1, (-1, SceneCnn.n_where))
-        answers = [(heads[0](vector[:, : SceneCnn.n_what]), what[rows]), (heads[1](places), where[rows])]
-        loss = torch.stack([functional.binary_cross_entropy_with_logits(*answer, reduction="sum") for answer in answers]).sum() / batch_size
+        cells = vector[:, SceneCnn.n_what :].unflatten(1, (-1, SceneCnn.n_where))
+        predictions = [(heads[0](vector[:, : SceneCnn.n_what]), what[rows]), (heads[1](cells), where[rows])]
+        losses = [functional.binary_cross_entropy_with_logits(*prediction, reduction="sum") for prediction in predictions]
+        loss = torch.stack(losses).sum() / batch_size
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         optimiser.step()
@@ -137,14 +153,17 @@ _NODES = {
     "resnet50": ("layer4", "fc"),
     "resnet101": ("layer4", "fc"),
 }
-"""Name of the last grid and of the class scores in each torchvision network."""
+"""torchvision network -> names of the nodes whose outputs are the last feature map and the class scores."""
 
 
 class PhotoCnn(nn.Module):
-    """A torchvision network with ImageNet weights: mean features and class scores as the vector, a 7 x 7 grid.
+    """A torchvision CNN with ImageNet weights; its feature vector joins mean features and class scores, its grid is 7 x 7.
 
     Args:
         name: of the network, a key of _NODES.
+
+    Raises:
+        DataError: its weights are not available, damaged or of another architecture.
     """
 
     def __init__(self, name: str) -> None:
@@ -157,17 +176,24 @@ class PhotoCnn(nn.Module):
         self.register_buffer("deviation", torch.tensor([0.229, 0.224, 0.225]).view(3, 1, 1) * 255)
 
     def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
-        """Map uint8 (n, 3, side, side) to a vector (n, C + 1000) and a grid (n, 49, C)."""
+        """Compute the features of images.
+
+        Args:
+            pixels: uint8 (n, 3, side, side), values 0 to 255.
+
+        Returns:
+            Feature vectors (n, C + 1000) and feature grids (n, 49, C).
+        """
         outputs = self.network((pixels.float() - self.get_buffer("mean")) / self.get_buffer("deviation"))
         grid = functional.adaptive_avg_pool2d(outputs["grid"], GRID).flatten(2).transpose(1, 2)
         return torch.cat([outputs["grid"].mean((2, 3)), outputs["scores"].flatten(1)], 1), grid
 
 
 def _imagenet_network(name: str) -> nn.Module:
-    """Return the network with its weights: `weights/<name>_imagenet.pt` of the local mirror, else torchvision's own.
+    """Return the network with its weights: `weights/<name>_imagenet.pt` of the local mirror, otherwise torchvision's.
 
     Raises:
-        DataError: weights of another architecture, damaged, or not at hand.
+        DataError: the weights are of another architecture, damaged, or not available.
     """
     from torchvision import models
 
@@ -176,7 +202,7 @@ def _imagenet_network(name: str) -> nn.Module:
     if path is None or not path.is_file():
         try:
             return models.get_model(name, weights="IMAGENET1K_V1")
-        except Exception as error:  # no network, no permission, a damaged download: the library has many kinds
+        except Exception as error:  # no network, no permission, a damaged download: each raises another exception
             raise DataError(
                 f"ImageNet weights of {name} are not on this machine and could not be fetched ({error}). With a network: run again; without: put "
                 f"them at <folder>/weights/{name}_imagenet.pt (torchvision's state dict) and set {ENVIRONMENT}=<folder>."
@@ -186,11 +212,14 @@ def _imagenet_network(name: str) -> nn.Module:
 
 
 def load_weights(network: nn.Module, path: Path) -> nn.Module:
-    """Load a state dict file strictly, and return the network.
+    """Load a state dict file, all of whose layers must match.
 
     Args:
         network: receives the weights.
         path: of the file.
+
+    Returns:
+        The network.
 
     Raises:
         DataError: the file is damaged or of another architecture; the message names the layers.
@@ -201,7 +230,7 @@ def load_weights(network: nn.Module, path: Path) -> nn.Module:
         differing = sorted(set(state) ^ set(expected)) + sorted(
             k for k in set(state) & set(expected) if state[k].shape != expected[k].shape
         )
-    except Exception as error:  # zip, pickle and torch each have their own kinds for a damaged file
+    except Exception as error:  # zip, pickle and torch each raise their own exceptions for a damaged file
         raise DataError(f"{path} cannot be read as weights ({error}). Replace the file.") from error
     if differing:
         names = ", ".join(differing[:4]) + (", ..." if len(differing) > 4 else "")
@@ -214,37 +243,52 @@ def load_weights(network: nn.Module, path: Path) -> nn.Module:
 
 @dataclass(frozen=True)
 class Scale:
-    """Mean and standard deviation of the training features, each (D,), so that every data set is seen in the same units."""
+    """Mean and standard deviation of the training features, by which the features of all data sets are standardised.
+
+    Attributes:
+        mean: (D,).
+        deviation: (D,).
+    """
 
     mean: Tensor
     deviation: Tensor
 
     @classmethod
     def of(cls, vector: Tensor) -> Scale:
-        """Return the scale of training vectors (n, D); features that never vary get deviation 1."""
+        """Compute the statistics of training features.
+
+        Args:
+            vector: feature vectors of the training split, (n, D).
+
+        Returns:
+            The scale; features without variance get deviation 1.
+        """
         deviation = vector.std(0)
         return cls(vector.mean(0), torch.where(deviation > 1e-6, deviation, torch.ones_like(deviation)))
 
     def __call__(self, vector: Tensor) -> Tensor:
-        """Return standardised vectors, (..., D)."""
+        """Return standardised feature vectors, (..., D), of feature vectors (..., D)."""
         return (vector - self.mean) / self.deviation
 
 
-def cached(parts: list[str], names: list[str], build: Callable[[], dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
-    """Return arrays from the cache; build and store them first where they are missing, each file moved into place when whole.
+def cached(key_parts: list[str], names: list[str], build: Callable[[], dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    """Return arrays from the cache; compute and store them first where they are missing. Each file is moved into place when complete.
 
     Args:
-        parts: texts on which the arrays depend; the code that makes them counts by itself.
+        key_parts: texts that identify the inputs; the code of this module, scenes and data is part of the key anyway.
         names: of the arrays.
-        build: makes the arrays.
+        build: computes the arrays by name.
+
+    Returns:
+        The arrays by name.
     """
     code = b"".join(Path(file or "").read_bytes() for file in (__file__, scenes.__file__, data.__file__))
-    key = hashlib.sha256("\0".join([*parts, torch.__version__, hashlib.sha256(code).hexdigest()]).encode()).hexdigest()[:20]
+    key = hashlib.sha256("\0".join([*key_parts, torch.__version__, hashlib.sha256(code).hexdigest()]).encode()).hexdigest()[:20]
     folder = cache_folder() / "features"
     paths = {name: folder / f"{key}.{name}.npy" for name in names}
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / f"{key}.lock").open("w") as lock:
-        # Jobs that start together wait for the one that computes instead of all computing the same.
+        # Jobs that start together wait for the first one instead of each computing the same arrays.
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not all(path.is_file() for path in paths.values()):
             for name, array in build().items():
@@ -254,7 +298,14 @@ def cached(parts: list[str], names: list[str], build: Callable[[], dict[str, np.
 
 
 def scene_cnn(context: Context) -> SceneCnn:
-    """Return the scene network, pretrained once on unbiased scenes of both domains and stored in the cache."""
+    """Return the scene CNN, pretrained on unbiased scenes of both domains and stored in the cache.
+
+    Args:
+        context: loads the scenes; receives progress.
+
+    Returns:
+        The CNN on the CPU, frozen.
+    """
     cnn = SceneCnn(torch.Generator().manual_seed(0))
     names = list(cnn.state_dict())
 
@@ -271,11 +322,17 @@ def scene_cnn(context: Context) -> SceneCnn:
 
 
 def build_cnn(context: Context, name: Cnn) -> nn.Module:
-    """Return the frozen CNN with its pretrained weights, on the context's device.
+    """Return a CNN with its pretrained weights.
 
     Args:
         context: gives device and data.
         name: of the CNN.
+
+    Returns:
+        The CNN on the context's device, frozen.
+
+    Raises:
+        DataError: the weights of a torchvision CNN are not available, damaged or of another architecture.
     """
     cnn: nn.Module = scene_cnn(context) if name == "scene" else PhotoCnn(name)
     return cnn.to(context.device).requires_grad_(False)
@@ -283,18 +340,18 @@ def build_cnn(context: Context, name: Cnn) -> nn.Module:
 
 @torch.no_grad()
 def extract(context: Context, cnn: nn.Module, name: Cnn, split: Split) -> ImageFeatures:
-    """Return the features of a split on the context's device, from the cache where they are.
+    """Extract the features of a split, or read them from the cache.
 
-    Grids of photographs are stored in half precision: 49 locations of 8,000 images are then 400 MB.
+    Grids of photographs are stored in half precision: those of 8,000 images (49 locations) then take 400 MB.
 
     Args:
         context: gives the device; receives progress.
-        cnn: the network.
-        name: of the CNN, part of the key in the cache.
+        cnn: the CNN.
+        name: of the CNN, part of the cache key.
         split: its images.
 
     Returns:
-        Vector float32 (n, D), and grid float32 or float16 (n, locations, C).
+        Feature vectors float32 (n, D) and grids float32 or float16 (n, locations, C), on the context's device.
     """
     device = context.device
 

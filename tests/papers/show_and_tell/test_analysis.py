@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from replications.papers.show_and_tell import analysis, scenes
-from replications.papers.show_and_tell.scenes import Scene, Thing
+from replications.papers.show_and_tell.scenes import Scene, SceneObject
 from replications.papers.show_and_tell.scores import Scorer
 
-STAR = Scene("photo", "night", (Thing("star", "red", "large", 0, 0), Thing("ring", "blue", "small", 2, 2)))
-BALL = Scene("photo", "sea", (Thing("ball", "white", "large", 1, 1),))
+STAR = Scene("photo", "night", (SceneObject("star", "red", "large", 0, 0), SceneObject("ring", "blue", "small", 2, 2)))
+BALL = Scene("photo", "sea", (SceneObject("ball", "white", "large", 1, 1),))
 
 
 def test_hallucination_is_counted_exactly_with_synonyms() -> None:
@@ -19,9 +19,9 @@ def test_hallucination_is_counted_exactly_with_synonyms() -> None:
     assert found.absent == [[], ["moon", "moon"], []]
     assert found.sentences == pytest.approx(1 / 3)
     assert found.instances == pytest.approx(2 / 5)
-    assert found.company == 0.0
+    assert found.companions == 0.0
     companion = analysis.chair(["a star and a moon".split()], [STAR])
-    assert (companion.instances, companion.company) == (0.5, 1.0)
+    assert (companion.instances, companion.companions) == (0.5, 1.0)
 
 
 def test_captions_without_objects_hallucinate_nothing() -> None:
@@ -98,10 +98,10 @@ def test_synonyms_that_lie_together_are_found() -> None:
 def test_box_shares_sum_to_the_area_of_the_box() -> None:
     for side in (3, 6):
         shares = analysis.cell_shares(STAR, side)
-        for thing in STAR.things:
-            top, left, bottom, right = scenes.box(thing)
+        for scene_object in STAR.objects:
+            top, left, bottom, right = scenes.box(scene_object)
             cell = (scenes.PIXELS / side) ** 2
-            assert shares[thing.kind].sum() * cell == pytest.approx((bottom - top) * (right - left))
+            assert shares[scene_object.kind].sum() * cell == pytest.approx((bottom - top) * (right - left))
 
 
 def test_attention_on_the_object_is_told_from_attention_elsewhere() -> None:

@@ -110,7 +110,7 @@ def test_weights_of_another_architecture_or_damaged_are_named(tmp_path: Path) ->
 
 def test_the_scene_network_learns_to_tell_what_is_there() -> None:
     generator = np.random.default_rng(0)
-    known = [scenes.sample_scene(generator, company=None) for _ in range(300)]
+    known = [scenes.sample_scene(generator, companion_probability=None) for _ in range(300)]
     pixels = scenes.render(known, 0)
     what, _ = vision.scene_labels(known)
     cnn = vision.pretrain_scene_cnn(pixels[:250], known[:250], epochs=2)

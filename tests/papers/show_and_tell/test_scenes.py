@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from replications.papers.show_and_tell import grammar, scenes
-from replications.papers.show_and_tell.scenes import Scene, Thing
+from replications.papers.show_and_tell.scenes import Scene, SceneObject
 from replications.papers.show_and_tell.vocabulary import tokenize
 
 NOUN = {noun: kind for kind, nouns in grammar.NOUNS.items() for noun in nouns}
@@ -22,8 +22,8 @@ def _drawn(count: int, seed: int = 0, **options: object) -> list[Scene]:
     return [scenes.sample_scene(generator, **options) for _ in range(count)]
 
 
-def _holds(relation: str, a: Thing, b: Thing) -> bool:
-    """Whether a relation is true of two things, by their cells alone."""
+def _holds(relation: str, a: SceneObject, b: SceneObject) -> bool:
+    """Whether a relation is true of two objects, by their cells alone."""
     down, across = b.row - a.row, b.column - a.column
     return {
         "left": across > 0,
@@ -38,12 +38,12 @@ def _holds(relation: str, a: Thing, b: Thing) -> bool:
 def _check(caption: str, scene: Scene) -> int:
     """Read a caption back with a parser of its own, and compare everything that it says with the scene; the number of facts checked."""
     tokens = tokenize(caption)
-    found: list[tuple[int, Thing]] = []
+    found: list[tuple[int, SceneObject]] = []
     facts = 0
     for place, word in enumerate(tokens):
         if word not in NOUN:
             continue
-        matching = [thing for thing in scene.things if thing.kind == NOUN[word]]
+        matching = [scene_object for scene_object in scene.objects if scene_object.kind == NOUN[word]]
         assert len(matching) == 1, f"{word} is not in {scenes.encode(scene)}"
         for before in tokens[max(0, place - 2) : place]:
             if before in COLOUR:
@@ -71,7 +71,7 @@ def _check(caption: str, scene: Scene) -> int:
     numbers = {"one object": 1, "a single shape": 1, "two objects": 2, "a pair of shapes": 2, "three objects": 3, "several shapes": 3}
     for phrase, number in numbers.items():
         if phrase in text:
-            assert len(scene.things) == number, caption
+            assert len(scene.objects) == number, caption
             facts += 1
     return facts
 
@@ -89,10 +89,10 @@ def test_places_in_captions_are_true() -> None:
         caption = " ".join(tokenize(grammar.describe(scene, generator)))
         for (row, column), phrases in grammar.CORNER_WORDS.items():
             if any(phrase in caption for phrase in phrases):
-                assert any((thing.row, thing.column) == (row, column) for thing in scene.things), caption
+                assert any((scene_object.row, scene_object.column) == (row, column) for scene_object in scene.objects), caption
         for column, phrases in enumerate(grammar.COLUMN_WORDS):
             if any(re.search(rf"{phrase}(?! (side|corner))", caption) for phrase in phrases):
-                assert any(thing.column == column for thing in scene.things), caption
+                assert any(scene_object.column == column for scene_object in scene.objects), caption
 
 
 def test_the_grammar_has_variety() -> None:
@@ -108,18 +108,18 @@ def test_the_grammar_has_variety() -> None:
 
 def test_company_is_kept_as_often_as_asked() -> None:
     def share(drawn: list[Scene]) -> float:
-        with_partner = [s for s in drawn if s.things[0].kind in scenes.COMPANION]
-        return float(np.mean([scenes.COMPANION[s.things[0].kind] in s.kinds for s in with_partner]))
+        with_partner = [s for s in drawn if s.objects[0].kind in scenes.COMPANION]
+        return float(np.mean([scenes.COMPANION[s.objects[0].kind] in s.kinds for s in with_partner]))
 
-    assert share(_drawn(2000)) == pytest.approx(scenes.COMPANY, abs=0.04)
-    assert share(_drawn(500, company=0.0)) == 0.0
-    assert 0.05 < share(_drawn(2000, company=None)) < 0.3
+    assert share(_drawn(2000)) == pytest.approx(scenes.COMPANION_PROBABILITY, abs=0.04)
+    assert share(_drawn(500, companion_probability=0.0)) == 0.0
+    assert 0.05 < share(_drawn(2000, companion_probability=None)) < 0.3
 
 
 def test_things_are_of_different_kinds_colours_and_places() -> None:
-    for scene in _drawn(500, company=None):
-        assert len(scene.kinds) == len(scene.things) == len({(t.row, t.column) for t in scene.things})
-        assert len({thing.colour for thing in scene.things}) == len(scene.things)
+    for scene in _drawn(500, companion_probability=None):
+        assert len(scene.kinds) == len(scene.objects) == len({(t.row, t.column) for t in scene.objects})
+        assert len({scene_object.colour for scene_object in scene.objects}) == len(scene.objects)
 
 
 def test_a_scene_survives_being_written_down() -> None:
@@ -128,11 +128,11 @@ def test_a_scene_survives_being_written_down() -> None:
 
 
 def test_images_show_their_things_where_they_are_and_nothing_elsewhere() -> None:
-    drawn = [Scene("photo", "night", (Thing(kind, "yellow", "large", 0, 2),)) for kind in scenes.KINDS]
+    drawn = [Scene("photo", "night", (SceneObject(kind, "yellow", "large", 0, 2),)) for kind in scenes.KINDS]
     images = scenes.render(drawn, seed=4).astype(int)
     assert images.shape == (len(drawn), 3, scenes.PIXELS, scenes.PIXELS)
     bright = images.sum(1) > 420
-    top, left, bottom, right = (round(edge) for edge in scenes.box(drawn[0].things[0]))
+    top, left, bottom, right = (round(edge) for edge in scenes.box(drawn[0].objects[0]))
     for kind, image in zip(scenes.KINDS, bright, strict=True):
         inside = image[max(0, top - 2) : bottom + 2, left - 2 : right + 2].sum()
         assert inside > 30, kind
