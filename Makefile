@@ -1,5 +1,5 @@
 # The two commands of the README are `make report` and `make test`.
-# TIER=smoke|gpu|paper   SOURCE=runs|reference   PYTHON=the interpreter that makes .venv (3.11 or newer)
+# TIER=smoke|cpu|gpu|paper   SOURCE=runs|reference   PYTHON=the interpreter that makes .venv (3.11 or newer)
 
 TIER ?= smoke
 SOURCE ?= runs
@@ -44,7 +44,7 @@ bench: .venv/.complete ## Our speed beside a baseline's, in one process
 	$(BIN)/replications bench
 
 clean: ## Remove made results; .venv and results/reference/ stay
-	rm -rf results/smoke results/gpu results/paper results/from-reference logs .snakemake
+	rm -rf results/smoke results/cpu results/gpu results/paper results/from-reference logs .snakemake
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from replications.errors import InputError
 from replications.registry.claims import Claim, Items, Measure
+from replications.registry.scale import proxy_of
 from replications.results import store
 from replications.results.reader import NotMeasured, Results
 from replications.results.version_control import registrations
@@ -40,7 +41,7 @@ def gather(claim: Claim, results: Results) -> Samples:
             missing[measure] = f"run {measure.run} has no results at tier {results.tier}"
         except InputError as error:
             missing[measure] = str(error)
-    return Samples(values, items, sizes, missing)
+    return Samples(values, items, sizes, missing, proxy_of(claim, results.tier, results.scales))
 
 
 def _why_empty(measure: Measure, results: Results) -> str:

@@ -12,6 +12,7 @@ import pandas as pd
 from replications.files import replacing
 from replications.presentation.latex import escape
 from replications.registry.outputs import TABLE_KINDS
+from replications.registry.scale import proxy_of
 from replications.registry.tables import Table, TableMeasure, TableRow, Version
 from replications.results.reader import Results
 from replications.verdicts import statistics
@@ -168,7 +169,7 @@ def _stand_ins(results: Results) -> set[str]:
     read: dict[bool, set[str]] = {True: set(), False: set()}
     for claim in results.paper.claims:
         if results.tier in claim.tiers:
-            read[bool(claim.proxy(results.tier))] |= {measure.run for measure in claim.measures(results.tier)}
+            read[bool(proxy_of(claim, results.tier, results.scales))] |= {measure.run for measure in claim.measures(results.tier)}
     if results.tier != "smoke":
         return read[True]
     return {row.run for table in results.paper.tables.values() for row in table.rows if row.run} - (read[False] - read[True])

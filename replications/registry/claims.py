@@ -195,14 +195,15 @@ class Claim(Strict):
         """Return further keys that give way when a tier gives those of `update`, where a kind has alternatives."""
         return set()
 
-    def digest(self, tier: str) -> str:
-        """Return the hash of what decides the claim at a tier: kind, measures, published value, margin, bounds and seeds.
+    def digest(self, tier: str, *, proxy: bool | None = None) -> str:
+        """Return the hash of what decides the claim at a tier: kind, measures, published value, margin, bounds, seeds and proxy status.
 
         Wording, location and reasons are not part of it. Keys at their default are left out, so that a key which is added
         later changes no digest.
 
         Args:
             tier: a tier that tests the claim.
+            proxy: whether a stand-in is tested there, where the runs' declared scale says so; None: what the claim itself says.
 
         Returns:
             16 hexadecimal digits.
@@ -215,7 +216,11 @@ class Claim(Strict):
         for needed in content.get("requires", []):
             needed.pop("reason", None)
         content |= {"kind": self.kind, "evidence": self.evidence, "seeds": self.planned_seeds(tier)}
-        flags = {"primary": self.primary, "proxy": bool(self.proxy(tier)), "first_look": self.tiers[tier].first_look}  # type: ignore[index]
+        flags = {
+            "primary": self.primary,
+            "proxy": bool(self.proxy(tier)) if proxy is None else proxy,
+            "first_look": self.tiers[tier].first_look,
+        }  # type: ignore[index]
         content |= {name: True for name, value in flags.items() if value}
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 

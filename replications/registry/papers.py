@@ -91,11 +91,6 @@ class Paper(Strict):
         """Folder of the paper."""
         return paths.PAPERS / self.name
 
-    def claim_digests(self, tier: str, run: str) -> dict[str, str]:
-        """Return the digest of each claim that reads a run at a tier, by claim id."""
-        readers = [claim for claim in self.claims if tier in claim.tiers and any(measure.run == run for measure in claim.measures(tier))]
-        return {claim.id: claim.digest(tier) for claim in readers}
-
     def claim(self, claim_id: str) -> Claim:
         """Return the claim of this id.
 

@@ -42,6 +42,20 @@ class Resources(Strict):
         return self
 
 
+class Scale(Strict):
+    """What is smaller than published, one sentence for each kind; empty: as published. A claim that reads such a run is a proxy."""
+
+    data: str = ""
+    parameters: str = ""
+    training: str = ""
+    hardware: str = ""
+
+    @property
+    def sentences(self) -> tuple[str, ...]:
+        """Return what is declared, in the order of the keys."""
+        return tuple(text for text in (self.data, self.parameters, self.training, self.hardware) if text)
+
+
 class RunEntry(Strict):
     """One entry under `runs:`. A name with {fields} and a `grid` stands for every combination."""
 
@@ -54,6 +68,7 @@ class RunEntry(Strict):
     seeds_per_job: int | None = Field(None, ge=1)
     group: str | None = Field(None, description="Runs of one group share a process, in the order written; may have {fields} too.")
     resources: dict[str, Any] = Field(default_factory=dict)
+    scale: dict[str, str] = Field(default_factory=dict, description="What is smaller than published (see `Scale`), over the tier's.")
 
 
 class TierRuns(Strict):
@@ -61,9 +76,12 @@ class TierRuns(Strict):
 
     extends: Tier | None = None
     seeds: int = Field(3, ge=1)
+    first_seed: int = Field(0, ge=0, description="The judged seeds begin here, so that pilots can use others.")
     seeds_per_job: int | None = Field(None, ge=1, description="None: all seeds of a run in one job.")
     settings: dict[str, Any] = Field(default_factory=dict)
     resources: dict[str, Any] = Field(default_factory=dict)
+    scale: dict[str, str] = Field(default_factory=dict, description="What is smaller than published at this tier (see `Scale`).")
+    include: list[str] | None = Field(None, description="Entries of the extended tier that this one keeps; default: all.")
     exclude: list[str] = Field(default_factory=list, description="Entries of the extended tier that this one leaves out.")
     runs: dict[str, RunEntry] = Field(default_factory=dict)
 
@@ -96,6 +114,7 @@ class Run:
 
     Attributes:
         labels: its grid variables, by which figures and tables select it; stored in its provenance.
+        scale: what of it is smaller than published.
     """
 
     paper: str
@@ -109,6 +128,7 @@ class Run:
     location: str
     expected: float | None
     labels: dict[str, Any] = field(default_factory=dict)
+    scale: Scale = field(default_factory=Scale)
 
     @property
     def digest(self) -> str:
@@ -214,11 +234,12 @@ def _inherit(content: dict[str, Any], tier: str, path: Path, seen: tuple[str, ..
             f"{path}: tiers.{tier}.extends: '{own['extends']}' is no tier of this file. {nearest(own['extends'], content['tiers'])}"
         )
     base = _inherit(content, own["extends"], path, (*seen, tier))
-    left_out = own.get("exclude", [])
-    for name in left_out:
-        if name not in base["runs"]:
-            raise InputError(f"{path}: tiers.{tier}.exclude: no run '{name}' to leave out. {nearest(name, base['runs'])}")
-    base = base | {"runs": {name: entry for name, entry in base["runs"].items() if name not in left_out}}
+    kept, left_out = own.get("include", list(base["runs"])), own.get("exclude", [])
+    for key, names in (("include", kept), ("exclude", left_out)):
+        for name in names:
+            if name not in base["runs"]:
+                raise InputError(f"{path}: tiers.{tier}.{key}: no run '{name}' at tier {own['extends']}. {nearest(name, base['runs'])}")
+    base = base | {"runs": {name: entry for name, entry in base["runs"].items() if name in kept and name not in left_out}}
     return _merge(base, own)
 
 
@@ -258,13 +279,14 @@ def expand(paper: str, tier: str, content: dict[str, Any], path: Path) -> list[R
                     tier=tier,
                     name=name,
                     settings=validate(model, settings, f"{path}: tiers.{tier}.runs.{name}.settings"),
-                    seeds=tuple(range(seeds)),
+                    seeds=tuple(range(rows.first_seed, rows.first_seed + seeds)),
                     seeds_per_job=min(entry.seeds_per_job or rows.seeds_per_job or seeds, seeds),
                     group=group,
                     resources=validate(Resources, rows.resources | entry.resources, f"{path}: {name}.resources"),
                     location=entry.location,
                     expected=entry.expected,
                     labels=entry.labels | varied,
+                    scale=validate(Scale, rows.scale | entry.scale, f"{path}: tiers.{tier}.runs.{name}.scale"),
                 )
             )
     return runs

@@ -6,9 +6,9 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-Tier = Literal["smoke", "gpu", "paper"]
+Tier = Literal["smoke", "cpu", "gpu", "paper"]
 
-TIERS: tuple[Tier, ...] = ("smoke", "gpu", "paper")
+TIERS: tuple[Tier, ...] = ("smoke", "cpu", "gpu", "paper")
 """Names of all tiers, from the smallest to the largest."""
 
 

@@ -14,6 +14,7 @@ from replications.errors import InputError, ReplicationError, nearest
 from replications.registry.claims import Measure
 from replications.registry.papers import Paper
 from replications.registry.run_grid import Run, load_runs
+from replications.registry.scale import Scales, scales
 from replications.registry.schema import TIERS
 from replications.registry.tables import Table
 from replications.results import store
@@ -29,7 +30,8 @@ class Results:
 
     `folder` holds `<paper>/<run>/seeds-*/`: a tier's results, or the committed reference. `used` gathers the runs whose
     records or artifacts were given out, so that whatever is made of them can name exactly those. `planned` holds the names
-    of the runs that any tier plans, so that a misspelt or renamed run is an error; None accepts every name.
+    of the runs that any tier plans, so that a misspelt or renamed run is an error; None accepts every name. `scales` says
+    what of each run of the tier is smaller than published.
     """
 
     paper: Paper
@@ -37,6 +39,7 @@ class Results:
     folder: Path
     records: pd.DataFrame = field(repr=False)
     planned: frozenset[str] | None = field(default=None, repr=False)
+    scales: Scales = field(default_factory=dict, repr=False)
     used: set[str] = field(default_factory=set, init=False, repr=False, compare=False)
 
     @classmethod
@@ -55,7 +58,7 @@ class Results:
         if collected is None:
             collected = store.collect(folder, paper.name, [run.name for run in load_runs(paper.name, tier)])
         planned = {run.name for name in TIERS for run in load_runs(paper.name, name)}
-        return cls(paper, tier, folder, collected, frozenset(planned))
+        return cls(paper, tier, folder, collected, frozenset(planned), scales(load_runs(paper.name, tier)))
 
     def unused(self) -> Results:
         """Return a copy with an empty access log."""

@@ -113,6 +113,7 @@ class _Case:
     tier: str
     claim: Claim
     registration: Registration
+    proxy: str
 
     def verdict(self, word: str, reason: str, *, outcome: Outcome | None = None, finished: int = 0) -> Verdict:
         tested = self.tier in self.claim.tiers
@@ -145,7 +146,7 @@ class _Case:
             verdict=word,
             reason=reason,
             values=numbers.values,
-            proxy=self.claim.proxy(self.tier),
+            proxy=self.proxy,
             runs=tuple(dict.fromkeys(measure.run for measure in test.reads())) if tested else (),
             registered_commit=self.registration.commit,
             registered_date=self.registration.date,
@@ -168,7 +169,7 @@ def judge(paper: str, tier: str, claim: Claim, samples: Samples, registration: R
         samples: what the records say about its measures.
         registration: when its entry was last edited.
     """
-    case = _Case(paper, tier, claim, registration or Registration())
+    case = _Case(paper, tier, claim, registration or Registration(), samples.proxy or claim.proxy(tier))
     if tier not in claim.tiers:
         return case.verdict("not tested", _why_not(claim, tier))
     test = claim.at(tier)
@@ -198,7 +199,7 @@ def judge(paper: str, tier: str, claim: Claim, samples: Samples, registration: R
     reason = outcome.reason
     if decides_nothing(claim):
         word, reason = "inconclusive", f"The published value is only recalled, not checked, and decides nothing. {reason}"
-    if claim.proxy(tier):
+    if case.proxy:
         word = PROXY_WORDS[word]
     if len(outcome.values) > 1 and len(set(outcome.values)) == 1 and not test.counted:
         reason += " All seeds gave the same value, so the interval is a point."

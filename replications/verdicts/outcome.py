@@ -33,12 +33,14 @@ class Samples:
         items: per set of items, seed -> its four arrays.
         test_examples: per measure, the size of its test set where that is recorded.
         missing: per measure or set of items without values, why there are none.
+        proxy: what is scaled down in the runs behind them; empty when the claim itself is tested.
     """
 
     values: Mapping[Measure, Sample] = field(default_factory=dict)
     items: Mapping[Items, Mapping[int, ItemArrays]] = field(default_factory=dict)
     test_examples: Mapping[Measure, int] = field(default_factory=dict)
     missing: Mapping[Measure | Items, str] = field(default_factory=dict)
+    proxy: str = ""
 
 
 @dataclass(frozen=True)

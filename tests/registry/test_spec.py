@@ -147,10 +147,22 @@ def test_the_digest_of_a_claim_is_of_what_decides_it_and_not_of_its_wording(make
     claim = make_paper().claims[0]
     assert claim.model_copy(update={"claim": "In other words.", "reason": "Another."}).digest("gpu") == claim.digest("gpu")
     assert claim.model_copy(update={"margin": 0.31}).digest("gpu") != claim.digest("gpu")
-    assert make_paper().claim_digests("gpu", "lady") == {claim.id: claim.digest("gpu")}
-    assert make_paper().claim_digests("gpu", "nobody") == {}
     assert make_paper({"id": "lady-error", "requires": []}).claims[0].digest("gpu") == claim.digest("gpu")
     chance = {"measure": {"run": "lady", "metric": "error"}, "below": 50, "reason": "Guessing errs in half of the cups."}
     needing = make_paper({"id": "lady-error", "requires": [chance]}).claims[0]
     assert needing.digest("gpu") != claim.digest("gpu")
     assert make_paper({"id": "lady-error", "requires": [chance | {"reason": "Chance."}]}).claims[0].digest("gpu") == needing.digest("gpu")
+    assert claim.model_copy(update={"seeds": 7}).digest("gpu") != claim.digest("gpu")
+    assert claim.digest("gpu", proxy=True) != claim.digest("gpu")
+
+
+def test_a_tier_keeps_only_what_it_includes_and_counts_seeds_from_its_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(grid, "settings_model", lambda _: Settings)
+    path = tmp_path / "runs.yaml"
+    path.write_text(
+        "tiers:\n  gpu:\n    settings: {width: 8}\n    runs: {lady: {scale: {data: Few cups.}}, lord: {}}\n"
+        "  cpu: {extends: gpu, include: [lady], first_seed: 10, seeds: 2}\n",
+        encoding="utf-8",
+    )
+    kept = [run for run in expand_all(path) if run.tier == "cpu"]
+    assert [(run.name, run.seeds, run.scale.sentences) for run in kept] == [("lady", (10, 11), ("Few cups.",))]

@@ -18,6 +18,7 @@ from replications.errors import InputError, ReplicationError
 from replications.files import replacing
 from replications.registry.claims import Measure
 from replications.registry.papers import Paper
+from replications.registry.run_grid import Scale
 from replications.results import records as store
 from replications.results.reader import NotMeasured, Results
 from replications.results.records import COLUMNS, frame, read_artifacts, read_records, write_artifacts, write_records
@@ -124,7 +125,7 @@ def test_seeds_in_two_chunks_count_once(tmp_path: Path, finish: Callable[..., No
 def test_the_collected_table_is_read_until_a_chunk_is_newer(
     tmp_path: Path, finish: Callable[..., None], make_paper: Callable[..., Paper], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("replications.results.reader.load_runs", lambda *_: [type("Run", (), {"name": "lady"})])
+    monkeypatch.setattr("replications.results.reader.load_runs", lambda *_: [type("Run", (), {"name": "lady", "scale": Scale()})])
     folder = tmp_path / "results"
     finish("lady", error=[1.0, 2.0])
     merged = folder / "tea" / "records.parquet"

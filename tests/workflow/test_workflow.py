@@ -143,7 +143,7 @@ def test_a_second_call_writes_nothing(mine: Path) -> None:
     ("override", "message"),
     [
         ("teir=gpu", "unknown key. Did you mean 'tier'?"),
-        ("tier=gpus", "Input should be 'smoke', 'gpu' or 'paper'"),
+        ("tier=gpus", "Input should be 'smoke', 'cpu', 'gpu' or 'paper'"),
         ("papers=coin_tos", "Did you mean 'coin_toss'?"),
         ("device=tpu", "device"),
     ],

@@ -1,0 +1,50 @@
+"""What is scaled down behind a claim: its own sentence, or the declared scale of the runs that it reads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from replications.registry.claims import Claim
+from replications.registry.papers import load_paper
+from replications.registry.run_grid import Run, load_runs
+
+Scales = Mapping[str, tuple[str, ...]]
+"""Run -> what of it is smaller than published, one sentence each."""
+
+
+def scales(runs: Iterable[Run]) -> Scales:
+    """Return the declared scale of each of these runs by name."""
+    return {run.name: run.scale.sentences for run in runs}
+
+
+def proxy_of(claim: Claim, tier: str, of_runs: Scales) -> str:
+    """Return what is smaller than published behind a claim at a tier; empty where the claim itself is tested.
+
+    Proxy status follows from what is declared, not from the tier's name: the claim's `proxy` at the tier, else the `scale`
+    of each run that it reads. Counted quantities do not depend on data or training, so their runs' scale is not theirs.
+
+    Args:
+        claim: a claim of the paper.
+        tier: name of the tier; one that does not test the claim gives an empty text.
+        of_runs: the scale of the runs of that tier.
+    """
+    if tier not in claim.tiers:
+        return ""
+    test = claim.at(tier)
+    if claim.proxy(tier) or test.counted:
+        return claim.proxy(tier)
+    sentences = [sentence for measure in test.reads() for sentence in of_runs.get(measure.run, ())]
+    return " ".join(dict.fromkeys(sentences))
+
+
+def claim_digests(paper: str, tier: str, run: str) -> dict[str, str]:
+    """Return the digest of each claim that reads a run at a tier, by claim id: what its provenance keeps of the registration.
+
+    Args:
+        paper: name of the paper.
+        tier: name of the tier.
+        run: name of the run.
+    """
+    readers = [c for c in load_paper(paper).claims if tier in c.tiers and any(measure.run == run for measure in c.measures(tier))]
+    of_runs = scales(load_runs(paper, tier))
+    return {claim.id: claim.digest(tier, proxy=bool(proxy_of(claim, tier, of_runs))) for claim in readers}
