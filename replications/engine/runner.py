@@ -20,8 +20,9 @@ from replications.engine.distributed import Team
 from replications.engine.events import EventFiles
 from replications.engine.progress import Progress
 from replications.errors import Preempted
-from replications.registry.run_grid import Run, run_folder, seeds_label
-from replications.registry.scale import claim_digests
+from replications.registry.papers import load_paper
+from replications.registry.run_grid import Run, load_runs, run_folder, seeds_label
+from replications.registry.scale import claim_digests, scales
 from replications.results import provenance, version_control
 from replications.results.store import CHUNK_FILES, write_chunk
 from replications.source_code import code_digest
@@ -128,7 +129,7 @@ def _measure(
         trial=trial,
     )
     started = provenance.now()
-    claims = claim_digests(run.paper, run.tier, run.name)
+    claims = claim_digests(load_paper(run.paper), run.tier, run.name, scales(load_runs(run.paper, run.tier)))
     experiment = importlib.import_module(f"replications.papers.{run.paper}.experiment")
     with Meter(device) as meter:
         experiment.run(run.settings, context)

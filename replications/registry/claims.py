@@ -219,8 +219,8 @@ class Claim(Strict):
         flags = {
             "primary": self.primary,
             "proxy": bool(self.proxy(tier)) if proxy is None else proxy,
-            "first_look": self.tiers[tier].first_look,
-        }  # type: ignore[index]
+            "first_look": self.tiers[tier].first_look,  # type: ignore[index]
+        }
         content |= {name: True for name, value in flags.items() if value}
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from replications.registry.claims import Claim
-from replications.registry.papers import load_paper
-from replications.registry.run_grid import Run, load_runs
+from replications.registry.papers import Paper
+from replications.registry.run_grid import Run
 
 Scales = Mapping[str, tuple[str, ...]]
 """Run -> what of it is smaller than published, one sentence each."""
@@ -37,14 +37,14 @@ def proxy_of(claim: Claim, tier: str, of_runs: Scales) -> str:
     return " ".join(dict.fromkeys(sentences))
 
 
-def claim_digests(paper: str, tier: str, run: str) -> dict[str, str]:
+def claim_digests(paper: Paper, tier: str, run: str, of_runs: Scales) -> dict[str, str]:
     """Return the digest of each claim that reads a run at a tier, by claim id: what its provenance keeps of the registration.
 
     Args:
-        paper: name of the paper.
+        paper: the paper.
         tier: name of the tier.
         run: name of the run.
+        of_runs: the scale of the runs of that tier.
     """
-    readers = [c for c in load_paper(paper).claims if tier in c.tiers and any(measure.run == run for measure in c.measures(tier))]
-    of_runs = scales(load_runs(paper, tier))
+    readers = [claim for claim in paper.claims if tier in claim.tiers and any(measure.run == run for measure in claim.measures(tier))]
     return {claim.id: claim.digest(tier, proxy=bool(proxy_of(claim, tier, of_runs))) for claim in readers}

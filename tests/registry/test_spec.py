@@ -13,6 +13,7 @@ from replications.registry import run_grid as grid
 from replications.registry.checks import claim_faults
 from replications.registry.claims import Claim
 from replications.registry.papers import Paper, read_paper
+from replications.registry.scale import claim_digests
 from replications.registry.schema import TIERS, Strict
 from replications.registry.yaml_models import read_yaml, validate
 
@@ -76,7 +77,7 @@ def test_what_a_precondition_reads_is_read_with_the_claim(make_paper: Callable[.
     chance = {"measure": {"run": "guest", "metric": "error"}, "below": 50, "reason": "Guessing errs in half of the cups."}
     claim = make_paper({"requires": [chance]}).claims[0]
     assert [measure.run for measure in claim.measures("gpu")] == ["lady", "guest"]
-    assert make_paper({"requires": [chance]}).claim_digests("gpu", "guest").keys() == {"claim-0"}
+    assert claim_digests(make_paper({"requires": [chance]}), "gpu", "guest", {}).keys() == {"claim-0"}
 
 
 def test_a_tier_may_replace_a_ranking_by_a_contrast(make_paper: Callable[..., Paper]) -> None:
@@ -147,6 +148,9 @@ def test_the_digest_of_a_claim_is_of_what_decides_it_and_not_of_its_wording(make
     claim = make_paper().claims[0]
     assert claim.model_copy(update={"claim": "In other words.", "reason": "Another."}).digest("gpu") == claim.digest("gpu")
     assert claim.model_copy(update={"margin": 0.31}).digest("gpu") != claim.digest("gpu")
+    assert claim_digests(make_paper(), "gpu", "lady", {}) == {claim.id: claim.digest("gpu")}
+    assert claim_digests(make_paper(), "gpu", "lady", {"lady": ("Few cups.",)}) == {claim.id: claim.digest("gpu", proxy=True)}
+    assert claim_digests(make_paper(), "gpu", "nobody", {}) == {}
     assert make_paper({"id": "lady-error", "requires": []}).claims[0].digest("gpu") == claim.digest("gpu")
     chance = {"measure": {"run": "lady", "metric": "error"}, "below": 50, "reason": "Guessing errs in half of the cups."}
     needing = make_paper({"id": "lady-error", "requires": [chance]}).claims[0]
