@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import sys
 
+from replications.threads import wait_policy
+
 
 def main() -> None:
     """Run the command line; an expected error is printed as its message alone, and gives the exit code."""
-    # Read when OpenMP is loaded, so before any import of ours: a thread that spins while it waits slows down its neighbours.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    os.environ.update(wait_policy(os.environ))
     from replications.commands.app import app
     from replications.errors import ReplicationError
 

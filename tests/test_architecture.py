@@ -122,7 +122,7 @@ def test_figures_read_results_so_that_their_runs_are_known(path: Path) -> None:
 
 
 def test_what_judges_draws_and_reports_starts_without_torch() -> None:
-    modules = ["replications.commands.app", "replications.verdicts.judge", "replications.presentation.theme", "report.__main__"]
+    modules = ["replications.commands.app", "replications.verdicts.judge", "replications.presentation.theme", "report.command"]
     modules += [
         f"replications.papers.{paper}.{name}" for paper in paper_names() for name in TORCH_FREE if (PAPERS / paper / f"{name}.py").is_file()
     ]
@@ -216,3 +216,21 @@ def test_a_section_prints_numbers_of_planned_runs_at_every_tier(paper: str) -> N
         fill(text, asked, "section.md")
         assert asked.printed <= asked.planned, f"{tier}: the text would say 'not measured at this tier'; put it behind measured()"
         assert asked.guards <= everywhere, "a guard names a run that no tier has, so its text never shows"
+
+
+@pytest.mark.parametrize("module", ["replications", "report"])
+def test_every_command_lets_idle_threads_sleep_before_a_library_is_loaded(module: str) -> None:
+    check = (
+        "import os, sys\n"
+        f"sys.argv = ['{module}', '--help']\n"
+        "os.environ.pop('OMP_WAIT_POLICY', None)\n"
+        f"main = __import__('{module}.__main__', fromlist=['main']).main\n"
+        "assert not {'numpy', 'pandas', 'torch'} & set(sys.modules)\n"
+        "try:\n"
+        "    main()\n"
+        "except SystemExit:\n"
+        "    pass\n"
+        "sys.exit(os.environ['OMP_WAIT_POLICY'] != 'PASSIVE')"
+    )
+    done = subprocess.run([sys.executable, "-c", check], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

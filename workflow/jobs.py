@@ -17,6 +17,7 @@ from replications.registry.outputs import EXHIBIT_KINDS, FIGURE_KINDS, INDEX, ME
 from replications.registry.papers import load_paper
 from replications.results.store import CHUNK_FILES
 from replications.source_code import import_closure, imported_names, public_functions
+from replications.threads import wait_policy
 
 FORMS = {".tex": "LaTeX", ".md": "Markdown"}
 
@@ -40,11 +41,12 @@ class TrainingRule:
 def environment() -> dict[str, str]:
     """Variables of every job: the suite and its Python are found from any folder, whether or not they are activated.
 
-    Threads of two jobs that share cores must not spin while they wait: that costs a factor of 2.7.
+    Returns:
+        Variable -> value, for `os.environ.update`.
     """
     paths = {"PATH": Path(sys.executable).parent, "PYTHONPATH": ROOT}
     found = {name: os.pathsep.join(filter(None, [str(first), os.environ.get(name)])) for name, first in paths.items()}
-    return found | {"OMP_WAIT_POLICY": os.environ.get("OMP_WAIT_POLICY", "passive")}
+    return found | wait_policy(os.environ)
 
 
 def relative(paths: list[Path]) -> list[str]:

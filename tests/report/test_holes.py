@@ -12,8 +12,8 @@ import pytest
 
 from replications.errors import ReplicationError
 from replications.registry.papers import load_papers
-from report.__main__ import command
 from report.build import write_report
+from report.command import command
 
 PAPER = "lantern_reading"
 Build = Callable[[Path], tuple[list[str], str]]
@@ -163,5 +163,5 @@ def test_wrong_use_exits_with_2_and_names_the_nearest_tier() -> None:
 
 
 def test_the_report_never_loads_torch_or_a_drawing_library() -> None:
-    code = "import sys, report.__main__; sys.exit(any(name in sys.modules for name in ('torch', 'matplotlib')))"
+    code = "import sys, report.command; sys.exit(any(name in sys.modules for name in ('torch', 'matplotlib')))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

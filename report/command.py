@@ -1,0 +1,54 @@
+"""The command that writes the report: one folder that opens from disk, and the same content as a PDF.
+
+Exit codes: 0 fine, 1 failed or, with --strict, something is missing or in doubt, 2 wrong use or wrong input.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from replications.errors import InputError, ReplicationError, nearest
+from replications.registry.papers import load_papers
+from replications.registry.schema import TIERS
+from report.build import write_report
+from report.exports import ARCHIVE
+
+
+def _stamp() -> datetime:
+    """The time of the build; SOURCE_DATE_EPOCH, in seconds, makes two builds equal."""
+    epoch = os.environ.get("SOURCE_DATE_EPOCH")
+    return datetime.fromtimestamp(int(epoch), UTC) if epoch else datetime.now(UTC).replace(microsecond=0)
+
+
+def command(
+    tier: Annotated[str, typer.Option(help="How much compute: smoke, gpu or paper.")] = "smoke",
+    results: Annotated[Path | None, typer.Option(help="Folder of the runs; default results/<tier>.")] = None,
+    derived: Annotated[Path | None, typer.Option(help="Folder of claims.csv, figures, tables, exhibits; default: --results.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder of the report; default <derived>/report.")] = None,
+    source: Annotated[str, typer.Option(help="runs, or reference for the committed results.")] = "runs",
+    paper: Annotated[list[str] | None, typer.Option(help="Only this paper; may be given again. Default: all.")] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 when anything is missing or in doubt.")] = False,
+) -> None:
+    """Write the report from recorded results."""
+    if tier not in TIERS:
+        raise InputError(f"No tier is called '{tier}'. {nearest(tier, TIERS)}")
+    if source not in {"runs", "reference"}:
+        raise InputError(f"No source is called '{source}'. {nearest(source, ('runs', 'reference'))}")
+    runs = results or Path("results") / tier
+    made = derived or runs
+    folder = out or made / "report"
+    report = write_report(tier, source, runs, made, load_papers(paper), folder, _stamp())
+    for problem in report.all_problems:
+        where = f"{problem.paper} {problem.where}".strip()
+        print(f"note: {where}: {problem.what}", file=sys.stderr)
+    print(folder / "index.html")
+    print(folder / "report.pdf")
+    print(folder / ARCHIVE)
+    if strict and report.all_problems:
+        raise ReplicationError(f"{len(report.all_problems)} things are missing or in doubt; see the notes above.")
