@@ -105,19 +105,23 @@ class Evaluation:
         normal = torch.stack([torch.randn(later, n_images, 2, generator=g) for g in generators])
         return EpisodeNoise(first, normal=normal.to(self.device))
 
-    @torch.no_grad()
     def error(self, *, samples: int = 1, sampled: bool = False) -> Tensor:
-        """Return the percentage of wrong answers per seed.
+        """Return the percentage of wrong answers per seed, (seeds,); arguments as of `wrong`."""
+        return 100 * self.wrong(samples=samples, sampled=sampled).sum(1) / len(self.data.labels)
+
+    @torch.no_grad()
+    def wrong(self, *, samples: int = 1, sampled: bool = False) -> Tensor:
+        """Return which images are classified wrongly.
 
         Args:
             samples: number of episodes per image whose class probabilities are averaged; 1 for networks without glimpses.
             sampled: draw locations from the policy; else take its means. The first location is random in both cases.
 
         Returns:
-            (seeds,) in per cent.
+            (seeds, images), boolean.
         """
         generators = self.generators(f"evaluate {samples} {sampled}")
-        wrong = torch.zeros(self.n_seeds, device=self.device)
+        wrong = []
         for canvases, labels, _ in self.chunks():
             if self.episodes is not None:
                 scores: Tensor | float = 0.0
@@ -127,5 +131,5 @@ class Evaluation:
             else:
                 scores = self.network(canvases)
             assert isinstance(scores, Tensor)  # noqa: S101 (samples >= 1)
-            wrong += (scores.argmax(-1) != labels).sum(1)
-        return 100 * wrong / len(self.data.labels)
+            wrong.append(scores.argmax(-1) != labels)
+        return torch.cat(wrong, 1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -186,7 +187,11 @@ def _test(settings: Settings, context: Context, test: Evaluation, model: str = "
         model: empty for the last checkpoint, 'best' for the one with the lowest validation error.
     """
     step = settings.n_steps
-    context.record("error", test.error(), model=model, step=step, unit="%")
+    wrong = test.wrong()
+    context.record("error", 100 * wrong.sum(1) / wrong.shape[1], model=model, step=step, unit="%")
+    if not model:
+        context.record("test_examples", [float(wrong.shape[1])] * len(context.seeds), step=step)
+        context.artifact("wrong_error_test", np.packbits(wrong.cpu().numpy(), axis=1))
     if test.episodes is None:
         return
     context.record("error_sampled", test.error(sampled=True), model=model, step=step, unit="%")
