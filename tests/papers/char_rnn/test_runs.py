@@ -255,7 +255,7 @@ def test_expected_values_of_the_runs_are_those_of_the_tables() -> None:
 
 def test_claims_read_what_the_runs_record() -> None:
     for claim in load_paper("char_rnn").claims:
-        assert claim.evidence != "paper", "no claim may say that the paper's text was seen"
+        assert claim.evidence != "paper" or "abstract" in claim.location, "of the paper's text only the abstract was seen"
         for tier in claim.tiers:
             planned = {run.name: run for run in grid.load_runs("char_rnn", tier)}
             for measure in claim.measures(tier):
