@@ -10,6 +10,7 @@ from replications.papers.char_rnn.experiment import WIN
 from replications.registry.checks import check_claims
 from replications.registry.papers import load_paper
 from replications.registry.run_grid import load_runs
+from replications.registry.scale import proxy_of, scales
 from replications.registry.tables import TableRow
 from replications.verdicts.kinds.trend import TrendClaim
 
@@ -92,3 +93,14 @@ def test_shares_of_errors_are_complete() -> None:
 
 def test_only_claims_with_a_checked_source_are_primary() -> None:
     assert {claim.evidence for claim in PAPER.claims if claim.primary} <= {"paper", "author", "secondary", "derived"}
+
+
+def test_short_trainings_and_other_kernel_files_make_a_proxy() -> None:
+    for tier, real in (("gpu", {"war-and-peace-20-gram"}), ("paper", None)):
+        of_runs = scales(load_runs("char_rnn", tier))
+        judged = {claim.id: proxy_of(claim, tier, of_runs) for claim in PAPER.claims if tier in claim.tiers}
+        if real:
+            assert {name for name, proxy in judged.items() if not proxy} == real
+        reads_kernel = {c.id for c in PAPER.claims if tier in c.tiers and any(m.run.startswith("linux") for m in c.measures(tier))}
+        assert reads_kernel
+        assert all("kernel files" in judged[name] for name in reads_kernel)
