@@ -59,9 +59,11 @@ class ClaimContent:
     seeds_needed: int | None
     values: tuple[float, ...]
     proxy: str
-    registered_commit: str
-    registered_date: str
-    margin_after_run: bool | None
+    integrity: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
+    registration: str = ""
+    post_hoc: str = ""
+    tuning: str = ""
     runs: tuple[str, ...] = ()
     commands: tuple[str, ...] = ()
     advice: str = ""
@@ -69,11 +71,9 @@ class ClaimContent:
     @classmethod
     def unjudged(cls, claim: Claim, base: dict[str, Any]) -> ClaimContent:
         """A claim whose verdict could be neither read nor computed."""
-        nothing: dict[str, Any] = dict.fromkeys(
-            ("published", "ours", "low", "high", "level", "p", "p_holm", "margin", "seeds_needed", "margin_after_run")
-        )
+        nothing: dict[str, Any] = dict.fromkeys(("published", "ours", "low", "high", "level", "p", "p_holm", "margin", "seeds_needed"))
         known = {name: getattr(claim, name) for name in ("kind", "primary", "location", "evidence", "published_text", "unit")}
-        texts: dict[str, Any] = dict.fromkeys(("criterion", "proxy", "registered_commit", "registered_date"), "")
+        texts: dict[str, Any] = dict.fromkeys(("criterion", "proxy"), "")
         return cls(
             **base, **nothing, **known, **texts, values=(), seeds_planned=claim.seeds, seeds_finished=0,
             verdict="not tested", reason="No verdict could be computed; see what is missing or in doubt.",

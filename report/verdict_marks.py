@@ -16,6 +16,9 @@ SHAPES: dict[str, str] = {
     "cross": '<path class="full" d="M3.6.8L8 5.2 12.4.8l2.8 2.8L10.8 8l4.4 4.4-2.8 2.8L8 10.8l-4.4 4.4L.8 12.4 5.2 8 .8 3.6z"/>',
     "open circle": '<circle class="line" cx="8" cy="8" r="6.3"/><path class="out" d="M5 8.2l2.1 2.1 3.9-4.3"/>',
     "open cross": '<path class="line" d="M3.8 1.6L8 5.8l4.2-4.2 2.2 2.2L10.2 8l4.2 4.2-2.2 2.2L8 10.2l-4.2 4.2-2.2-2.2L5.8 8 1.6 3.8z"/>',
+    "open square": '<rect class="line" x="1.8" y="1.8" width="12.4" height="12.4" rx="1.5"/><path class="out" d="M5 6.2h6M5 9.8h6"/>',
+    "split square": '<rect class="line" x="1.8" y="1.8" width="12.4" height="12.4" rx="1.5"/><path class="out" d="M5 6.2h6M5 9.8h6M10 4L6 12"/>',
+    "barred circle": '<circle class="line" cx="8" cy="8" r="6.3"/><path class="out" d="M3.9 12.1l8.2-8.2"/>',
     "dash": '<path class="out" d="M3.5 8h9"/>',
 }
 """Shape of `verdicts.words` -> its drawing in a 16 by 16 box: the shape alone tells the words apart."""

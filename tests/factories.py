@@ -13,7 +13,6 @@ import yaml
 from hypothesis import settings
 
 from replications import paths
-from replications.presentation import judging
 from replications.registry import papers as spec
 from replications.registry import run_grid as grid
 from replications.registry.papers import Paper, read_paper
@@ -92,9 +91,8 @@ def make_paper(tmp_path: Path, paper_content: dict[str, Any]) -> Callable[..., P
 
 
 @pytest.fixture
-def finish(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+def finish(tmp_path: Path) -> Callable[..., None]:
     """Write the files of a finished chunk: finish('lady', error=[1.2, 1.3]); values in seed order from `first`."""
-    monkeypatch.setattr(judging, "registrations", lambda _: {})
 
     def write(
         run: str,

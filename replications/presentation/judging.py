@@ -1,24 +1,23 @@
-"""The verdicts on a results folder: gathers what the records and git say, and has it judged."""
+"""The verdicts on a results folder: gathers what the records and their provenance say, and has it judged."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 from replications.errors import InputError
 from replications.registry.claims import Claim, Items, Measure
 from replications.registry.scale import proxy_of
 from replications.results import store
 from replications.results.reader import NotMeasured, Results
-from replications.results.version_control import registrations
-from replications.verdicts.judge import Registration, Verdict, judge_claims
+from replications.verdicts.judge import Basis, Verdict, judge_claims
 from replications.verdicts.outcome import ItemArrays, Samples
 
 
 def judge_paper(results: Results) -> list[Verdict]:
     """Return the verdicts on all claims of a paper at the tier of its results, in the order written."""
-    edits = registrations(results.paper.name)
     claims = results.paper.claims
     samples = {claim.id: gather(claim, results) for claim in claims}
-    dates = {claim.id: _registration(claim, results, edits.get(claim.id, {})) for claim in claims}
-    return judge_claims(results.paper, results.tier, samples, dates)
+    return judge_claims(results.paper, results.tier, samples, {claim.id: basis_of(claim, results) for claim in claims})
 
 
 def gather(claim: Claim, results: Results) -> Samples:
@@ -58,9 +57,36 @@ def _test_examples(measure: Measure, results: Results) -> int | None:
     return int(sizes.min()) if len(sizes) and sizes.min() >= 1 else None
 
 
-def _registration(claim: Claim, results: Results, edit: dict[str, str]) -> Registration:
-    """Return the last edit of the claim's entry, and whether the first of its runs had begun before (text order of ISO 8601 is time order)."""
-    runs = {measure.run for measure in claim.measures(results.tier)} if results.tier in claim.tiers else set()
-    started = [chunk.provenance["started"] for run in sorted(runs) for chunk in store.chunks(results.folder, results.paper.name, run)]
-    date = edit.get("date", "")
-    return Registration(edit.get("commit", ""), date, date > min(started) if date and started else None)
+def basis_of(claim: Claim, results: Results) -> Basis:
+    """Return whether the chunks that a claim reads are what their runs wrote, and with which text of the claim those began.
+
+    Args:
+        claim: a claim of the paper, as it is declared today.
+        results: records of the paper at one tier; nothing is said where the claim is not judged at that tier.
+    """
+    if results.tier not in claim.tiers:
+        return Basis()
+    runs = dict.fromkeys(measure.run for measure in claim.measures(results.tier))
+    chunks = [chunk for run in runs for chunk in store.chunks(results.folder, results.paper.name, run)]
+    faults = [f"{chunk.run}/{chunk.folder.name}: {fault}" for chunk in chunks for fault in chunk.integrity_faults(results.tier)]
+    if faults:
+        return Basis(integrity=tuple(faults))
+    registration, reason = _registration(claim, claim.digest(results.tier), chunks)
+    return Basis(registration=registration, post_hoc=reason)
+
+
+def _registration(claim: Claim, today: str, chunks: Sequence[store.Chunk]) -> tuple[str, str]:
+    """Return 'post hoc', 'not registered' or nothing, and the reason: the digests that the chunks carry against today's."""
+    later, unknown = [], []
+    for chunk in chunks:
+        where, began = f"{chunk.run}/{chunk.folder.name}", str(chunk.provenance.get("started", ""))[:10]
+        digests = chunk.provenance.get("claims")
+        if not isinstance(digests, dict):
+            unknown.append(where)
+        elif claim.id not in digests:
+            later.append(f"{where} began on {began}, when this claim did not exist or did not read it.")
+        elif digests[claim.id] != today:
+            later.append(f"{where} began on {began} with the claim's digest {digests[claim.id]}; today's is {today}.")
+    if unknown:
+        later.append(f"{', '.join(unknown)} carr{'ies' if len(unknown) == 1 else 'y'} no digest of the claim.")
+    return ("not registered" if unknown and len(later) == 1 else "post hoc" if later else ""), " ".join(later)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -47,35 +46,6 @@ def read_yaml(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise InputError(f"{path}: expected a mapping at the top, got {type(content).__name__}.")
     return content
-
-
-def entry_lines(text: str, key: str) -> dict[str, set[int]]:
-    """Return the lines in which each entry of a top-level list is written.
-
-    Args:
-        text: YAML.
-        key: name of the list.
-
-    Returns:
-        `id` of an entry -> lines, from 0, of its keys and values, those behind an alias included; empty without such a list.
-    """
-    top = yaml.compose(text, Loader=_SafeLoader)
-    entries = [entry for value in _values(top, key) if isinstance(value, yaml.SequenceNode) for entry in value.value]
-    return {name.value: set(_lines(entry)) for entry in entries for name in _values(entry, "id")}
-
-
-def _values(node: yaml.Node | None, key: str) -> list[yaml.Node]:
-    return [value for name, value in node.value if name.value == key] if isinstance(node, yaml.MappingNode) else []
-
-
-def _lines(node: yaml.Node) -> Iterator[int]:
-    if isinstance(node, yaml.ScalarNode):
-        # A block scalar ends at the beginning of the line behind it.
-        yield from range(node.start_mark.line, node.end_mark.line + (node.end_mark.column > 0))
-    else:
-        for part in node.value:
-            for child in part if isinstance(part, tuple) else (part,):
-                yield from _lines(child)
 
 
 M = TypeVar("M", bound=BaseModel)

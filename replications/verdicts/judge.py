@@ -18,18 +18,22 @@ from replications.verdicts.words import POSITIVE, PROXY_WORDS, WORDS
 
 
 @dataclass(frozen=True)
-class Registration:
-    """When a claim's entry was last edited.
+class Basis:
+    """What a verdict rests on besides the numbers: whether its records can be trusted, and what was registered when.
 
     Attributes:
-        commit: the commit that last touched it; empty outside a repository.
-        date: when, UTC, ISO 8601.
-        after_run: that was after the first of its runs began; None when unknown.
+        integrity: faults of the chunks that the claim reads, one sentence each; any of them withholds the verdict.
+        remarks: what a reader should know of the chunks and does not withhold it, one sentence each (uncommitted code, several commits).
+        registration: 'post hoc' when a run began with another text of the claim, 'not registered' when it stored none; else empty.
+        post_hoc: the reason for either; empty when every run carries today's text.
+        tuning: how the settings of the tier were chosen, or that this is not recorded; empty where nothing is to be said.
     """
 
-    commit: str = ""
-    date: str = ""
-    after_run: bool | None = None
+    integrity: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
+    registration: str = ""
+    post_hoc: str = ""
+    tuning: str = ""
 
 
 @dataclass(frozen=True)
@@ -58,9 +62,11 @@ class Verdict:
         values: `ours` per seed, empty where seeds do not pair.
         proxy: what was scaled down; empty when the claim itself is tested.
         runs: the runs that it reads.
-        registered_commit: commit that last touched the claim's entry; empty outside a repository.
-        registered_date: its date, UTC, ISO 8601.
-        margin_after_run: the entry was touched after the first of its runs began; None when unknown.
+        integrity: why the verdict is withheld, one sentence per fault; empty when the records are what the runs wrote.
+        remarks: what is to be said of the records besides, one sentence each.
+        registration: 'post hoc', 'not registered' or empty, see `Basis`.
+        post_hoc: the reason for it.
+        tuning: how the tier's settings were chosen, or that this is not recorded.
     """
 
     id: str
@@ -90,9 +96,11 @@ class Verdict:
     values: tuple[float, ...]
     proxy: str
     runs: tuple[str, ...]
-    registered_commit: str
-    registered_date: str
-    margin_after_run: bool | None
+    integrity: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
+    registration: str = ""
+    post_hoc: str = ""
+    tuning: str = ""
 
     @property
     def symbol(self) -> str:
@@ -112,7 +120,7 @@ class _Case:
     paper: str
     tier: str
     claim: Claim
-    registration: Registration
+    basis: Basis
     proxy: str
 
     def verdict(self, word: str, reason: str, *, outcome: Outcome | None = None, finished: int = 0) -> Verdict:
@@ -148,9 +156,11 @@ class _Case:
             values=numbers.values,
             proxy=self.proxy,
             runs=tuple(dict.fromkeys(measure.run for measure in test.reads())) if tested else (),
-            registered_commit=self.registration.commit,
-            registered_date=self.registration.date,
-            margin_after_run=self.registration.after_run,
+            integrity=self.basis.integrity if tested else (),
+            remarks=self.basis.remarks if tested else (),
+            registration=self.basis.registration if tested else "",
+            post_hoc=self.basis.post_hoc if tested else "",
+            tuning=self.basis.tuning if tested else "",
         )
 
 
@@ -159,7 +169,7 @@ def decides_nothing(claim: Claim) -> bool:
     return claim.kind == "value" and claim.evidence == "recalled"
 
 
-def judge(paper: str, tier: str, claim: Claim, samples: Samples, registration: Registration | None = None) -> Verdict:
+def judge(paper: str, tier: str, claim: Claim, samples: Samples, basis: Basis | None = None) -> Verdict:
     """Return the verdict on one claim, before the adjustment over a paper's primary claims.
 
     Args:
@@ -167,9 +177,9 @@ def judge(paper: str, tier: str, claim: Claim, samples: Samples, registration: R
         tier: tier whose records the samples are from.
         claim: the claim, as it is declared.
         samples: what the records say about its measures.
-        registration: when its entry was last edited.
+        basis: what the chunks that it reads say besides; default: nothing.
     """
-    case = _Case(paper, tier, claim, registration or Registration(), samples.proxy or claim.proxy(tier))
+    case = _Case(paper, tier, claim, basis or Basis(), samples.proxy or claim.proxy(tier))
     if tier not in claim.tiers:
         return case.verdict("not tested", _why_not(claim, tier))
     test = claim.at(tier)
@@ -177,6 +187,8 @@ def judge(paper: str, tier: str, claim: Claim, samples: Samples, registration: R
         raise TypeError(f"{paper}.{claim.id}: kind '{claim.kind}' has no rule")
     measures = test.reads()
     finished = min(len(_seeds(samples, measure)) for measure in measures)
+    if case.basis.integrity:
+        return case.verdict("withheld", f"Withheld: {' '.join(case.basis.integrity)}", finished=finished)
     missing = [samples.missing.get(measure, "no values") for measure in measures if not _seeds(samples, measure)]
     if missing:
         return case.verdict("not tested", f"Not tested: {'; '.join(dict.fromkeys(missing))}.", finished=finished)
@@ -220,19 +232,17 @@ def _why_not(claim: Claim, tier: str) -> str:
     return f"Not tested at tier {tier}; it is judged at {' and '.join(claim.tiers)}."
 
 
-def judge_claims(
-    paper: Paper, tier: str, samples: Mapping[str, Samples], registrations: Mapping[str, Registration] | None = None
-) -> list[Verdict]:
+def judge_claims(paper: Paper, tier: str, samples: Mapping[str, Samples], bases: Mapping[str, Basis] | None = None) -> list[Verdict]:
     """Return the verdicts on all claims of a paper, in the order written, Holm-adjusted over its tested primary claims.
 
     Args:
         paper: the paper.
         tier: tier whose records the samples are from.
         samples: what the records say, by claim id.
-        registrations: when each claim's entry was last edited, by claim id.
+        bases: what the chunks say besides, by claim id.
     """
-    dates = registrations or {}
-    verdicts = [judge(paper.name, tier, claim, samples.get(claim.id, Samples()), dates.get(claim.id)) for claim in paper.claims]
+    known = bases or {}
+    verdicts = [judge(paper.name, tier, claim, samples.get(claim.id, Samples()), known.get(claim.id)) for claim in paper.claims]
     return adjust(verdicts)
 
 

@@ -54,6 +54,26 @@ WORDS = {
     ),
     "inconclusive": VerdictWord("?", "square", "#805300", "#e0b055", "inconclusive", "The seeds do not decide."),
     "contradicted": VerdictWord("✗", "cross", "#ad2b12", "#f58b70", "contradicted", "Our interval lies wholly on the wrong side."),
+    "counted as published": VerdictWord(
+        "=",
+        "open square",
+        "#4a4f57",
+        "#aeb3bb",
+        "counted-as-published",
+        "Arithmetic on sizes or operations, not sampled: our count is the published one within the margin.",
+        positive=True,
+    ),
+    "differs": VerdictWord(
+        "≠", "split square", "#7a3b69", "#d69ac5", "differs", "Arithmetic on sizes or operations: our count is not the published one."
+    ),
+    "withheld": VerdictWord(
+        "!",
+        "barred circle",
+        "#8a1c1c",
+        "#ff9c9c",
+        "withheld",
+        "The records are not what the runs wrote, or were made with different settings, so that nothing is judged from them.",
+    ),
     "not tested": VerdictWord(
         "·", "dash", "#5f636b", "#9da2aa", "not-tested", "No run of this tier tests it, or its runs are not finished."
     ),

@@ -21,7 +21,7 @@ words = st.text(st.characters(codec="utf-8", exclude_characters="\r\0"), max_siz
 verdicts = st.builds(
     Verdict,
     **dict.fromkeys(("id", "paper", "tier", "claim", "kind", "evidence", "location", "published_text", "unit", "criterion"), words),
-    **dict.fromkeys(("reason", "proxy", "registered_commit", "registered_date"), words),
+    **dict.fromkeys(("reason", "proxy", "registration", "post_hoc", "tuning"), words),
     **{name: st.none() | finite for name in ("published", "ours", "low", "high", "level", "p", "p_holm", "margin")},
     **{name: st.integers(0, 99) for name in ("seeds_planned", "seeds_finished")},
     seeds_needed=st.none() | st.integers(2, 1000),
@@ -29,7 +29,8 @@ verdicts = st.builds(
     verdict=st.sampled_from(sorted(WORDS)),
     values=st.lists(finite, max_size=5).map(tuple),
     runs=st.lists(st.from_regex(r"[a-z0-9-]{1,9}", fullmatch=True), max_size=3).map(tuple),
-    margin_after_run=st.none() | st.booleans(),
+    integrity=st.just(()),
+    remarks=st.just(()),
 )
 
 
@@ -53,7 +54,7 @@ def test_rows_and_objects_are_stable(lady: Verdict) -> None:
     content = json.loads(json.dumps(to_object(lady), allow_nan=False))
     assert content["interval"] == [lady.low, lady.high]
     assert content["values"] == list(lady.values)
-    assert content["margin_after_run"] is None
+    assert content["registration"] == "not registered"
 
 
 def test_a_damaged_file_is_refused_with_its_place(tmp_path: Path, lady: Verdict) -> None:

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from replications.presentation import judging
 from replications.presentation.judging import judge_paper
 from replications.registry.papers import Paper
 from replications.results.reader import Results
@@ -52,7 +51,7 @@ def test_a_finished_claim_carries_everything_a_report_shows(finish: Finish, verd
 
 
 def test_every_word_has_its_own_symbol_and_shape() -> None:
-    assert len({mark.symbol for mark in WORDS.values()}) == len({mark.shape for mark in WORDS.values()}) == len(WORDS) == 8
+    assert len({mark.symbol for mark in WORDS.values()}) == len({mark.shape for mark in WORDS.values()}) == len(WORDS) == 11
 
 
 def test_a_claim_without_this_tier_or_without_runs_is_not_tested(finish: Finish, verdict: Callable[..., Verdict]) -> None:
@@ -112,7 +111,7 @@ def test_a_recalled_value_decides_nothing_but_a_recalled_order_may(finish: Finis
 def test_a_stand_in_supports_or_contradicts_as_a_proxy(
     ours: list[float], word: str, finish: Finish, verdict: Callable[..., Verdict]
 ) -> None:
-    finish("lady", error=ours)
+    finish("lady", error=ours, changes={"tier": "smoke"})
     found = verdict(tier="smoke")
     assert (found.verdict, found.seeds_planned, found.margin) == (word, 3, 1)
     assert found.proxy == "Three cups instead of eight."
@@ -139,15 +138,30 @@ def test_holm_over_primary_claims_opens_what_is_only_just_significant(finish: Fi
     assert family[factor].p_holm is None
 
 
-def test_a_margin_registered_after_its_run_began_is_flagged(
-    finish: Finish, verdict: Callable[..., Verdict], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    finish("lady", error=GOOD, started="2026-01-02T00:00:00+00:00")
-    assert verdict(id="lady-error").margin_after_run is None
-    for date, late in (("2026-01-01T00:00:00+00:00", False), ("2026-01-03T00:00:00+00:00", True)):
-        monkeypatch.setattr(judging, "registrations", lambda _, date=date: {"lady-error": {"commit": "abc", "date": date}})
-        found = verdict(id="lady-error")
-        assert (found.registered_commit, found.registered_date, found.margin_after_run) == ("abc", date, late)
+def test_a_claim_judged_by_another_text_than_its_run_began_with_is_post_hoc(finish: Finish, make_paper: Make, read: Read) -> None:
+    claim = make_paper().claims[0]
+    finish("lady", error=GOOD, changes={"claims": {claim.id: claim.digest("gpu")}})
+    assert (judge_paper(read(make_paper()))[0].registration, judge_paper(read(make_paper()))[0].post_hoc) == ("", "")
+    reworded = judge_paper(read(make_paper({"id": claim.id, "claim": "In other words.", "reason": "Another."})))[0]
+    assert reworded.registration == ""
+    for change in ({"margin": 0.4}, {"published": 1.25}, {"seeds": 4}, {"evidence": "author"}):
+        later = judge_paper(read(make_paper({"id": claim.id} | change)))[0]
+        assert later.registration == "post hoc"
+        assert f"lady/seeds-0-4 began on 2026-01-02 with the claim's digest {claim.digest('gpu')}" in later.post_hoc
+    added = judge_paper(read(make_paper({"id": "added-later"})))[0]
+    assert (added.registration, "did not exist" in added.post_hoc) == ("post hoc", True)
+
+
+def test_a_run_that_carries_no_digest_is_said_not_to_be_registered(finish: Finish, verdict: Callable[..., Verdict]) -> None:
+    finish("lady", error=GOOD)
+    assert (verdict().registration, verdict().post_hoc) == ("not registered", "lady/seeds-0-4 carries no digest of the claim.")
+
+
+def test_a_verdict_on_records_that_nobody_wrote_is_withheld(finish: Finish, verdict: Callable[..., Verdict]) -> None:
+    finish("lady", error=GOOD, changes={"tier": "paper"})
+    found = verdict()
+    assert (found.verdict, found.ours, found.p, found.seeds_finished) == ("withheld", None, None, 5)
+    assert found.reason == "Withheld: lady/seeds-0-4: provenance is of tier 'paper', not 'gpu'."
 
 
 def test_a_gap_between_two_curves_is_subtracted_seed_by_seed(finish: Finish, verdict: Callable[..., Verdict]) -> None:
