@@ -71,7 +71,8 @@ def basis_of(claim: Claim, results: Results) -> Basis:
     faults = [f"{chunk.run}/{chunk.folder.name}: {fault}" for chunk in chunks for fault in chunk.integrity_faults(results.tier)]
     if faults:
         return Basis(integrity=tuple(faults))
-    registration, reason = _registration(claim, claim.digest(results.tier), chunks)
+    today = claim.digest(results.tier, proxy=bool(proxy_of(claim, results.tier, results.scales)))
+    registration, reason = _registration(claim, today, chunks)
     return Basis(registration=registration, post_hoc=reason)
 
 
