@@ -32,7 +32,7 @@ def run(settings: Settings, context: Context) -> None:
     cnn = vision.build_cnn(context, settings.cnn)
     features = {name: vision.extract(context, cnn, settings.cnn, split) for name, split in splits.items()}
     if settings.mode != "train":
-        metrics.baseline(context, settings, splits, features)
+        metrics.record_baseline(context, settings, splits, features)
         return
     train = splits["train"]
     vocabulary = Vocabulary.build((caption for several in train.tokens for caption in several), settings.min_count)
@@ -42,7 +42,7 @@ def run(settings: Settings, context: Context) -> None:
     moving = settings.cnn_training != "frozen"
     cnns = nn.ModuleList([copy.deepcopy(cnn) for _ in range(n_slots)] if moving else [cnn])
     task = Task(settings, splits, features, Scale.of(features["train"].vector), vocabulary, cnns)
-    metrics.measure(context, task, train_decoder(task, context))
+    metrics.record_metrics(context, task, train_decoder(task, context))
 
 
 def train_decoder(task: Task, context: Context) -> CaptionerGroup:
@@ -54,7 +54,7 @@ def train_decoder(task: Task, context: Context) -> CaptionerGroup:
     """
     trainer = Trainer(task, context)
     trainer.train()
-    metrics.last(context, task, trainer.model)
+    metrics.record_last_weights(context, task, trainer.model)
     trainer.best.restore()
     return trainer.model
 

@@ -1,4 +1,4 @@
-"""The records and artifacts of a run: scores on every split and at every beam size, and what else the claims ask of captions."""
+"""The records and artifacts of a run: scores of every split and beam size, and the further metrics that claims read."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ METRICS = {
     "CIDEr": "cider",
     "CIDEr-plain": "cider_plain",
 }
-"""Name of a score -> metric of the records; all are recorded times 100, as papers print them."""
+"""Name of a score -> its metric in the records; all are recorded times 100, as papers print them."""
 LAST_BEAM = 3
-"""Beam size at which the last weights are scored."""
+"""Beam size at which the weights after the last update are scored; a small one, because it shows the difference at little cost."""
 BASELINE_CAPTIONS = 5
 """Captions per image over which the scores of the random and the nearest caption are averaged."""
 
@@ -49,12 +49,27 @@ def _scorer(key: tuple[tuple[tuple[str, ...], ...], ...]) -> Scorer:
 
 
 def scorer(split: Split) -> Scorer:
-    """Return the scorer of a split's references, made once per process."""
-    return _scorer(tuple(tuple(map(tuple, several)) for several in split.tokens))
+    """Return the scorer of a split's references, created once per process.
+
+    Args:
+        split: its tokens are the references.
+
+    Returns:
+        The scorer.
+    """
+    return _scorer(tuple(tuple(map(tuple, references)) for references in split.tokens))
 
 
 def scored_splits(settings: Settings, splits: dict[str, Split]) -> list[str]:
-    """Return the names of the splits whose images are captioned and scored: all but training, and validation where asked."""
+    """List the splits whose images are captioned and scored.
+
+    Args:
+        settings: `score_validation` adds the validation split.
+        splits: by name.
+
+    Returns:
+        Names of all splits but training, and of validation only where asked for.
+    """
     return [name for name in splits if name != "train" and (name != "validation" or settings.score_validation)]
 
 
@@ -73,25 +88,27 @@ def _record_by_beam_size(
     images: ImageFeatures,
     name: str,
     training_captions: set[tuple[str, ...]],
-    searched: dict[int, Generated],
+    generated: dict[int, Generated],
     seed: int,
 ) -> None:
-    """Record scores, length and memory of captions at every beam size of the settings.
+    """Record scores, mean length and share of memorised captions at every beam size of the settings.
 
     Args:
         context: receives the records, with axis 'beam_size'.
         task: settings, splits and vocabulary.
         model: the seed's decoders.
         images: features of the split.
-        name: the split.
+        name: of the split.
         training_captions: tokens of all training captions.
-        searched: captions that were searched already, by beam size.
+        generated: captions that are available already, by beam size.
         seed: of the records.
     """
     settings = task.settings
     for beam in sorted({*settings.beam_sizes, settings.beam_size}) if settings.beam_sizes else ():
         captions = (
-            searched[beam] if beam in searched else generate(model, images, task.vocabulary, beam_size=beam, max_length=settings.max_length)
+            generated[beam]
+            if beam in generated
+            else generate(model, images, task.vocabulary, beam_size=beam, max_length=settings.max_length)
         )
         _record_scores(context, seed, scorer(task.splits[name]).score(captions.best()).corpus, name, beam_size=beam)
         at: dict[str, Any] = {"split": name, "axis": "beam_size", "at": beam, "seed": seed}
@@ -116,17 +133,17 @@ def _record_lengths(context: Context, seed: int, captions: list[list[str]]) -> N
 
 
 def _training_captions(split: Split) -> set[tuple[str, ...]]:
-    return {tuple(caption) for several in split.tokens for caption in several}
+    return {tuple(caption) for captions in split.tokens for caption in captions}
 
 
-def baseline(context: Context, settings: Settings, splits: dict[str, Split], features: dict[str, ImageFeatures]) -> None:
+def record_baseline(context: Context, settings: Settings, splits: dict[str, Split], features: dict[str, ImageFeatures]) -> None:
     """Record the scores of one of Table 1's baselines: a random training caption, the nearest training image's caption, or people.
 
     Args:
         context: receives the records.
-        settings: `mode` names the baseline.
+        settings: `mode` is the baseline, 'random', 'nearest' or 'human'.
         splits: by name.
-        features: of every split, by which images are near.
+        features: of every split; nearest is by cosine similarity of the standardised feature vectors.
     """
     train = splits["train"]
     scale = Scale.of(features["train"].vector)
@@ -135,37 +152,39 @@ def baseline(context: Context, settings: Settings, splits: dict[str, Split], fea
         split = splits[name]
         nearest = (torch.nn.functional.normalize(scale(features[name].vector), dim=1) @ reference.T).argmax(1).cpu().numpy()
         for seed in context.seeds:
-            pick = np.random.default_rng([seed, *settings.mode.encode()])
-            rows = [nearest if settings.mode != "random" else pick.integers(len(train), size=len(split)) for _ in range(BASELINE_CAPTIONS)]
+            generator = np.random.default_rng([seed, *settings.mode.encode()])
+            source_rows = [
+                nearest if settings.mode != "random" else generator.integers(len(train), size=len(split)) for _ in range(BASELINE_CAPTIONS)
+            ]
             # One caption per image is high-variance; the mean over the n-th captions of all images, for several n, estimates the same score.
-            drawn = [[train.tokens[row][number % len(train.tokens[row])] for row in numbers] for number, numbers in enumerate(rows)]
+            captions = [[train.tokens[row][n % len(train.tokens[row])] for row in rows] for n, rows in enumerate(source_rows)]
             if settings.mode == "human":
-                _human(context, seed, split, drawn[0], name)
+                _record_human(context, seed, split, captions[0], name)
                 continue
-            scored = [scorer(split).score(captions).corpus for captions in drawn]
-            _record_scores(context, seed, {key: float(np.mean([one[key] for one in scored])) for key in scored[0]}, name)
-            _record_chair(context, seed, drawn[0], split, name)
+            scores = [scorer(split).score(one_per_image).corpus for one_per_image in captions]
+            _record_scores(context, seed, {key: float(np.mean([one[key] for one in scores])) for key in scores[0]}, name)
+            _record_chair(context, seed, captions[0], split, name)
             if name == "test":
-                _record_lengths(context, seed, [caption for captions in drawn for caption in captions])
+                _record_lengths(context, seed, [caption for one_per_image in captions for caption in one_per_image])
 
 
-def _human(context: Context, seed: int, split: Split, system: list[list[str]], name: str) -> None:
-    """Record scores of people against each other. The correction is measured on the nearest images' captions, which any tier has."""
-    # Ragged references (an image described four times) would leave some people without all the others to be scored against.
-    fewest = min(len(several) for several in split.tokens)
-    references = [several[:fewest] for several in split.tokens]
-    corrected, raw = analysis.leave_one_out(references, system)
+def _record_human(context: Context, seed: int, split: Split, system: list[list[str]], name: str) -> None:
+    """Record scores of people against each other, corrected and not; the correction is measured on the nearest images' captions."""
+    # Every person must be scored against the same number of others, so images with more captions are cut to the fewest.
+    n_references = min(len(captions) for captions in split.tokens)
+    references = [captions[:n_references] for captions in split.tokens]
+    corrected, uncorrected = analysis.leave_one_out(references, system)
     _record_scores(context, seed, corrected, name)
-    _record_scores(context, seed, raw, name, suffix="_uncorrected")
-    _record_chair(context, seed, [several[seed % fewest] for several in references], split, name)
+    _record_scores(context, seed, uncorrected, name, suffix="_uncorrected")
+    _record_chair(context, seed, [captions[seed % n_references] for captions in references], split, name)
     if name == "test":
-        _record_lengths(context, seed, [caption for several in references for caption in several])
+        _record_lengths(context, seed, [caption for captions in references for caption in captions])
         for metric, value in analysis.mutual_bleu(references).items():
             context.record(f"mutual_{metric}", value, seed=seed)
 
 
-def last(context: Context, task: Task, model: CaptionerGroup) -> None:
-    """Record scores of the last weights, before the best ones are put back: a small beam shows the difference cheaply.
+def record_last_weights(context: Context, task: Task, model: CaptionerGroup) -> None:
+    """Record scores of the weights after the last update, before the best ones are restored, at the small beam size LAST_BEAM.
 
     Args:
         context: receives the records, of model 'last'.
@@ -183,7 +202,7 @@ def last(context: Context, task: Task, model: CaptionerGroup) -> None:
             context.record(METRICS[name], 100 * scores[name], model="last", axis="beam_size", at=LAST_BEAM, seed=seed)
 
 
-def measure(context: Context, task: Task, model: CaptionerGroup) -> None:
+def record_metrics(context: Context, task: Task, model: CaptionerGroup) -> None:
     """Caption the scored splits with every seed of a trained run, and record metrics and artifacts.
 
     Args:
@@ -194,8 +213,8 @@ def measure(context: Context, task: Task, model: CaptionerGroup) -> None:
     arrays: list[dict[str, np.ndarray]] = []
     for index, seed in enumerate(context.seeds):
         slots = list(range(index * task.settings.ensemble_size, (index + 1) * task.settings.ensemble_size))
-        arrays.append(_measure_seed(context, task, model.select(slots), slots, seed))
-        context.progress.update("measuring", index + 1, len(context.seeds))
+        arrays.append(_record_seed(context, task, model.select(slots), slots, seed))
+        context.progress.update("evaluating", index + 1, len(context.seeds))
     for name in arrays[0]:
         context.artifact(name, np.stack([of_seed[name] for of_seed in arrays]))
     context.artifact("seeds", np.array(context.seeds))
@@ -203,7 +222,7 @@ def measure(context: Context, task: Task, model: CaptionerGroup) -> None:
         samples.record_gallery(context, task)
 
 
-def _measure_seed(context: Context, task: Task, model: CaptionerGroup, slots: list[int], seed: int) -> dict[str, np.ndarray]:
+def _record_seed(context: Context, task: Task, model: CaptionerGroup, slots: list[int], seed: int) -> dict[str, np.ndarray]:
     settings = task.settings
     arrays: dict[str, np.ndarray] = {}
     for name in scored_splits(settings, task.splits):
@@ -211,34 +230,36 @@ def _measure_seed(context: Context, task: Task, model: CaptionerGroup, slots: li
         captions = generate(model, images, task.vocabulary, beam_size=settings.beam_size, max_length=settings.max_length)
         scores = scorer(split).score(captions.best())
         _record_scores(context, seed, scores.corpus, name)
-        absent = _record_chair(context, seed, captions.best(), split, name)
-        if absent is not None:
-            _language_prior(context, task, model, images, captions.best(), absent, name, seed)
+        hallucination = _record_chair(context, seed, captions.best(), split, name)
+        if hallucination is not None:
+            _record_language_prior(context, task, model, images, captions.best(), hallucination, name, seed)
         if settings.decoder.attention:
             _record_attention(context, task, model, images, captions.best(), split, name, seed)
         if name == "validation":
-            memory = _training_captions(task.splits["train"])
-            _record_by_beam_size(context, task, model, images, name, memory, {settings.beam_size: captions}, seed)
+            training_captions = _training_captions(task.splits["train"])
+            _record_by_beam_size(context, task, model, images, name, training_captions, {settings.beam_size: captions}, seed)
         if name == "test":
-            arrays |= _measure_test(context, task, model, images, captions, scores, seed)
-        if name == "broken" and absent is not None:
-            arrays |= samples.broken_arrays(task, captions.best(), absent)
+            arrays |= _record_test(context, task, model, images, captions, scores, seed)
+        if name == "broken" and hallucination is not None:
+            arrays |= samples.broken_arrays(task, captions.best(), hallucination)
     return arrays
 
 
-def _measure_test(
+def _record_test(
     context: Context, task: Task, model: CaptionerGroup, images: ImageFeatures, captions: Generated, scores: Scores, seed: int
 ) -> dict[str, np.ndarray]:
     settings, split, vocabulary = task.settings, task.splits["test"], task.vocabulary
     _record_lengths(context, seed, captions.best())
     training_captions = _training_captions(task.splits["train"])
     context.record("memorised", 100 * analysis.memorised(captions.best(), training_captions), seed=seed, unit="%")
-    listed = captions
+    n_best_lists = captions
     if settings.list_beam:
-        listed = generate(model, images, vocabulary, beam_size=settings.list_beam, max_length=settings.max_length, n_best=settings.n_best)
-        _record_diversity(context, listed, training_captions, seed)
-    searched = {settings.list_beam: listed, settings.beam_size: captions}
-    _record_by_beam_size(context, task, model, images, "test", training_captions, searched, seed)
+        n_best_lists = generate(
+            model, images, vocabulary, beam_size=settings.list_beam, max_length=settings.max_length, n_best=settings.n_best
+        )
+        _record_diversity(context, n_best_lists, training_captions, seed)
+    generated = {settings.list_beam: n_best_lists, settings.beam_size: captions}
+    _record_by_beam_size(context, task, model, images, "test", training_captions, generated, seed)
     loss = mean_loss(model, images, *encoded(split, vocabulary))
     context.record("perplexity", float(loss.mean().exp()), seed=seed)
     arrays = {"lengths": np.array([len(caption) for caption in captions.best()])}
@@ -255,15 +276,15 @@ def _measure_test(
     if settings.samples:
         arrays |= samples.sample_arrays(task, model, images, captions, scores)
         if settings.list_beam:
-            arrays |= samples.list_arrays(task, listed, training_captions)
+            arrays |= samples.list_arrays(task, n_best_lists, training_captions)
     return arrays
 
 
 def _record_diversity(context: Context, captions: Generated, training_captions: set[tuple[str, ...]], seed: int) -> None:
-    listed = [[caption for caption in several if caption] for several in captions.words]
-    novel = [tuple(caption) not in training_captions for several in listed for caption in several]
+    lists = [[caption for caption in n_best if caption] for n_best in captions.words]
+    novel = [tuple(caption) not in training_captions for n_best in lists for caption in n_best]
     context.record("novel", 100 * float(np.mean(novel)), seed=seed, unit="%")
-    for metric, value in analysis.mutual_bleu(listed).items():
+    for metric, value in analysis.mutual_bleu(lists).items():
         context.record(f"mutual_{metric}", value, seed=seed)
 
 
@@ -279,7 +300,7 @@ def _record_retrieval(context: Context, task: Task, model: CaptionerGroup, image
     context.record("retrieval_images", float(len(split)), seed=seed)
 
 
-def _language_prior(
+def _record_language_prior(
     context: Context,
     task: Task,
     model: CaptionerGroup,
@@ -289,21 +310,22 @@ def _language_prior(
     name: str,
     seed: int,
 ) -> None:
-    """Record the mean log-probability of named objects without the image, of absent and of present ones, in nats.
+    """Record the mean log-probability of object nouns without the image, for absent and for present objects, in nats.
 
-    The language alone is the decoder given the mean training image, which standardised features put at zero.
+    The language prior is the decoder given the mean training image, which is zero in standardised features.
     """
     grid = None if images.grid is None else annotation_vectors(task.features["train"]).float().mean(0).expand_as(images.grid)
-    blind = ImageFeatures(torch.zeros_like(images.vector), grid)
-    likelihood = word_log_likelihoods(model, blind, [task.vocabulary.encode(caption) for caption in captions])
-    values: dict[bool, list[float]] = {True: [], False: []}
-    for caption, missing, log_p in zip(captions, hallucination.absent, likelihood, strict=True):
+    mean_image = ImageFeatures(torch.zeros_like(images.vector), grid)
+    likelihood = word_log_likelihoods(model, mean_image, [task.vocabulary.encode(caption) for caption in captions])
+    absent: list[float] = []
+    present: list[float] = []
+    for caption, absent_kinds, log_p in zip(captions, hallucination.absent, likelihood, strict=True):
         for position, word in enumerate(caption):
             if word in KIND_OF:
-                values[KIND_OF[word] in missing].append(float(log_p[position]))
-    if values[True] and values[False]:
-        context.record("prior_absent", float(np.mean(values[True])), split=name, seed=seed, unit="nats")
-        context.record("prior_present", float(np.mean(values[False])), split=name, seed=seed, unit="nats")
+                (absent if KIND_OF[word] in absent_kinds else present).append(float(log_p[position]))
+    if absent and present:
+        context.record("prior_absent", float(np.mean(absent)), split=name, seed=seed, unit="nats")
+        context.record("prior_present", float(np.mean(present)), split=name, seed=seed, unit="nats")
 
 
 def _record_attention(

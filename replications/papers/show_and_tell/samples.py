@@ -1,4 +1,4 @@
-"""Captions that a run stores for its figures and exhibits: drawn at random, worst by CIDEr, and of scenes without the usual company."""
+"""Captions that a run stores for figures and exhibits: of random images, of the lowest-scoring ones, and of scenes without companions."""
 
 from __future__ import annotations
 
@@ -14,25 +14,30 @@ from replications.papers.show_and_tell.model import ImageFeatures
 from replications.papers.show_and_tell.scores import Scores
 from replications.papers.show_and_tell.trainer import Task
 
-GALLERY_SEED, WORST = 20150417, 12
-THUMBNAIL = 96
-"""Largest side of a stored image, in pixels."""
+GALLERY_SEED = 20150417
+N_WORST = 12
+"""Number of lowest-scoring images stored per seed."""
+THUMBNAIL_SIDE = 96
+"""Maximum side of a stored image, in pixels."""
 LIST_LENGTH = 5
-"""Captions stored of a list of the n best."""
+"""Number of captions stored of an n-best list."""
 
 
 def gallery_rows(n_images: int, count: int) -> np.ndarray:
-    """Return the numbers of the gallery's test images, drawn by a fixed seed before any caption was seen.
+    """Draw the gallery's test images by a fixed seed, independently of any caption.
 
     Args:
         n_images: images of the test split.
-        count: images drawn.
+        count: images to draw; all if there are fewer.
+
+    Returns:
+        Sorted image numbers, (count,).
     """
     return np.sort(np.random.default_rng(GALLERY_SEED).permutation(n_images)[:count])
 
 
 def list_arrays(task: Task, captions: Generated, training_captions: set[tuple[str, ...]]) -> dict[str, np.ndarray]:
-    """Return the best few captions of the gallery's images, and which of them are new (Table 3).
+    """Return the first captions of the n-best lists of the gallery's images, and which of them are novel (Table 3).
 
     Args:
         task: settings and splits.
@@ -40,18 +45,18 @@ def list_arrays(task: Task, captions: Generated, training_captions: set[tuple[st
         training_captions: tokens of all training captions.
 
     Returns:
-        Text and bool arrays, (images, LIST_LENGTH), by name of the artifact.
+        'gallery_lists', text, and 'gallery_novel', bool, each (images, LIST_LENGTH).
     """
     rows = gallery_rows(len(task.splits["test"]), task.settings.samples)
     lists = [captions.words[row][:LIST_LENGTH] for row in rows]
     return {
-        "gallery_lists": np.array([[" ".join(caption) for caption in several] for several in lists]),
-        "gallery_novel": np.array([[tuple(caption) not in training_captions for caption in several] for several in lists]),
+        "gallery_lists": np.array([[" ".join(caption) for caption in n_best] for n_best in lists]),
+        "gallery_novel": np.array([[tuple(caption) not in training_captions for caption in n_best] for n_best in lists]),
     }
 
 
 def sample_arrays(task: Task, model: CaptionerGroup, images: ImageFeatures, captions: Generated, scores: Scores) -> dict[str, np.ndarray]:
-    """Return one seed's captions of the gallery's images and of those with its lowest CIDEr.
+    """Return one seed's captions of the gallery's images and of the images with its lowest CIDEr.
 
     Args:
         task: settings, splits and vocabulary.
@@ -65,7 +70,7 @@ def sample_arrays(task: Task, model: CaptionerGroup, images: ImageFeatures, capt
     """
     split, rows = task.splits["test"], gallery_rows(len(task.splits["test"]), task.settings.samples)
     cider = scores.per_caption["CIDEr"]
-    worst = np.argsort(cider, kind="stable")[:WORST]
+    worst = np.argsort(cider, kind="stable")[:N_WORST]
     best = [" ".join(caption) for caption in captions.best()]
     arrays = {
         "gallery_captions": np.array([best[row] for row in rows]),
@@ -73,13 +78,13 @@ def sample_arrays(task: Task, model: CaptionerGroup, images: ImageFeatures, capt
         "worst_captions": np.array([best[row] for row in worst]),
         "worst_cider": 100 * cider[worst],
         "worst_images": thumbnails(split, worst),
-        "worst_references": _texts(split, worst),
+        "worst_references": _references(split, worst),
         "worst_kinds": _kinds(split, worst),
     }
     if task.settings.decoder.attention:
-        own_words = [task.vocabulary.encode(captions.words[row][0]) for row in rows]
-        own = images.rows(torch.from_numpy(rows).to(images.vector.device))
-        maps = attention_maps(model, own, own_words)
+        word_numbers = [task.vocabulary.encode(captions.words[row][0]) for row in rows]
+        gallery_images = images.rows(torch.from_numpy(rows).to(images.vector.device))
+        maps = attention_maps(model, gallery_images, word_numbers)
         padded = np.zeros((len(rows), task.settings.max_length, maps[0].shape[1]), dtype=np.float16)
         for index, attention in enumerate(maps):
             padded[index, : len(attention)] = attention
@@ -88,11 +93,11 @@ def sample_arrays(task: Task, model: CaptionerGroup, images: ImageFeatures, capt
 
 
 def broken_arrays(task: Task, captions: list[list[str]], hallucination: analysis.Hallucination) -> dict[str, np.ndarray]:
-    """Return one seed's captions of the first scenes without the usual company, with the absent kinds that they name.
+    """Return one seed's captions of the first scenes without companions, and the absent kinds that these name.
 
     Args:
         task: settings and splits.
-        captions: of every image of the split.
+        captions: tokens of the caption of every image of the split.
         hallucination: absent kinds of each caption.
 
     Returns:
@@ -110,34 +115,39 @@ def broken_arrays(task: Task, captions: list[list[str]], hallucination: analysis
     }
 
 
-def _texts(split: Split, rows: np.ndarray) -> np.ndarray:
-    most = max(len(split.captions[row]) for row in rows)
-    return np.array([[*split.captions[row], *[""] * (most - len(split.captions[row]))] for row in rows])
+def _references(split: Split, rows: np.ndarray) -> np.ndarray:
+    """Return the reference captions of images, (images, most captions of an image), padded with empty texts."""
+    n_columns = max(len(split.captions[row]) for row in rows)
+    return np.array([[*split.captions[row], *[""] * (n_columns - len(split.captions[row]))] for row in rows])
 
 
 def _kinds(split: Split, rows: np.ndarray) -> np.ndarray:
-    """Return the kinds that are in each image, space between, (rows,); empty where they are not known."""
+    """Return the object kinds of each image, separated by spaces, (rows,); empty where they are not known."""
     return np.array([" ".join(sorted(split.scenes[row].kinds)) if split.scenes else "" for row in rows])
 
 
 def thumbnails(split: Split, rows: np.ndarray) -> np.ndarray:
-    """Return small copies of images for figures, uint8 (images, 3, side, side): scenes as they are, photographs at 96 pixels.
+    """Return small copies of images: scenes unchanged, photographs resized to 96 x 96 pixels.
 
     Args:
         split: reads the pixels.
-        rows: numbers of the images.
+        rows: image numbers, (n,).
+
+    Returns:
+        uint8 (n, 3, side, side), values 0 to 255.
     """
     from PIL import Image
 
     pixels = split.read(rows.tolist())
-    if pixels.shape[-1] <= THUMBNAIL:
+    if pixels.shape[-1] <= THUMBNAIL_SIDE:
         return pixels
-    small = [np.asarray(Image.fromarray(p.transpose(1, 2, 0)).resize((THUMBNAIL, THUMBNAIL), Image.Resampling.BICUBIC)) for p in pixels]
-    return np.stack(small).transpose(0, 3, 1, 2)
+    size = (THUMBNAIL_SIDE, THUMBNAIL_SIDE)
+    resized = [np.asarray(Image.fromarray(image.transpose(1, 2, 0)).resize(size, Image.Resampling.BICUBIC)) for image in pixels]
+    return np.stack(resized).transpose(0, 3, 1, 2)
 
 
 def record_gallery(context: Context, task: Task) -> None:
-    """Record the gallery's images, references and kinds, once for all seeds.
+    """Record the gallery's images, references and object kinds, which are the same for all seeds.
 
     Args:
         context: receives the artifacts.
@@ -146,8 +156,8 @@ def record_gallery(context: Context, task: Task) -> None:
     split, rows = task.splits["test"], gallery_rows(len(task.splits["test"]), task.settings.samples)
     context.artifact("gallery_rows", rows)
     context.artifact("gallery_images", thumbnails(split, rows))
-    context.artifact("gallery_references", _texts(split, rows))
+    context.artifact("gallery_references", _references(split, rows))
     context.artifact("gallery_kinds", _kinds(split, rows))
-    context.artifact("reference_lengths", np.array([len(tokens) for several in split.tokens for tokens in several]))
+    context.artifact("reference_lengths", np.array([len(tokens) for references in split.tokens for tokens in references]))
     if task.settings.neighbours:
         context.artifact("neighbour_words", np.array(task.settings.neighbours))

@@ -1,13 +1,13 @@
-"""Caption scores as the COCO caption evaluation computes them: BLEU-1 to 4, ROUGE-L, CIDEr(-D), CIDEr.
+"""Caption scores as the COCO caption evaluation computes them: BLEU-1 to 4, ROUGE-L, CIDEr-D and CIDEr.
 
-The definitions are those of the COCO evaluation code (Chen et al. 2015, arXiv 1504.00325), constants included: BLEU with the
-closest reference length (Papineni et al. 2002), ROUGE-L with beta 1.2 (Lin 2004), and under the name CIDEr what that code
-calls CIDEr, namely CIDEr-D (Vedantam et al. 2015: clipped counts, Gaussian length penalty of sigma 6). `CIDEr-plain` is
-the form without clip and penalty. METEOR needs Java and its paraphrase table, so it is not computed, and the report says so.
+Definitions and constants are those of the COCO evaluation code (Chen et al. 2015, arXiv 1504.00325): BLEU with the closest reference
+length (Papineni et al. 2002), ROUGE-L with beta 1.2 (Lin 2004), and as 'CIDEr' what that code calls CIDEr, namely CIDEr-D (Vedantam et
+al. 2015: clipped counts, Gaussian length penalty of sigma 6). 'CIDEr-plain' has neither clipping nor penalty. METEOR is not computed,
+because it needs Java and its paraphrase table; the report says so.
 
     python -m replications.papers.show_and_tell.scores FILE.json
 
-scores a file whose `captions` is a list of objects with `candidate` and `references` and prints the scores as JSON.
+scores a file whose `captions` is a list of objects with `candidate` and `references`, and prints the scores as JSON.
 """
 
 from __future__ import annotations
@@ -32,18 +32,18 @@ Ngram = tuple[str, ...]
 
 ORDERS = 4
 TINY, SMALL = 1e-15, 1e-9
-"""Added to numerators and denominators of BLEU by the COCO code, so that a caption without a match scores nearly 0."""
+"""Added to numerators and denominators of BLEU, as in the COCO code, so that a caption without a match scores nearly 0."""
 ROUGE_BETA = 1.2
 CIDER_SIGMA = 6.0
 
 
 @dataclass(frozen=True)
 class Scores:
-    """Scores of generated captions, on a scale of 0 to 1 (CIDEr: 0 to 10).
+    """Scores of generated captions, 0 to 1 (CIDEr: 0 to 10).
 
     Attributes:
-        corpus: metric -> score of the whole corpus.
-        per_caption: metric -> score of each caption, shape (captions,).
+        corpus: name of the score -> score of the whole corpus.
+        per_caption: name of the score -> score of each caption, (captions,).
     """
 
     corpus: dict[str, float]
@@ -51,20 +51,35 @@ class Scores:
 
 
 def ngrams(tokens: Tokens) -> list[Counter[Ngram]]:
-    """Return counts of the 1- to 4-grams of a caption, one counter per order."""
+    """Count the n-grams of a caption.
+
+    Args:
+        tokens: of the caption.
+
+    Returns:
+        Counts of the 1- to 4-grams, one counter per order.
+    """
     return [Counter(zip(*(tokens[start:] for start in range(order)), strict=False)) for order in range(1, ORDERS + 1)]
 
 
 def lcs_length(a: Tokens, b: Tokens) -> int:
-    """Return the length of the longest common subsequence, bit-parallel (Hyyro 2004): one integer holds a whole row."""
-    places: dict[str, int] = {}
+    """Compute the length of the longest common subsequence, bit-parallel (Hyyrö 2004): one integer represents a row of the table.
+
+    Args:
+        a: tokens.
+        b: tokens.
+
+    Returns:
+        Length in tokens.
+    """
+    positions: dict[str, int] = {}  # token -> bit mask of its positions in a
     for position, token in enumerate(a):
-        places[token] = places.get(token, 0) | 1 << position
-    full = (1 << len(a)) - 1
-    row = full
+        positions[token] = positions.get(token, 0) | 1 << position
+    mask = (1 << len(a)) - 1
+    row = mask
     for token in b:
-        match = row & places.get(token, 0)
-        row = ((row + match) | (row - match)) & full
+        match = row & positions.get(token, 0)
+        row = ((row + match) | (row - match)) & mask
     return len(a) - row.bit_count()
 
 
@@ -75,83 +90,90 @@ class Scorer:
         references: for every image, the tokens of its references.
 
     Raises:
-        InputError: an image without a reference, or a reference without a word.
+        InputError: an image has no reference, or a reference has no word.
     """
 
     def __init__(self, references: Sequence[Sequence[Tokens]]) -> None:
-        for index, several in enumerate(references):
-            if not several:
+        for index, of_image in enumerate(references):
+            if not of_image:
                 raise InputError(f"Image {index} has no reference caption. Every image needs at least one.")
-            if any(not tokens for tokens in several):
+            if any(not tokens for tokens in of_image):
                 raise InputError(f"Image {index} has an empty reference caption (no word is left after tokenizing). Remove or correct it.")
         self.references = references
         self.log_images = math.log(float(max(1, len(references))))
-        self._counts = [[ngrams(tokens) for tokens in several] for several in references]
+        self._counts = [[ngrams(tokens) for tokens in of_image] for of_image in references]
 
     @functools.cached_property
     def frequency(self) -> Counter[Ngram]:
-        """Number of images whose references hold each n-gram."""
+        """Document frequency: the number of images whose references contain each n-gram."""
         images: Counter[Ngram] = Counter()
-        for several in self._counts:
-            images.update({gram for counts in several for order in counts for gram in order})
+        for of_image in self._counts:
+            images.update({gram for counts in of_image for order in counts for gram in order})
         return images
 
     @functools.cached_property
     def _reference_vectors(self) -> list[list[tuple[list[dict[Ngram, float]], list[float]]]]:
-        return [[self._vectors(counts) for counts in several] for several in self._counts]
+        return [[self._vectors(counts) for counts in of_image] for of_image in self._counts]
 
     @functools.cached_property
-    def _clip(self) -> list[Counter[Ngram]]:
-        return [_most(several) for several in self._counts]
+    def _clip_counts(self) -> list[Counter[Ngram]]:
+        return [_maximum_counts(of_image) for of_image in self._counts]
 
     def _vectors(self, counts: list[Counter[Ngram]]) -> tuple[list[dict[Ngram, float]], list[float]]:
-        """Tf-idf vectors of one caption by order (document frequency: images whose references hold the n-gram), and norms."""
+        """Return the tf-idf vectors of one caption by order, and their norms; documents are images, represented by their references."""
         vectors = [
             {gram: n * (self.log_images - math.log(max(1.0, self.frequency[gram]))) for gram, n in order.items()} for order in counts
         ]
         return vectors, [math.sqrt(sum(weight * weight for weight in vector.values())) for vector in vectors]
 
     def score(self, candidates: Sequence[Tokens]) -> Scores:
-        """Return the scores of one candidate per image.
+        """Score one candidate caption per image.
 
         Args:
             candidates: tokens of each caption.
+
+        Returns:
+            Scores of the corpus and of each caption.
 
         Raises:
             InputError: the number of candidates is not the number of images.
         """
         if len(candidates) != len(self.references):
             raise InputError(f"{len(candidates)} candidate captions for {len(self.references)} images. Give exactly one for each.")
-        bleu_corpus, bleu_each = self.bleu(candidates)
+        bleu_corpus, bleu_per_caption = self.bleu(candidates)
         rouge = np.array([self._rouge(tokens, index) for index, tokens in enumerate(candidates)])
         cider = np.array([self._cider(tokens, index) for index, tokens in enumerate(candidates)]).reshape(-1, 2)
-        each = {f"BLEU-{order + 1}": bleu_each[:, order] for order in range(ORDERS)}
-        each |= {"ROUGE-L": rouge, "CIDEr": cider[:, 0], "CIDEr-plain": cider[:, 1]}
+        per_caption = {f"BLEU-{order + 1}": bleu_per_caption[:, order] for order in range(ORDERS)}
+        per_caption |= {"ROUGE-L": rouge, "CIDEr": cider[:, 0], "CIDEr-plain": cider[:, 1]}
         corpus = {f"BLEU-{order + 1}": bleu_corpus[order] for order in range(ORDERS)}
-        corpus |= {name: float(each[name].mean()) for name in ("ROUGE-L", "CIDEr", "CIDEr-plain")}
-        return Scores(corpus, each)
+        corpus |= {name: float(per_caption[name].mean()) for name in ("ROUGE-L", "CIDEr", "CIDEr-plain")}
+        return Scores(corpus, per_caption)
 
     def bleu(self, candidates: Sequence[Tokens]) -> tuple[list[float], np.ndarray]:
-        """Return corpus BLEU-1 to 4, and BLEU of each caption, (captions, 4).
+        """Compute BLEU-1 to 4 (Papineni et al. 2002) with the closest reference length.
 
         Args:
-            candidates: tokens of each caption.
+            candidates: tokens of one caption per image.
+
+        Returns:
+            Corpus BLEU by order, and BLEU of each caption, (captions, 4), each 0 to 1.
         """
-        each = np.zeros((len(candidates), ORDERS))
-        correct, guessed = [0] * ORDERS, [0] * ORDERS
-        length = closest = 0
+        per_caption = np.zeros((len(candidates), ORDERS))
+        total_matches, total_ngrams = [0] * ORDERS, [0] * ORDERS
+        total_length = total_reference_length = 0
         for index, tokens in enumerate(candidates):
-            own = ngrams(tokens)
-            hits = [sum(min(n, self._clip[index][gram]) for gram, n in order.items()) for order in own]
-            tried = [max(0, len(tokens) - order) for order in range(ORDERS)]
-            reference = min((abs(len(other) - len(tokens)), len(other)) for other in self.references[index])[1]
-            each[index] = _bleu(hits, tried, len(tokens), reference)
-            correct = [a + b for a, b in zip(correct, hits, strict=True)]
-            guessed = [a + b for a, b in zip(guessed, tried, strict=True)]
-            length, closest = length + len(tokens), closest + reference
-        return _bleu(correct, guessed, length, closest), each
+            clip = self._clip_counts[index]
+            matches = [sum(min(n, clip[gram]) for gram, n in order.items()) for order in ngrams(tokens)]
+            n_ngrams = [max(0, len(tokens) - order) for order in range(ORDERS)]
+            reference_length = min((abs(len(other) - len(tokens)), len(other)) for other in self.references[index])[1]
+            per_caption[index] = _bleu(matches, n_ngrams, len(tokens), reference_length)
+            total_matches = [a + b for a, b in zip(total_matches, matches, strict=True)]
+            total_ngrams = [a + b for a, b in zip(total_ngrams, n_ngrams, strict=True)]
+            total_length, total_reference_length = total_length + len(tokens), total_reference_length + reference_length
+        return _bleu(total_matches, total_ngrams, total_length, total_reference_length), per_caption
 
     def _rouge(self, tokens: Tokens, index: int) -> float:
+        """Return ROUGE-L of one caption, 0 to 1: the F-score of the best precision and best recall over its references."""
         if not tokens:
             return 0.0
         common = [lcs_length(tokens, reference) for reference in self.references[index]]
@@ -162,13 +184,13 @@ class Scorer:
         return (1 + ROUGE_BETA**2) * precision * recall / (recall + ROUGE_BETA**2 * precision)
 
     def _cider(self, tokens: Tokens, index: int) -> tuple[float, float]:
-        """CIDEr-D and plain CIDEr of one caption, times 10 as the COCO code has it."""
+        """Return CIDEr-D and plain CIDEr of one caption, each 0 to 10 as in the COCO code."""
         vectors, norms = self._vectors(ngrams(tokens))
         clipped = plain = 0.0
         for reference, (other_vectors, other_norms) in zip(self.references[index], self._reference_vectors[index], strict=True):
-            # The COCO code takes the number of bigrams for the length, so one-word captions differ by nothing.
-            gap = max(0, len(tokens) - 1) - max(0, len(reference) - 1)
-            penalty = math.exp(-(gap**2) / (2 * CIDER_SIGMA**2))
+            # The COCO code uses the number of bigrams as the length, so captions of no and of one word have the same length.
+            length_difference = max(0, len(tokens) - 1) - max(0, len(reference) - 1)
+            penalty = math.exp(-(length_difference**2) / (2 * CIDER_SIGMA**2))
             for order in range(ORDERS):
                 scale = norms[order] * other_norms[order]
                 if scale == 0:
@@ -181,39 +203,53 @@ class Scorer:
         return clipped * factor, plain * factor
 
 
-def _most(counts: Sequence[list[Counter[Ngram]]]) -> Counter[Ngram]:
-    """For every n-gram the largest count in any one reference: where BLEU clips."""
-    most: Counter[Ngram] = Counter()
+def _maximum_counts(counts: Sequence[list[Counter[Ngram]]]) -> Counter[Ngram]:
+    """Return the maximum count of every n-gram in any one reference, at which BLEU clips."""
+    maximum: Counter[Ngram] = Counter()
     for caption in counts:
         for order in caption:
-            most |= order
-    return most
+            maximum |= order
+    return maximum
 
 
-def _bleu(correct: Sequence[int], guessed: Sequence[int], length: int, reference: int) -> list[float]:
-    """BLEU-1 to 4 from summed counts, with the COCO code's constants."""
-    ratio = (length + TINY) / (reference + SMALL)
+def _bleu(matches: Sequence[int], n_ngrams: Sequence[int], length: int, reference_length: int) -> list[float]:
+    """Return BLEU-1 to 4 from counts by order, with the constants of the COCO code."""
+    ratio = (length + TINY) / (reference_length + SMALL)
     penalty = math.exp(1 - 1 / ratio) if ratio < 1 else 1.0
     product, result = 1.0, []
     for order in range(ORDERS):
-        product *= (correct[order] + TINY) / (guessed[order] + SMALL)
+        product *= (matches[order] + TINY) / (n_ngrams[order] + SMALL)
         result.append(product ** (1 / (order + 1)) * penalty)
     return result
 
 
 def score_texts(candidates: Sequence[str], references: Sequence[Sequence[str]]) -> Scores:
-    """Return the scores of raw captions: one candidate and several references per image."""
-    return Scorer([[tokenize(text) for text in several] for several in references]).score([tokenize(text) for text in candidates])
+    """Tokenize and score raw captions.
+
+    Args:
+        candidates: one caption per image.
+        references: for every image, its reference captions.
+
+    Returns:
+        Scores of the corpus and of each caption.
+
+    Raises:
+        InputError: the number of candidates is not that of images, an image has no reference, or a reference has no word.
+    """
+    return Scorer([[tokenize(text) for text in of_image] for of_image in references]).score([tokenize(text) for text in candidates])
 
 
 def read_captions(path: Path) -> tuple[list[str], list[list[str]]]:
-    """Return candidates and references of a caption file.
+    """Read candidates and references from a file.
 
     Args:
         path: JSON file whose `captions` is a list of objects with `candidate` and `references`.
 
+    Returns:
+        One candidate per image, and the references of each image.
+
     Raises:
-        InputError: a file that cannot be read, an entry of another form, or an empty caption; the message names the entry.
+        InputError: the file cannot be read, an entry has another form, or a caption is empty; the message names the entry.
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
@@ -241,10 +277,13 @@ def main(arguments: Sequence[str]) -> dict[str, Any]:
     """Score the file named on the command line.
 
     Args:
-        arguments: the path of the file alone.
+        arguments: the path of the file.
+
+    Returns:
+        Scores of the corpus and of each caption by name, and a note, as JSON prints them.
 
     Raises:
-        InputError: wrong use or input.
+        InputError: wrong usage or input.
     """
     if len(arguments) != 1:
         raise InputError("Usage: python -m replications.papers.show_and_tell.scores FILE.json")
@@ -252,7 +291,7 @@ def main(arguments: Sequence[str]) -> dict[str, Any]:
     return {
         "corpus": scores.corpus | {"METEOR": None},
         "per_caption": {name: values.tolist() for name, values in scores.per_caption.items()},
-        "note": "METEOR is not computed: its only definition is a Java program with a paraphrase table.",
+        "note": "METEOR is not computed: it is defined only by a Java program with a paraphrase table.",
     }
 
 

@@ -2,11 +2,11 @@
 
 Section 3.1: "iteratively consider the set of the k best sentences up to time t as candidates to generate sentences of size
 t + 1, and keep only the resulting best k of them". A finished sentence stays in that set with its score. Scores are
-summed log-probabilities in fp32, without a length correction; a beam of 1 is greedy.
+summed log-probabilities in fp32, without length normalisation; a beam of 1 is greedy search.
 
-`beam_search` is fast because the live beams of all images are one product; images leave as soon as their answer is certain (a
-score only ever falls, so n finished sentences on top cannot be overtaken); every beam proposes only its own k best
-words; and log-probabilities are never formed for the whole vocabulary, only its log-sum-exp and the k best logits.
+`beam_search` is fast because the unfinished beams of all images are one batch; an image leaves the batch when its result is final
+(scores never increase, so n finished sentences at the top cannot be overtaken); every beam proposes only its own k best words; and
+log-probabilities are computed only for these, from the k largest logits and the log-sum-exp over the vocabulary.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ class Captions:
     """Result of a search.
 
     Attributes:
-        words: (images, n_best, max_length) word numbers, best first; END from the end of a sentence on.
-        scores: (images, n_best) summed log-probabilities, the end included; a sentence cut at max_length has none for it.
+        words: word numbers, best sentence first, (images, n_best, max_length); END from the end of a sentence on.
+        scores: summed log-probabilities in nats, including that of END, (images, n_best); without END for a sentence cut at max_length.
     """
 
     words: Tensor
@@ -40,27 +40,27 @@ def check_beam(beam_size: int, n_words: int, n_best: int) -> None:
     """Check that a search can fill its beam.
 
     Args:
-        beam_size: sentences kept per image.
+        beam_size: sentences per image that a search keeps.
         n_words: size of the vocabulary.
         n_best: sentences returned per image.
 
     Raises:
         InputError: the beam is larger than the vocabulary, or n_best larger than the beam.
     """
-    writable = n_words - 2
-    if not 1 <= beam_size <= writable:
+    largest = n_words - 2  # the end and all words; start and unknown are never generated
+    if not 1 <= beam_size <= largest:
         raise InputError(
-            f"A beam of {beam_size} is not possible: the vocabulary has {writable} words that can be written. Use 1 to {writable}."
+            f"beam_size {beam_size} is not possible: the vocabulary has {largest} words that can be generated. Use 1 to {largest}."
         )
     if not 1 <= n_best <= beam_size:
-        raise InputError(f"The {n_best} best sentences of a beam of {beam_size} were asked for. Use n_best from 1 to {beam_size}.")
+        raise InputError(f"n_best {n_best} is not possible with a beam of {beam_size}. Use n_best from 1 to {beam_size}.")
 
 
 def next_words(model: CaptionerGroup, words: Tensor, state: State, count: int) -> tuple[Tensor, Tensor, State]:
-    """Return the likeliest next words of R rows.
+    """Compute the most probable next words of R rows.
 
-    Several slots are an ensemble: the mean of their probabilities (section 4.3.1). Start and unknown keep their probability but
-    are never written. In place, because the vocabulary's row is the largest array of a search.
+    Several slots are an ensemble: their probabilities are averaged (section 4.3.1). Start and unknown have a probability but are never
+    generated. Works in place, because the logits are the largest array of a search.
 
     Args:
         model: one slot, or the slots of an ensemble.
@@ -69,20 +69,20 @@ def next_words(model: CaptionerGroup, words: Tensor, state: State, count: int) -
         count: words returned per row.
 
     Returns:
-        Log-probabilities (R, count), best first, their word numbers (R, count), and the new state.
+        Log-probabilities in nats (R, count), best first, their word numbers (R, count), and the new state.
     """
     logits, state = model.step(words.expand(model.n_slots, -1), state)
     scores = logits[0] if model.n_slots == 1 else logits.log_softmax(-1).logsumexp(0) - math.log(model.n_slots)
-    barred = scores[:, START : UNKNOWN + 1].clone()
+    excluded = scores[:, START : UNKNOWN + 1].clone()
     scores[:, START : UNKNOWN + 1] = -torch.inf
     best, choice = scores.topk(count, dim=-1)
-    top = best[:, :1].clone()
-    total = scores.sub_(top).exp_().sum(-1, keepdim=True) + (barred - top).exp().sum(-1, keepdim=True)
-    return best - top - total.log(), choice, state
+    maximum = best[:, :1].clone()
+    total = scores.sub_(maximum).exp_().sum(-1, keepdim=True) + (excluded - maximum).exp().sum(-1, keepdim=True)
+    return best - maximum - total.log(), choice, state
 
 
-def _rows(state: State, index: Tensor) -> State:
-    """Return the rows of a state of all slots that `index` numbers."""
+def _select_rows(state: State, index: Tensor) -> State:
+    """Return these rows, (m,), of a state of all slots."""
     return state.map(lambda part: part[:, index])
 
 
@@ -92,20 +92,23 @@ def beam_search(model: CaptionerGroup, images: ImageFeatures, beam_size: int, ma
 
     Args:
         model: one slot, or the slots of an ensemble.
-        images: features of n images, the same for every slot or one set a slot.
-        beam_size: sentences kept per image.
-        max_length: longest sentence in words.
+        images: features of n images, (S, n, ...), or (1, n, ...) where all slots share them.
+        beam_size: sentences per image that the search keeps.
+        max_length: maximum length of a sentence in words.
         n_best: sentences returned per image.
 
+    Returns:
+        Word numbers and scores of the n_best sentences of every image.
+
     Raises:
-        InputError: a beam larger than the vocabulary, or n_best larger than the beam.
+        InputError: the beam is larger than the vocabulary, or n_best larger than the beam.
     """
     check_beam(beam_size, model.n_words, n_best)
     n_images, k, device = images.vector.shape[1], beam_size, images.vector.device
     state = model.start(images)
-    alive = torch.arange(n_images, device=device)  # images still searched, by their number
-    row_of = torch.full((n_images, k), -1, dtype=torch.long, device=device)  # state row of every live beam, -1 for none
-    row_of[:, 0] = alive
+    active = torch.arange(n_images, device=device)  # numbers of the images that are still searched
+    state_row = torch.full((n_images, k), -1, dtype=torch.long, device=device)  # state row of every unfinished beam, -1 for none
+    state_row[:, 0] = active
     scores = torch.full((n_images, k), -torch.inf, device=device)
     scores[:, 0] = 0
     ended = torch.zeros(n_images, k, dtype=torch.bool, device=device)
@@ -114,55 +117,61 @@ def beam_search(model: CaptionerGroup, images: ImageFeatures, beam_size: int, ma
     captions = Captions(words[:, :n_best].clone(), scores[:, :n_best].clone())
     for t in range(max_length):
         best, choice, state = next_words(model, last, state, k)
-        # Candidates of every image: k words for each of its k beams, and its finished sentences as they are.
-        live = row_of >= 0
-        place = row_of.clamp(min=0)
-        proposed = best[place] + scores[..., None]
-        proposed = proposed.masked_fill(~live[..., None], -torch.inf)
-        proposed[..., 0] = torch.where(ended, scores, proposed[..., 0])
-        scores, picked = proposed.flatten(1).topk(k, dim=1)
-        parent = picked // proposed.shape[-1]
-        was_ended = ended.gather(1, parent)
-        word = choice[place.gather(1, parent), picked % proposed.shape[-1]].masked_fill(was_ended, END)
+        # Candidates of every image: k words for each of its unfinished beams, and its finished sentences unchanged.
+        unfinished = state_row >= 0
+        row = state_row.clamp(min=0)
+        candidates = best[row] + scores[..., None]
+        candidates = candidates.masked_fill(~unfinished[..., None], -torch.inf)
+        candidates[..., 0] = torch.where(ended, scores, candidates[..., 0])
+        scores, index = candidates.flatten(1).topk(k, dim=1)
+        parent = index // candidates.shape[-1]
+        parent_ended = ended.gather(1, parent)
+        word = choice[row.gather(1, parent), index % candidates.shape[-1]].masked_fill(parent_ended, END)
         words = words.gather(1, parent[..., None].expand(-1, -1, max_length))
         words[..., t] = word
-        ended = (was_ended | (word == END)) & scores.isfinite()
-        going = ~ended & scores.isfinite()
-        done = ~going[:, :n_best].any(1) if t + 1 < max_length else torch.ones_like(ended[:, 0])
+        ended = (parent_ended | (word == END)) & scores.isfinite()
+        unfinished = ~ended & scores.isfinite()
+        done = ~unfinished[:, :n_best].any(1) if t + 1 < max_length else torch.ones_like(ended[:, 0])
         if done.any():
-            captions.words[alive[done]] = words[done, :n_best]
-            captions.scores[alive[done]] = scores[done, :n_best]
-            keep = ~done
-            if not keep.any():
+            captions.words[active[done]] = words[done, :n_best]
+            captions.scores[active[done]] = scores[done, :n_best]
+            remaining = ~done
+            if not remaining.any():
                 break
-            alive, scores, ended, going, words = alive[keep], scores[keep], ended[keep], going[keep], words[keep]
-            place, parent, word = place[keep], parent[keep], word[keep]
-        rows = place.gather(1, parent)[going]
-        last = word[going]
-        state = _rows(state, rows)
-        row_of = torch.full_like(parent, -1)
-        row_of[going] = torch.arange(len(rows), device=device)
+            active, scores, ended, words = active[remaining], scores[remaining], ended[remaining], words[remaining]
+            unfinished, row, parent, word = unfinished[remaining], row[remaining], parent[remaining], word[remaining]
+        rows = row.gather(1, parent)[unfinished]
+        last = word[unfinished]
+        state = _select_rows(state, rows)
+        state_row = torch.full_like(parent, -1)
+        state_row[unfinished] = torch.arange(len(rows), device=device)
     return captions
 
 
 @torch.no_grad()
 def slow_beam_search(model: CaptionerGroup, images: ImageFeatures, beam_size: int, max_length: int, n_best: int = 1) -> Captions:
-    """Return what `beam_search` must return, searched image by image with lists, every word of the vocabulary a candidate.
+    """Find the same captions as `beam_search`, image by image with lists, with every word of the vocabulary as a candidate.
 
     Args:
         model: one slot, or the slots of an ensemble.
         images: features of n images, (S, n, ...).
-        beam_size: sentences kept per image.
-        max_length: longest sentence in words.
+        beam_size: sentences per image that the search keeps.
+        max_length: maximum length of a sentence in words.
         n_best: sentences returned per image.
+
+    Returns:
+        Word numbers and scores of the n_best sentences of every image.
+
+    Raises:
+        InputError: the beam is larger than the vocabulary, or n_best larger than the beam.
     """
     check_beam(beam_size, model.n_words, n_best)
     n_images = images.vector.shape[1]
     words = torch.full((n_images, n_best, max_length), END, dtype=torch.long)
     scores = torch.zeros(n_images, n_best)
     for image in range(n_images):
-        only = images.rows(torch.tensor([image], device=images.vector.device))
-        beams: list[tuple[float, list[int], State | None]] = [(0.0, [], model.start(only))]
+        one_image = images.rows(torch.tensor([image], device=images.vector.device))
+        beams: list[tuple[float, list[int], State | None]] = [(0.0, [], model.start(one_image))]
         for _ in range(max_length):
             candidates: list[tuple[float, list[int], State | None]] = []
             for score, sentence, state in beams:
@@ -170,16 +179,16 @@ def slow_beam_search(model: CaptionerGroup, images: ImageFeatures, beam_size: in
                     candidates.append((score, sentence, None))
                     continue
                 last = torch.tensor([sentence[-1] if sentence else START], device=images.vector.device)
-                logits, following = model.step(last.expand(model.n_slots, -1), state)
+                logits, next_state = model.step(last.expand(model.n_slots, -1), state)
                 probabilities = logits[:, 0].double().softmax(-1).mean(0)
                 for word, value in enumerate(probabilities.log().tolist()):
                     if word not in (START, UNKNOWN):
-                        candidates.append((score + value, [*sentence, word], None if word == END else following))
+                        candidates.append((score + value, [*sentence, word], None if word == END else next_state))
             beams = sorted(candidates, key=lambda beam: -beam[0])[:beam_size]
             if all(state is None for _, _, state in beams[:n_best]):
                 break
         for rank, (score, sentence, _) in enumerate(beams[:n_best]):
             scores[image, rank] = score
-            written = [word for word in sentence if word != END]
-            words[image, rank, : len(written)] = torch.tensor(written, dtype=torch.long)
+            without_end = [word for word in sentence if word != END]
+            words[image, rank, : len(without_end)] = torch.tensor(without_end, dtype=torch.long)
     return Captions(words, scores)

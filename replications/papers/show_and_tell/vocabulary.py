@@ -1,9 +1,8 @@
-"""From captions to word numbers: the tokens on which caption scores are defined, and the words that a decoder knows.
+"""Tokens of captions, as caption scores define them, and the vocabulary of a decoder.
 
-The COCO caption evaluation runs Stanford's PTBTokenizer (CoreNLP 3.4.1, `-preserveLines -lowerCase`) and drops a list
-of punctuation tokens. `tokenize` gives the same tokens for the English that captions are written in, without Java:
-it agrees with that program on all 40,000 captions of Flickr8k and on the cases of tests/papers/show_and_tell/test_vocabulary.py.
-Not covered: text in other scripts, smileys, telephone numbers.
+The COCO caption evaluation runs Stanford's PTBTokenizer (CoreNLP 3.4.1, `-preserveLines -lowerCase`) and removes a list of punctuation
+tokens. `tokenize` returns the same tokens for English captions without Java: it agrees with that program on all 40,000 captions of
+Flickr8k and on the cases of tests/papers/show_and_tell/test_vocabulary.py. Other scripts, emoticons and telephone numbers are not covered.
 """
 
 from __future__ import annotations
@@ -17,13 +16,13 @@ from typing import Any
 from replications.errors import CheckpointError, InputError
 
 PUNCTUATION = frozenset(["''", "'", "``", "`", "-LRB-", "-RRB-", "-LCB-", "-RCB-", ".", "?", "!", ",", ":", "-", "--", "...", ";"])
-"""What the COCO evaluation removes. It compares after lower-casing, so brackets (`-lrb-`) stay: a quirk kept here."""
+"""Tokens that the COCO evaluation removes. It compares after lower-casing, so brackets (`-lrb-`) remain; here as well."""
 
 _ABBREVIATIONS = (
     "mr|mrs|ms|dr|st|jr|sr|prof|gen|gov|sen|rep|rev|hon|lt|col|sgt|capt|vs|etc|inc|co|corp|ltd|bros|ave|blvd|rd|mt|ft|"
     "jan|feb|mar|apr|jun|jul|aug|sep|sept|oct|nov|dec|mon|tue|tues|wed|thu|thurs|fri"
 )
-"""Words that keep their full stop."""
+"""Abbreviations whose full stop is part of the token."""
 _BRACKETS = {"(": "-lrb-", ")": "-rrb-", "[": "-lsb-", "]": "-rsb-", "{": "-lcb-", "}": "-rcb-"}
 _SIGNS = {'"': "''", "£": "#", "€": "$", "\u2013": "--", "\u2014": "--", "\u2026": "...", **_BRACKETS}
 _QUOTES = str.maketrans("\u2018\u2019\u00b4\u201c\u201d", "'''\"\"")
@@ -65,7 +64,14 @@ _NEGATION = re.compile(rf"(?i)({_LETTER}+)n't\b")
 
 
 def ptb_tokens(caption: str) -> list[str]:
-    """Return all tokens of one caption in lower case, punctuation included."""
+    """Split a caption into Penn Treebank tokens, punctuation included.
+
+    Args:
+        caption: raw text.
+
+    Returns:
+        Lower-case tokens.
+    """
     text = caption.translate(_QUOTES)
     text = _NEGATION.sub(r"\1 n't ", text)
     text = re.sub(r"&(quot|amp|lt|gt);", lambda match: {"quot": '"', "amp": "&", "lt": "<", "gt": ">"}[match[1]], text)
@@ -82,10 +88,16 @@ def ptb_tokens(caption: str) -> list[str]:
 
 
 def tokenize(caption: str) -> list[str]:
-    """Return the tokens of one caption that scores count: Penn Treebank tokens without punctuation.
+    """Split a caption into the tokens that scores count: Penn Treebank tokens without punctuation.
 
     >>> tokenize("A dog's ball isn't red , it is well-worn .")
     ['a', 'dog', "'s", 'ball', 'is', "n't", 'red', 'it', 'is', 'well-worn']
+
+    Args:
+        caption: raw text.
+
+    Returns:
+        Lower-case tokens.
     """
     return [token for token in ptb_tokens(caption) if token not in PUNCTUATION]
 
@@ -95,21 +107,31 @@ SPECIAL = ("<end>", "<start>", "<unknown>")
 
 
 class Vocabulary:
-    """A fixed list of words. Numbers 0 to 2 are the end (S_N), the start (S_0) and words that are not in the list."""
+    """A fixed list of words and their numbers; 0 is the end symbol (S_N), 1 the start symbol (S_0), 2 any word that is not in the list.
+
+    Args:
+        words: without the special symbols.
+
+    Raises:
+        InputError: a word occurs twice.
+    """
 
     def __init__(self, words: Sequence[str]) -> None:
         self.words = (*SPECIAL, *words)
         self.number = {word: index for index, word in enumerate(self.words)}
         if len(self.number) != len(self.words):
-            raise InputError("A vocabulary holds a word twice.")
+            raise InputError("The words of a vocabulary are not unique. Remove the duplicates.")
 
     @classmethod
     def build(cls, captions: Iterable[Sequence[str]], min_count: int) -> Vocabulary:
-        """Return the words that occur at least `min_count` times, by falling count, then by name (section 4.3.1).
+        """Build the vocabulary of training captions (section 4.3.1).
 
         Args:
             captions: tokens of each caption.
-            min_count: least number of occurrences.
+            min_count: minimum number of occurrences of a word.
+
+        Returns:
+            The words that occur at least `min_count` times, by decreasing count, then alphabetically.
 
         Raises:
             InputError: no word occurs so often.
@@ -117,18 +139,32 @@ class Vocabulary:
         counts = Counter(token for caption in captions for token in caption)
         words = sorted((word for word, count in counts.items() if count >= min_count), key=lambda word: (-counts[word], word))
         if not words:
-            raise InputError(f"No word occurs {min_count} times in the training captions. Lower min_count, or give more captions.")
+            raise InputError(f"No word occurs {min_count} times in the training captions. Lower min_count, or add captions.")
         return cls(words)
 
     def __len__(self) -> int:
         return len(self.words)
 
     def encode(self, tokens: Sequence[str]) -> list[int]:
-        """Return the word numbers of tokens, without start and end."""
+        """Convert tokens to word numbers.
+
+        Args:
+            tokens: of a caption.
+
+        Returns:
+            Word numbers, without start and end symbol.
+        """
         return [self.number.get(token, UNKNOWN) for token in tokens]
 
     def decode(self, numbers: Iterable[int]) -> list[str]:
-        """Return the words before the first end."""
+        """Convert word numbers to words.
+
+        Args:
+            numbers: word numbers.
+
+        Returns:
+            The words before the first end symbol.
+        """
         words = []
         for number in numbers:
             if number == END:
@@ -138,25 +174,29 @@ class Vocabulary:
 
     @property
     def digest(self) -> str:
-        """Hash of the words in order."""
+        """Hash of the words in order, 16 hexadecimal digits."""
         return hashlib.sha256("\n".join(self.words).encode()).hexdigest()[:16]
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the identity of the vocabulary, stored in every checkpoint."""
+        """Return the identity of the vocabulary for a checkpoint.
+
+        Returns:
+            'digest' and 'size'.
+        """
         return {"digest": self.digest, "size": len(self)}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Check that a checkpoint was made with this vocabulary.
+        """Check that a checkpoint was written with this vocabulary.
 
         Args:
-            state_dict: what `state_dict` returned.
+            state_dict: returned by `state_dict`.
 
         Raises:
-            CheckpointError: the vocabulary differs; the checkpoint is left as it is.
+            CheckpointError: the vocabulary differs; the checkpoint is not changed.
         """
         if state_dict["digest"] != self.digest:
             raise CheckpointError(
-                f"The vocabulary changed since the checkpoint: {state_dict['size']:,} words (hash {state_dict['digest']}) then, "
-                f"{len(self):,} (hash {self.digest}) now. Restore the training captions it was made from, or remove the run's .state folder "
-                "to start afresh; nothing was overwritten."
+                f"The vocabulary differs from that of the checkpoint: the checkpoint has {state_dict['size']:,} words (hash "
+                f"{state_dict['digest']}), the training captions give {len(self):,} (hash {self.digest}). Restore the captions that the "
+                "checkpoint was trained on, or remove the run's .state folder to start anew; nothing was overwritten."
             )

@@ -66,7 +66,7 @@ def test_photographs_are_read_seen_learnt_and_captioned(tmp_path: Path, monkeypa
     vocabulary = Vocabulary.build((caption for several in few.tokens for caption in several), SETTINGS.min_count)
     task = Task(SETTINGS, splits, seen, Scale.of(found.vector), vocabulary, torch.nn.ModuleList([cnn]))
     model = experiment.train_decoder(task, context)
-    metrics.measure(context, task, model)
+    metrics.record_metrics(context, task, model)
     records = frame(context.rows).set_index(["split", "metric"])["value"]
     assert records["test", "bleu_1"] > 50
     assert records["test", "search_median"] <= 3

@@ -117,7 +117,7 @@ def test_the_results_of_a_image_do_not_depend_on_its_company() -> None:
 
 @pytest.mark.parametrize(
     ("beam", "n_best", "message"),
-    [(12, 1, "A beam of 12 is not possible: the vocabulary has 11 words"), (0, 1, "beam of 0"), (3, 4, "The 4 best")],
+    [(12, 1, "beam_size 12 is not possible: the vocabulary has 11 words"), (0, 1, "beam_size 0"), (3, 4, "n_best 4 is not possible")],
 )
 def test_a_beam_that_cannot_be_filled_is_refused(beam: int, n_best: int, message: str) -> None:
     with pytest.raises(InputError, match=message):
