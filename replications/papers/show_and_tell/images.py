@@ -1,4 +1,4 @@
-"""Images with their captions below, words for absent objects marked, for several figures. Free of torch."""
+"""Images with captions below, for several figures: nouns of absent objects are marked. Free of torch."""
 
 from __future__ import annotations
 
@@ -13,45 +13,59 @@ from replications.papers.show_and_tell.grammar import KIND_OF
 from replications.presentation.palette import PALETTE
 from replications.presentation.theme import COLUMN, canvas
 
-WRONG = PALETTE[1]
+ABSENT_COLOUR = PALETTE[1]
 GREY = "#666666"
-LETTER = 0.602
-"""Width of a letter of DejaVu Sans Mono over its font size."""
+CHARACTER_WIDTH = 0.602
+"""Width of a character of DejaVu Sans Mono divided by the font size."""
 
 
 def draw_image(axes: Axes, pixels: np.ndarray) -> None:
-    """Draw pixels, uint8 (3, side, side), over the whole axes."""
+    """Draw an image over the whole axes.
+
+    Args:
+        axes: to draw on; afterwards it spans 0 to 1.
+        pixels: uint8 (3, side, side).
+    """
     axes.imshow(pixels.transpose(1, 2, 0), interpolation="nearest", extent=(0, 1, 0, 1))
     axes.set_axis_off()
 
 
-def _words(axes: Axes, words: Sequence[str], wrong: Sequence[bool], *, top: float, side: float, size: float = 6.2) -> float:
-    """Write words below an image, wrapped at its width, the wrong ones bold and orange; return the height at which the text ends.
+def _draw_words(axes: Axes, words: Sequence[str], marked: Sequence[bool], *, top: float, side: float, size: float = 6.2) -> float:
+    """Write words below an image, wrapped at its width.
 
-    The font is monospaced, so that the place of each word can be computed without drawing it first.
+    The font is monospaced, so that the position of each word can be computed without drawing it first.
 
     Args:
         axes: of the image, which spans 0 to 1.
         words: of the caption.
-        wrong: which of them to mark.
-        top: height of the first line, in axes units.
+        marked: which words are bold and orange.
+        top: upper edge of the first line, in axes units.
         side: of the image, in inches.
         size: of the font, in points.
+
+    Returns:
+        Lower edge of the last line, in axes units.
     """
-    step, height = LETTER * size / 72 / side, size * 1.35 / 72 / side
+    character_width, line_height = CHARACTER_WIDTH * size / 72 / side, size * 1.35 / 72 / side
     line, column = 0, 0
-    for word, bad in zip(words, wrong, strict=True):
-        if column and (column + len(word)) * step > 1:
+    for word, is_marked in zip(words, marked, strict=True):
+        if column and (column + len(word)) * character_width > 1:
             line, column = line + 1, 0
-        colour, weight = (WRONG, "bold") if bad else ("black", "normal")
-        place = (column * step, top - line * height)
-        axes.text(*place, word, fontsize=size, family="DejaVu Sans Mono", va="top", color=colour, fontweight=weight)
+        colour, weight = (ABSENT_COLOUR, "bold") if is_marked else ("black", "normal")
+        position = (column * character_width, top - line * line_height)
+        axes.text(*position, word, fontsize=size, family="DejaVu Sans Mono", va="top", color=colour, fontweight=weight)
         column += len(word) + 1
-    return top - (line + 1) * height
+    return top - (line + 1) * line_height
 
 
-def _panels(images: np.ndarray, *, columns: int, below: float) -> tuple[Canvas, np.ndarray]:
-    """Return a page-wide grid of square images with room for text below each, `below` times the image's height, and its axes."""
+def _image_grid(images: np.ndarray, *, columns: int, below: float) -> tuple[Canvas, np.ndarray]:
+    """Return a page-wide figure of square images with space for text below each, and its axes.
+
+    Args:
+        images: uint8 (n, 3, side, side).
+        columns: images per row.
+        below: height of the space as a multiple of the image's height.
+    """
     rows = -(-len(images) // columns)
     width = 2 * COLUMN
     side = width / columns
@@ -66,31 +80,37 @@ def _panels(images: np.ndarray, *, columns: int, below: float) -> tuple[Canvas, 
     return figure, axes.ravel()
 
 
-def missing(words: Sequence[str], kinds: str) -> list[bool]:
-    """Return which words name a kind that is not there; none where the content of the image is not known.
+def absent_words(words: Sequence[str], kinds: str) -> list[bool]:
+    """Find the words of a caption that name an absent object.
 
     Args:
-        words: of a caption.
-        kinds: the kinds in the image, space between; empty where they are not known.
+        words: of the caption.
+        kinds: object kinds in the image, separated by spaces; empty where they are not known.
+
+    Returns:
+        For each word, whether it names an absent object; all False where the content of the image is not known.
     """
     return [bool(kinds) and word in KIND_OF and KIND_OF[word] not in kinds.split() for word in words]
 
 
-def captioned(images: np.ndarray, captions: Sequence[str], kinds: Sequence[str], second: Sequence[str], columns: int) -> Canvas:
-    """Return a figure of images with their captions, wrong words marked, and a second text in grey.
+def caption_grid(images: np.ndarray, captions: Sequence[str], kinds: Sequence[str], notes: Sequence[str], columns: int) -> Canvas:
+    """Draw images with their captions, in which nouns of absent objects are marked, and a note in grey below.
 
     Args:
         images: uint8 (n, 3, side, side).
         captions: one per image.
-        kinds: the kinds in each image, space between; empty where they are not known.
-        second: second text of each image.
+        kinds: object kinds in each image, separated by spaces; empty where they are not known.
+        notes: one per image.
         columns: images per row.
+
+    Returns:
+        The figure, as wide as a page.
     """
-    figure, axes = _panels(images, columns=columns, below=0.46)
+    figure, axes = _image_grid(images, columns=columns, below=0.46)
     side, size = 0.93 * 2 * COLUMN / columns, 5.8
     for index, caption in enumerate(captions):
         words = caption.split() or ["(empty)"]
-        below = _words(axes[index], words, missing(words, kinds[index]), top=-0.03, side=side)
-        lines = textwrap.wrap(second[index].removesuffix(" ."), int(72 * side / LETTER / size))[:4]
-        axes[index].text(0, below - 0.01, "\n".join(lines), fontsize=size, color=GREY, family="DejaVu Sans Mono", va="top", style="italic")
+        bottom = _draw_words(axes[index], words, absent_words(words, kinds[index]), top=-0.03, side=side)
+        lines = textwrap.wrap(notes[index].removesuffix(" ."), int(72 * side / CHARACTER_WIDTH / size))[:4]
+        axes[index].text(0, bottom - 0.01, "\n".join(lines), fontsize=size, color=GREY, family="DejaVu Sans Mono", va="top", style="italic")
     return figure

@@ -11,7 +11,7 @@ import pytest
 
 from replications.papers.show_and_tell import exhibits, figures
 from replications.papers.show_and_tell.grammar import KIND_OF
-from replications.papers.show_and_tell.images import missing
+from replications.papers.show_and_tell.images import absent_words
 from replications.presentation.exhibits import page
 from replications.presentation.figure_writer import Figure
 from replications.registry.checks import check_claims
@@ -145,9 +145,9 @@ def test_figures_without_their_runs_say_so(tmp_path: Path) -> None:
 
 def test_absent_objects_are_marked_and_present_ones_are_not() -> None:
     words = "a hoop and a crescent above the box".split()
-    marked = [word for word, wrong in zip(words, missing(words, "ring box"), strict=True) if wrong]
+    marked = [word for word, wrong in zip(words, absent_words(words, "ring box"), strict=True) if wrong]
     assert marked == ["crescent"]
-    assert not any(missing(words, ""))
+    assert not any(absent_words(words, ""))
     assert KIND_OF["crescent"] == "moon"
 
 
