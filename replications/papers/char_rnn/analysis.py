@@ -220,7 +220,7 @@ class Analysis:
             values = activations(trainee.model, self.corpus.tokens(split, self.context.device)[:n], (key,))[key]
             values = torch.cat(list(values), dim=1)
             texts.append(values.tanh() if key == "c" else values)
-        trainee.model.load_state_dict(trainee.best)
+        trainee.best.restore()
         return cells.Units(*texts)
 
     def _memory(self, trained: cells.Units, probes: dict[str, cells.Probe], scored: Labels) -> dict[str, np.ndarray]:

@@ -82,7 +82,7 @@ def train_models(settings: Settings, context: Context, corpus: Corpus, group: Mo
 
     _record(context, settings, "cross_entropy_last", test_losses(), step=group.n_steps)
     for trainee in group.trainees:
-        trainee.model.load_state_dict(trainee.best)
+        trainee.best.restore()
     best = test_losses()
     _record(context, settings, "cross_entropy", best, step=group.n_steps)
     _record_comparisons(settings, context, group, best)
@@ -121,7 +121,7 @@ def _record_comparisons(settings: Settings, context: Context, group: ModelGroup,
             context.record("lstm_wins", float(np.mean([loss(lstm) < loss(gru) for lstm, gru in against_gru])), step=step, seed=seed)
         if {"lstm-2", "lstm-3"} <= set(settings.models):
             context.record("third_layer_gain", loss("lstm-2") - loss("lstm-3"), step=step, unit="nats/char", seed=seed)
-        chosen = min((t for t in group.trainees if t.seed == seed), key=lambda t: t.best_loss)
+        chosen = min((t for t in group.trainees if t.seed == seed), key=lambda t: t.best.losses.item())
         context.record("best_cross_entropy", loss(chosen.name), step=step, unit="nats/char", seed=seed)
 
 

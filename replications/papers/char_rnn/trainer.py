@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from replications.engine.best_weights import BestWeights
 from replications.engine.context import Context
 from replications.engine.devices import GraphedStep
 from replications.engine.optimisation import clip_value, cosine, set_learning_rate
@@ -55,8 +56,7 @@ class TrainingState:
         optimiser: its optimiser.
         carried: state at the end of the last chunk, as the model takes it.
         initial: weights before the first update.
-        best: weights with the lowest validation loss so far.
-        best_loss: that loss, nats per character.
+        best: weights with the lowest validation loss so far, in nats per character.
     """
 
     name: str
@@ -65,8 +65,7 @@ class TrainingState:
     optimiser: torch.optim.Optimizer
     carried: State
     initial: dict[str, Tensor]
-    best: dict[str, Tensor]
-    best_loss: float = float("inf")
+    best: BestWeights
 
 
 class ModelGroup:
@@ -123,7 +122,7 @@ class ModelGroup:
         else:
             optimiser = torch.optim.RMSprop(model.parameters(), lr=rate, alpha=0.95, capturable=device.type == "cuda")
         initial = {key: value.clone() for key, value in model.state_dict().items()}
-        return TrainingState(name, seed, model, optimiser, model.zero_state(settings.batch_size), initial, initial)
+        return TrainingState(name, seed, model, optimiser, model.zero_state(settings.batch_size), initial, BestWeights(1, separate=[model]))
 
     @property
     def flops_per_step(self) -> float:
@@ -193,10 +192,7 @@ class ModelGroup:
             losses: (name, seed) -> validation loss.
         """
         for trainee in self.trainees:
-            loss = losses[trainee.name, trainee.seed]
-            if loss < trainee.best_loss:
-                trainee.best_loss = loss
-                trainee.best = {key: value.detach().clone() for key, value in trainee.model.state_dict().items()}
+            trainee.best.update(torch.tensor([losses[trainee.name, trainee.seed]], dtype=torch.float64))
 
     def state_dict(self) -> dict[str, Any]:
         """Return weights, optimisers, carried states and best weights of all networks."""
@@ -205,8 +201,7 @@ class ModelGroup:
                 "model": t.model.state_dict(),
                 "optimiser": t.optimiser.state_dict(),
                 "carried": list(t.carried),
-                "best": t.best,
-                "best_loss": t.best_loss,
+                "best": t.best.state_dict(),
             }
             for t in self.trainees
         }
@@ -223,4 +218,4 @@ class ModelGroup:
             trainee.optimiser.load_state_dict(saved["optimiser"])
             for part, value in zip(trainee.carried, saved["carried"], strict=True):
                 part.copy_(value)
-            trainee.best, trainee.best_loss = saved["best"], saved["best_loss"]
+            trainee.best.load_state_dict(saved["best"])

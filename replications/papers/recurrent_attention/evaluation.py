@@ -1,12 +1,11 @@
-"""Test errors of a network, and the parameters of each seed's best validation."""
+"""Test errors of a network."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from replications.papers.recurrent_attention.classifiers import Network
 from replications.papers.recurrent_attention.data import FixedSet
@@ -16,47 +15,6 @@ from replications.papers.recurrent_attention.settings import Settings
 
 CHUNK = 1000
 """Images per seed evaluated at once."""
-
-
-class BestParameters:
-    """For each seed, the parameters of its best validation so far; part of a checkpoint.
-
-    Args:
-        network: of several seeds, whose parameters have a leading seed axis.
-        n_seeds: number of seeds.
-        device: of the errors.
-    """
-
-    def __init__(self, network: nn.Module, n_seeds: int, device: torch.device) -> None:
-        self.errors = torch.full((n_seeds,), float("inf"), device=device)
-        self.values = {name: value.detach().clone() for name, value in network.named_parameters()}
-
-    def update(self, network: nn.Module, errors: Tensor) -> None:
-        """Store the parameters of the seeds whose validation error is their lowest so far.
-
-        Args:
-            network: the network that was validated.
-            errors: (seeds,).
-        """
-        better = errors < self.errors
-        self.errors = torch.where(better, errors, self.errors)
-        for name, value in network.named_parameters():
-            mask = better.view(-1, *[1] * (value.ndim - 1))
-            self.values[name] = torch.where(mask, value.detach(), self.values[name])
-
-    def put_into(self, network: nn.Module) -> None:
-        """Overwrite the network's parameters with each seed's best ones."""
-        with torch.no_grad():
-            for name, value in network.named_parameters():
-                value.copy_(self.values[name])
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return errors and parameters."""
-        return {"errors": self.errors, "values": self.values}
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Restore what `state_dict` returned."""
-        self.errors, self.values = state_dict["errors"], dict(state_dict["values"])
 
 
 class Evaluation:

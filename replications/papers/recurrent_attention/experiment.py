@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from replications.engine.best_weights import BestWeights
 from replications.engine.checkpoints import Stateful
 from replications.engine.context import Context, Generators
 from replications.engine.devices import GraphedStep
@@ -19,7 +20,7 @@ from replications.papers.recurrent_attention import cost
 from replications.papers.recurrent_attention.attention_analysis import glimpse_paths, glimpse_statistics, soft_attention_weights
 from replications.papers.recurrent_attention.classifiers import Network, SoftAttention, build
 from replications.papers.recurrent_attention.data import CanvasGenerator, FixedSet, fixed_set, load_digits
-from replications.papers.recurrent_attention.evaluation import BestParameters, Evaluation
+from replications.papers.recurrent_attention.evaluation import Evaluation
 from replications.papers.recurrent_attention.fused import FusedEpisodes
 from replications.papers.recurrent_attention.model import EpisodeNoise, RecurrentAttentionModel
 from replications.papers.recurrent_attention.objective import HybridLoss, cross_entropy, rewards
@@ -134,7 +135,7 @@ def _train_and_test(settings: Settings, context: Context) -> None:
     network = build(settings, [context.generator(seed, "initialise", device="cpu") for seed in context.seeds], context.device)
     trainer = Trainer(settings, context, network, CanvasGenerator(settings, digits["train"]))
     n_seeds = len(context.seeds)
-    best = BestParameters(network, n_seeds, context.device)
+    best = BestWeights(n_seeds, stacked=network)
 
     def evaluation(split: str) -> Evaluation:
         # Seed 0 for all: every model and seed of a task is tested on the same canvases.
@@ -150,7 +151,7 @@ def _train_and_test(settings: Settings, context: Context) -> None:
     def validate(step: int) -> None:
         errors = validation.error()
         context.record("error", errors, split="validation", step=step, unit="%")
-        best.update(network, errors)
+        best.update(errors, step)
 
     state: dict[str, Stateful] = {
         "network": network,
@@ -173,7 +174,7 @@ def _train_and_test(settings: Settings, context: Context) -> None:
     test = evaluation("test")
     _test(settings, context, test)
     _save_attention(context, test)
-    best.put_into(network)
+    best.restore()
     _test(settings, context, test, model="best")
 
 

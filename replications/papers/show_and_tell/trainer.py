@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -12,6 +11,7 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from replications.engine import training
+from replications.engine.best_weights import BestWeights
 from replications.engine.checkpoints import Stateful
 from replications.engine.context import Context, Generators
 from replications.engine.optimisation import clip_norm_per_seed, cosine, set_learning_rate
@@ -184,55 +184,6 @@ def build_decoder(settings: Settings, context: Context, n_words: int, features: 
     return model.to(context.device)
 
 
-class BestWeights:
-    """The weights of every slot at its lowest validation loss so far, as saveable state.
-
-    Args:
-        group: decoders, every parameter with a leading slot axis.
-        cnns: the CNN of each slot; none where they are frozen.
-    """
-
-    def __init__(self, group: CaptionerGroup, cnns: Sequence[nn.Module] = ()) -> None:
-        self.group, self.cnns = group, cnns
-        self.loss = torch.full((group.n_slots,), torch.inf)
-        self.step = torch.zeros(group.n_slots, dtype=torch.long)
-        self.weights = [[weight.clone() for weight in self._present(slot)] for slot in range(group.n_slots)]
-
-    def _present(self, slot: int) -> list[Tensor]:
-        """Return the present weights of a slot, as views."""
-        own = [parameter.detach()[slot] for parameter in self.group.parameters()]
-        return own + ([parameter.detach() for parameter in self.cnns[slot].parameters()] if self.cnns else [])
-
-    def offer(self, loss: Tensor, step: int) -> None:
-        """Store the present weights of the slots whose loss is the lowest so far.
-
-        Args:
-            loss: validation loss, (slots,).
-            step: updates made.
-        """
-        for slot in torch.nonzero(loss.cpu() < self.loss).flatten().tolist():
-            self.loss[slot], self.step[slot] = loss[slot].cpu(), step
-            for stored, present in zip(self.weights[slot], self._present(slot), strict=True):
-                stored.copy_(present)
-
-    def restore(self) -> None:
-        """Put the stored weights back."""
-        for slot, weights in enumerate(self.weights):
-            for stored, present in zip(weights, self._present(slot), strict=True):
-                present.copy_(stored)
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return losses, steps and the stored weights."""
-        return {"loss": self.loss, "step": self.step, "weights": self.weights}
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take over what `state_dict` returned."""
-        self.loss, self.step = state_dict["loss"].cpu(), state_dict["step"].cpu()
-        for weights, saved in zip(self.weights, state_dict["weights"], strict=True):
-            for stored, value in zip(weights, saved, strict=True):
-                stored.copy_(value)
-
-
 class Trainer:
     """Training of the decoders of all slots, and of the CNNs where they move.
 
@@ -263,7 +214,7 @@ class Trainer:
         else:
             self.fixed = task.images("train", len(self.keys))
         self.modules = nn.ModuleDict(parts)
-        self.best = BestWeights(self.model, list(task.cnns) if self.moving else ())
+        self.best = BestWeights(len(self.keys), stacked=self.model, separate=list(task.cnns) if self.moving else ())
         self.held_out = encoded(task.splits["validation"], task.vocabulary)
 
     def state(self) -> dict[str, Stateful]:
@@ -341,7 +292,7 @@ class Trainer:
     def evaluate(self, done: int) -> None:
         """Record validation perplexity after `done` updates, and store the weights of slots that improved."""
         loss = mean_loss(self.model, self.task.images("validation", len(self.keys)), *self.held_out)
-        self.best.offer(loss, done)
+        self.best.update(loss, done)
         self.context.record("perplexity", self.by_seed(loss.exp()), split="validation", step=done)
 
     def train(self) -> None:
@@ -361,7 +312,7 @@ class Trainer:
             evaluate_every=max(1, self.n_steps // self.settings.evaluations),
         )
         self.context.record("padding_waste", [100 * batches.padding()] * len(self.context.seeds), split="train", unit="%")
-        self.context.record("best_step", self.by_seed(self.best.step.double()), split="validation")
+        self.context.record("best_step", self.by_seed(self.best.steps.double()), split="validation")
 
 
 def encoded(split: Split, vocabulary: Vocabulary) -> tuple[list[list[int]], list[int]]:
