@@ -17,8 +17,11 @@ from replications.presentation.figure_writer import Figure
 from replications.registry.checks import check_claims
 from replications.registry.papers import load_paper
 from replications.registry.run_grid import load_runs
+from replications.registry.scale import proxy_of, scales
 from replications.results.reader import NotMeasured, Results
 from replications.results.records import frame, write_artifacts, write_records
+from replications.verdicts.kinds.order import OrderClaim
+from replications.verdicts.kinds.value import ValueClaim
 
 PAPER = load_paper("show_and_tell")
 FIGURES = [
@@ -49,6 +52,57 @@ def test_expected_values_of_runs_are_those_of_the_published_tables() -> None:
 def test_every_run_of_a_table_is_planned_at_some_tier() -> None:
     planned = {run.name for tier in ("smoke", "gpu", "paper") for run in load_runs("show_and_tell", tier)}
     assert {row.run for table in PAPER.tables.values() for row in table.rows if row.run} <= planned
+
+
+def _published_of_claims(run: str) -> dict[str, float | None]:
+    """Published value of each claim on the test split of one run, by metric."""
+    values = [claim for claim in PAPER.claims if isinstance(claim, ValueClaim) and claim.measure]
+    return {c.measure.metric: c.published for c in values if c.measure and (c.measure.run, c.measure.split) == (run, "test")}
+
+
+@pytest.mark.parametrize(("table", "run"), [("table-4", "flickr8k-nic"), ("table-5", "flickr30k-nic")])
+def test_every_column_of_a_ranking_table_is_judged(table: str, run: str) -> None:
+    row = next(row for row in PAPER.tables[table].rows if row.run == run)
+    claimed = _published_of_claims(run)
+    assert {metric: claimed[metric] for metric in PAPER.tables[table].measures} == {
+        metric: row.value("v2", metric) for metric in PAPER.tables[table].measures
+    }
+
+
+def test_all_six_columns_are_judged_against_mnlm() -> None:
+    mnlm = next(row for row in PAPER.tables["table-4"].rows if row.label == "MNLM")
+    bounds = {}
+    for claim in PAPER.claims:
+        if claim.id.startswith("beats-mnlm-"):
+            assert isinstance(claim, OrderClaim)
+            assert claim.contrast
+            bounds[claim.contrast[0].metric] = claim.contrast[0].weight * claim.min_difference
+    assert bounds == {metric: mnlm.value("v2", metric) for metric in PAPER.tables["table-4"].measures}
+
+
+def test_every_row_of_table_1_is_judged_but_for_meteor() -> None:
+    for row in PAPER.tables["table-1"].rows:
+        if row.run:
+            claimed = _published_of_claims(row.run)
+            assert claimed["bleu_4"] == row.value("v2", "bleu_4"), row.label
+            assert claimed["cider"] == row.value("v2", "cider"), row.label
+
+
+@pytest.mark.parametrize(("wide", "word"), [(-5.0, "contradicted"), (3.0, "replicated")])
+def test_a_small_beam_does_not_suffice_where_the_wide_one_is_worse_than_greedy(wide: float, word: str) -> None:
+    claim = PAPER.claim("small-beams-suffice").at("gpu")
+    assert isinstance(claim, OrderClaim)
+    noise = {0: -0.05, 1: 0.0, 2: 0.06}
+    small, large, greedy = (
+        {seed: 20.0 + gain + delta * sign for seed, delta in noise.items()} for gain, sign in ((3, 1), (wide, 2), (0, -1))
+    )
+    assert claim.judge_samples([small, large, greedy]).word == word
+
+
+def test_only_photographs_without_a_small_cnn_are_no_proxy_at_tier_gpu() -> None:
+    of_runs = scales(load_runs("show_and_tell", "gpu"))
+    real = {claim.id for claim in PAPER.claims if "gpu" in claim.tiers and not proxy_of(claim, "gpu", of_runs)}
+    assert real == {"flickr8k-human-bleu1"}
 
 
 def _results(folder: Path) -> Results:
