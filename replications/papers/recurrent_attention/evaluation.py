@@ -10,7 +10,7 @@ from torch import Tensor
 from replications.papers.recurrent_attention.classifiers import Network
 from replications.papers.recurrent_attention.data import FixedSet
 from replications.papers.recurrent_attention.fused import FusedEpisodes
-from replications.papers.recurrent_attention.model import EpisodeNoise, RecurrentAttentionModel
+from replications.papers.recurrent_attention.model import EpisodeNoise, RecurrentAttentionModel, fixed_locations
 from replications.papers.recurrent_attention.settings import Settings
 
 CHUNK = 1000
@@ -58,6 +58,9 @@ class Evaluation:
         first = uniform(n_images, 2)
         if self.settings.policy == "random":
             return EpisodeNoise(first, uniform=uniform(later, n_images, 2))
+        if self.settings.policy == "fixed":
+            path = fixed_locations(later).to(self.device).view(1, later, 1, 2)
+            return EpisodeNoise(first, uniform=path.expand(self.n_seeds, -1, n_images, -1))
         if not sampled:
             return EpisodeNoise(first)
         normal = torch.stack([torch.randn(later, n_images, 2, generator=g) for g in generators])

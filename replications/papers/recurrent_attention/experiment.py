@@ -22,7 +22,7 @@ from replications.papers.recurrent_attention.classifiers import Network, SoftAtt
 from replications.papers.recurrent_attention.data import CanvasGenerator, FixedSet, fixed_set, load_digits
 from replications.papers.recurrent_attention.evaluation import Evaluation
 from replications.papers.recurrent_attention.fused import FusedEpisodes
-from replications.papers.recurrent_attention.model import EpisodeNoise, RecurrentAttentionModel
+from replications.papers.recurrent_attention.model import EpisodeNoise, RecurrentAttentionModel, fixed_locations
 from replications.papers.recurrent_attention.objective import HybridLoss, cross_entropy, rewards
 from replications.papers.recurrent_attention.settings import Settings
 
@@ -67,6 +67,8 @@ class Trainer:
         self.generators = [context.generator(seed, "train") for seed in context.seeds]
         later = settings.glimpses - 1 if settings.model == "ram" else 0
         self.n_random_locations = 2 * later if settings.policy == "random" else 0
+        fixed = fixed_locations(later).to(device).view(1, later, 1, 2)
+        self.fixed = fixed.expand(n_seeds, -1, settings.batch_size, -1) if settings.policy == "fixed" else None
         width = canvases.n_uniforms + 2 + self.n_random_locations
         self.uniforms = torch.empty(n_seeds, settings.batch_size, width, device=device)
         self.normal = torch.empty(n_seeds, later, settings.batch_size, 2, device=device)
@@ -105,10 +107,10 @@ class Trainer:
         n_seeds, n_canvas = len(self.generators), self.canvases.n_uniforms
         images, labels, _ = self.canvases(self.uniforms[..., :n_canvas].reshape(-1, n_canvas))
         locations = self.uniforms[..., n_canvas:] * 2 - 1
-        uniform = None
+        uniform = self.fixed
         if self.n_random_locations:
             uniform = locations[..., 2:].view(n_seeds, s.batch_size, -1, 2).transpose(1, 2)
-        noise = EpisodeNoise(locations[..., :2], normal=None if self.n_random_locations else self.normal, uniform=uniform)
+        noise = EpisodeNoise(locations[..., :2], normal=self.normal if s.policy == "learned" else None, uniform=uniform)
         return images.view(n_seeds, s.batch_size, s.canvas, s.canvas), labels.view(n_seeds, -1), noise
 
 

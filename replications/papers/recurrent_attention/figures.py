@@ -18,6 +18,7 @@ from replications.results.reader import NotMeasured, Results
 
 BLUE, ORANGE, GREEN, PINK, AMBER, SKY, BLACK, OLIVE = PALETTE
 VERSIONS = {"v1": ("D", "arXiv v1"), "nips": ("s", "NIPS")}
+POLICIES = {"learned": BLUE, "random": ORANGE, "fixed": GREEN}
 
 
 def _published_by_run(results: Results) -> pd.DataFrame:
@@ -43,9 +44,9 @@ def _percent_axis(axes: Axes, values: pd.Series | np.ndarray) -> None:
 def error_by_glimpses(results: Results) -> Figure:
     """Test error by number of glimpses, beside networks that see the whole image.
 
-    Dots are our seeds, lines their means; open diamonds are arXiv v1, open squares the NIPS version. Random locations are
-    orange. Horizontal lines are the means of our networks that see the whole image. One episode per image, locations at
-    the policy's means.
+    Dots are our seeds, lines their means; open diamonds are arXiv v1, open squares the NIPS version. Blue: learned locations;
+    orange: random ones; green: one path for all images. Horizontal lines are the means of our networks that see the whole
+    image. One episode per image, locations at the policy's means.
     """
     runs = glimpse_runs(results)
     if not runs:
@@ -70,7 +71,7 @@ def _error_panel(axes: Axes, results: Results, task: str, published_values: pd.D
     """Draw the errors of one task and return what was drawn, one frame per run and version."""
     runs = [run for run in glimpse_runs(results) if run.task == task]
     drawn = []
-    for policy, colour in (("learned", BLUE), ("random", ORANGE)):
+    for policy, colour in POLICIES.items():
         means = []
         for run in (run for run in runs if run.settings.policy == policy):
             n_glimpses = run.settings.glimpses
@@ -336,8 +337,8 @@ def where_it_looks(results: Results) -> Figure:
     explains ("follow"), spread over images, and share of the canvas that they cover.
 
     Dots are seeds. A collapsed policy takes the same path over every image: its spread over images is near zero. One that has not
-    learnt where digits are may spread and touch, but follows nothing. Random locations, orange, are the reference. All but
-    the last leave out the first glimpse, which is random for both; a digit in the centre cannot be followed.
+    learnt where digits are may spread and touch, but follows nothing. Random locations, orange, and one path for all images,
+    green, are the references. All but the last leave out the first glimpse, which is random for both; a digit in the centre cannot be followed.
     """
     runs = [run for run in glimpse_runs(results) if run.settings.glimpses > 1]
     if not runs:
@@ -353,7 +354,7 @@ def where_it_looks(results: Results) -> Figure:
     for axes, (metric, label) in zip(grid[0], panels.items(), strict=True):
         for row, run in enumerate(runs):
             values = results.final(run.name, metric)
-            dots(axes, values, [row] * len(values), colour=BLUE if run.settings.policy == "learned" else ORANGE)
+            dots(axes, values, [row] * len(values), colour=POLICIES[run.settings.policy])
             rows += [{"run": run.name, "metric": metric, "seed": seed, "value": value} for seed, value in values.items()]
         axes.set(xlabel=label, ylim=(len(runs) - 0.5, -0.5))
         axes.set_xlim(0, 105 if metric in {"touch", "followed"} else None)

@@ -30,12 +30,28 @@ class EpisodeNoise:
     Attributes:
         first: (seeds, batch, 2) in [-1, 1], the location l_0 of the first glimpse, which is always random.
         normal: (seeds, T - 1, batch, 2) standard normal, the policy's exploration; None: every later location is the policy's mean.
-        uniform: (seeds, T - 1, batch, 2) in [-1, 1], the later locations of the random policy; None: the policy is learned.
+        uniform: (seeds, T - 1, batch, 2) in [-1, 1], the later locations of a random or fixed policy; None: the policy is learned.
     """
 
     first: Tensor
     normal: Tensor | None = None
     uniform: Tensor | None = None
+
+
+def fixed_locations(n: int) -> Tensor:
+    """Return a path that covers the image evenly and is the same for every image: a control that is neither learned nor random.
+
+    Points of a golden-angle spiral, which have about equal areas around them, within 0.8 of the centre.
+
+    Args:
+        n: number of locations.
+
+    Returns:
+        (n, 2) in [-1, 1].
+    """
+    order = torch.arange(n)
+    radius, angle = 0.8 * ((order + 0.5) / max(n, 1)).sqrt(), order * math.pi * (3 - math.sqrt(5))
+    return torch.stack([radius * angle.cos(), radius * angle.sin()], -1)
 
 
 class Step(NamedTuple):

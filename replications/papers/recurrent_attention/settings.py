@@ -35,7 +35,9 @@ class Settings(TrainingInSteps):
     scales: int = Field(1, ge=1, description="Patches per glimpse, of sides g, 2g, 4g, ...")
     glimpse_size: int = Field(128, ge=1, description="Width of h_g and of h_l; the glimpse vector g has twice as many units.")
     hidden_size: int = Field(256, ge=1, description="Width of the recurrent core h.")
-    policy: Literal["learned", "random"] = Field("learned", description="Learned locations, or every location uniformly random.")
+    policy: Literal["learned", "random", "fixed"] = Field(
+        "learned", description="Learned locations, every location uniformly random, or one path for all images (its start is random)."
+    )
     locator_size: int = Field(0, ge=0, description="Hidden units of the location network; 0: linear, as published.")
     sigma: float = Field(0.1, gt=0, description="Standard deviation of the location policy, in units of half the canvas.")
     baseline: Literal["none", "moving-average", "learned"] = Field("learned", description="What REINFORCE subtracts from the reward.")

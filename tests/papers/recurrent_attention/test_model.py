@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from replications.papers.recurrent_attention.classifiers import ModernCNN
 from replications.papers.recurrent_attention.fused import FusedEpisodes
-from replications.papers.recurrent_attention.model import EpisodeNoise, RecurrentAttentionModel
+from replications.papers.recurrent_attention.model import EpisodeNoise, RecurrentAttentionModel, fixed_locations
 from replications.papers.recurrent_attention.objective import HybridLoss
 from replications.papers.recurrent_attention.settings import Settings
 
@@ -151,3 +151,14 @@ def test_the_cnn_equals_library_layers_with_relu_before_pooling() -> None:
             assert weight.grad is not None and bias.grad is not None
             torch.testing.assert_close(weight.grad[seed], layer.weight.grad)
             torch.testing.assert_close(bias.grad[seed], layer.bias.grad)
+
+
+def test_fixed_locations_stay_inside_the_image_and_cover_it_evenly() -> None:
+    path = fixed_locations(400)
+    radius = path.norm(dim=1)
+    assert path.shape == (400, 2)
+    assert radius.max() <= 0.8
+    # Equal areas: a disc of half the area holds half of the points.
+    assert abs((radius < 0.8 / 2**0.5).float().mean() - 0.5) < 0.01
+    assert path.mean(0).abs().max() < 0.02
+    assert fixed_locations(0).shape == (0, 2)

@@ -172,3 +172,13 @@ def test_a_short_run_on_mnist_learns_and_names_its_data(tmp_path: Path, monkeypa
     assert error < 10
     assert given.data["mnist/train"]["rows"] == "60000"
     assert given.data["mnist/test"]["origin"] == "local mirror"
+
+
+def test_a_fixed_policy_takes_one_path_whatever_the_image_and_wrong_answers_are_stored_by_image(tmp_path: Path) -> None:
+    rows, arrays = finish(tmp_path, Settings(**TINY | {"policy": "fixed"}))
+    test = rows[(rows["split"] == "test") & (rows["model"] == "")].set_index("metric")["value"]
+    assert (test["spread_between"] < 1e-5).all()
+    assert (test["followed"].abs() < 1).all()
+    n_images = int(test["test_examples"].iloc[0])
+    wrong = np.unpackbits(arrays["wrong_error_test"], axis=1, count=n_images)
+    assert np.allclose(100 * wrong.mean(1), test["error"])
