@@ -129,14 +129,18 @@ def _measure(
         trial=trial,
     )
     started = provenance.now()
-    claims = claim_digests(load_paper(run.paper), run.tier, run.name, scales(load_runs(run.paper, run.tier)))
+    paper = load_paper(run.paper)
+    registered = {
+        "claims": claim_digests(paper, run.tier, run.name, scales(load_runs(run.paper, run.tier))),
+        "tables": {name: table.digest for name, table in paper.tables.items() if any(row.run == run.name for row in table.rows)},
+    }
     experiment = importlib.import_module(f"replications.papers.{run.paper}.experiment")
     with Meter(device) as meter:
         experiment.run(run.settings, context)
     cost = _cost(context, meter, device)
     if not team.main:
         return
-    write_chunk(folder, context.rows, context.arrays, _provenance(run, seeds, context, device, cost, started, command) | {"claims": claims})
+    write_chunk(folder, context.rows, context.arrays, _provenance(run, seeds, context, device, cost, started, command) | registered)
     store.finish([folder / name for name in CHUNK_FILES])
     speed = f"{cost['examples_per_second']:,.0f} examples/s" if "examples_per_second" in cost else ""
     if context.events:

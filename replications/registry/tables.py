@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from typing import Literal
 
 from pydantic import Field, model_validator
@@ -71,6 +73,12 @@ class Table(Strict):
     versions: dict[str, Version] = Field(default_factory=dict, description="Printings that give values; none for a table of ours alone.")
     rows: list[TableRow] = Field(min_length=1)
     note: str = ""
+
+    @property
+    def digest(self) -> str:
+        """Hash of the published values by row, version and measure; labels of columns, notes and our own rows are not part of it."""
+        values = [[row.label, row.run, row.published] for row in self.rows if not row.ours_only]
+        return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]
 
     @model_validator(mode="after")
     def _columns_can_be_told_apart(self) -> Table:

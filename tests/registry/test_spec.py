@@ -170,3 +170,11 @@ def test_a_tier_keeps_only_what_it_includes_and_counts_seeds_from_its_first(tmp_
     )
     kept = [run for run in expand_all(path) if run.tier == "cpu"]
     assert [(run.name, run.seeds, run.scale.sentences) for run in kept] == [("lady", (10, 11), ("Few cups.",))]
+
+
+def test_the_digest_of_a_table_is_of_its_published_values(make_paper: Callable[..., Paper]) -> None:
+    table = next(iter(make_paper().tables.values()))
+    row = next(row for row in table.rows if not row.ours_only)
+    edited = row.model_copy(update={"published": dict.fromkeys(row.published, 1.23)})
+    assert table.model_copy(update={"note": "Another note.", "title": "Another title"}).digest == table.digest
+    assert table.model_copy(update={"rows": [edited if each is row else each for each in table.rows]}).digest != table.digest
