@@ -1,7 +1,7 @@
-"""The usual way to search captions: one image at a time, a beam that shrinks as sentences end, library layers.
+"""The common implementation of caption search: one image at a time, a beam that shrinks as sentences end, library layers.
 
-The logic is that of the best-known public PyTorch captioning code (its evaluation loop), with attention left out.
-It is the baseline of `bench`, and finds the same captions.
+Its logic is that of the best-known public PyTorch captioning code (its evaluation loop), without attention. It is the baseline of
+`bench`, and finds the same captions.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from replications.papers.show_and_tell.vocabulary import END, START, UNKNOWN
 
 
 class BaselineDecoder(nn.Module):
-    """Embedding, LSTMCell and Linear with the weights of the first slot of a group with the library's cell.
+    """Embedding, LSTMCell and Linear with the weights of the first slot of a group that has the library's cell.
 
     Args:
         ours: gives the weights.
@@ -30,7 +30,7 @@ class BaselineDecoder(nn.Module):
         n_words, embed = ours.word_embedding.weight.shape[1:]
         hidden = ours.settings.hidden_size
         if not ours.lstm.library or ours.lstm.inputs.bias is None:
-            raise ValueError("the baseline has the library's cell; build ours with cell: library")
+            raise ValueError("the baseline has the library's cell, this group the paper's; build the group with cell: library")
         self.image = nn.Linear(ours.image.weight.shape[1], embed)
         self.embedding = nn.Embedding(n_words, embed)
         self.cell = nn.LSTMCell(embed, hidden)
@@ -42,7 +42,7 @@ class BaselineDecoder(nn.Module):
             for linear, layer in ((self.image, ours.image), (self.output, ours.output)):
                 if layer.bias is not None:
                     linear.bias.copy_(layer.bias[0, 0])
-            # Ours orders the gates input, forget, output, update; the library's order is input, forget, update, output.
+            # Our order of the gates is input, forget, output, candidate; the library's is input, forget, candidate, output.
             order = torch.arange(4 * hidden).view(4, hidden)[[0, 1, 3, 2]].flatten()
             self.cell.weight_ih.copy_(ours.lstm.inputs.weight[0].T[order])
             self.cell.weight_hh.copy_(ours.lstm.hidden.weight[0].T[order])
@@ -54,14 +54,17 @@ class BaselineDecoder(nn.Module):
 def baseline_search(
     decoder: BaselineDecoder, vectors: Tensor, beam_size: int, max_length: int, words_before_end: int | None = None
 ) -> list[list[int]]:
-    """Return the best caption of each image as word numbers.
+    """Find the best caption of each image.
 
     Args:
-        decoder: weights.
+        decoder: the layers.
         vectors: image features, (n, D).
-        beam_size: sentences kept per image at first.
-        max_length: longest sentence in words.
-        words_before_end: where given, every sentence ends after this many words, so that untrained weights can be timed.
+        beam_size: sentences per image that the search keeps at first.
+        max_length: maximum length of a sentence in words.
+        words_before_end: number of words after which every sentence is forced to end, to time untrained weights; None: not forced.
+
+    Returns:
+        Word numbers of each caption, without start and end symbol.
     """
     return [_search_one(decoder, vector, beam_size, max_length, words_before_end) for vector in vectors]
 
@@ -71,7 +74,7 @@ def _search_one(decoder: BaselineDecoder, vector: Tensor, beam_size: int, max_le
     hidden, cell = decoder.cell(decoder.image(vector).expand(k, -1))
     last = torch.full((k,), START)
     sentences = torch.full((k, 1), START)
-    top = torch.zeros(k, 1)
+    beam_scores = torch.zeros(k, 1)
     complete: list[tuple[float, Sequence[int]]] = []
     for step in range(1, max_length + 1):
         hidden, cell = decoder.cell(decoder.embedding(last), (hidden, cell))
@@ -79,16 +82,17 @@ def _search_one(decoder: BaselineDecoder, vector: Tensor, beam_size: int, max_le
         scores[:, START : UNKNOWN + 1] = -torch.inf
         if words_before_end is not None:
             scores[:, END] = 0.0 if step > words_before_end else -torch.inf
-        scores = top.expand_as(scores) + scores
+        scores = beam_scores.expand_as(scores) + scores
         best, flat = (scores[0] if step == 1 else scores.view(-1)).topk(k, 0)
         row, word = flat // n_words, flat % n_words
         sentences = torch.cat([sentences[row], word.unsqueeze(1)], dim=1)
-        going = [i for i, number in enumerate(word.tolist()) if number != END]
-        complete += [(float(best[i]), sentences[i].tolist()) for i in set(range(len(word))) - set(going)]
-        k -= len(word) - len(going)
+        unfinished = [i for i, number in enumerate(word.tolist()) if number != END]
+        complete += [(float(best[i]), sentences[i].tolist()) for i in set(range(len(word))) - set(unfinished)]
+        k -= len(word) - len(unfinished)
         if k == 0:
             break
-        sentences, hidden, cell, top, last = sentences[going], hidden[row[going]], cell[row[going]], best[going].unsqueeze(1), word[going]
+        sentences, last, beam_scores = sentences[unfinished], word[unfinished], best[unfinished].unsqueeze(1)
+        hidden, cell = hidden[row[unfinished]], cell[row[unfinished]]
     if not complete:
-        complete = [(float(value), sentence) for value, sentence in zip(top[:, 0].tolist(), sentences.tolist(), strict=True)]
+        complete = [(float(value), sentence) for value, sentence in zip(beam_scores[:, 0].tolist(), sentences.tolist(), strict=True)]
     return [word for word in max(complete)[1] if word not in (START, END)]

@@ -206,14 +206,14 @@ def test_a_vocabulary_that_changed_since_the_checkpoint_is_named_and_the_state_i
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"cnn": "squeezenet1_1"}, "rendered scenes need 'scene'"),
-        ({"dataset": "flickr8k"}, "rendered scenes need 'scene'"),
-        ({"transfer": ["flickr8k"]}, "one kind"),
-        ({"dataset": "sketches", "broken": True}, "broken is a test split of data set 'scenes' only"),
-        ({"decoder": {"attention": True, "image": "every_step"}}, "attention sees the image at every step already"),
+        ({"cnn": "squeezenet1_1"}, "rendered scenes need cnn 'scene'"),
+        ({"dataset": "flickr8k"}, "rendered scenes need cnn 'scene'"),
+        ({"transfer": ["flickr8k"]}, "of the same kind"),
+        ({"dataset": "sketches", "broken": True}, "broken is a test split of dataset 'scenes' only"),
+        ({"decoder": {"attention": True, "image": "every_step"}}, "attention reads the image at every step already"),
         ({"decoder": {"attention": True}, "cnn_training": "late"}, "trained on a frozen CNN"),
         ({"ensemble_size": 2, "cnn_training": "late"}, "an ensemble shares one frozen CNN"),
-        ({"list_beam": 3, "n_best": 5}, "need a beam of at least that size"),
+        ({"list_beam": 3, "n_best": 5}, "list_beam 3 is smaller than n_best 5"),
     ],
 )
 def test_settings_that_contradict_each_other_are_explained(options: dict[str, Any], message: str) -> None:
