@@ -19,7 +19,7 @@ N_IMAGES = 24
 
 
 def _episodes(evaluation: Evaluation) -> FusedEpisodes:
-    assert evaluation.episodes is not None  # noqa: S101 (other networks have no glimpses)
+    assert evaluation.episodes is not None  # noqa: S101 (only the recurrent attention model is analysed here)
     return evaluation.episodes
 
 

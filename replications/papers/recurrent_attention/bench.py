@@ -18,12 +18,20 @@ LOCATOR = 128
 
 
 def training_28() -> Comparison:
-    """A training step on 28x28 images, 6 glimpses of 8x8x1, batch 128, float32."""
+    """Compare a training step on 28x28 images, 6 glimpses of 8x8x1, batch 128, float32.
+
+    Returns:
+        The comparison, in images per second.
+    """
     return _training("train, 28x28, 8x8x1", canvas=28, side=8, scales=1, at_least=2.2)
 
 
 def training_60() -> Comparison:
-    """A training step on 60x60 images, 6 glimpses of 12x12x3, batch 128, float32."""
+    """Compare a training step on 60x60 images, 6 glimpses of 12x12x3, batch 128, float32.
+
+    Returns:
+        The comparison, in images per second.
+    """
     return _training("train, 60x60, 12x12x3", canvas=60, side=12, scales=3, at_least=4.5)
 
 

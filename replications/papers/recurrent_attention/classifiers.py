@@ -1,6 +1,6 @@
-"""The networks compared with the recurrent attention model: the published baselines, a modern CNN, and soft attention.
+"""The networks that the recurrent attention model is compared with: the published baselines, a modern CNN, and soft attention.
 
-All read the whole image: (seeds, batch, canvas, canvas), integers 0..255, to logits (seeds, batch, 10), for all seeds at once.
+Each reads the whole image, for all seeds at once: images (seeds, batch, canvas, canvas) with integers 0..255 to logits (seeds, batch, 10).
 """
 
 from __future__ import annotations
@@ -38,7 +38,14 @@ class FullyConnected(nn.Module):
         )
 
     def forward(self, canvases: Tensor) -> Tensor:
-        """Map images (seeds, batch, canvas, canvas) to logits (seeds, batch, 10)."""
+        """Classify images.
+
+        Args:
+            canvases: (seeds, batch, canvas, canvas), integers 0..255.
+
+        Returns:
+            Logits (seeds, batch, 10).
+        """
         values = canvases.flatten(2) / 255
         for layer in self.layers[:-1]:
             values = layer(values).relu()
@@ -46,9 +53,9 @@ class FullyConnected(nn.Module):
 
 
 class Convolutional(nn.Module):
-    """One layer of strided filters, then one fully connected layer: the paper's convolutional baseline (captions of tables 1, 2).
+    """One layer of strided filters, then one fully connected layer: the paper's convolutional baseline (captions of tables 1 and 2).
 
-    A convolution whose stride is half its filter has few, large patches, so it is written as one product over patches.
+    With a stride of half the filter side there are few, large patches, so the convolution is computed as one matrix product over patches.
 
     Args:
         settings: sizes.
@@ -64,7 +71,14 @@ class Convolutional(nn.Module):
         self.classify = SeedLinear(settings.fc_size, N_CLASSES, generators=generators)
 
     def forward(self, canvases: Tensor) -> Tensor:
-        """Map images (seeds, batch, canvas, canvas) to logits (seeds, batch, 10)."""
+        """Classify images.
+
+        Args:
+            canvases: (seeds, batch, canvas, canvas), integers 0..255.
+
+        Returns:
+            Logits (seeds, batch, 10).
+        """
         n_seeds, n_images = canvases.shape[:2]
         patches = (canvases / 255).unfold(2, self.side, self.stride).unfold(3, self.side, self.stride)
         maps = self.filters(patches.reshape(n_seeds, -1, self.side**2)).relu()
@@ -72,9 +86,9 @@ class Convolutional(nn.Module):
 
 
 class ModernCNN(nn.Module):
-    """3x3 convolutions, each with ReLU and 2x2 max-pooling, then the maximum over the image and a linear layer.
+    """3x3 convolutions, each with ReLU and 2x2 max-pooling, then global max-pooling and a linear layer.
 
-    Not in the paper: an ordinary network of several convolutions that reads the whole image.
+    Not in the paper: an ordinary CNN of several convolutions that reads the whole image.
 
     Args:
         settings: sizes.
@@ -92,27 +106,34 @@ class ModernCNN(nn.Module):
         self.classify = SeedLinear(widths[-1], N_CLASSES, generators=generators)
 
     def forward(self, canvases: Tensor) -> Tensor:
-        """Map images (seeds, batch, canvas, canvas) to logits (seeds, batch, 10)."""
+        """Classify images.
+
+        Args:
+            canvases: (seeds, batch, canvas, canvas), integers 0..255.
+
+        Returns:
+            Logits (seeds, batch, 10).
+        """
         # One convolution per seed: grouped convolutions are slower than a loop on every backend tried.
-        weights, biases = (zip(*(parameter.unbind() for parameter in kind), strict=True) for kind in (self.weights, self.biases))
-        tops = [self._features(*seed) for seed in zip(canvases, weights, biases, strict=True)]
-        return self.classify(torch.stack(tops))
+        weights, biases = (zip(*(parameter.unbind() for parameter in of_layers), strict=True) for of_layers in (self.weights, self.biases))
+        features = [self._features(*of_seed) for of_seed in zip(canvases, weights, biases, strict=True)]
+        return self.classify(torch.stack(features))
 
     @staticmethod
     def _features(canvases: Tensor, weights: tuple[Tensor, ...], biases: tuple[Tensor, ...]) -> Tensor:
         maps = (canvases / 255).unsqueeze(1)
         for weight, bias in zip(weights, biases, strict=True):
-            # ReLU and maximum commute; after pooling, ReLU and its backward pass handle a quarter of the values.
+            # ReLU and maximum commute; after pooling ReLU has a quarter of the values, and so has its backward pass.
             maps = functional.max_pool2d(functional.conv2d(maps, weight, bias, padding=1), 2).relu()
         return maps.amax((2, 3))
 
 
 class SoftAttention(nn.Module):
-    """The differentiable counterpart: every step reads a weighted mean of all patches of a grid instead of one glimpse.
+    """Differentiable attention: every step reads a weighted mean of all patches of a grid instead of one glimpse.
 
-    Not in the paper. Patches of side g lie g/2 apart. Patch and position become a vector as in the glimpse network; a query computed from
-    the core's state weights all of them by softmax of scaled dot products, and the weighted mean is the core's input. It needs no
-    REINFORCE, but reads the whole image.
+    Not in the paper. Patches of side g lie g/2 apart. Patch and position are embedded as in the glimpse network; a query computed from the
+    core's state weights all patches by a softmax of scaled dot products, and the weighted mean is the core's input. It needs no REINFORCE,
+    but reads the whole image.
 
     Args:
         settings: sizes.
@@ -125,8 +146,8 @@ class SoftAttention(nn.Module):
         self.stride = max(1, self.side // 2)
         width, hidden = settings.glimpse_size, settings.hidden_size
         per_side = (settings.canvas - self.side) // self.stride + 1
-        middle = (torch.arange(per_side) * self.stride + self.side / 2) * (2 / settings.canvas) - 1
-        positions = torch.cartesian_prod(middle, middle).flip(1)
+        centres = (torch.arange(per_side) * self.stride + self.side / 2) * (2 / settings.canvas) - 1
+        positions = torch.cartesian_prod(centres, centres).flip(1)
         self.register_buffer("positions", positions, persistent=False)
 
         def linear(n_in: int, n_out: int, gain: float = 1.0) -> SeedLinear:
@@ -140,13 +161,13 @@ class SoftAttention(nn.Module):
         self.classify = linear(hidden, N_CLASSES)
 
     def attend(self, canvases: Tensor) -> tuple[Tensor, Tensor]:
-        """Classify images.
+        """Classify images and return the attention.
 
         Args:
             canvases: (seeds, batch, canvas, canvas), integers 0..255.
 
         Returns:
-            Logits (seeds, batch, 10) and the attention weights of every step (seeds, T, batch, patches).
+            Logits (seeds, batch, 10) and attention weights of every step, (seeds, T, batch, patches).
         """
         n_seeds, n_images = canvases.shape[:2]
         patches = (canvases / 255).unfold(2, self.side, self.stride).unfold(3, self.side, self.stride)
@@ -166,7 +187,14 @@ class SoftAttention(nn.Module):
         return self.classify(hidden), torch.stack(weights, dim=1)
 
     def forward(self, canvases: Tensor) -> Tensor:
-        """Map images (seeds, batch, canvas, canvas) to logits (seeds, batch, 10)."""
+        """Classify images.
+
+        Args:
+            canvases: (seeds, batch, canvas, canvas), integers 0..255.
+
+        Returns:
+            Logits (seeds, batch, 10).
+        """
         return self.attend(canvases)[0]
 
 
@@ -174,12 +202,15 @@ Network = RecurrentAttentionModel | FullyConnected | Convolutional | ModernCNN |
 
 
 def build(settings: Settings, generators: Sequence[torch.Generator], device: torch.device) -> Network:
-    """Return the network of a run.
+    """Create the network of a run.
 
     Args:
-        settings: of the run; `model` decides which network.
+        settings: of the run; `model` selects the network.
         generators: one per seed, on the CPU, for the initial weights.
-        device: to move the network to.
+        device: on which the network is placed.
+
+    Returns:
+        The network, untrained.
 
     Raises:
         InputError: there is no seed.

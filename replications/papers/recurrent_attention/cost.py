@@ -1,4 +1,4 @@
-"""Cost of a model: floating-point operations counted from its layers, and time per image."""
+"""Cost of a model: floating-point operations counted from its layers, and measured time per image."""
 
 from __future__ import annotations
 
@@ -19,15 +19,28 @@ TIMED_REPEATS = 3
 
 
 def linear_flops(*widths: int) -> int:
-    """Return the multiplications and additions of a chain of linear layers for one input; biases and ReLUs are not counted."""
+    """Count the operations of a chain of linear layers for one input.
+
+    Args:
+        widths: of the input, of each hidden layer, and of the output.
+
+    Returns:
+        Multiplications and additions; biases and ReLUs are not counted.
+    """
     return sum(2 * a * b for a, b in itertools.pairwise(widths))
 
 
 def forward_flops(settings: Settings) -> int:
-    """Return the operations of matrix products and convolutions that classify one image.
+    """Count the operations of the matrix products and convolutions that classify one image.
 
-    For the recurrent attention model this leaves out the retina, which only adds: a crop adds the same number of pixels
-    whatever the image's size, and our integral image, which replaces it, adds about two per pixel of the image.
+    For the recurrent attention model the retina is not counted, because it only adds: cropping adds the same number of pixels for any image
+    size, and our integral image, which replaces it, adds about two numbers per pixel of the image.
+
+    Args:
+        settings: sizes; `model` selects the network.
+
+    Returns:
+        FLOPs, two per multiply-add.
     """
     s = settings
     if s.model == "fc":
@@ -44,35 +57,51 @@ def forward_flops(settings: Settings) -> int:
     core = linear_flops(2 * width, hidden) + linear_flops(hidden, hidden)
     if s.model == "soft":
         patches = ((s.canvas - s.glimpse_side) // max(1, s.glimpse_side // 2) + 1) ** 2
-        once = patches * linear_flops(s.glimpse_side**2, width, 2 * width)
+        embedding = patches * linear_flops(s.glimpse_side**2, width, 2 * width)
         # Positions are embedded once for the whole batch; an image's share of that is not counted.
-        each = linear_flops(hidden, 2 * width) + 2 * patches * linear_flops(2 * width, 1) + core
-        return once + s.glimpses * each + linear_flops(hidden, N_CLASSES)
+        per_step = linear_flops(hidden, 2 * width) + 2 * patches * linear_flops(2 * width, 1) + core
+        return embedding + s.glimpses * per_step + linear_flops(hidden, N_CLASSES)
     glimpse = linear_flops(s.patch_pixels, width, 2 * width) + linear_flops(2, width, 2 * width)
-    locate = linear_flops(hidden, s.locator_size, 2) if s.locator_size else linear_flops(hidden, 2)
-    later = s.glimpses - 1 if s.policy == "learned" else 0
-    return s.glimpses * (glimpse + core) - linear_flops(hidden, hidden) + later * locate + linear_flops(hidden, N_CLASSES)
+    location = linear_flops(hidden, s.locator_size, 2) if s.locator_size else linear_flops(hidden, 2)
+    n_locations = s.glimpses - 1 if s.policy == "learned" else 0
+    return s.glimpses * (glimpse + core) - linear_flops(hidden, hidden) + n_locations * location + linear_flops(hidden, N_CLASSES)
 
 
 def training_flops(settings: Settings) -> int:
-    """Return the operations of one training example: the backward pass is two products for each of the forward pass."""
+    """Count the operations of one training example; the backward pass has two products for each one of the forward pass.
+
+    Args:
+        settings: sizes; `model` selects the network.
+
+    Returns:
+        FLOPs, two per multiply-add.
+    """
     return 3 * forward_flops(settings)
 
 
 def at_size(settings: Settings, model: str, canvas: int) -> Settings:
-    """Return the settings of a run with another model and image size."""
+    """Change model and image size of a run.
+
+    Args:
+        settings: of the run.
+        model: a member of MODELS.
+        canvas: side of the image in pixels.
+
+    Returns:
+        A validated copy.
+    """
     return Settings.model_validate(settings.model_dump() | {"model": model, "canvas": canvas, "experiment": "accuracy", "translated": True})
 
 
 def record_costs(settings: Settings, context: Context) -> None:
     """Record operations, parameters and time per image of every model at each canvas side of `cost_canvases` (axis 'canvas').
 
-    Counts are exact and equal for every seed. Times are of one network without gradients, in microseconds per image: the median of
-    several batches.
+    Counts are exact and equal for every seed. Times, in microseconds per image, are of one network without gradients: the median of several
+    batches.
 
     Args:
         settings: sizes of the networks.
-        context: of the run.
+        context: receives the records.
     """
     for index, canvas in enumerate(settings.cost_canvases):
         for model in MODELS:
@@ -94,18 +123,19 @@ def record_costs(settings: Settings, context: Context) -> None:
 
 @torch.no_grad()
 def _seconds_per_image(settings: Settings, network: torch.nn.Module, context: Context) -> float:
+    """Return the median time of a forward pass over a batch divided by its size, in seconds."""
     canvases = torch.zeros(1, TIMED_BATCH, settings.canvas, settings.canvas, device=context.device)
     noise = EpisodeNoise(torch.zeros(1, TIMED_BATCH, 2, device=context.device))
     episodes = FusedEpisodes(network, context.device) if isinstance(network, RecurrentAttentionModel) else None
     seconds = []
     for _ in range(TIMED_REPEATS + 1):
-        began = time.perf_counter()
+        start = time.perf_counter()
         if episodes is not None:
             episodes.model.action_network(episodes.rollout(canvases, noise).hidden[:, -1])
         else:
             network(canvases)
         if context.device.type == "cuda":
             torch.cuda.synchronize(context.device)
-        seconds.append(time.perf_counter() - began)
-    # The first call allocates and chooses kernels.
+        seconds.append(time.perf_counter() - start)
+    # The first call allocates memory and selects kernels.
     return sorted(seconds[1:])[TIMED_REPEATS // 2] / TIMED_BATCH

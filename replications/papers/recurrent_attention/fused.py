@@ -38,11 +38,11 @@ class Episode:
 
 
 class FusedEpisodes:
-    """Runs episodes of a model, with the model's own parameters.
+    """Runs episodes of a model with the model's own parameters.
 
     Args:
         model: whose modules are used.
-        device: where the images are; the index tables of the sensor are made there.
+        device: of the images; the index tables of the sensor are created on it.
     """
 
     def __init__(self, model: RecurrentAttentionModel, device: torch.device) -> None:
@@ -50,7 +50,15 @@ class FusedEpisodes:
         self.sensor = IntegralGlimpseSensor(settings.canvas, settings.glimpse_side, settings.scales, device)
 
     def __call__(self, images: Tensor, noise: EpisodeNoise) -> Outcome:
-        """Run an episode per image and return what `RecurrentAttentionModel.forward` returns; same arguments."""
+        """Run an episode per image, as `RecurrentAttentionModel.forward` does.
+
+        Args:
+            images: (seeds, batch, canvas, canvas) floating point holding integers 0..255.
+            noise: random numbers of the episodes.
+
+        Returns:
+            Class logits after the last glimpse, log-probabilities of the sampled locations, and baselines.
+        """
         return self.outcome(self.rollout(images, noise))
 
     def _joined_layers(self) -> tuple[Tensor, Tensor, Tensor]:
@@ -69,7 +77,7 @@ class FusedEpisodes:
             noise: random numbers of the episodes.
 
         Returns:
-            All values that the gradients need.
+            All values from which the gradients are computed.
         """
         model, s = self.model, self.model.settings
         glimpse_network, core = model.glimpse_network, model.core_network

@@ -1,9 +1,8 @@
-"""The baseline of the speed comparison: the logic of the best-known public PyTorch implementation, written anew.
+"""The baseline of the speed comparison: the logic of the best-known public PyTorch implementation, rewritten.
 
-It cuts every patch out of every image in a Python loop, pads the whole batch for every scale, pools coarser patches down,
-calls one module per layer and glimpse, and lets autograd record all of it, patches included. Batch, sizes, losses and
-optimiser are those of that implementation (128/128/256 units, a two-layer location network, location noise, REINFORCE
-with a learned baseline, Adam).
+It crops every patch from every image in a Python loop, pads the whole batch for every scale, pools coarser patches, calls one module per
+layer and glimpse, and lets autograd record all of it, patches included. Batch, sizes, losses and optimiser are those of that
+implementation (128/128/256 units, a two-layer location network, location noise, REINFORCE with a learned baseline, Adam).
 """
 
 from __future__ import annotations
@@ -32,25 +31,25 @@ class BaselineRetina:
             locations: (batch, 2) as (x, y) in [-1, 1].
 
         Returns:
-            (batch, scales * side * side).
+            (batch, scales * side * side), values 0..1.
         """
         patches = []
         for scale in range(self.scales):
             size = self.side * 2**scale
-            patch = self._cut(images, locations, size)
+            patch = self._crop(images, locations, size)
             factor = size // self.side
             patches.append(functional.avg_pool2d(patch, factor) if factor > 1 else patch)
         return torch.cat(patches, 1).flatten(1)
 
     @staticmethod
-    def _cut(images: Tensor, locations: Tensor, size: int) -> Tensor:
+    def _crop(images: Tensor, locations: Tensor, size: int) -> Tensor:
         side = images.shape[-1]
         start = (0.5 * ((locations + 1.0) * side)).long()
         end = start + size
         half = size // 2
         padded = functional.pad(images, (half, half, half, half))
-        cut = [padded[i, :, start[i, 1] : end[i, 1], start[i, 0] : end[i, 0]] for i in range(images.shape[0])]
-        return torch.stack(cut)
+        patches = [padded[i, :, start[i, 1] : end[i, 1], start[i, 0] : end[i, 0]] for i in range(images.shape[0])]
+        return torch.stack(patches)
 
 
 class BaselineRAM(nn.Module):
@@ -66,10 +65,10 @@ class BaselineRAM(nn.Module):
     def __init__(self, side: int, scales: int, glimpses: int, sigma: float) -> None:
         super().__init__()
         self.retina, self.glimpses, self.sigma = BaselineRetina(side, scales), glimpses, sigma
-        self.what_1, self.where_1 = nn.Linear(scales * side * side, 128), nn.Linear(2, 128)
-        self.what_2, self.where_2 = nn.Linear(128, 256), nn.Linear(128, 256)
+        self.patch_fc, self.location_fc = nn.Linear(scales * side * side, 128), nn.Linear(2, 128)
+        self.glimpse_fc_patch, self.glimpse_fc_location = nn.Linear(128, 256), nn.Linear(128, 256)
         self.input_to_hidden, self.hidden_to_hidden = nn.Linear(256, 256), nn.Linear(256, 256)
-        self.classifier, self.baseliner = nn.Linear(256, 10), nn.Linear(256, 1)
+        self.classifier, self.baseline = nn.Linear(256, 10), nn.Linear(256, 1)
         self.locator_1, self.locator_2 = nn.Linear(256, 128), nn.Linear(128, 2)
 
     def forward(self, images: Tensor, hidden: Tensor, location: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -78,28 +77,31 @@ class BaselineRAM(nn.Module):
         Args:
             images: (batch, 1, height, height), values 0..1.
             hidden: (batch, 256).
-            location: (batch, 2).
+            location: (batch, 2) as (x, y) in [-1, 1].
 
         Returns:
             New state (batch, 256), next location (batch, 2), its log-probability (batch,), predicted reward (batch,).
         """
         patches = self.retina(images, location)
-        what = self.what_2(functional.relu(self.what_1(patches)))
-        where = self.where_2(functional.relu(self.where_1(location)))
-        glimpse = functional.relu(what + where)
+        h_g = self.glimpse_fc_patch(functional.relu(self.patch_fc(patches)))
+        h_l = self.glimpse_fc_location(functional.relu(self.location_fc(location)))
+        glimpse = functional.relu(h_g + h_l)
         hidden = functional.relu(self.input_to_hidden(glimpse) + self.hidden_to_hidden(hidden))
         mean = torch.tanh(self.locator_2(functional.relu(self.locator_1(hidden.detach()))))
         policy = torch.distributions.Normal(mean, self.sigma)
         sample = policy.sample()
         log_probability = policy.log_prob(sample).sum(1)
-        return hidden, sample.clamp(-1, 1), log_probability, self.baseliner(hidden.detach()).squeeze(1)
+        return hidden, sample.clamp(-1, 1), log_probability, self.baseline(hidden.detach()).squeeze(1)
 
     def loss(self, images: Tensor, labels: Tensor) -> Tensor:
-        """Return the hybrid loss of one batch.
+        """Compute the hybrid loss of one batch.
 
         Args:
             images: (batch, 1, height, height), values 0..1.
             labels: (batch,) int64.
+
+        Returns:
+            Scalar: cross-entropy, squared error of the baseline, and REINFORCE with weight 0.01.
         """
         n_images = len(images)
         hidden = torch.zeros(n_images, 256)

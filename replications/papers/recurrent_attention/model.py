@@ -1,7 +1,7 @@
 """The recurrent attention model of Mnih et al. 2014 (section 3.1, figure 1), one glimpse at a time.
 
-Every tensor has a leading seed axis: several networks that differ in nothing but their seed train as one (`SeedLinear` is a linear
-layer per seed). Read `seeds = 1` to read the paper. `fused.py` computes the same episodes and gradients faster, with these weights.
+Every tensor has a leading seed axis, because networks that differ only in their seed are trained together (`SeedLinear` is one linear
+layer per seed). To follow the paper, read `seeds = 1`. `fused.py` computes the same episodes and gradients faster, with these weights.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from replications.papers.recurrent_attention.settings import Settings
 
 N_CLASSES = 10
 RELU_SUM_GAIN = math.sqrt(3)
-"""Gain of the initial weights of each of two layers whose sum passes through a ReLU: each gives half of the variance (He et al. 2015)."""
+"""Gain of the initial weights of two layers whose sum is the input of a ReLU: each contributes half of the variance (He et al. 2015)."""
 
 
 @dataclass(frozen=True)
@@ -136,12 +136,12 @@ class GlimpseSensor(nn.Module):
 
 
 class GlimpseNetwork(nn.Module):
-    """The glimpse network f_g: what is seen and where, as one vector g_t (section 4, "Glimpse network").
+    """The glimpse network f_g: content and location of a glimpse as one vector g_t (section 4, "Glimpse network").
 
     h_g = ReLU(Linear(rho(x, l))), h_l = ReLU(Linear(l)), g = ReLU(Linear(h_g) + Linear(h_l)).
 
-    The first two layers start with smaller weights than He et al. (2015) suggest: with their gain here too, policies on centred digits
-    come out worse.
+    The initial weights of the first two layers are smaller than those of He et al. (2015); with their gain in these layers too, policies on
+    centred digits reach higher errors.
 
     Args:
         settings: sizes.
@@ -211,7 +211,14 @@ class ActionNetwork(nn.Module):
         self.fc = SeedLinear(settings.hidden_size, N_CLASSES, generators=generators)
 
     def forward(self, hidden: Tensor) -> Tensor:
-        """Map states (seeds, n, hidden_size) to logits (seeds, n, 10); the loss takes their softmax."""
+        """Compute class logits; the loss takes their softmax.
+
+        Args:
+            hidden: states h_t, (seeds, n, hidden_size).
+
+        Returns:
+            Logits (seeds, n, 10).
+        """
         logits: Tensor = self.fc(hidden)
         return logits
 
@@ -231,7 +238,14 @@ class BaselineNetwork(nn.Module):
         self.fc = SeedLinear(settings.hidden_size, 1, generators=generators)
 
     def forward(self, hidden: Tensor) -> Tensor:
-        """Map states (seeds, n, hidden_size) to predicted rewards (seeds, n)."""
+        """Predict the reward.
+
+        Args:
+            hidden: states h_t, (seeds, n, hidden_size); no gradient flows to them.
+
+        Returns:
+            Predicted rewards b_t, (seeds, n).
+        """
         baseline: Tensor = self.fc(hidden.detach())
         return baseline.squeeze(-1)
 
@@ -253,7 +267,14 @@ class LocationNetwork(nn.Module):
         self.mean_fc = SeedLinear(width or hidden, 2, generators=generators)
 
     def forward(self, hidden: Tensor) -> Tensor:
-        """Map states (seeds, n, hidden_size) to mean locations (seeds, n, 2) in (-1, 1)."""
+        """Compute the mean of the next location.
+
+        Args:
+            hidden: states h_t, (seeds, n, hidden_size).
+
+        Returns:
+            Mean locations as (x, y) in (-1, 1), (seeds, n, 2).
+        """
         if self.hidden_fc is not None:
             hidden = self.hidden_fc(hidden).relu()
         return torch.tanh(self.mean_fc(hidden))
@@ -285,11 +306,11 @@ class RecurrentAttentionModel(nn.Module):
 
         Args:
             images: (seeds, batch, side, side), values 0..255.
-            location: (seeds, batch, 2) l_{t-1}, where to look.
+            location: (seeds, batch, 2) l_{t-1}, location of the glimpse.
             hidden: (seeds, batch, hidden_size) h_{t-1}.
 
         Returns:
-            The new state h_t and what the location, action and baseline networks make of it.
+            The new state h_t and the outputs of the location, action and baseline networks.
         """
         patches = self.glimpse_sensor(images, location)  # rho(x_t, l_{t-1})
         glimpse = self.glimpse_network(patches, location)  # g_t = f_g(x_t, l_{t-1})
@@ -297,7 +318,7 @@ class RecurrentAttentionModel(nn.Module):
         return Step(hidden, self.location_network(hidden), self.action_network(hidden), self.baseline_network(hidden))
 
     def forward(self, images: Tensor, noise: EpisodeNoise) -> Outcome:
-        """Run an episode of T glimpses per image; the first T - 1 are each followed by a decision where to look next.
+        """Run an episode of T glimpses per image; after each of the first T - 1 the next location is drawn.
 
         Args:
             images: (seeds, batch, side, side), values 0..255.
@@ -329,7 +350,7 @@ class RecurrentAttentionModel(nn.Module):
 
         Args:
             mean: (seeds, batch, 2) of the policy.
-            noise: of the episode; decides between random, sampled and mean locations.
+            noise: of the episode; determines whether the location is random, of the fixed path, sampled from the policy, or its mean.
             t: number of the decision, 0..T - 2.
 
         Returns:

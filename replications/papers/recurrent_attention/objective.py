@@ -24,14 +24,14 @@ def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
 
 
 def rewards(logits: Tensor, labels: Tensor) -> Tensor:
-    """Return 1 where the most probable class is right, else 0.
+    """Compute the rewards.
 
     Args:
         logits: (seeds, batch, 10).
         labels: (seeds, batch) int64.
 
     Returns:
-        (seeds, batch).
+        (seeds, batch), 1 where the most probable class is correct, else 0.
     """
     return (logits.argmax(-1) == labels).float()
 
@@ -69,7 +69,7 @@ class HybridLoss(nn.Module):
         self.register_buffer("average", torch.zeros(n_seeds))
 
     def forward(self, outcome: Outcome, labels: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-        """Return the loss and the metrics of a batch.
+        """Compute the loss and the metrics of a batch.
 
         Args:
             outcome: of the episodes.

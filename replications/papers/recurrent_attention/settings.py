@@ -69,16 +69,20 @@ class Settings(TrainingInSteps):
 
     @property
     def digit(self) -> int:
-        """Return the side of a digit in pixels."""
+        """Side of a digit in pixels."""
         return DIGIT_SIDE[self.dataset]
 
     @property
     def patch_pixels(self) -> int:
-        """Return the number of values of one glimpse."""
+        """Number of values of one glimpse."""
         return self.scales * self.glimpse_side**2
 
     def for_trial(self) -> Settings:
-        """Return a copy with a small test set and two episodes per averaged error."""
+        """Reduce the evaluation for a trial.
+
+        Returns:
+            A copy with at most 500 test digits and two episodes per averaged error.
+        """
         return self.model_copy(update={"samples": 2, "n_test": min(self.n_test, 500)})
 
     @model_validator(mode="after")

@@ -1,4 +1,4 @@
-"""The finished trainings of a tier by what they classify and with which network, for figures and exhibits. Free of torch."""
+"""The finished training runs of a tier by task and network, for figures and exhibits. Free of torch."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SWEPT = ("sigma", "baseline")
 
 @dataclass(frozen=True)
 class TrainedRun:
-    """One finished training.
+    """One finished training run.
 
     Attributes:
         name: of the run.
@@ -27,7 +27,7 @@ class TrainedRun:
 
     @property
     def task(self) -> str:
-        """Return what is classified, for example '60x60 cluttered'."""
+        """The images that are classified, for example '60x60 cluttered'."""
         s = self.settings
         if s.dataset == "digits":
             return f"{s.canvas}x{s.canvas}, 8x8 digits"
@@ -36,14 +36,21 @@ class TrainedRun:
 
     @property
     def network(self) -> str:
-        """Return the network, for example 'FC 256' or '6 glimpses, learned'."""
+        """The network, for example 'FC 256' or '6 glimpses, learned'."""
         s = self.settings
         names = {"fc": f"FC {s.fc_size}", "conv": "convolution", "cnn": "CNN", "soft": "soft attention"}
         return names.get(s.model, f"{s.glimpses} glimpse{'s' if s.glimpses > 1 else ''}, {s.policy}")
 
 
 def trained_runs(results: Results) -> list[TrainedRun]:
-    """Return the finished trainings, by task, then in the order of runs.yaml."""
+    """Find the finished training runs.
+
+    Args:
+        results: of the tier.
+
+    Returns:
+        Runs by task, then in the order of runs.yaml.
+    """
     runs = []
     for run in results.runs():
         settings = run.settings_as(Settings)
@@ -54,7 +61,14 @@ def trained_runs(results: Results) -> list[TrainedRun]:
 
 
 def glimpse_runs(results: Results) -> list[TrainedRun]:
-    """Return the finished trainings of the glimpse model that belong to a table, by task, policy and number of glimpses."""
+    """Find the finished training runs of the glimpse model that belong to a table, not to a sweep.
+
+    Args:
+        results: of the tier.
+
+    Returns:
+        Runs by task, policy and number of glimpses.
+    """
     runs = [run for run in trained_runs(results) if run.settings.model == "ram" and not run.swept]
     tasks = list(dict.fromkeys(run.task for run in runs))
     return sorted(runs, key=lambda run: (tasks.index(run.task), run.settings.policy, run.settings.glimpses))
