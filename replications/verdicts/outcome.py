@@ -12,7 +12,7 @@ import numpy as np
 from replications.registry.claims import Claim, Items, Measure
 from replications.verdicts import statistics
 
-Word = Literal["replicated", "exceeded", "compatible", "inconclusive", "contradicted"]
+Word = Literal["replicated", "exceeded", "compatible", "inconclusive", "contradicted", "counted as published", "differs"]
 Sample = Mapping[int, float]
 """One value per seed."""
 
@@ -32,6 +32,7 @@ class Samples:
         values: per measure, seed -> value; empty where nothing is recorded.
         items: per set of items, seed -> its four arrays.
         test_examples: per measure, the size of its test set where that is recorded.
+        wrong: per measure, seed -> which items of its test set were wrong, boolean of shape (items,), where that is stored.
         missing: per measure or set of items without values, why there are none.
         proxy: what is scaled down in the runs behind them; empty when the claim itself is tested.
     """
@@ -39,6 +40,7 @@ class Samples:
     values: Mapping[Measure, Sample] = field(default_factory=dict)
     items: Mapping[Items, Mapping[int, ItemArrays]] = field(default_factory=dict)
     test_examples: Mapping[Measure, int] = field(default_factory=dict)
+    wrong: Mapping[Measure, Mapping[int, np.ndarray]] = field(default_factory=dict)
     missing: Mapping[Measure | Items, str] = field(default_factory=dict)
     proxy: str = ""
 
@@ -48,7 +50,7 @@ class Outcome:
     """Result of a rule.
 
     Attributes:
-        word: the verdict, before proxies and Holm's adjustment.
+        word: the verdict, before proxies and the adjustment over a paper's claims.
         reason: one sentence with the numbers.
         criterion: what would have to be true, in symbols; for display alone.
         ours: our mean, difference, ratio, statistic or count.
@@ -58,7 +60,8 @@ class Outcome:
         p: p-value of the claim (null: it is false); None where the rule makes no test.
         margin: margin in force.
         values: `ours` per seed; empty where seeds do not pair.
-        seeds_needed: seeds that would probably decide; None when decided, or when more than 1,000.
+        seeds_needed: seeds that would probably decide; None when decided, when more than 1,000, or when no number would.
+        p_against: p-value of 'the claim is contradicted' (null: it is not); None where the rule makes no test.
     """
 
     word: Word
@@ -72,6 +75,7 @@ class Outcome:
     margin: float | None = None
     values: tuple[float, ...] = ()
     seeds_needed: int | None = None
+    p_against: float | None = None
 
 
 class JudgedClaim(Claim, abc.ABC):

@@ -56,13 +56,15 @@ class Estimate:
     def p_above(self, bound: float) -> float:
         """Return the one-sided p-value of 'the true mean exceeds `bound`' (null: it does not); nan for one value.
 
+        Values without spread are no certainty: n of them lie on one side of their median with probability 1 / 2^n.
+
         Args:
             bound: value to compare with, in the unit of the mean.
         """
         if self.n < 2:
             return math.nan
         if self.error == 0:
-            return 0.0 if self.mean > bound else 0.5 if self.mean == bound else 1.0
+            return 0.5**self.n if self.mean > bound else 1.0
         from scipy import stats
 
         return float(stats.t.sf((self.mean - bound) / self.error, self.df))

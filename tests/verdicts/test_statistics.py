@@ -105,10 +105,10 @@ def test_seeds_pair_only_where_enough_are_common() -> None:
     assert s.paired_seeds([seeds([1] * 5), seeds([1] * 5, first=5)]) == []
 
 
-def test_equal_values_have_no_spread_and_a_diverged_one_is_refused() -> None:
+def test_equal_values_have_no_spread_but_are_no_proof_and_a_diverged_one_is_refused() -> None:
     same = s.estimate([0.1, 0.1, 0.1])
     assert same.interval() == (0.1, 0.1)
-    assert (same.p_above(0), same.p_above(0.1), same.p_above(0.2)) == (0.0, 0.5, 1.0)
+    assert (same.p_above(0), same.p_above(0.1), same.p_above(0.2)) == (1 / 8, 1.0, 1.0)
     for bad in (math.nan, math.inf):
         with pytest.raises(ValueError, match="finite"):
             s.estimate([1.0, bad])

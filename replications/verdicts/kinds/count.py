@@ -12,10 +12,11 @@ from pydantic import Field
 from replications.registry.claims import Items, Measure
 from replications.verdicts import statistics
 from replications.verdicts.outcome import EQUAL, ItemArrays, JudgedClaim, Outcome, Samples, Word, number, span
+from replications.verdicts.shares import Binomial
 
 
 class CountClaim(JudgedClaim):
-    """At least or at most so many items pass their score, in every seed."""
+    """At least or at most so many items pass their score, in most trained networks."""
 
     kind: Literal["count"]
     items: Items | None = None
@@ -41,10 +42,11 @@ class CountClaim(JudgedClaim):
     def judge_items(self, seeds: Mapping[int, ItemArrays]) -> Outcome:
         """Judge the items of each seed.
 
-        Items that cannot be judged count against the claim: as failing under `at_least`, as passing under `at_most`.
+        A seed meets the bounds or does not. The claim holds where more than `networks` of all trained networks meet them by
+        an exact binomial test over seeds, and is contradicted where fewer do. Within a seed an item passes only with its
+        Holm-adjusted p-value, so that a network without such items meets `at_least` with probability 0.05 at most.
 
-        The p-value of an `at_least` claim is the largest over seeds of the k-th smallest Holm-adjusted p-value among the
-        items that reach the score (Benjamini and Heller 2008: at least k of the nulls are false); `at_most` has none.
+        Items that cannot be judged count against the claim: as failing under `at_least`, as passing under `at_most`.
 
         Args:
             seeds: seed -> scores, shuffled-label control, untrained control and p-values, each of shape (items,).
@@ -52,7 +54,7 @@ class CountClaim(JudgedClaim):
         items = self.items
         if items is None:
             raise ValueError("a count needs items")
-        counts, holds, unknowns, ps = [], [], 0, []
+        counts, holds, unknowns = [], [], 0
         for arrays in seeds.values():
             passed, unknown = passing(arrays, items)
             scale = passed.size if self.fraction else 1
@@ -61,18 +63,28 @@ class CountClaim(JudgedClaim):
             counts.append(few / scale)
             holds.append(enough and (self.at_most is None or many <= self.at_most * scale + EQUAL))
             unknowns += int(unknown.sum())
-            ps.append(_count_p(arrays, items, math.ceil((self.at_least or 0) * scale - EQUAL)))
         bounds = [f"≥ {number(self.at_least)}"] if self.at_least is not None else []
         bounds += [f"≤ {number(self.at_most)}"] if self.at_most is not None else []
         noun = self.unit or ("share of items" if self.fraction else "items")
-        criterion = f"{noun} {' and '.join(bounds)} in every seed"
-        word: Word = "replicated" if all(holds) else "inconclusive" if any(holds) else "contradicted"
-        met = f"{sum(holds)} of {len(holds)} seeds meet {' and '.join(bounds)}"
-        text = f"{span(min(counts), max(counts), noun)} pass, and {met}."
+        criterion = f"{noun} {' and '.join(bounds)} in more than {number(100 * self.networks, '%')} of networks"
+        n, met = len(holds), Binomial(sum(holds), len(holds))
+        p, against = met.p_above(self.networks), met.p_below(self.networks)
+        word: Word = "replicated" if p <= statistics.ALPHA else "contradicted" if against <= statistics.ALPHA else "inconclusive"
+        text = f"{span(min(counts), max(counts), noun)} pass, and {sum(holds)} of {n} seeds meet {' and '.join(bounds)}"
+        text += f" (exact p = {min(p, against):.2g} for {'more' if p < against else 'fewer'} than {number(100 * self.networks, '%')} of networks)"
+        needed = None
+        if word == "inconclusive":
+            needed = _seeds_that_agree(self.networks if p < against else 1 - self.networks)
+            text += f"; {needed} seeds that agree would decide"
         if unknowns:
-            text += f" {unknowns:,} items have no finite score; they count against the claim."
-        p = max(ps) if self.at_most is None else None
-        return Outcome(word, text, criterion, float(np.mean(counts)), min(counts), max(counts), None, p, self.at_least, tuple(counts))
+            text += f". {unknowns:,} items have no finite score; they count against the claim"
+        ours, low, high = float(np.mean(counts)), min(counts), max(counts)
+        return Outcome(word, f"{text}.", criterion, ours, low, high, None, p, self.at_least, tuple(counts), needed, against)
+
+
+def _seeds_that_agree(share: float) -> int:
+    """Return the number of seeds that, all on one side, reject this share of networks on that side."""
+    return math.ceil(math.log(statistics.ALPHA) / math.log(share))
 
 
 def passing(arrays: ItemArrays, items: Items) -> tuple[np.ndarray, np.ndarray]:
@@ -90,15 +102,6 @@ def passing(arrays: ItemArrays, items: Items) -> tuple[np.ndarray, np.ndarray]:
     adjusted = statistics.holm(np.where(unknown, 1.0, p))
     clear = (scores >= items.threshold) & (shuffled < items.control) & (untrained < items.control)
     return clear & (adjusted <= statistics.ALPHA) & ~unknown, unknown
-
-
-def _count_p(arrays: ItemArrays, items: Items, k: int) -> float:
-    """Return the p-value of 'at least k items of this seed truly pass'; 1 when fewer than k reach the score and both controls."""
-    scores, shuffled, untrained, p = (np.asarray(array, dtype=float) for array in arrays)
-    finite = np.isfinite(scores) & np.isfinite(shuffled) & np.isfinite(untrained) & np.isfinite(p)
-    clear = finite & (scores >= items.threshold) & (shuffled < items.control) & (untrained < items.control)
-    adjusted = np.sort(statistics.holm(np.where(finite, p, 1.0))[clear])
-    return float(adjusted[k - 1]) if 0 < k <= adjusted.size else float(k > 0)
 
 
 KIND = CountClaim

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal
 
@@ -12,7 +12,8 @@ from pydantic import Field
 
 from replications.registry.claims import Items, Measure
 from replications.verdicts import statistics
-from replications.verdicts.exact import judge_exact
+from replications.verdicts.counted import judge_counted
+from replications.verdicts.evidence import Evidence, contrast_evidence
 from replications.verdicts.outcome import LEVEL, JudgedClaim, Outcome, Sample, Samples, Word, number, seeds_that_decide, span
 
 
@@ -27,7 +28,7 @@ class _Inequality:
     """One statement 'this weighted sum reaches the bound', on the scale of the test (logarithms for ratios)."""
 
     label: str
-    contrast: statistics.Contrast
+    evidence: Evidence
     bound: float
 
 
@@ -70,10 +71,17 @@ class OrderClaim(JudgedClaim):
         return [text for text, wrong in checks.items() if wrong]
 
     def judge(self, samples: Samples) -> Outcome:
-        """Judge by one-sided tests of each inequality, paired by seed where seeds pair."""
-        return self.judge_samples([samples.values[measure] for measure in self.reads() if isinstance(measure, Measure)])
+        """Judge by one-sided tests of each inequality, paired by seed where seeds pair and by test item where items are stored."""
+        measures = [measure for measure in self.reads() if isinstance(measure, Measure)]
+        return self.judge_samples(
+            [samples.values[measure] for measure in measures],
+            [samples.test_examples.get(measure) for measure in measures],
+            [samples.wrong.get(measure, {}) for measure in measures],
+        )
 
-    def judge_samples(self, samples: Sequence[Sample]) -> Outcome:
+    def judge_samples(
+        self, samples: Sequence[Sample], examples: Sequence[int | None] = (), wrong: Sequence[Mapping[int, np.ndarray]] = ()
+    ) -> Outcome:
         """Judge the order: every inequality must hold (intersection-union test, so no adjustment between them).
 
         A claim is contradicted when one inequality fails for certain; with k of them each is tested at 0.05 / k, because
@@ -81,69 +89,78 @@ class OrderClaim(JudgedClaim):
 
         Args:
             samples: per measure of `ranking` or `contrast`, seed -> value.
+            examples: size of each measure's test set, None where it is not recorded; matters for percentages only.
+            wrong: per measure, seed -> which test items were wrong, boolean of shape (items,); empty where not stored.
         """
         ratio = self.scale == "ratio"
         back: Callable[[float], float] = math.exp if ratio else float
-        statements = self._inequalities(samples)
+        statements = self._inequalities(samples, examples, wrong)
         bound = statements[0].bound
         strict = bool(self.ranking) and not self.min_difference
         noun, unit = ("ratio", "") if ratio else ("difference" if self.ranking else "sum", self.unit)
         criterion = f"{noun} {'>' if strict else '≥'} {number(back(bound), unit)}"
         if self.counted:
-            return _judge_exact_order(statements, back, criterion, unit, strict=strict)
-        holds = [statement.contrast.estimate.p_above(bound) for statement in statements]
-        fails = [statement.contrast.estimate.p_below(bound) for statement in statements]
+            return _judge_counted_order(statements, back, criterion, unit, strict=strict)
+        holds = [statement.evidence.p_above(bound) for statement in statements]
+        fails = [statement.evidence.p_below(bound) for statement in statements]
+        against = min(1.0, min(fails) * len(statements))
         word: Word = "inconclusive"
         decisive = int(np.argmax(holds))
         if max(holds) <= statistics.ALPHA:
             word = "replicated"
-        elif min(fails) * len(statements) <= statistics.ALPHA:
+        elif against <= statistics.ALPHA:
             word, decisive = "contradicted", int(np.argmin(fails))
         statement = statements[decisive]
-        estimate = statement.contrast.estimate
-        low, high = estimate.interval(LEVEL)
-        needed = statistics.seeds_for_order(estimate.mean - bound, estimate.sd) if word == "inconclusive" else None
-        paired = statement.contrast.seeds
-        how = f"paired over {len(paired)} seeds" if paired else f"unpaired, at least {estimate.n} seeds each"
+        evidence, contrast = statement.evidence, statement.evidence.contrast
+        mean = evidence.estimate.mean
+        low, high = evidence.interval(LEVEL)
+        needed = evidence.seeds_to_clear(bound) if word == "inconclusive" else None
+        how = f"paired over {len(contrast.seeds)} seeds" if contrast.seeds else f"unpaired, at least {evidence.estimate.n} seeds each"
+        how += ", test items included" if evidence.item_error else ""
         least = " (the least certain of the order's steps)" if len(statements) > 1 and word != "contradicted" else ""
         verb = {"replicated": "reaches", "contradicted": "stays below", "inconclusive": "is not clear of"}[word]
         text = (
-            f"{statement.label}{least}: the {noun} is {number(back(estimate.mean), unit)}, and its 90 % interval,"
+            f"{statement.label}{least}: the {noun} is {number(back(mean), unit)}, and its 90 % interval,"
             f" {span(back(low), back(high), unit)} ({how}), {verb} {number(back(bound), unit)}"
             f"{f'; {seeds_that_decide(needed)}' if word == 'inconclusive' else ''}."
         )
-        values = tuple(back(value) for value in statement.contrast.values)
-        return Outcome(word, text, criterion, back(estimate.mean), back(low), back(high), LEVEL, max(holds), back(bound), values, needed)
+        values = tuple(back(value) for value in contrast.values)
+        return Outcome(word, text, criterion, back(mean), back(low), back(high), LEVEL, max(holds), back(bound), values, needed, against)
 
-    def _inequalities(self, samples: Sequence[Sample]) -> list[_Inequality]:
-        combine = statistics.log_contrast if self.scale == "ratio" else statistics.contrast
+    def _inequalities(
+        self, samples: Sequence[Sample], examples: Sequence[int | None], wrong: Sequence[Mapping[int, np.ndarray]]
+    ) -> list[_Inequality]:
+        ratio = self.scale == "ratio"
         least = self.min_difference
-        bound = (math.log(least) if least > 0 else 0.0) if self.scale == "ratio" else least
+        bound = (math.log(least) if least > 0 else 0.0) if ratio else least
         if self.contrast:
-            return [_Inequality(_sum_label(self.contrast), combine(samples, [term.weight for term in self.contrast]), bound)]
+            weights = [term.weight for term in self.contrast]
+            return [
+                _Inequality(_sum_label(self.contrast), contrast_evidence(samples, weights, self.unit, examples, wrong, ratio=ratio), bound)
+            ]
         ranking = self.ranking or []
-        sign = -1.0 if self.better == "lower" else 1.0
-        return [
-            _Inequality(
-                f"{name_of(ranking[i], ranking)} against {name_of(ranking[i + 1], ranking)}",
-                combine([samples[i], samples[i + 1]], [sign, -sign]),
-                bound,
-            )
-            for i in range(len(ranking) - 1)
-        ]
+        lower = self.better == "lower"
+        statements = []
+        for i in range(len(ranking) - 1):
+            label = f"{name_of(ranking[i], ranking)} against {name_of(ranking[i + 1], ranking)}"
+            step = [i + 1, i] if lower else [i, i + 1]
+            parts = ([sequence[k] for k in step] if sequence else [] for sequence in (samples, examples, wrong))
+            of, sizes, items = parts
+            statements.append(_Inequality(label, contrast_evidence(of, [1.0, -1.0], self.unit, sizes, items, ratio=ratio), bound))
+        return statements
 
 
-def _judge_exact_order(
+def _judge_counted_order(
     statements: Sequence[_Inequality], back: Callable[[float], float], criterion: str, unit: str, *, strict: bool
 ) -> Outcome:
     """Compare counted quantities directly and show the tightest inequality; a strict one refuses a tie."""
     outcomes = []
     for statement in statements:
-        bound = back(statement.bound)
-        values = [back(value) for value in statement.contrast.values] or [back(statement.contrast.estimate.mean)]
-        outcome = judge_exact(values, bound, math.inf, None, criterion=criterion, unit=unit, margin=bound, strict=strict)
+        bound, contrast = back(statement.bound), statement.evidence.contrast
+        values = [back(value) for value in contrast.values] or [back(contrast.estimate.mean)]
+        outcome = judge_counted(values, bound, math.inf, None, criterion=criterion, unit=unit, margin=bound, strict=strict)
         outcomes.append(replace(outcome, reason=f"{statement.label}: {outcome.reason}"))
-    ranks = {"contradicted": 0, "inconclusive": 1, "replicated": 2}
+    ranks = {"differs": 0, "inconclusive": 1, "counted as published": 2}
     return min(outcomes, key=lambda outcome: (ranks[outcome.word], outcome.ours or 0.0))
 
 

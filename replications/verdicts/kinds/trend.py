@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from typing import ClassVar, Literal
 
@@ -11,8 +12,11 @@ from pydantic import Field
 
 from replications.registry.claims import Items, Measure
 from replications.verdicts import statistics
-from replications.verdicts.exact import judge_exact
+from replications.verdicts.counted import judge_counted
+from replications.verdicts.crossings import Crossing, find_crossing, is_geometric
+from replications.verdicts.evidence import mean_evidence
 from replications.verdicts.outcome import LEVEL, JudgedClaim, Outcome, Sample, Samples, Word, number, seeds_that_decide, span
+from replications.verdicts.shares import Binomial, EqualSeeds
 
 
 class Point(Measure):
@@ -23,7 +27,7 @@ class Point(Measure):
 
 
 class TrendClaim(JudgedClaim):
-    """A statistic of each seed's whole curve lies in a range; the interval is taken over seeds."""
+    """A statistic of the curve lies in a range; the interval is taken over seeds."""
 
     kind: Literal["trend"]
     points: list[Point] | None = Field(None, min_length=2)
@@ -43,7 +47,7 @@ class TrendClaim(JudgedClaim):
         return [*(self.points or []), *(point.minus for point in self.points or [] if point.minus)]
 
     def faults(self) -> list[str]:
-        """Return what is wrong between the keys."""
+        """Return what is wrong between the keys, one sentence each."""
         x = [point.x for point in self.points or []]
         crossing = self.statistic == "crossing"
         logarithmic = self.statistic in ("loglog_slope", "semilogx_slope")
@@ -63,7 +67,7 @@ class TrendClaim(JudgedClaim):
         return [text for text, wrong in checks.items() if wrong]
 
     def judge(self, samples: Samples) -> Outcome:
-        """Judge the statistic of each seed's curve, with a subtracted measure taken off first."""
+        """Judge the curves of the seeds, with a subtracted measure taken off first."""
         curves = []
         for point in self.points or ():
             sample = samples.values[point]
@@ -71,42 +75,161 @@ class TrendClaim(JudgedClaim):
         return self.judge_points(curves)
 
     def judge_points(self, points: Sequence[Sample]) -> Outcome:
-        """Judge a curve: the statistic of each seed's whole curve, then a t-interval over seeds.
+        """Judge a curve: its statistic for each seed's whole curve, then a t-interval over seeds.
+
+        A crossing and a ratio of largest to smallest have rules of their own, since neither is a mean over seeds.
 
         Args:
             points: per point of the claim, seed -> value (a subtracted measure already taken off).
         """
-        low_edge, high_edge = self.range or (-math.inf, math.inf)
         x = np.array([point.x for point in self.points or []])
-        name, unit = self.statistic or "slope", self.unit
         _, y = statistics.curves(points)
-        values = tuple(float(v) for v in statistics.TRENDS[name](x, y - self.level if name == "crossing" else y))
-        label = name.replace("_", " ").replace("loglog", "log-log").replace("semilogx", "per-decade")
-        criterion = f"{label} in [{number(low_edge)}, {number(high_edge)}]"
+        if self.statistic == "crossing":
+            return self._judge_crossing(x, y)
+        values = tuple(float(v) for v in statistics.TRENDS[self.statistic or "slope"](x, y))
         if not all(math.isfinite(value) for value in values):
             undefined = sum(not math.isfinite(value) for value in values)
-            why = "never crosses" if name == "crossing" else "has values of 0 or less"
-            text = f"The curve of {undefined} of {len(values)} seeds {why}, so that the {label} does not exist for every seed."
-            return Outcome("inconclusive", text, criterion, values=values)
+            text = f"The curve of {undefined} of {len(values)} seeds has values of 0 or less, so that the {self._label} does not exist."
+            return Outcome("inconclusive", text, self._criterion, values=values)
         if self.counted:
-            return judge_exact(values, low_edge, high_edge, None, criterion=criterion, unit=unit)
-        estimate = statistics.estimate(values)
-        low, high = estimate.interval(LEVEL)
-        inside = statistics.tost(values, low_edge, high_edge)
-        mean = number(estimate.mean, unit)
-        text = f"The {label} of {estimate.n} seeds' curves is {mean} on average; its 90 % interval, {span(low, high, unit)},"
-        word: Word = "inconclusive"
-        needed = None
-        if inside <= statistics.ALPHA:
-            word, end = "replicated", "lies within"
-        elif min(estimate.p_below(low_edge), estimate.p_above(high_edge)) <= statistics.ALPHA:
-            word, end = "contradicted", "lies wholly outside"
+            return judge_counted(values, *self._edges, None, criterion=self._criterion, unit=self.unit)
+        if self.statistic == "range_ratio":
+            return self._judge_flatness(y)
+        return self._judge_mean(values)
+
+    @property
+    def _edges(self) -> tuple[float, float]:
+        return self.range or (-math.inf, math.inf)
+
+    @property
+    def _label(self) -> str:
+        return (self.statistic or "slope").replace("_", " ").replace("loglog", "log-log").replace("semilogx", "per-decade")
+
+    @property
+    def _criterion(self) -> str:
+        low, high = self._edges
+        direction = f" {self.direction}wards" if self.direction else ""
+        return f"{self._label}{direction} in [{number(low)}, {number(high)}]"
+
+    def _judge_mean(self, values: Sequence[float]) -> Outcome:
+        """Judge the mean of one statistic per seed by two one-sided tests, as a value is judged."""
+        low_edge, high_edge = self._edges
+        evidence = mean_evidence(dict(enumerate(values)))
+        low, high = evidence.interval(LEVEL)
+        inside, outside = evidence.p_within(low_edge, high_edge), min(evidence.p_below(low_edge), evidence.p_above(high_edge))
+        word, end, needed = _decide(inside, outside), "is not clear of the edges of", None
+        if word == "inconclusive":
+            needed = evidence.seeds_to_fit(low_edge, high_edge)
         else:
-            end = "is not clear of the edges of"
-            needed = _seeds_for_range(estimate, low_edge, high_edge)
-        suffix = f"; {seeds_that_decide(needed)}" if word == "inconclusive" else ""
-        text += f" {end} [{number(low_edge)}, {number(high_edge)}]{suffix}."
-        return Outcome(word, text, criterion, estimate.mean, low, high, LEVEL, inside, None, values, needed)
+            end = "lies within" if word == "replicated" else "lies wholly outside"
+        mean = evidence.estimate.mean
+        text = (
+            f"The {self._label} of {len(values)} seeds' curves is {number(mean, self.unit)} on average; its 90 % interval,"
+            f" {span(low, high, self.unit)}, {end} [{number(low_edge)}, {number(high_edge)}]{_suffix(word, needed)}."
+        )
+        return Outcome(word, text, self._criterion, mean, low, high, LEVEL, inside, None, tuple(values), needed, outside)
+
+    def _judge_crossing(self, x: np.ndarray, y: np.ndarray) -> Outcome:
+        """Judge the crossing: the only one of each seed's curve, in the claimed direction, at a position in the range.
+
+        The claim holds where every seed crosses so, the ends of the mean curve lie on the claimed sides of the level, and
+        the interval of the position, on the scale of the axis, lies in the range. It is contradicted where the position
+        lies outside, or where the share of trainings that cross so is below one half by an exact test; seeds that
+        disagree leave it open.
+        """
+        order = np.argsort(x, kind="stable")
+        logarithmic = is_geometric(np.unique(x))
+        axis, curves = (np.log(x[order]) if logarithmic else x[order]), y[:, order] - self.level
+        found = [find_crossing(axis, curve) for curve in curves]
+        back = math.exp if logarithmic else float
+        as_claimed = [crossing.position for crossing in found if crossing.course == self.direction]
+        if len(as_claimed) < len(found):
+            return self._judge_courses(found, len(as_claimed))
+        low_edge, high_edge = self._edges
+        values = tuple(back(position) for position in as_claimed)
+        if self.counted:
+            return judge_counted(values, low_edge, high_edge, None, criterion=self._criterion, unit=self.unit)
+        edges = [(math.log(edge) if edge > 0 else -math.inf) if logarithmic else edge for edge in (low_edge, high_edge)]
+        evidence = mean_evidence(dict(enumerate(as_claimed)))
+        first, last = (mean_evidence(dict(enumerate(curves[:, i]))) for i in (0, -1))
+        up = self.direction == "up"
+        ends = max(first.p_below(0.0), last.p_above(0.0)) if up else max(first.p_above(0.0), last.p_below(0.0))
+        inside = max(evidence.p_within(*edges), ends)
+        outside = min(evidence.p_below(edges[0]), evidence.p_above(edges[1]))
+        word = _decide(inside, outside)
+        needed = evidence.seeds_to_fit(*edges) if word == "inconclusive" else None
+        low, high = (back(end) for end in evidence.interval(LEVEL))
+        mean = back(evidence.estimate.mean)
+        end = {"replicated": "lies within", "contradicted": "lies wholly outside", "inconclusive": "is not clear of the edges of"}[word]
+        if word == "inconclusive" and ends > statistics.ALPHA:
+            end = "does not decide, since the ends of the curves are not clear of the level, about"
+        text = (
+            f"Each of {len(found)} seeds' curves crosses once, {self.direction}wards, at {number(mean, self.unit)} on average;"
+            f" the 90 % interval, {span(low, high, self.unit)}, {end} [{number(low_edge)}, {number(high_edge)}]{_suffix(word, needed)}."
+        )
+        return Outcome(word, text, self._criterion, mean, low, high, LEVEL, inside, None, values, needed, outside)
+
+    def _judge_courses(self, found: Sequence[Crossing], k: int) -> Outcome:
+        """Judge curves that do not all cross once as claimed: contradicted only where an exact test says that most do not."""
+        n, courses = len(found), Counter(crossing.course for crossing in found)
+        parts = [f"{count} {'crosses' if count == 1 else 'cross'} {_COURSES[course]}" for course, count in sorted(courses.items())]
+        text = f"Of {n} seeds' curves {' and '.join(parts)}; claimed is one crossing {self.direction}wards"
+        if self.counted:
+            word: Word = "differs" if len(courses) == 1 else "inconclusive"
+            return Outcome(word, f"Counted, not sampled. {text}.", self._criterion)
+        p, against = Binomial(k, n).p_above(0.5), Binomial(k, n).p_below(0.5)
+        if against <= statistics.ALPHA:
+            return Outcome("contradicted", f"{text} (exact p = {against:.2g}).", self._criterion, p=max(p, 0.5), p_against=against)
+        needed = EqualSeeds(0.0, n, 0.0, 1.0).p_below(0.5) > statistics.ALPHA and not k
+        hint = "; 5 seeds that agree would decide" if needed else ", so the seeds do not agree"
+        return Outcome(
+            "inconclusive", f"{text}{hint}.", self._criterion, p=max(p, 0.5), p_against=against, seeds_needed=5 if needed else None
+        )
+
+    def _judge_flatness(self, y: np.ndarray) -> Outcome:
+        """Judge the ratio of the largest to the smallest point of the mean curve, in logarithms, by the ratios of all pairs.
+
+        The ratio of each seed's own curve is biased upwards by noise, and so is not averaged. The ratio is below a bound
+        where every pair is (intersection-union test), and above it where one pair is, Bonferroni-adjusted over all.
+        """
+        points, (low_edge, high_edge) = y.shape[1], self._edges
+        log = np.log(y)
+        pairs = [(i, j) for i in range(points) for j in range(points) if i != j]
+        evidence = [mean_evidence(dict(enumerate(log[:, i] - log[:, j]))) for i, j in pairs]
+        top, bottom = (math.log(edge) if edge > 0 else -math.inf for edge in (high_edge, low_edge))
+        # A ratio of largest to smallest is at least 1, so that a lower bound of 1 or less always holds.
+        bounded = low_edge > 1
+        above_bottom = min(1.0, len(pairs) * min(e.p_above(bottom) for e in evidence)) if bounded else 0.0
+        below_bottom = max(e.p_below(bottom) for e in evidence) if bounded else 1.0
+        below_top = max(e.p_below(top) for e in evidence) if math.isfinite(top) else 0.0
+        above_top = min(1.0, len(pairs) * min(e.p_above(top) for e in evidence)) if math.isfinite(top) else 1.0
+        inside, outside = max(below_top, above_bottom), min(above_top, below_bottom)
+        word = _decide(inside, outside)
+        widest = max(range(len(pairs)), key=lambda k: evidence[k].estimate.mean)
+        decisive = evidence[widest]
+        needed = decisive.seeds_to_clear(top if math.isfinite(top) else bottom) if word == "inconclusive" else None
+        low, high = (math.exp(end) for end in decisive.interval(LEVEL))
+        ours = math.exp(decisive.estimate.mean)
+        end = {"replicated": "lies within", "contradicted": "lies outside", "inconclusive": "is not clear of the edges of"}[word]
+        text = (
+            f"The largest point of the mean curve of {len(y)} seeds is {number(ours)} times the smallest; this ratio, with a 90 %"
+            f" interval of {span(low, high)}, {end} [{number(low_edge)}, {number(high_edge)}] by tests of all {len(pairs) // 2} pairs of"
+            f" points{_suffix(word, needed)}."
+        )
+        values = tuple(math.exp(value) for value in decisive.contrast.values)
+        return Outcome(word, text, self._criterion, ours, low, high, LEVEL, inside, None, values, needed, outside)
+
+
+_COURSES = {"up": "once upwards", "down": "once downwards", "several times": "several times", "never": "never"}
+
+
+def _decide(inside: float, outside: float) -> Word:
+    """Return the word of a range: p-values of lying inside and outside."""
+    return "replicated" if inside <= statistics.ALPHA else "contradicted" if outside <= statistics.ALPHA else "inconclusive"
+
+
+def _suffix(word: Word, needed: int | None) -> str:
+    return f"; {seeds_that_decide(needed)}" if word == "inconclusive" else ""
 
 
 def subtract(sample: Sample, other: Sample) -> dict[int, float]:
@@ -115,12 +238,6 @@ def subtract(sample: Sample, other: Sample) -> dict[int, float]:
     if seeds:
         return {seed: sample[seed] - other[seed] for seed in seeds}
     return {i: a - b for i, (a, b) in enumerate(zip(sample.values(), other.values(), strict=False))}
-
-
-def _seeds_for_range(estimate: statistics.Estimate, low: float, high: float) -> int | None:
-    if math.isinf(low) or math.isinf(high):
-        return statistics.seeds_for_order(min(abs(estimate.mean - low), abs(estimate.mean - high)), estimate.sd)
-    return statistics.seeds_for_equivalence(estimate.mean - (low + high) / 2, (high - low) / 2, estimate.sd)
 
 
 KIND = TrendClaim

@@ -9,7 +9,8 @@ from pydantic import Field
 
 from replications.registry.claims import Items, Measure
 from replications.verdicts import statistics
-from replications.verdicts.exact import judge_exact
+from replications.verdicts.counted import judge_counted
+from replications.verdicts.evidence import mean_evidence
 from replications.verdicts.outcome import LEVEL, JudgedClaim, Outcome, Sample, Samples, Word, number, seeds_that_decide, span
 
 
@@ -32,7 +33,7 @@ class ValueClaim(JudgedClaim):
         return [self.measure] if self.measure else []
 
     def judge(self, samples: Samples) -> Outcome:
-        """Judge by two one-sided tests at 0.05 (Schuirmann 1987), which the 90 % t-interval shows."""
+        """Judge by two one-sided tests at 0.05 (Schuirmann 1987), which the 90 % interval shows."""
         if self.measure is None:
             raise ValueError("a value needs a measure")
         return self.judge_values(samples.values[self.measure], samples.test_examples.get(self.measure))
@@ -40,57 +41,52 @@ class ValueClaim(JudgedClaim):
     def judge_values(self, sample: Sample, examples: int | None = None) -> Outcome:
         """Judge our values.
 
+        The margin is the registered one. The error of the test set is part of the interval instead, unless the published
+        value was measured on the same items.
+
         Args:
             sample: seed -> our value, at least two seeds (one suffices where `counted`).
             examples: size of the test set, where it was recorded; matters for percentages only.
         """
-        target, better, unit = float(self.published or 0.0), self.better, self.unit
-        margin, note = self.effective_margin(examples)
+        target, margin, better, unit = float(self.published or 0.0), self.margin or 0.0, self.better, self.unit
         low_edge, high_edge = target - margin, target + margin
         criterion = f"{number(target)} ± {number(margin, unit)}"
         values = tuple(sample.values())
         if self.counted:
-            return judge_exact(values, low_edge, high_edge, better, criterion=criterion, unit=unit, margin=margin)
-        estimate = statistics.estimate(values)
-        low, high = estimate.interval(LEVEL)
-        inside = statistics.tost(values, low_edge, high_edge)
-        p_lower, p_higher = estimate.p_below(low_edge), estimate.p_above(high_edge)
+            return judge_counted(values, low_edge, high_edge, better, criterion=criterion, unit=unit, margin=margin)
+        evidence = mean_evidence(sample, unit, None if self.shared_test_set else examples)
+        low, high = evidence.interval(LEVEL)
+        inside = evidence.p_within(low_edge, high_edge)
+        p_lower, p_higher = evidence.p_below(low_edge), evidence.p_above(high_edge)
         p_better, p_worse = (p_lower, p_higher) if better == "lower" else (p_higher, p_lower)
-        where = f"The 90 % interval of our mean over {estimate.n} seeds, {span(low, high, unit)},"
+        with_items = f" and {examples:,} test items" if evidence.item_error else ""
+        where = f"The 90 % interval of our mean over {len(values)} seeds{with_items}, {span(low, high, unit)},"
         word: Word = "inconclusive"
-        p, needed = inside, None
+        p, needed = min(inside, p_better), None
         if inside <= statistics.ALPHA:
-            word, text = "replicated", f"{where} lies within {criterion}."
+            word, p, text = "replicated", inside, f"{where} lies within {criterion}."
         elif p_better <= statistics.ALPHA:
             word, p, text = "exceeded", p_better, f"{where} lies wholly on the better side of {criterion}."
         elif p_worse <= statistics.ALPHA:
-            word, text = "contradicted", f"{where} lies wholly on the worse side of {criterion}."
+            word, p, text = "contradicted", inside, f"{where} lies wholly on the worse side of {criterion}."
         else:
-            needed = statistics.seeds_for_equivalence(estimate.mean - target, margin, estimate.sd)
-            first, last = statistics.prediction_interval(values)
+            needed = evidence.seeds_to_fit(low_edge, high_edge)
             text = f"{where} is not clear of the edges of {criterion}; {seeds_that_decide(needed)}."
-            if first <= target <= last and (last - first) / 2 < 2 * margin:
+            first, last = _one_run(values, evidence.item_error)
+            if evidence.estimate.sd > 0 and first <= target <= last and (last - first) / 2 < 2 * margin:
                 word = "compatible"
                 text += (
                     f" One more run of ours would fall between {number(first)} and {number(last, unit)} (95 %), and so might the"
                     " published one."
                 )
-        return Outcome(word, text + note, criterion, estimate.mean, low, high, LEVEL, p, margin, values, needed)
-
-    def effective_margin(self, examples: int | None) -> tuple[float, str]:
-        """Return the registered margin, or two standard errors of the test set where those are wider, and a note that says so."""
-        margin, target = self.margin or 0.0, self.published or 0.0
-        floor = 2 * binomial_error(target, examples) if self.unit == "%" and examples else 0.0
-        if floor <= margin:
-            return margin, ""
-        note = f" The margin {number(margin)} was widened to {number(floor, self.unit)}, two standard errors of a test set of {examples:,}."
-        return floor, note
+        return Outcome(word, text, criterion, evidence.estimate.mean, low, high, LEVEL, p, margin, values, needed, p_worse)
 
 
-def binomial_error(published: float, examples: int) -> float:
-    """Return the standard error of a percentage measured on `examples` test items, in percentage points (binomial)."""
-    share = min(max(published / 100, 0.0), 1.0)
-    return 100 * math.sqrt(share * (1 - share) / examples)
+def _one_run(values: tuple[float, ...], item_error: float) -> tuple[float, float]:
+    """Return the range of one more run on another test set of this size (95 %): our mean and that run both have its error."""
+    first, last = statistics.prediction_interval(values)
+    half = math.hypot((last - first) / 2, 1.96 * math.sqrt(2) * item_error)
+    return (first + last) / 2 - half, (first + last) / 2 + half
 
 
 KIND = ValueClaim

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from replications.verdicts.outcome import EQUAL, Outcome, Word, number, span
+from replications.verdicts.outcome import EQUAL, Outcome, number, span
 
 
-def judge_exact(
+def judge_counted(
     values: Sequence[float],
     low: float,
     high: float,
@@ -21,30 +21,31 @@ def judge_exact(
     margin: float | None = None,
     strict: bool = False,
 ) -> Outcome:
-    """Compare a counted quantity with a range.
+    """Return whether a counted quantity lies in a range: `counted as published` or `differs`, words of their own.
 
     Args:
         values: one per seed; they must be equal.
         low: lower end of the range, included unless `strict`.
         high: upper end, included.
-        better: 'lower' or 'higher' where one side of the range is better than it; None: both sides miss it.
+        better: 'lower' or 'higher' where one side of the range is better than it; the sentence says so, the word does not.
         criterion: what would have to be true, for display.
         unit: unit of the values.
         margin: margin in force, for display.
         strict: a value equal to `low` misses the range.
+
+    Returns:
+        The outcome; `inconclusive` where the seeds differ, since then nothing was merely counted.
     """
     first = values[0]
     if any(not math.isclose(value, first, rel_tol=EQUAL, abs_tol=EQUAL) for value in values):
         least, most = min(values), max(values)
-        text = f"Declared exact, but the seeds differ: {span(least, most, unit)}."
+        text = f"Declared as counted, but the seeds differ: {span(least, most, unit)}."
         return Outcome("inconclusive", text, criterion, float(np.mean(values)), least, most, margin=margin, values=tuple(values))
     slack = EQUAL * max(1.0, abs(first))
-    if strict and math.isclose(first, low, rel_tol=EQUAL, abs_tol=EQUAL):
-        text = f"Counted, not sampled: {number(first, unit)} is a tie."
-        return Outcome("contradicted", text, criterion, first, margin=margin, values=tuple(values))
-    word: Word = "replicated" if low - slack <= first <= high + slack else "contradicted"
-    if word == "contradicted" and ((better == "lower" and first < low) or (better == "higher" and first > high)):
-        word = "exceeded"
-    side = {"replicated": "meets", "exceeded": "is better than", "contradicted": "misses"}[word]
+    tie = strict and math.isclose(first, low, rel_tol=EQUAL, abs_tol=EQUAL)
+    meets = low - slack <= first <= high + slack and not tie
+    is_better = not meets and ((better == "lower" and first < low) or (better == "higher" and first > high))
+    side = "meets" if meets else "is a tie and misses" if tie else "is better than" if is_better else "misses"
     text = f"Counted, not sampled: {number(first, unit)} {side} {criterion}."
+    word = "counted as published" if meets else "differs"
     return Outcome(word, text, criterion, first, margin=margin, values=tuple(values))
