@@ -9,7 +9,7 @@ from replications.errors import ReplicationError
 from replications.presentation.judging import judge_paper
 from replications.registry.claims import Claim
 from replications.registry.papers import Paper
-from replications.verdicts.judge import Verdict
+from replications.verdicts.verdict import Verdict
 from replications.verdicts.words import WORDS
 from report import formatting
 from report.results_folder import PaperResults, Problem

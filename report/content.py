@@ -12,7 +12,7 @@ from replications.presentation.claims_csv import read_claims_csv
 from replications.registry.papers import Paper
 from replications.results import version_control
 from replications.results.reader import Results
-from replications.verdicts.judge import Verdict
+from replications.verdicts.verdict import Verdict
 from report import formatting, prose
 from report.claims import VERDICTS, ClaimContent, claim_of, judged
 from report.figures import FigureContent, figures_of

@@ -23,8 +23,8 @@ from replications.registry.yaml_models import read_yaml
 from replications.results.reader import Results
 from replications.results.store import chunks
 from replications.source_code import public_functions
-from replications.verdicts.judge import Verdict
 from replications.verdicts.outcome import number, span
+from replications.verdicts.verdict import Verdict
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from typing import Any, get_type_hints
 
 from replications.errors import InputError
 from replications.files import replacing
-from replications.verdicts.judge import Verdict
+from replications.verdicts.verdict import Verdict
 from replications.verdicts.words import WORDS
 
 COLUMNS = [field.name for field in dataclasses.fields(Verdict)]

@@ -12,8 +12,8 @@ from replications.presentation.judging import judge_paper
 from replications.registry.papers import Paper
 from replications.results.reader import Results
 from replications.results.reference import tier_of
-from replications.verdicts.judge import Verdict
 from replications.verdicts.outcome import number, span
+from replications.verdicts.verdict import Verdict
 from replications.verdicts.words import WORDS
 
 COSTS = {"seconds": "s", "gpu_seconds": "s", "energy": "J", "flops": "FLOP"}

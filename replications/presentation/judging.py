@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from replications.errors import InputError
 from replications.registry.claims import Claim, Items, Measure
 from replications.registry.scale import proxy_of
 from replications.results import store
 from replications.results.reader import NotMeasured, Results
-from replications.verdicts.judge import Basis, Verdict, judge_claims
+from replications.verdicts.judge import judge_claims
 from replications.verdicts.outcome import ItemArrays, Samples
+from replications.verdicts.verdict import Basis, Verdict
 
 
 def judge_paper(results: Results) -> list[Verdict]:
@@ -40,7 +43,8 @@ def gather(claim: Claim, results: Results) -> Samples:
             missing[measure] = f"run {measure.run} has no results at tier {results.tier}"
         except InputError as error:
             missing[measure] = str(error)
-    return Samples(values, items, sizes, missing, proxy_of(claim, results.tier, results.scales))
+    wrong = {measure: _wrong_items(measure, results, size) for measure, size in sizes.items()} if claim.kind == "order" else {}
+    return Samples(values, items, sizes, missing, proxy_of(claim, results.tier, results.scales), wrong)
 
 
 def _why_empty(measure: Measure, results: Results) -> str:
@@ -55,6 +59,21 @@ def _test_examples(measure: Measure, results: Results) -> int | None:
         return None
     sizes = results.final(measure.run, "test_examples", measure.split)
     return int(sizes.min()) if len(sizes) and sizes.min() >= 1 else None
+
+
+def _wrong_items(measure: Measure, results: Results, size: int) -> dict[int, np.ndarray]:
+    """Return which test items each seed got wrong, boolean of shape (items,); empty where the run did not store it.
+
+    The artifact `wrong_<metric>_<split>`, with `_<model>` behind it for one of several networks, holds them packed to bits.
+    """
+    name = "_".join(part for part in ("wrong", measure.metric, measure.split, measure.model) if part)
+    if measure.axis:
+        return {}
+    try:
+        packed = results.by_seed(measure.run, name)
+    except (InputError, NotMeasured):
+        return {}
+    return {seed: np.unpackbits(row, count=size).astype(bool) for seed, (row,) in packed.items() if row.size == -(-size // 8)}
 
 
 def basis_of(claim: Claim, results: Results) -> Basis:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from replications.errors import InputError
 from replications.results.reference import Reference
-from replications.verdicts.judge import Verdict
+from replications.verdicts.verdict import Verdict
 from replications.verdicts.words import WORDS
 
 BEGIN, END = "<!-- verdicts of the reference: written by `replications results update-readme` -->", "<!-- end of the verdicts -->"

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from replications.verdicts.outcome import EQUAL, Outcome, number, span
+from replications.verdicts.outcome import EQUAL, Outcome, Word, number, span
 
 
 def judge_counted(
@@ -47,5 +47,5 @@ def judge_counted(
     is_better = not meets and ((better == "lower" and first < low) or (better == "higher" and first > high))
     side = "meets" if meets else "is a tie and misses" if tie else "is better than" if is_better else "misses"
     text = f"Counted, not sampled: {number(first, unit)} {side} {criterion}."
-    word = "counted as published" if meets else "differs"
+    word: Word = "counted as published" if meets else "differs"
     return Outcome(word, text, criterion, first, margin=margin, values=tuple(values))

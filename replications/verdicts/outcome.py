@@ -32,17 +32,17 @@ class Samples:
         values: per measure, seed -> value; empty where nothing is recorded.
         items: per set of items, seed -> its four arrays.
         test_examples: per measure, the size of its test set where that is recorded.
-        wrong: per measure, seed -> which items of its test set were wrong, boolean of shape (items,), where that is stored.
         missing: per measure or set of items without values, why there are none.
         proxy: what is scaled down in the runs behind them; empty when the claim itself is tested.
+        wrong: per measure, seed -> which items of its test set were wrong, boolean of shape (items,), where that is stored.
     """
 
     values: Mapping[Measure, Sample] = field(default_factory=dict)
     items: Mapping[Items, Mapping[int, ItemArrays]] = field(default_factory=dict)
     test_examples: Mapping[Measure, int] = field(default_factory=dict)
-    wrong: Mapping[Measure, Mapping[int, np.ndarray]] = field(default_factory=dict)
     missing: Mapping[Measure | Items, str] = field(default_factory=dict)
     proxy: str = ""
+    wrong: Mapping[Measure, Mapping[int, np.ndarray]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -370,6 +370,22 @@ def holm(p_values: Sequence[float] | np.ndarray) -> np.ndarray:
     return adjusted
 
 
+def false_discovery_rate(p_values: Sequence[float] | np.ndarray) -> np.ndarray:
+    """Return adjusted p-values that keep the expected share of false decisions (Benjamini and Hochberg 1995).
+
+    Args:
+        p_values: shape (tests,).
+
+    Returns:
+        Shape (tests,), in the order given.
+    """
+    if len(p_values) == 0:
+        return np.zeros(0)
+    from scipy import stats
+
+    return np.asarray(stats.false_discovery_control(_finite(p_values)))
+
+
 def _power(gap: float, sd: float, n: int) -> float:
     """Return the power of the one-sided one-sample t-test at ALPHA for a true distance `gap` from the bound."""
     from statsmodels.stats.power import TTestPower

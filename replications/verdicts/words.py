@@ -38,7 +38,7 @@ WORDS = {
         "#0a6b4b",
         "#5fc9a0",
         "replicated",
-        "Our interval lies inside the margin around the published value, or the stated order or trend holds.",
+        "Our interval, errors of seeds and of the test set included, lies inside the margin, or every test of the order, trend or count holds.",
         positive=True,
     ),
     "exceeded": VerdictWord(
@@ -50,10 +50,25 @@ WORDS = {
         "#4f6300",
         "#b5c95a",
         "compatible",
-        "Weak: our seeds spread too widely for the margin, but one of them could have given the published value.",
+        "Weak: our seeds spread too widely for the margin, but one of them could have given the published value; or what was published is"
+        " only recalled.",
     ),
-    "inconclusive": VerdictWord("?", "square", "#805300", "#e0b055", "inconclusive", "The seeds do not decide."),
-    "contradicted": VerdictWord("✗", "cross", "#ad2b12", "#f58b70", "contradicted", "Our interval lies wholly on the wrong side."),
+    "inconclusive": VerdictWord(
+        "?",
+        "square",
+        "#805300",
+        "#e0b055",
+        "inconclusive",
+        "The seeds or the test set do not decide, planned seeds are missing, or the decision does not outlast the adjustment for all claims.",
+    ),
+    "contradicted": VerdictWord(
+        "✗",
+        "cross",
+        "#ad2b12",
+        "#f58b70",
+        "contradicted",
+        "Our interval lies wholly on the wrong side, or an exact test says that most seeds deny the claim.",
+    ),
     "counted as published": VerdictWord(
         "=",
         "open square",
@@ -75,7 +90,12 @@ WORDS = {
         "The records are not what the runs wrote, or were made with different settings, so that nothing is judged from them.",
     ),
     "not tested": VerdictWord(
-        "·", "dash", "#5f636b", "#9da2aa", "not-tested", "No run of this tier tests it, or its runs are not finished."
+        "·",
+        "dash",
+        "#5f636b",
+        "#9da2aa",
+        "not-tested",
+        "No run of this tier tests it, its runs are not finished, or what must hold first does not.",
     ),
     "supported (proxy)": VerdictWord(
         "(✓)",
@@ -91,12 +111,20 @@ WORDS = {
     ),
 }
 
+AGREES = ("replicated", "compatible", "counted as published")
+"""Words of a rule that finds what was published."""
+
+CONTRADICTED = ("contradicted", "contradicted (proxy)")
+"""Words that deny a claim by a test."""
+
 POSITIVE = tuple(word for word, entry in WORDS.items() if entry.positive)
 
 PROXY_WORDS = {
     "replicated": "supported (proxy)",
     "exceeded": "supported (proxy)",
     "contradicted": "contradicted (proxy)",
+    "counted as published": "supported (proxy)",
+    "differs": "contradicted (proxy)",
     "compatible": "inconclusive",
     "inconclusive": "inconclusive",
 }

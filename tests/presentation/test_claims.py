@@ -13,7 +13,7 @@ from replications.presentation.claims_csv import COLUMNS, read_claims_csv, to_ob
 from replications.presentation.judging import judge_paper
 from replications.registry.papers import Paper
 from replications.results.reader import Results
-from replications.verdicts.judge import Verdict
+from replications.verdicts.verdict import Verdict
 from replications.verdicts.words import WORDS
 
 finite = st.floats(allow_nan=False, allow_infinity=False)
@@ -22,7 +22,7 @@ verdicts = st.builds(
     Verdict,
     **dict.fromkeys(("id", "paper", "tier", "claim", "kind", "evidence", "location", "published_text", "unit", "criterion"), words),
     **dict.fromkeys(("reason", "proxy", "registration", "post_hoc", "tuning"), words),
-    **{name: st.none() | finite for name in ("published", "ours", "low", "high", "level", "p", "p_holm", "margin")},
+    **{name: st.none() | finite for name in ("published", "ours", "low", "high", "level", "p", "p_holm", "p_against", "p_fdr", "margin")},
     **{name: st.integers(0, 99) for name in ("seeds_planned", "seeds_finished")},
     seeds_needed=st.none() | st.integers(2, 1000),
     primary=st.booleans(),

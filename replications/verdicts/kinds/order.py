@@ -143,10 +143,11 @@ class OrderClaim(JudgedClaim):
         statements = []
         for i in range(len(ranking) - 1):
             label = f"{name_of(ranking[i], ranking)} against {name_of(ranking[i + 1], ranking)}"
-            step = [i + 1, i] if lower else [i, i + 1]
-            parts = ([sequence[k] for k in step] if sequence else [] for sequence in (samples, examples, wrong))
-            of, sizes, items = parts
-            statements.append(_Inequality(label, contrast_evidence(of, [1.0, -1.0], self.unit, sizes, items, ratio=ratio), bound))
+            first, second = (i + 1, i) if lower else (i, i + 1)
+            sizes = [examples[first], examples[second]] if examples else []
+            items = [wrong[first], wrong[second]] if wrong else []
+            step = contrast_evidence([samples[first], samples[second]], [1.0, -1.0], self.unit, sizes, items, ratio=ratio)
+            statements.append(_Inequality(label, step, bound))
         return statements
 
 
