@@ -38,7 +38,7 @@ def run_runs(
 
     import torch
 
-    from replications.engine.context import StopRequest
+    from replications.engine.control import StopRequest
     from replications.engine.distributed import team
     from replications.engine.progress import Progress
     from replications.engine.runner import execute, seed_everything

@@ -80,7 +80,7 @@ def _print_by_run(rows: list[dict[str, Any]]) -> None:
 
 
 def _try_run(run: Run, steps: int, n_seeds: int | None, device: str | None, folder: Path, flops_per_second: float) -> dict[str, Any]:
-    from replications.engine.context import StopRequest, Trial
+    from replications.engine.control import StopRequest, Trial
     from replications.engine.devices import choose_device, native_bf16
     from replications.engine.distributed import team
     from replications.engine.progress import Progress

@@ -14,7 +14,9 @@ from pathlib import Path
 import torch
 
 from replications.engine.checkpoints import CheckpointStore
-from replications.engine.context import Context, StopRequest, Trial
+from replications.engine.chunk import Chunk
+from replications.engine.context import Context
+from replications.engine.control import Control, StopRequest, Trial
 from replications.engine.devices import Meter, device_name, peak_flops
 from replications.engine.distributed import Team
 from replications.engine.events import EventFiles
@@ -79,8 +81,12 @@ def execute(
         if team.any_rank(team.main and store.restore_finished(folder)):
             progress.say("finished before with the same settings, code and seeds; kept")
             return folder
+        progress.state = state / "progress.json"
+        events = EventFiles(folder.parent / "tensorboard" / folder.name) if team.main else None
+        control = Control(store, progress, stop, checkpoint_seconds, events, trial)
+        context = Context(chunk=Chunk(run.paper, run.name, run.tier, seeds), device=team.device, control=control, team=team)
         with noted_failure(state / "failure.json"):
-            _measure(run, seeds, folder, store, progress, stop, command, team, checkpoint_seconds, trial)
+            _measure(run, context, folder, command)
         team.any_rank(False)  # the others wait until everything is written
     return folder
 
@@ -100,34 +106,9 @@ def noted_failure(path: Path) -> Iterator[None]:
         raise
 
 
-def _measure(
-    run: Run,
-    seeds: tuple[int, ...],
-    folder: Path,
-    store: CheckpointStore,
-    progress: Progress,
-    stop: StopRequest,
-    command: str,
-    team: Team,
-    checkpoint_seconds: float,
-    trial: Trial | None,
-) -> None:
-    device = team.device
-    progress.state = store.folder / "progress.json"
-    context = Context(
-        paper=run.paper,
-        run=run.name,
-        tier=run.tier,
-        seeds=seeds,
-        device=device,
-        checkpoints=store,
-        progress=progress,
-        stop=stop,
-        checkpoint_seconds=checkpoint_seconds,
-        team=team,
-        events=EventFiles(folder.parent / "tensorboard" / folder.name) if team.main else None,
-        trial=trial,
-    )
+def _measure(run: Run, context: Context, folder: Path, command: str) -> None:
+    """Run the experiment; of a team, process 0 writes what it recorded."""
+    control = context.control
     started = provenance.now()
     paper = load_paper(run.paper)
     registered = {
@@ -135,20 +116,20 @@ def _measure(
         "tables": {name: table.digest for name, table in paper.tables.items() if any(row.run == run.name for row in table.rows)},
     }
     experiment = importlib.import_module(f"replications.papers.{run.paper}.experiment")
-    with Meter(device) as meter:
+    with Meter(context.device) as meter:
         experiment.run(run.settings, context)
-    cost = _cost(context, meter, device)
-    if not team.main:
+    cost = _cost(context, meter)
+    if not context.team.main:
         return
-    write_chunk(folder, context.rows, context.arrays, _provenance(run, seeds, context, device, cost, started, command) | registered)
-    store.finish([folder / name for name in CHUNK_FILES])
+    write_chunk(folder, context.rows, context.arrays, _provenance(run, context, cost, started, command) | registered)
+    control.checkpoints.finish([folder / name for name in CHUNK_FILES])
     speed = f"{cost['examples_per_second']:,.0f} examples/s" if "examples_per_second" in cost else ""
-    if context.events:
-        context.events.write(context.rows)
-    progress.say(f"done in {cost['seconds']:.0f} s  {speed}")
+    if control.events:
+        control.events.write(context.rows)
+    control.progress.say(f"done in {cost['seconds']:.0f} s  {speed}")
 
 
-def _cost(context: Context, meter: Meter, device: torch.device) -> dict[str, float]:
+def _cost(context: Context, meter: Meter) -> dict[str, float]:
     """Counted and measured cost, with the rates that follow from it. Seconds are of the last attempt; counts of all."""
     cost = context.cost | meter.cost | {"resumes": float(context.resumes)}
     cost |= {amount: context.team.sum(cost[amount]) for amount in ("gpu_seconds", "energy") if amount in cost}
@@ -156,20 +137,19 @@ def _cost(context: Context, meter: Meter, device: torch.device) -> dict[str, flo
     for amount in ("examples", "tokens", "flops"):
         if cost.get(amount) and seconds:
             cost[f"{amount}_per_second"] = cost[amount] / seconds
-    peak = peak_flops(device)
+    peak = peak_flops(context.device)
     if peak and "flops_per_second" in cost:
         cost["utilisation"] = cost["flops_per_second"] / (peak * context.team.size)
     return cost
 
 
-def _provenance(
-    run: Run, seeds: tuple[int, ...], context: Context, device: torch.device, cost: dict[str, float], started: str, command: str
-) -> dict[str, object]:
+def _provenance(run: Run, context: Context, cost: dict[str, float], started: str, command: str) -> dict[str, object]:
+    device, trial = context.device, context.control.trial
     return {
         "paper": run.paper,
         "run": run.name,
         "tier": run.tier,
-        "seeds": list(seeds),
+        "seeds": list(context.seeds),
         "labels": run.labels,
         "settings": run.settings.model_dump(mode="json"),
         "settings_digest": run.digest,
@@ -186,7 +166,7 @@ def _provenance(
         "resumes": context.resumes,
         "command": command,
         "cost": cost,
-    } | ({"trial": dataclasses.asdict(context.trial)} if context.trial else {})
+    } | ({"trial": dataclasses.asdict(trial)} if trial else {})
 
 
 def seed_everything() -> None:

@@ -57,14 +57,15 @@ def train(
         ReplicationError: a metric is no longer finite.
     """
     record_every = record_every or max(1, n_steps // 100)
-    if context.trial:
-        context.trial.plan(n_steps, examples=examples_per_step, flops=flops_per_step)
-        n_steps = min(n_steps, context.trial.steps)
+    control = context.control
+    if control.trial:
+        control.trial.plan(n_steps, examples=examples_per_step, flops=flops_per_step)
+        n_steps = min(n_steps, control.trial.steps)
     done = context.restore(stage, state)
     if done:
         context.resumes += done < n_steps
-        context.progress.resumes = context.resumes
-        context.progress.say(f"{stage}: continuing at step {done:,} of {n_steps:,}")
+        control.progress.resumes = context.resumes
+        control.progress.say(f"{stage}: continuing at step {done:,} of {n_steps:,}")
     saved_at = time.monotonic()
     timer = _Timer(context, examples=examples_per_step, flops=flops_per_step, tokens=tokens_per_step)
     while done < n_steps:
@@ -78,13 +79,13 @@ def train(
             timer.stop()
             evaluate(done)
             timer.start()
-        if context.progress.due(stage, done, n_steps):
+        if control.progress.due(stage, done, n_steps):
             shown = {name if isinstance(name, str) else " ".join(name): float(value.mean()) for name, value in metrics.items()}
-            context.progress.update(stage, done, n_steps, **shown)
+            control.progress.update(stage, done, n_steps, **shown)
         if context.asked_to_stop():
             timer.stop()
             context.stop_if_asked(stage, done, state)
-        if time.monotonic() - saved_at > context.checkpoint_seconds and done < n_steps:
+        if time.monotonic() - saved_at > control.checkpoint_seconds and done < n_steps:
             timer.stop()
             context.save(stage, done, state)
             saved_at = time.monotonic()
@@ -99,7 +100,7 @@ def _record(context: Context, metrics: Metrics | NetworkMetrics, step: int, mode
         values = value.detach().expand(len(context.seeds)) if value.ndim == 0 else value.detach()
         if not bool(torch.isfinite(values).all()):
             bad = [seed for seed, ok in zip(context.seeds, torch.isfinite(values).tolist(), strict=True) if not ok]
-            where = f"{context.paper} {context.run}, step {step:,}, seeds {bad}"
+            where = f"{context.chunk}, step {step:,}, seeds {bad}"
             raise ReplicationError(f"{where}: {name} is not finite. Lower the learning rate in runs.yaml.")
         context.record(name, values, split="train", step=step, model=network)
 

@@ -315,7 +315,7 @@ def faults() -> None:
 
 def main(paper: str, tier: str, folder: str, *names: str) -> None:
     """Try these runs on the device."""
-    from replications.engine.context import StopRequest, Trial
+    from replications.engine.control import StopRequest, Trial
     from replications.engine.devices import NotCaptured
     from replications.engine.distributed import Team
     from replications.engine.progress import Progress

@@ -8,29 +8,19 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from replications.engine.checkpoints import CheckpointStore
-from replications.engine.context import Context, Generators, Trial
+from replications.engine.context import Context
+from replications.engine.control import Trial
 from replications.engine.optimisation import cosine, set_learning_rate
-from replications.engine.progress import Progress
+from replications.engine.randomness import Generators
 from replications.engine.training import train
 from replications.errors import Preempted, ReplicationError
+from tests.contexts import make_context
 
 N_STEPS = 12
 
 
 def context(folder: Path, seeds: tuple[int, ...] = (0, 1)) -> Context:
-    said: list[str] = []
-    store = CheckpointStore(folder, "key", said.append)
-    return Context(
-        paper="p",
-        run="r",
-        tier="smoke",
-        seeds=seeds,
-        device=torch.device("cpu"),
-        checkpoints=store,
-        progress=Progress("test", every=1e9),
-        checkpoint_seconds=1e9,
-    )
+    return make_context(folder, "p", seeds)
 
 
 def fit(given_context: Context, *, stop_at: int | None = None, every_step: bool = False) -> torch.Tensor:
@@ -49,7 +39,7 @@ def fit(given_context: Context, *, stop_at: int | None = None, every_step: bool 
         losses.sum().backward()
         optimiser.step()
         if index == stop_at:
-            given_context.stop.signal = "SIGTERM"
+            given_context.control.stop.signal = "SIGTERM"
         return {"loss": losses.detach()}
 
     def evaluate(done: int) -> None:
@@ -57,7 +47,7 @@ def fit(given_context: Context, *, stop_at: int | None = None, every_step: bool 
         given_context.artifact("weights", model.weight)
 
     if every_step:
-        given_context.checkpoint_seconds = 0.0
+        given_context.control.checkpoint_seconds = 0.0
     train(
         given_context,
         step,
@@ -126,11 +116,11 @@ def test_a_record_needs_one_value_per_seed(tmp_path: Path) -> None:
 
 def test_a_trial_trains_the_first_steps_evaluates_and_counts_the_whole(tmp_path: Path) -> None:
     short = context(tmp_path / "short")
-    short.trial = Trial(3)
+    trial = short.control.trial = Trial(3)
     fit(short)
     assert {row["step"] for row in short.rows if row["split"] == "validation"} == {3}
     assert short.cost["examples"] == 3 * 8
-    assert short.trial.planned == {"steps": N_STEPS, "examples": N_STEPS * 8, "flops": 0.0}
+    assert trial.planned == {"steps": N_STEPS, "examples": N_STEPS * 8, "flops": 0.0}
     whole = context(tmp_path / "whole")
     fit(whole)
     first = [row for row in whole.rows if row["split"] == "train" and row["step"] == 2]

@@ -10,10 +10,11 @@ from torch import Tensor
 
 from replications.engine.best_weights import BestWeights
 from replications.engine.checkpoints import Stateful
-from replications.engine.context import Context, Generators
+from replications.engine.context import Context
 from replications.engine.devices import GraphedStep
 from replications.engine.optimisation import RATE_FACTOR, schedule_factor, set_learning_rate
 from replications.engine.precision import matmul_precision
+from replications.engine.randomness import Generators
 from replications.engine.training import Metrics, train
 from replications.errors import InputError
 from replications.papers.recurrent_attention import cost
@@ -39,7 +40,7 @@ def run(settings: Settings, context: Context) -> None:
         DataError: the digits are missing or altered.
     """
     if not context.seeds:
-        raise InputError(f"{context.paper} {context.run}: no seeds. Give at least one, for example --seeds 0-2.")
+        raise InputError(f"{context.chunk}: no seeds. Give at least one, for example --seeds 0-2.")
     if settings.experiment == "cost":
         cost.record_costs(settings, context)
         return

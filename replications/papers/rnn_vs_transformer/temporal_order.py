@@ -9,8 +9,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from replications.engine.checkpoints import Stateful
-from replications.engine.context import Context, Generators
+from replications.engine.context import Context
 from replications.engine.layers import SeedLinear
+from replications.engine.randomness import Generators
 from replications.engine.training import train
 from replications.papers.rnn_vs_transformer import tasks
 from replications.papers.rnn_vs_transformer.accounting import flops

@@ -9,10 +9,11 @@ from torch import Tensor
 from torch.nn import functional
 
 from replications.engine.checkpoints import Stateful
-from replications.engine.context import Context, Generators
+from replications.engine.context import Context
 from replications.engine.devices import GraphedStep
 from replications.engine.optimisation import decay_groups, schedule_factor, set_learning_rate
 from replications.engine.precision import uses_bf16
+from replications.engine.randomness import Generators
 from replications.engine.training import train
 from replications.errors import ReplicationError
 from replications.papers.rnn_vs_transformer.accounting import network_flops
@@ -157,7 +158,7 @@ class Trainer:
                 raise
             shape = " x ".join(map(str, tokens.shape))
             raise ReplicationError(
-                f"{self.context.paper} {self.context.run}: a batch of {shape} (seeds x sequences x tokens) does not fit into the memory of"
+                f"{self.context.chunk}: a batch of {shape} (seeds x sequences x tokens) does not fit into the memory of"
                 f" {self.context.device}. Lower training.batch_size or the length in runs.yaml, or train fewer seeds per job (seeds_per_job)."
             ) from error
 

@@ -13,8 +13,9 @@ from torch.utils.flop_counter import FlopCounterMode
 from replications.engine import training
 from replications.engine.best_weights import BestWeights
 from replications.engine.checkpoints import Stateful
-from replications.engine.context import Context, Generators
+from replications.engine.context import Context
 from replications.engine.optimisation import clip_norm_per_seed, cosine, set_learning_rate
+from replications.engine.randomness import Generators
 from replications.papers.show_and_tell import vision
 from replications.papers.show_and_tell.data import Split
 from replications.papers.show_and_tell.evaluation import mean_loss

@@ -29,7 +29,7 @@ def run(settings: Settings, context: Context) -> None:
         DataError: images are missing, altered, of the wrong size, or too many of a stream are unreadable.
     """
     if not context.seeds:
-        raise InputError(f"{context.paper} {context.run}: no seeds. Give at least one, for example --seeds 0-2.")
+        raise InputError(f"{context.chunk}: no seeds. Give at least one, for example --seeds 0-2.")
     if settings.experiment != "accuracy":
         _run_several(settings, context)
         return

@@ -130,7 +130,7 @@ def train_on_stream(settings: Settings, context: Context) -> Classifier:
     """
     if len(context.seeds) != 1:
         raise InputError(
-            f"{context.run}: a streamed run trains one seed per job, got {len(context.seeds)}. Set seeds_per_job: 1, or --seeds 0."
+            f"{context.chunk}: a streamed run trains one seed per job, got {len(context.seeds)}. Set seeds_per_job: 1, or --seeds 0."
         )
     source = STREAMS[settings.dataset][0]
     trainer = StreamTrainer(settings, context, context.seeds[0])

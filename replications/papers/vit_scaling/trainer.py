@@ -13,10 +13,11 @@ import torch
 from torch import Tensor, nn
 
 from replications.engine.checkpoints import Stateful
-from replications.engine.context import Context, Generators
+from replications.engine.context import Context
 from replications.engine.devices import GraphedStep
 from replications.engine.optimisation import clip_value, decay_groups, schedule_factor, set_learning_rate
 from replications.engine.precision import matmul_precision
+from replications.engine.randomness import Generators
 from replications.engine.streams import make_streams, run_on_streams
 from replications.engine.training import Metrics
 from replications.papers.vit_scaling.augmentation import N_UNIFORMS, augment, beta, mix, mixed_loss, normalise

@@ -12,10 +12,8 @@ import pandas as pd
 import pytest
 import torch
 
-from replications.engine.checkpoints import CheckpointStore
 from replications.engine.context import Context
 from replications.engine.devices import native_bf16
-from replications.engine.progress import Progress
 from replications.engine.text import PROGRAM_TEXT, Corpus, Vocabulary, load_corpus
 from replications.errors import CheckpointError, DataError, InputError, Preempted
 from replications.papers.char_rnn import data, exhibits, experiment, figures
@@ -29,6 +27,7 @@ from replications.registry.papers import load_paper
 from replications.registry.yaml_models import validate
 from replications.results.reader import Results
 from replications.results.records import frame, write_artifacts, write_records
+from tests.contexts import make_context
 
 TINY: dict[str, Any] = {
     "corpus": "program-text",
@@ -57,18 +56,8 @@ def settings(**changes: Any) -> Settings:
     return Settings(**(TINY | {"evaluation_characters": 2000} | changes))
 
 
-def context(folder: Path, seeds: tuple[int, ...] = (0, 1), **options: Any) -> Context:
-    return Context(
-        paper="char_rnn",
-        run="test",
-        tier="smoke",
-        seeds=seeds,
-        device=torch.device("cpu"),
-        checkpoints=CheckpointStore(folder, "key", lambda _: None),
-        progress=Progress("test", every=1e9),
-        checkpoint_seconds=1e9,
-        **options,
-    )
+def context(folder: Path, seeds: tuple[int, ...] = (0, 1)) -> Context:
+    return make_context(folder, "char_rnn", seeds)
 
 
 @pytest.fixture
@@ -104,7 +93,7 @@ def test_a_stopped_run_continues_to_equal_records(
 
     def interrupted(self: ModelGroup, step: int) -> Any:
         if step == 11:
-            given.stop.signal = "SIGTERM"
+            given.control.stop.signal = "SIGTERM"
         return update(self, step)
 
     monkeypatch.setattr(ModelGroup, "update", interrupted)

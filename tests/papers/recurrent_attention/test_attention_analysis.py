@@ -9,15 +9,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from replications.engine.checkpoints import CheckpointStore
-from replications.engine.context import Context
-from replications.engine.progress import Progress
 from replications.papers.recurrent_attention.attention_analysis import glimpse_statistics
 from replications.papers.recurrent_attention.data import FixedSet, fixed_set, load_digits
 from replications.papers.recurrent_attention.evaluation import Evaluation
 from replications.papers.recurrent_attention.fused import Episode, FusedEpisodes
 from replications.papers.recurrent_attention.model import EpisodeNoise, RecurrentAttentionModel
 from replications.papers.recurrent_attention.settings import Settings
+from tests.contexts import make_context
 
 CPU = torch.device("cpu")
 SETTINGS = Settings(dataset="digits", canvas=24, translated=True, glimpses=3, glimpse_side=6, scales=1, glimpse_size=4, hidden_size=4)
@@ -49,8 +47,7 @@ class ScriptedEpisodes(FusedEpisodes):
 
 @pytest.fixture
 def data(tmp_path: Path) -> FixedSet:
-    store = CheckpointStore(tmp_path, "key", lambda _: None)
-    context = Context("recurrent_attention", "test", "smoke", (0,), CPU, store, Progress("test", every=1e9))
+    context = make_context(tmp_path, "recurrent_attention", (0,))
     return fixed_set(SETTINGS, load_digits(context, "digits", "test").first(300), torch.Generator().manual_seed(1))
 
 

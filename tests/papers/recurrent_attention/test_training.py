@@ -8,14 +8,13 @@ import pandas as pd
 import pytest
 import torch
 
-from replications.engine.checkpoints import CheckpointStore
 from replications.engine.context import Context
-from replications.engine.progress import Progress
 from replications.errors import InputError, Preempted
 from replications.papers.recurrent_attention import experiment
 from replications.papers.recurrent_attention.settings import Settings
 from replications.paths import ROOT
 from replications.results.records import frame
+from tests.contexts import make_context
 
 TINY = {
     "dataset": "digits",
@@ -39,16 +38,7 @@ TINY = {
 
 
 def context(folder: Path, seeds: tuple[int, ...] = (0, 1)) -> Context:
-    return Context(
-        paper="recurrent_attention",
-        run="test",
-        tier="smoke",
-        seeds=seeds,
-        device=torch.device("cpu"),
-        checkpoints=CheckpointStore(folder, "key", lambda _: None),
-        progress=Progress("test", every=1e9),
-        checkpoint_seconds=1e9,
-    )
+    return make_context(folder, "recurrent_attention", seeds)
 
 
 def finish(folder: Path, settings: Settings, seeds: tuple[int, ...] = (0, 1)) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
@@ -69,7 +59,7 @@ def test_a_run_stopped_at_any_step_continues_to_the_same_records(
 
     def call(self: experiment.Trainer, index: int) -> object:
         if index == step:
-            stopped.stop.signal = "SIGTERM"
+            stopped.control.stop.signal = "SIGTERM"
         return original(self, index)
 
     monkeypatch.setattr(experiment.Trainer, "__call__", call)

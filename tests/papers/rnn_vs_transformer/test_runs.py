@@ -10,9 +10,7 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from replications.engine.checkpoints import CheckpointStore
 from replications.engine.context import Context
-from replications.engine.progress import Progress
 from replications.errors import DataError, InputError, Preempted, ReplicationError
 from replications.papers.rnn_vs_transformer import cost, trainer
 from replications.papers.rnn_vs_transformer.experiment import run
@@ -21,11 +19,11 @@ from replications.papers.rnn_vs_transformer.model import SequenceModel
 from replications.papers.rnn_vs_transformer.settings import Network, Settings
 from replications.paths import ROOT
 from replications.results.records import frame
+from tests.contexts import make_context
 
 
 def context(folder: Path, seeds: tuple[int, ...] = (0, 1)) -> Context:
-    store = CheckpointStore(folder / "state", "key", print)
-    return Context("rnn_vs_transformer", "test", "smoke", seeds, torch.device("cpu"), store, Progress("test"))
+    return make_context(folder / "state", "rnn_vs_transformer", seeds, warn=print)
 
 
 TRAINING = {"n_steps": 6, "batch_size": 4, "learning_rate": 1e-2, "evaluations": 3, "dropout": 0.1}
@@ -71,7 +69,7 @@ def test_a_stopped_run_ends_with_the_records_of_an_uninterrupted_one(name: str, 
     whole = context(tmp_path / "whole")
     run(settings(name), whole)
     stopped = context(tmp_path / "stopped")
-    stopped.stop.signal = "SIGTERM"  # stops after the first step or unit
+    stopped.control.stop.signal = "SIGTERM"  # stops after the first step or unit
     with pytest.raises(Preempted):
         run(settings(name), stopped)
     resumed = context(tmp_path / "stopped")

@@ -10,15 +10,14 @@ import pandas as pd
 import pytest
 import torch
 
-from replications.engine.checkpoints import CheckpointStore
 from replications.engine.context import Context
-from replications.engine.progress import Progress
 from replications.errors import CheckpointError, InputError, Preempted
 from replications.papers.show_and_tell import experiment, trainer, vision
 from replications.papers.show_and_tell.settings import Settings
 from replications.papers.show_and_tell.vision import SceneCnn
 from replications.papers.show_and_tell.vocabulary import Vocabulary
 from replications.results.records import frame
+from tests.contexts import make_context
 
 TINY: dict[str, Any] = {
     "decoder": {"embed_size": 12, "hidden_size": 12, "attention_size": 6},
@@ -43,8 +42,7 @@ def _untrained_cnn(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 def _context(folder: Path, seeds: tuple[int, ...] = (0, 1)) -> Context:
-    store = CheckpointStore(folder, "key", lambda text: None)
-    return Context("show_and_tell", "test", "smoke", seeds, torch.device("cpu"), store, Progress("test", every=1e9), checkpoint_seconds=0.0)
+    return make_context(folder, "show_and_tell", seeds, checkpoint_seconds=0.0)
 
 
 def _run(folder: Path, seeds: tuple[int, ...] = (0, 1), **options: Any) -> Context:
@@ -103,7 +101,7 @@ def test_a_killed_run_continues_to_the_same_records_and_artifacts(name: str, tmp
 
 def test_a_signal_saves_and_the_same_command_continues(tmp_path: Path) -> None:
     context = _context(tmp_path)
-    context.stop.signal = "SIGTERM"
+    context.control.stop.signal = "SIGTERM"
     with pytest.raises(Preempted, match="state saved"):
         experiment.run(Settings.model_validate(TINY), context)
     assert _run(tmp_path).resumes == 1
@@ -193,13 +191,13 @@ def test_a_beam_larger_than_the_vocabulary_is_refused_before_training(tmp_path: 
 
 def test_a_vocabulary_that_changed_since_the_checkpoint_is_named_and_the_state_is_kept(tmp_path: Path) -> None:
     context = _context(tmp_path)
-    context.stop.signal = "SIGTERM"
+    context.control.stop.signal = "SIGTERM"
     with pytest.raises(Preempted):
         experiment.run(Settings.model_validate(TINY), context)
     before = (tmp_path / "train.checkpoint").read_bytes()
-    context.checkpoints.save("other", {"vocabulary": Vocabulary(["x"]).state_dict()})
+    context.control.checkpoints.save("other", {"vocabulary": Vocabulary(["x"]).state_dict()})
     with pytest.raises(CheckpointError, match=r"The vocabulary differs .* the checkpoint has 4 words .* Restore the captions"):
-        Vocabulary(["y", "z"]).load_state_dict(context.checkpoints.load("other", torch.device("cpu"))["vocabulary"])
+        Vocabulary(["y", "z"]).load_state_dict(context.control.checkpoints.load("other", torch.device("cpu"))["vocabulary"])
     assert (tmp_path / "train.checkpoint").read_bytes() == before
 
 

@@ -10,9 +10,6 @@ import numpy as np
 import pytest
 import torch
 
-from replications.engine.checkpoints import CheckpointStore
-from replications.engine.context import Context
-from replications.engine.progress import Progress
 from replications.papers.show_and_tell import data, experiment, metrics, vision
 from replications.papers.show_and_tell.model import ImageFeatures
 from replications.papers.show_and_tell.settings import Settings
@@ -20,6 +17,7 @@ from replications.papers.show_and_tell.trainer import Task
 from replications.papers.show_and_tell.vision import Scale
 from replications.papers.show_and_tell.vocabulary import Vocabulary
 from replications.results.records import frame
+from tests.contexts import make_context
 
 MIRROR = Path(os.environ.get("REPLICATIONS_DATA") or Path(__file__).parents[4] / "shared" / "data")
 PRESENT = (MIRROR / "hub" / "jxie" / "flickr8k").is_dir() and (MIRROR / "weights" / "squeezenet1_1_imagenet.pt").is_file()
@@ -45,8 +43,7 @@ SETTINGS = Settings.model_validate(
 def test_photographs_are_read_seen_learnt_and_captioned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("REPLICATIONS_DATA", str(MIRROR))
     monkeypatch.setenv("REPLICATIONS_CACHE", str(tmp_path / "cache"))
-    store = CheckpointStore(tmp_path / "state", "key", lambda text: None)
-    context = Context("show_and_tell", "test", "gpu", (0,), torch.device("cpu"), store, Progress("test", every=1e9))
+    context = make_context(tmp_path / "state", "show_and_tell", (0,), tier="gpu")
     notes: data.Notes = {}
     whole = data.read_split("flickr8k", "test", notes)
     assert notes["flickr8k/test"]["rows"] == "1000"

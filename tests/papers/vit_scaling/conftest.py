@@ -1,16 +1,15 @@
 """A context on the CPU and small settings for the tests of this paper."""
 
+import functools
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
-from replications.engine.checkpoints import CheckpointStore
 from replications.engine.context import Context
-from replications.engine.progress import Progress
 from replications.papers.vit_scaling.settings import Settings
+from tests.contexts import make_context
 
 SMALL: dict[str, Any] = {
     "n_classes": 4,
@@ -36,19 +35,6 @@ def make_small(**changes: Any) -> Settings:
     return Settings.model_validate(SMALL | changes)
 
 
-def make_context(folder: Path, seeds: tuple[int, ...] = (0, 1), **options: Any) -> Context:
-    return Context(
-        paper="vit_scaling",
-        run="r",
-        tier="smoke",
-        seeds=seeds,
-        device=torch.device("cpu"),
-        checkpoints=CheckpointStore(folder, "key", lambda _: None),
-        progress=Progress("test", every=1e9),
-        **({"checkpoint_seconds": 1e9} | options),
-    )
-
-
 @pytest.fixture
 def small() -> Callable[..., Settings]:
     """Settings of a network that trains in a moment."""
@@ -58,7 +44,7 @@ def small() -> Callable[..., Settings]:
 @pytest.fixture
 def context() -> Callable[..., Context]:
     """A context that keeps its state in a folder."""
-    return make_context
+    return functools.partial(make_context, paper="vit_scaling")
 
 
 @pytest.fixture(autouse=True)

@@ -45,7 +45,7 @@ class StopAt:
     def __call__(self) -> bool:
         self.left -= 1
         if self.left == 0:
-            self.context.stop.signal = "SIGTERM"
+            self.context.control.stop.signal = "SIGTERM"
         return self.asked()
 
 

@@ -103,7 +103,7 @@ def test_a_stopped_stream_continues_where_it_stood(imagenet: Path, context: Make
     whole = context(tmp_path / "whole", seeds=(0,))
     run(tiny(batch_size=10), whole)  # crosses the end of an epoch
     stopped = context(tmp_path / "stopped", seeds=(0,))
-    stopped.stop.signal = "SIGTERM"
+    stopped.control.stop.signal = "SIGTERM"
     with pytest.raises(Preempted):
         run(tiny(batch_size=10), stopped)
     resumed = context(tmp_path / "stopped", seeds=(0,))
@@ -118,7 +118,9 @@ import datasets, torch
 datasets.config.SLEEP_TIME_ON_THREADS_SHUTDOWN = 0.05
 torch.set_num_threads(1)
 from replications.engine.checkpoints import CheckpointStore
+from replications.engine.chunk import Chunk
 from replications.engine.context import Context
+from replications.engine.control import Control
 from replications.engine.distributed import team
 from replications.engine.progress import Progress
 from replications.papers.vit_scaling.experiment import run
@@ -128,8 +130,8 @@ settings = Settings.model_construct(**json.loads(sys.argv[1]))
 with team("cpu") as ours:
     folder = Path(sys.argv[2])
     store = CheckpointStore(folder / "state", "key", lambda _: None, discard=ours.main)
-    context = Context(paper="vit_scaling", run="r", tier="paper", seeds=(0,), device=ours.device, checkpoints=store,
-                      progress=Progress("test", every=1e9), team=ours)
+    context = Context(chunk=Chunk("vit_scaling", "r", "paper", (0,)), device=ours.device,
+                      control=Control(store, Progress("test", every=1e9)), team=ours)
     run(settings, context)
     if ours.main:
         (folder / "rows.json").write_text(json.dumps([r for r in context.rows if r["metric"] in ("loss", "accuracy")]))

@@ -4,7 +4,8 @@ import time
 
 import torch
 
-from replications.engine.context import Context, Generators
+from replications.engine.context import Context
+from replications.engine.randomness import Generators
 from replications.engine.training import train
 from replications.papers.coin_toss.data import SIDES
 from replications.papers.coin_toss.model import Estimate
