@@ -14,10 +14,10 @@ N_IMAGES = 24
 
 
 def glimpse_player(results: Results) -> Exhibit:
-    """Watch trained networks look: choose a run and an image, then play, step and change speed.
+    """Play the glimpses of trained networks: select a run and an image, then play, step and change the speed.
 
-    Each step adds one glimpse. Pixels inside any patch so far are bright, sharp where the finest patch was; bars are the
-    classes' probabilities after that glimpse (only the last one was trained). Seed 0, the last checkpoint.
+    Each step adds one glimpse. Pixels inside any patch so far are bright, and sharp where the finest patch was; bars are the class
+    probabilities after that glimpse (only the last one was trained). Seed 0, the last checkpoint.
     """
     runs = []
     for run in glimpse_runs(results):
@@ -26,15 +26,17 @@ def glimpse_player(results: Results) -> Exhibit:
             of_run = {"name": run.name, "policy": s.policy, "side": s.glimpse_side, "scales": s.scales}
             runs.append(of_run | _arrays(results, run.name))
     if not runs:
-        raise NotMeasured("needs runs with more than one glimpse")
+        raise NotMeasured("needs a run with more than one glimpse")
     names = ", ".join(str(run["name"]) for run in runs)
     return Exhibit(
-        "Glimpse by glimpse", f"A player that shows, step by step, where {names} look on test images and what they believe.", runs
+        "Glimpse by glimpse",
+        f"A player of glimpse locations and class probabilities on test images, glimpse by glimpse, for {names}.",
+        runs,
     )
 
 
 def _arrays(results: Results, run: str) -> dict[str, object]:
-    """Return images as base64 bytes, paths in pixels and beliefs in per cent: about 100 kB per run at 60x60."""
+    """Return images as base64 bytes, paths in pixels and class probabilities in per cent: about 100 kB per run at 60x60."""
     arrays = results.artifacts(run)
     images = arrays["images"][:N_IMAGES]
     side = images.shape[-1]

@@ -42,11 +42,11 @@ def _percent_axis(axes: Axes, values: pd.Series | np.ndarray) -> None:
 
 
 def error_by_glimpses(results: Results) -> Figure:
-    """Test error by number of glimpses, beside networks that see the whole image.
+    """Test error by number of glimpses, beside networks that read the whole image.
 
-    Dots are our seeds, lines their means; open diamonds are arXiv v1, open squares the NIPS version. Blue: learned locations;
-    orange: random ones; green: one path for all images. Horizontal lines are the means of our networks that see the whole
-    image. One episode per image, locations at the policy's means.
+    Dots are our seeds, lines their means; open diamonds are arXiv v1, open squares the NIPS version. Blue: learned locations; orange:
+    random locations; green: one path for all images. Horizontal lines are the means of our networks that read the whole image. One episode
+    per image, locations at the policy's means.
     """
     runs = glimpse_runs(results)
     if not runs:
@@ -113,8 +113,8 @@ def _error_panel(axes: Axes, results: Results, task: str, published_values: pd.D
 def glimpse_paths(results: Results) -> Figure:
     """Glimpses of a trained network: eight test images and the path of one episode on each.
 
-    Squares are the finest patches, numbered; the first glimpse, dashed, is always at a random place. Below each image: the
-    answer, and whether it is right. Seed 0, the last checkpoint, the task with the most clutter that this tier has.
+    Squares are the finest patches, numbered; the first glimpse, dashed, is always at a random location. Below each image: the predicted
+    class, and whether it is correct. Seed 0, the last checkpoint, the task with the most clutter at this tier.
     """
     runs = [run for run in glimpse_runs(results) if run.settings.policy == "learned" and run.settings.glimpses > 1]
     if not runs:
@@ -127,10 +127,10 @@ def glimpse_paths(results: Results) -> Figure:
     for index, axes in enumerate(grid.ravel()[:n_images]):
         path = (arrays["paths"][0, index] + 1) * settings.canvas / 2
         answer = int(arrays["beliefs"][0, index, -1].argmax())
-        right = answer == arrays["labels"][index]
+        correct = answer == arrays["labels"][index]
         _draw_path(axes, arrays["images"][index], path, settings.glimpse_side)
-        text = f"says {answer}, right" if right else f"says {answer}, is {arrays['labels'][index]}"
-        axes.set_xlabel(text, fontsize=7.5, color="black" if right else ORANGE, labelpad=2)
+        text = f"predicted {answer}, correct" if correct else f"predicted {answer}, is {arrays['labels'][index]}"
+        axes.set_xlabel(text, fontsize=7.5, color="black" if correct else ORANGE, labelpad=2)
         rows += [{"image": index, "glimpse": t + 1, "x": x, "y": y, "label": arrays["labels"][index]} for t, (x, y) in enumerate(path)]
     for axes in grid.ravel()[n_images:]:
         axes.axis("off")
@@ -159,14 +159,14 @@ def _draw_path(axes: Axes, image: np.ndarray, path: np.ndarray, side: int) -> No
 def error_by_sigma(results: Results) -> Figure:
     """Test error by the standard deviation of the location policy.
 
-    Dots are seeds, lines means. Blue: locations at the policy's means; green: locations drawn from the policy. With little
-    noise the policy explores little; with much, glimpses miss their target, most visibly where locations are drawn at test time.
+    Dots are seeds, lines means. Blue: locations at the policy's means; green: locations sampled from the policy. With a small standard
+    deviation the policy explores little; with a large one glimpses miss their target, most of all where locations are sampled at test time.
     """
     return _sweep(results, "sigma", "standard deviation of locations (half canvases)", "Error by exploration noise")
 
 
 def error_by_baseline(results: Results) -> Figure:
-    """Test error by what REINFORCE subtracts from the reward: nothing, a moving average, or a learned value.
+    """Test error by the baseline that REINFORCE subtracts from the reward: none, a moving average, or a learned one.
 
     Dots are seeds, bars means. A baseline changes the variance of the gradient estimate, not its mean.
     """
@@ -185,7 +185,7 @@ def _sweep(results: Results, setting: str, label: str, title: str) -> Figure:
 
     reference = others(next(iter(members)))
     members |= {name: run for name, run in runs.items() if others(name) == reference}
-    series = {"error": ("policy's means", BLUE), "error_sampled": ("drawn", GREEN)} if setting == "sigma" else {"error": ("", BLUE)}
+    series = {"error": ("policy's means", BLUE), "error_sampled": ("sampled", GREEN)} if setting == "sigma" else {"error": ("", BLUE)}
     rows = [
         {"run": name, setting: getattr(run.settings, setting), "metric": metric, "seed": seed, "error": value}
         for name, run in members.items()
@@ -224,8 +224,8 @@ def _sweep(results: Results, setting: str, label: str, title: str) -> Figure:
 def cost_by_image_size(results: Results) -> Figure:
     """Cost of one image by its number of pixels: operations counted from the layers (left) and measured time (right).
 
-    The glimpse model's line is flat; those of networks that see the whole image rise in proportion to the pixels. Counted
-    are matrix products and convolutions; time includes the retina, whose integral image adds two numbers per pixel.
+    The operations of the glimpse model do not depend on the number of pixels; those of networks that read the whole image grow with it.
+    Counted are matrix products and convolutions; time includes the retina, whose integral image adds two numbers per pixel.
     """
     results.need("cost")
     names = {"ram": ("glimpses", BLUE), "conv": ("convolution", ORANGE), "fc": ("FC 256", GREEN), "cnn": ("CNN", PINK)}
@@ -258,10 +258,10 @@ def cost_by_image_size(results: Results) -> Figure:
 
 
 def learning_curves(results: Results) -> Figure:
-    """Validation error during training, every seed a line; one panel per task.
+    """Validation error during training, one line per seed; one panel per task.
 
-    One episode per image, locations at the policy's means. Headline numbers are of the last checkpoint; the one with the lowest
-    of these errors is tested beside it.
+    One episode per image, locations at the policy's means. Headline errors are of the last checkpoint; the one with the lowest validation
+    error is tested as well.
     """
     panels: dict[str, list[TrainedRun]] = {}
     for run in trained_runs(results):
@@ -292,10 +292,10 @@ def learning_curves(results: Results) -> Figure:
 
 
 def policy_heat_map(results: Results) -> Figure:
-    """Locations of the learned policy over the whole test set, glimpse by glimpse, averaged over seeds.
+    """Glimpse locations of the learned policy over the whole test set, for several glimpses, averaged over seeds.
 
-    Top: on the canvas. Bottom: relative to the centre of the digit, in the same units, so that a policy that finds the
-    digit is a bright spot in the middle. The first glimpse is uniformly random. Darker is more often.
+    Top: on the canvas. Bottom: relative to the centre of the digit, in the same units; a policy that finds the digit has a dark spot in the
+    middle. The first glimpse is uniformly random. Darker means more frequent.
     """
     runs = [run for run in glimpse_runs(results) if run.settings.policy == "learned" and run.settings.glimpses > 1]
     if not runs:
@@ -322,29 +322,29 @@ def policy_heat_map(results: Results) -> Figure:
     for axes, step in zip(grid[0], glimpses, strict=True):
         axes.set_title(f"glimpse {step + 1}")
     alt = f"Heat maps of glimpse locations on {run.task}; glimpses {', '.join(str(step + 1) for step in glimpses)}."
-    return Figure(figure, pd.DataFrame(rows), alt, f"Where the policy looks, {run.task}", [run.name])
+    return Figure(figure, pd.DataFrame(rows), alt, f"Glimpse locations, {run.task}", [run.name])
 
 
 def _mean_heat_map(results: Results, run: str, name: str) -> np.ndarray:
-    """Return the share of glimpses by glimpse and bin, averaged over all seeds: (T, bins, bins)."""
+    """Return the share of glimpses by glimpse and bin, averaged over all seeds, (T, bins, bins)."""
     maps = [arrays[0] for arrays in results.by_seed(run, name).values()]
     mean: np.ndarray = np.stack(maps).astype(np.float64).mean(0)
     return mean
 
 
 def where_it_looks(results: Results) -> Figure:
-    """Statistics of glimpses: share that touch the digit, share of the variance of the digit's place that an episode's mean location
-    explains ("follow"), spread over images, and share of the canvas that they cover.
+    """Statistics of glimpse locations: share of glimpses that overlap the digit, share of the variance of the digit's position that the mean
+    location of an episode explains ("follow"), spread over images, and share of the canvas that the glimpses cover.
 
-    Dots are seeds. A collapsed policy takes the same path over every image: its spread over images is near zero. One that has not
-    learnt where digits are may spread and touch, but follows nothing. Random locations, orange, and one path for all images,
-    green, are the references. All but the last leave out the first glimpse, which is random for both; a digit in the centre cannot be followed.
+    Dots are seeds. A collapsed policy takes the same path over every image: its spread over images is near zero. A policy that has not
+    learned where digits are may spread and overlap, but does not follow. Random locations (orange) and one path for all images (green) are
+    the references. All but the last statistic leave out the first glimpse, which is random for all; a digit in the centre cannot be followed.
     """
     runs = [run for run in glimpse_runs(results) if run.settings.glimpses > 1]
     if not runs:
         raise NotMeasured("needs runs with more than one glimpse")
     panels = {
-        "touch": "touch the digit (%)",
+        "touch": "overlap the digit (%)",
         "followed": "follow the digit (%)",
         "spread_between": "spread (pixels)",
         "pixels_seen": "cover (% of canvas)",
@@ -361,4 +361,4 @@ def where_it_looks(results: Results) -> Figure:
     grid[0, 0].set_yticks(range(len(runs)), [run.name for run in runs])
     data = pd.DataFrame(rows)
     alt = ". ".join(f"Mean of {label}: {in_words(data[data['metric'] == metric], 'run', form='.1f')}" for metric, label in panels.items())
-    return Figure(figure, data, f"{alt}.", "Where it looks, in numbers", [run.name for run in runs])
+    return Figure(figure, data, f"{alt}.", "Statistics of glimpse locations", [run.name for run in runs])

@@ -70,4 +70,4 @@ def test_the_whole_image_can_be_shown_and_another_run_chosen(player: Page) -> No
 
 def test_who_asked_for_rest_sees_the_last_glimpse_at_once(visit: Visit) -> None:
     player = visit("exhibits/recurrent_attention.glimpse_player.html", reduced_motion="reduce")
-    expect(player.get_by_role("status")).to_contain_text("answers")
+    expect(player.get_by_role("status")).to_contain_text("answer")
