@@ -12,29 +12,32 @@ from replications.papers.char_rnn.baseline import StepwiseLSTM
 from replications.papers.char_rnn.fused import FusedCharacterModel
 from replications.papers.char_rnn.sampling import sample
 
-BASELINE = "public per-step char-RNN (logic)"
+BASELINE = "per-step char-RNN, as in public code"
 VOCABULARY, BATCH, SEQ_LEN = 65, 100, 100
-WRITTEN = 200
+SAMPLED = 200
 CHARACTERS = "".join(map(chr, range(32, 32 + VOCABULARY)))
 
 
 def training_2x128() -> Comparison:
-    """An update of 2 x 128 units, batch 100, 100 characters, float32."""
+    """Return the comparison of one training update: 2 layers of 128 units, batch 100, 100 characters, float32."""
     return _training("train, 2x128, fp32", layers=2, hidden=128, bf16=False, at_least=1.7)
 
 
 def training_2x128_bf16() -> Comparison:
-    """The same with our side in bf16; four times is promised where the processor has matrix units for it (AMX)."""
+    """Return the comparison of one training update with our side in bf16: 2 layers of 128 units, batch 100, 100 characters.
+
+    A ratio of four is required only where the processor has matrix units for bf16 (AMX).
+    """
     return _training("train, 2x128, bf16", layers=2, hidden=128, bf16=True, at_least=4.0 if _matrix_units() else None)
 
 
 def training_3x512() -> Comparison:
-    """An update of 3 x 512 units, batch 100, 100 characters, float32."""
+    """Return the comparison of one training update: 3 layers of 512 units, batch 100, 100 characters, float32."""
     return _training("train, 3x512, fp32", layers=3, hidden=512, bf16=False, at_least=1.5)
 
 
 def sampling_2x128() -> Comparison:
-    """One stream of 2 x 128 units, 200 characters."""
+    """Return the comparison of sampling one stream of 200 characters: 2 layers of 128 units."""
     return _sampling("sample, 2x128", layers=2, hidden=128, at_least=3.0)
 
 
@@ -78,10 +81,10 @@ def _sampling(name: str, *, layers: int, hidden: int, at_least: float) -> Compar
     vocabulary = Vocabulary(CHARACTERS)
     return Comparison(
         name,
-        lambda: sample(ours, vocabulary, WRITTEN, prompt=" ", generator=generator),
-        lambda: baseline.sample(WRITTEN, 0),
+        lambda: sample(ours, vocabulary, SAMPLED, prompt=" ", generator=generator),
+        lambda: baseline.sample(SAMPLED, 0),
         "characters",
-        WRITTEN,
+        SAMPLED,
         BASELINE,
         at_least,
     )

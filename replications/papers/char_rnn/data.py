@@ -1,4 +1,4 @@
-"""The corpora: War and Peace, the Linux kernel, tiny Shakespeare, and program text out of an installed dependency."""
+"""The corpora: War and Peace, the Linux kernel, tiny Shakespeare, and C++ headers of an installed dependency."""
 
 from __future__ import annotations
 
@@ -10,10 +10,13 @@ SOURCES: list[DataSource] = [TINY_SHAKESPEARE, WAR_AND_PEACE, LINUX, PROGRAM_TEX
 
 
 def needs(settings: Settings) -> list[tuple[DataSource, str]]:
-    """Return the data that a run loads: its corpus, all splits in one.
+    """Return the data that a run loads: all splits of its corpus.
 
     Args:
-        settings: of the run.
+        settings: settings of the run.
+
+    Returns:
+        (source, split) pairs.
     """
     source = CORPORA[settings.corpus].source
     return [(source, split) for split in source.splits]

@@ -1,4 +1,4 @@
-"""Interactive exhibits: a text as every unit of a trained network sees it."""
+"""Interactive exhibits: held-out text coloured by the activation of each unit of a trained network."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from replications.results.reader import NotMeasured, Results
 
 BINARY = {"quote": "quotation open", "string": "string open", "comment": "comment open", "condition": "if condition open"}
 GRADED = {"column": "position in line", "indentation": "indentation", "depth": "bracket depth"}
-SHOWN = 192
-"""Units shown of a large network: those that score highest for any label."""
+MAX_UNITS = 192
+"""Largest number of units shown per network: those with the highest score for any label."""
 
 
 def cell_explorer(results: Results) -> Exhibit:
-    """Held-out text coloured by the activation of any unit, with the parser's truth below each character. Units are sorted by their
-    score for the chosen label, on text they were not chosen on.
+    """Held-out text coloured by the activation of any unit, with the parser's ground truth below each character. Units are sorted by their
+    score for the selected label, measured on text that was not used to select them.
     """
     networks = []
     for run in results.runs():
@@ -34,15 +34,24 @@ def cell_explorer(results: Results) -> Exhibit:
 
 
 def _network(run: str, name: str, arrays: dict[str, np.ndarray]) -> dict[str, Any]:
-    """Return the page's data of one network, numbers rounded to what is drawn."""
-    recorded = [key for key in (*BINARY, *GRADED) if f"score.{key}.{name}" in arrays]
-    keys = [key for key in recorded if bool((arrays[f"p.{key}.{name}"] < 1).any())]  # others were too rare to score
+    """Return the page's data of one network, rounded to the displayed precision.
+
+    Args:
+        run: name of the run.
+        name: name of the network, for example 'lstm-2'.
+        arrays: artifacts of the run's first chunk.
+
+    Returns:
+        JSON-serialisable data; long arrays as base64.
+    """
+    recorded_labels = [key for key in (*BINARY, *GRADED) if f"score.{key}.{name}" in arrays]
+    keys = [key for key in recorded_labels if bool((arrays[f"p.{key}.{name}"] < 1).any())]  # labels that are too rare have p = 1 everywhere
     scores = {key: arrays[f"score.{key}.{name}"][0] for key in keys}
     selection = {key: arrays[f"selection.{key}.{name}"][0] for key in keys}
-    # How far above chance, so that labels of both kinds compete for the places.
-    merit = {key: (2 * selection[key] - 1) if key in BINARY else selection[key] for key in keys}
-    keys.sort(key=lambda key: -float(merit[key].max()))
-    units = np.sort(np.argsort(-np.max(list(merit.values()), axis=0), kind="stable")[:SHOWN])
+    # Distance from chance on a common scale, so that binary and graded labels can be compared.
+    above_chance = {key: (2 * selection[key] - 1) if key in BINARY else selection[key] for key in keys}
+    keys.sort(key=lambda key: -float(above_chance[key].max()))
+    units = np.sort(np.argsort(-np.max(list(above_chance.values()), axis=0), kind="stable")[:MAX_UNITS])
     labels = []
     for key in keys:
         truth = arrays[f"explorer_label.{key}.{name}"]

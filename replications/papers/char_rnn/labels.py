@@ -1,8 +1,8 @@
-"""Ground truth for every character of a text, from a real parser: where a string, a comment or a condition is open.
+"""Ground truth for every character of a text, from a parser: is a string, a comment or a condition open.
 
-The label of a character describes the text up to and including it, as a network that has read it could know it: inside a
-string from its opening quote on, no longer from its closing quote on. Program text is parsed by tree-sitter's grammars,
-prose by a matcher of quotes.
+The label of a character depends only on the text up to and including it, which is what a network has read: a string is open
+from its opening quote to the character before its closing quote. Program text is parsed with tree-sitter grammars, prose
+by matching quotation marks.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ CONDITIONAL = {"if_statement", "elif_clause"}
 OPENING = {"(", "[", "{"}
 CLOSING = {")", "]", "}"}
 TAB = 8
-"""Columns of a tab stop, as in the kernel's coding style."""
+"""Columns per tab stop, as in the kernel's coding style."""
 
 BINARY = {"c": ("string", "comment", "condition"), "python": ("string", "comment", "condition"), "prose": ("quote",)}
 BINARY["cpp"] = BINARY["c"]
@@ -44,7 +44,7 @@ class Labels:
         graded: name -> int32 (n,): column (characters since the newline), indentation of the line so far, depth of
             brackets; for prose, column alone.
         since: name of a binary label -> int32 (n,): characters since the opening, 0 where nothing is open.
-        brackets: int64 (pairs, 2): positions of every closing bracket and of the one it closes.
+        brackets: int64 (pairs, 2): position of every closing bracket and of its opening bracket.
     """
 
     binary: dict[str, np.ndarray]
@@ -59,11 +59,14 @@ def parser(language: str) -> Parser:
     Args:
         language: c, cpp or python.
 
+    Returns:
+        The parser of that grammar.
+
     Raises:
-        InputError: the language has no grammar here, or its package is not installed.
+        InputError: there is no grammar for the language, or its package is not installed.
     """
     if language not in GRAMMARS:
-        raise InputError(f"There is no parser for '{language}', so no ground truth. {nearest(language, LANGUAGES)}")
+        raise InputError(f"There is no parser for '{language}', so there are no labels. {nearest(language, LANGUAGES)}")
     try:
         tree_sitter = importlib.import_module("tree_sitter")
         grammar = importlib.import_module(GRAMMARS[language])
@@ -76,14 +79,17 @@ def parser(language: str) -> Parser:
 
 
 def label(text: str, language: str) -> Labels:
-    """Label every character of a text.
+    """Return the labels of every character of a text.
 
     Args:
-        text: one character a byte (U+0000 to U+00FF), as `engine.text` gives it.
+        text: one character per byte (U+0000 to U+00FF), as `engine.text` provides it.
         language: c, cpp, python or prose.
 
+    Returns:
+        Binary and graded labels of all characters.
+
     Raises:
-        InputError: no parser for the language.
+        InputError: there is no parser for the language.
     """
     column, indentation = _columns(text)
     if language == "prose":
@@ -94,12 +100,16 @@ def label(text: str, language: str) -> Labels:
 
 
 def _columns(text: str) -> tuple[np.ndarray, np.ndarray]:
-    """Characters since the newline, and columns of blanks that begin the line as far as it has been read; int32 (n,)."""
+    """Return the characters since the newline, and the indentation of the line as far as it has been read; each int32 (n,).
+
+    Args:
+        text: n characters.
+    """
     codes = np.frombuffer(text.encode("latin-1"), dtype=np.uint8)
     position = np.arange(len(codes))
     newline = codes == ord("\n")
-    last = np.maximum.accumulate(np.where(newline, position, -1))
-    column = (position - last).astype(np.int32)
+    last_newline = np.maximum.accumulate(np.where(newline, position, -1))
+    column = (position - last_newline).astype(np.int32)
     indentation = np.zeros(len(codes), dtype=np.int32)
     width, leading = 0, True
     for index, code in enumerate(codes.tolist()):
@@ -116,23 +126,37 @@ def _columns(text: str) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _quotes(text: str) -> tuple[np.ndarray, np.ndarray]:
-    """Inside double quotes, and for how long. An empty line closes: a speech of several paragraphs reopens in each."""
+    """Return where a double quotation is open, bool (n,), and the characters since it opened, int32 (n,).
+
+    An empty line closes a quotation: speech that continues over paragraphs reopens in each.
+
+    Args:
+        text: n characters.
+    """
     quote, since = np.zeros(len(text), dtype=bool), np.zeros(len(text), dtype=np.int32)
-    opened, blank = -1, True
+    opening, blank = -1, True
     for index, character in enumerate(text):
         if character == '"':
-            opened = index if opened < 0 else -1
+            opening = index if opening < 0 else -1
         elif character == "\n":
-            opened = -1 if blank else opened
+            opening = -1 if blank else opening
             blank = True
         if character not in "\r\n":
             blank = False
-        if opened >= 0:
-            quote[index], since[index] = True, index - opened
+        if opening >= 0:
+            quote[index], since[index] = True, index - opening
     return quote, since
 
 
 def _from_tree(root: Node, n: int, column: np.ndarray, indentation: np.ndarray) -> Labels:
+    """Return the labels of a parsed program.
+
+    Args:
+        root: root of the syntax tree.
+        n: number of characters.
+        column: characters since the newline, int32 (n,).
+        indentation: indentation of the line so far, int32 (n,).
+    """
     binary = {name: np.zeros(n, dtype=bool) for name in ("string", "comment", "condition")}
     since = {name: np.zeros(n, dtype=np.int32) for name in binary}
     change = np.zeros(n + 1, dtype=np.int32)
@@ -148,8 +172,8 @@ def _from_tree(root: Node, n: int, column: np.ndarray, indentation: np.ndarray) 
         node = pending.pop()
         kind, start, end = node.type, node.start_byte, node.end_byte
         if kind in COMMENTS:
-            mark("comment", start, end)  # up to its last character: nothing tells a network that a line comment ends before its newline
-            if root.type == "translation_unit" and _closes_itself(node):
+            mark("comment", start, end)  # including the last character: before the newline, nothing shows that a line comment ends
+            if root.type == "translation_unit" and _is_block_comment(node):
                 binary["comment"][end - 1], since["comment"][end - 1] = False, 0
             continue
         if kind in STRINGS:
@@ -176,7 +200,11 @@ def _from_tree(root: Node, n: int, column: np.ndarray, indentation: np.ndarray) 
     return Labels(binary, {"column": column, "indentation": indentation, "depth": depth}, since, brackets)
 
 
-def _closes_itself(comment: Node) -> bool:
-    """Return True for a comment of C that ends with its own closing mark."""
+def _is_block_comment(comment: Node) -> bool:
+    """Return True for a block comment of C, which ends with its own closing mark.
+
+    Args:
+        comment: node of a comment.
+    """
     text = comment.text or b""
     return text.startswith(b"/*") and text.endswith(b"*/")

@@ -1,7 +1,7 @@
 """The networks of Karpathy, Johnson and Fei-Fei (2015), section 3.1: tanh RNN, GRU and LSTM over one-hot characters.
 
-Everything here is one step at a time, as the paper writes it. `fused.py` has the form that is trained: the library's kernels
-over a whole chunk, with the same weights under the same names.
+This file computes one step at a time, as the paper writes it. `fused.py` has the form that is trained: PyTorch's recurrent
+kernels over a whole chunk, with the same weights under the same names.
 """
 
 from __future__ import annotations
@@ -13,20 +13,20 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 State = tuple[Tensor, ...]
-"""State that is carried from chunk to chunk: (h,) for RNN and GRU, (h, c) for the LSTM, each (layers, batch, hidden)."""
+"""State carried from one chunk to the next: (h,) for RNN and GRU, (h, c) for the LSTM, each (layers, batch, hidden)."""
 
 GATES = {"rnn": 1, "gru": 3, "lstm": 4}
-"""Blocks of `hidden` rows in the weights of a cell."""
+"""Number of blocks of `hidden` rows in the weight matrices of a cell."""
 
 
 class LayerWeights(NamedTuple):
-    """Weights of one layer: all gates of the cell below each other, with one bias for the input and one for the state.
+    """Weights of one layer: the gates of the cell are stacked along the rows, with one bias for the input and one for the state.
 
     Attributes:
-        w_ih: (gates * hidden, input).
-        w_hh: (gates * hidden, hidden).
-        b_ih: (gates * hidden,).
-        b_hh: (gates * hidden,).
+        w_ih: input weights, (gates * hidden, input).
+        w_hh: recurrent weights, (gates * hidden, hidden).
+        b_ih: input bias, (gates * hidden,).
+        b_hh: recurrent bias, (gates * hidden,).
     """
 
     w_ih: Tensor
@@ -41,7 +41,7 @@ def rnn_step(x: Tensor, h: Tensor, weights: LayerWeights) -> Tensor:
     Args:
         x: input, (batch, input).
         h: state, (batch, hidden).
-        weights: of the layer.
+        weights: weights of the layer.
 
     Returns:
         The next state, (batch, hidden).
@@ -53,13 +53,13 @@ def rnn_step(x: Tensor, h: Tensor, weights: LayerWeights) -> Tensor:
 def gru_step(x: Tensor, h: Tensor, weights: LayerWeights) -> Tensor:
     """Return the next state of a gated recurrent unit (equation 3).
 
-    r = sigm(W_r [x; h]), z = sigm(W_z [x; h]), g = tanh(W_x x + r * W_h h), h' = (1 - z) g + z h. The reset gate acts on the
-    product W_h h, as in the library, and z is the share that is kept; the paper writes W_h (r * h) and 1 - z for z.
+    r = sigm(W_r [x; h]), z = sigm(W_z [x; h]), g = tanh(W_x x + r * W_h h), h' = (1 - z) g + z h. As in `nn.GRU`, the reset gate
+    acts on the product W_h h, and z is the weight of the old state; the paper writes W_h (r * h) and 1 - z for z.
 
     Args:
         x: input, (batch, input).
         h: state, (batch, hidden).
-        weights: of the layer, gates in the order r, z, g.
+        weights: weights of the layer, gates in the order r, z, g.
 
     Returns:
         The next state, (batch, hidden).
@@ -82,7 +82,7 @@ def lstm_step(x: Tensor, h: Tensor, c: Tensor, weights: LayerWeights) -> tuple[T
         x: input, (batch, input).
         h: hidden state, (batch, hidden).
         c: cell state, (batch, hidden).
-        weights: of the layer, gates in the order i, f, g, o.
+        weights: weights of the layer, gates in the order i, f, g, o.
 
     Returns:
         The next hidden and cell state, each (batch, hidden).
@@ -94,13 +94,18 @@ def lstm_step(x: Tensor, h: Tensor, c: Tensor, weights: LayerWeights) -> tuple[T
 
 
 def n_parameters(cell: str, layers: int, hidden: int, vocabulary: int) -> int:
-    """Return the number of weights and biases of one network, decoder included; two bias vectors per gate, as the library keeps them.
+    """Return the number of trainable parameters of one network, decoder included.
+
+    Every gate has two bias vectors, as in `nn.LSTM` and `nn.GRU`.
 
     Args:
         cell: rnn, gru or lstm.
-        layers: number of layers.
+        layers: number of layers, from 1.
         hidden: units per layer.
-        vocabulary: number of characters.
+        vocabulary: number of distinct characters.
+
+    Returns:
+        Number of weights and biases.
     """
     first = GATES[cell] * hidden * (vocabulary + hidden + 2)
     deeper = GATES[cell] * hidden * (2 * hidden + 2) * (layers - 1)
@@ -108,16 +113,19 @@ def n_parameters(cell: str, layers: int, hidden: int, vocabulary: int) -> int:
 
 
 def matched_hidden(cell: str, layers: int, size: int, vocabulary: int) -> int:
-    """Return the hidden units that give a network the parameters of a one-layer LSTM of `size` units, within 3 %.
+    """Return the hidden size that gives a network as many parameters as a one-layer LSTM of `size` units, within 3 %.
 
-    The paper resizes every row of Table 1 so (section 4.1). Units come in steps of size / 64, so that the weights of the
-    large rows stay aligned to eight.
+    The paper matches the sizes of every row of Table 1 in this way (section 4.1). The hidden size is a multiple of size / 64,
+    which keeps the weights of the large rows aligned to multiples of eight.
 
     Args:
         cell: rnn, gru or lstm.
-        layers: number of layers.
+        layers: number of layers, from 1.
         size: units of the one-layer LSTM that names the row.
-        vocabulary: number of characters.
+        vocabulary: number of distinct characters.
+
+    Returns:
+        Units per layer.
     """
     target, step = n_parameters("lstm", 1, size, vocabulary), max(1, size // 64)
     hidden = step
@@ -133,11 +141,11 @@ class CharacterModel(nn.Module):
 
     Args:
         cell: rnn, gru or lstm.
-        layers: number of layers.
+        layers: number of layers, from 1.
         hidden: units per layer.
-        vocabulary: number of characters.
-        generator: for the initial weights.
-        init: 'uniform', all weights from U(-0.08, 0.08) as in the authors' trainer, or 'scaled', U(-1, 1) / sqrt(fan-in).
+        vocabulary: number of distinct characters.
+        generator: random numbers of the initial weights.
+        init: 'uniform' draws all weights from U(-0.08, 0.08), as in the authors' trainer; 'scaled' from U(-1, 1) / sqrt(fan-in).
         forget_bias: initial bias of an LSTM's forget gates; 1 in the authors' trainer.
     """
 
@@ -159,7 +167,12 @@ class CharacterModel(nn.Module):
         self._initialise(generator, init, forget_bias)
 
     def make_layers(self) -> nn.Module:
-        """Return a module with the parameters of all layers, named and ordered as the library names and orders them."""
+        """Return a module with the parameters of all layers, named and ordered as in `nn.RNN`, `nn.GRU` and `nn.LSTM`.
+
+        Returns:
+            For layer l the parameters weight_ih_l{l} (gates * hidden, input), weight_hh_l{l} (gates * hidden, hidden),
+            bias_ih_l{l} and bias_hh_l{l} (gates * hidden,).
+        """
         parameters = nn.ParameterDict()
         rows = GATES[self.cell] * self.hidden
         for layer in range(self.layers):
@@ -176,7 +189,7 @@ class CharacterModel(nn.Module):
     @torch.no_grad()
     def _initialise(self, generator: torch.Generator, init: str, forget_bias: float) -> None:
         for name, parameter in self.named_parameters():
-            # A one-hot input has one entry that is not zero: the fan-in of those weights is 1, however many columns.
+            # A one-hot input has a single non-zero entry, so the fan-in of the input weights is 1, whatever the vocabulary.
             scaled = 1.0 if name == "recurrent.weight_ih_l0" else self.hidden**-0.5
             bound = 0.08 if init == "uniform" else scaled
             parameter.copy_(torch.rand(parameter.shape, generator=generator, device=generator.device) * 2 * bound - bound)
@@ -190,52 +203,58 @@ class CharacterModel(nn.Module):
         """Return the weights of one layer.
 
         Args:
-            layer: from 0.
+            layer: index of the layer, from 0.
+
+        Returns:
+            Views of the parameters, not copies.
         """
         names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
         return LayerWeights(*(getattr(self.recurrent, f"{name}_l{layer}") for name in names))
 
     def zero_state(self, batch: int) -> State:
-        """Return the state before the first character: zeros, (layers, batch, hidden) each.
+        """Return the state before the first character: zeros.
 
         Args:
-            batch: number of texts that are read side by side.
+            batch: number of texts that are read in parallel.
+
+        Returns:
+            (h,) or, for an LSTM, (h, c), each (layers, batch, hidden).
         """
         zeros = self.decoder.weight.new_zeros(self.layers, batch, self.hidden)
         return (zeros, zeros.clone()) if self.cell == "lstm" else (zeros,)
 
     def step(self, token: Tensor, state: State) -> tuple[Tensor, State]:
-        """Read one character of every text.
+        """Return the logits and the state after one more character of every text.
 
         Args:
             token: int64 (batch,).
-            state: before the character.
+            state: state before the character, each tensor (layers, batch, hidden).
 
         Returns:
-            Logits of the next character, (batch, vocabulary), and the state after this one.
+            Logits of the next character, (batch, vocabulary), and the new state.
         """
         x = functional.one_hot(token, self.vocabulary).to(self.decoder.weight.dtype)
-        after: list[State] = []
+        states: list[State] = []
         for layer in range(self.layers):
             weights, h = self.layer_weights(layer), state[0][layer]
             if self.cell == "rnn":
-                after.append((rnn_step(x, h, weights),))
+                states.append((rnn_step(x, h, weights),))
             elif self.cell == "gru":
-                after.append((gru_step(x, h, weights),))
+                states.append((gru_step(x, h, weights),))
             else:
-                after.append(lstm_step(x, h, state[1][layer], weights))
-            x = after[-1][0]
-        return self.decoder(x), tuple(torch.stack(parts) for parts in zip(*after, strict=True))
+                states.append(lstm_step(x, h, state[1][layer], weights))
+            x = states[-1][0]
+        return self.decoder(x), tuple(torch.stack(parts) for parts in zip(*states, strict=True))
 
     def forward(self, tokens: Tensor, state: State) -> tuple[Tensor, State]:
-        """Read a chunk, one character after the other.
+        """Return the logits of a chunk, computed one character after the other.
 
         Args:
             tokens: int64 (seq_len, batch).
-            state: carried from the chunk before.
+            state: final state of the previous chunk, each tensor (layers, batch, hidden).
 
         Returns:
-            Logits (seq_len, batch, vocabulary), and the state to carry on, detached: back-propagation stops here.
+            Logits (seq_len, batch, vocabulary), and the final state, detached: back-propagation is truncated here.
         """
         logits = []
         for token in tokens:
@@ -245,5 +264,5 @@ class CharacterModel(nn.Module):
 
     @property
     def flops_per_character(self) -> float:
-        """Counted FLOPs of one training step per character: 2 per weight forward, twice that backward, without biases."""
+        """Counted FLOPs of one training step per character: 2 per weight forward, 4 backward; biases are not counted."""
         return 6.0 * sum(p.numel() for p in self.parameters() if p.ndim == 2)

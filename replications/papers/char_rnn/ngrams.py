@@ -1,4 +1,4 @@
-"""Interpolated Kneser-Ney n-grams over characters, all orders at once: the finite-horizon peers (section 4.2).
+"""Interpolated Kneser-Ney n-grams over characters, all orders at once: the finite-horizon baselines (section 4.2).
 
 For context h and character w, with h' the context one character shorter (Kneser and Ney 1995, interpolated as in Chen and
 Goodman 1999),
@@ -9,8 +9,8 @@ where c counts occurrences in the model's highest order and, in all orders below
 h w; N(h .) is the number of distinct characters that follow h; D = n1 / (n1 + 2 n2) per order, from the number of
 n-grams counted once and twice. The lowest order interpolates with the uniform distribution.
 
-An n-gram is the pair (number of its context, last character), so that order k is numbered from order k - 1 by one sort:
-no strings, no hash tables, the same code on a CPU and a GPU.
+An n-gram is stored as the pair (index of its context, last character), so the n-grams of order k are indexed from those of
+order k - 1 by one sort: no strings, no hash tables, the same code on a CPU and a GPU.
 """
 
 from __future__ import annotations
@@ -25,7 +25,14 @@ from replications.errors import DataError, InputError
 
 @dataclass(frozen=True)
 class _Counts:
-    """Counts of one order under one way of counting: of its n-grams, and of their contexts."""
+    """Counts of one order under one counting rule.
+
+    Attributes:
+        gram: count of each n-gram, int64 (grams,).
+        total: sum of the counts of each context, int64 (contexts,).
+        kinds: number of distinct characters that follow each context, int64 (contexts,).
+        discount: absolute discount D.
+    """
 
     gram: Tensor
     total: Tensor
@@ -34,7 +41,16 @@ class _Counts:
 
     @classmethod
     def of(cls, gram: Tensor, context: Tensor, n_contexts: int) -> _Counts:
-        """Sum the counts of distinct n-grams, (grams,), by the number of their context, (grams,)."""
+        """Return the counts of one order, summed by context.
+
+        Args:
+            gram: counts of the distinct n-grams, int64 (grams,).
+            context: index of each n-gram's context, int64 (grams,).
+            n_contexts: number of contexts.
+
+        Returns:
+            The counts with their discount D = n1 / (n1 + 2 n2).
+        """
         once, twice = int((gram == 1).sum()), int((gram == 2).sum())
         discount = once / (once + 2 * twice) if once and twice else 0.5
         total = torch.zeros(n_contexts, dtype=torch.int64, device=gram.device).index_add_(0, context, gram)
@@ -42,24 +58,33 @@ class _Counts:
         return cls(gram, total, kinds, discount)
 
     def interpolate(self, gram: Tensor, context: Tensor, lower: Tensor) -> Tensor:
-        """Equation above at every position; -1 marks an n-gram or a context never seen in training."""
-        known = context >= 0
-        at = context.clamp(min=0)
-        total = self.total[at].double()
-        known &= total > 0
-        found = torch.where(gram >= 0, self.gram[gram.clamp(min=0)].double(), 0.0)
-        share = (found - self.discount).clamp(min=0) / total
-        back_off = self.discount * self.kinds[at].double() / total
-        return torch.where(known, share + back_off * lower, lower)
+        """Return the interpolated probability (equation above) at every position.
+
+        Args:
+            gram: index of the n-gram, int64 (n,); -1 where it did not occur in training.
+            context: index of its context, int64 (n,); -1 where it did not occur in training.
+            lower: probability under the next lower order, float64 (n,).
+
+        Returns:
+            float64 (n,).
+        """
+        seen = context >= 0
+        index = context.clamp(min=0)
+        total = self.total[index].double()
+        seen &= total > 0
+        count = torch.where(gram >= 0, self.gram[gram.clamp(min=0)].double(), 0.0)
+        share = (count - self.discount).clamp(min=0) / total
+        back_off = self.discount * self.kinds[index].double() / total
+        return torch.where(seen, share + back_off * lower, lower)
 
 
 class KneserNey:
-    """n-gram models of every order from 1 to `max_order` of one training text.
+    """n-gram models of every order from 1 to `max_order` of one training text (Kneser and Ney 1995; Chen and Goodman 1999).
 
     Args:
-        tokens: int64 (n,), the training text; on any device.
-        vocabulary: number of characters.
-        max_order: longest n-gram.
+        tokens: int64 (n,), the training text, on any device.
+        vocabulary: number of distinct characters.
+        max_order: length of the longest n-gram, from 1.
 
     Raises:
         DataError: the text is empty.
@@ -75,28 +100,37 @@ class KneserNey:
         self._codes: list[Tensor] = []
         self._raw: list[_Counts] = []
         self._continued: list[_Counts] = []
-        before: tuple[Tensor, Tensor, int] | None = None  # of the order below: contexts, counts, number of contexts
+        shorter: tuple[Tensor, Tensor, int] | None = None  # next lower order: contexts, counts, number of contexts
         padded = torch.cat([torch.full((max_order,), vocabulary, dtype=torch.int64, device=tokens.device), tokens])
         numbers = torch.zeros(len(padded) + 1, dtype=torch.int64, device=tokens.device)  # order 0: one empty n-gram
         for _ in range(max_order):
-            # numbers[t] is the number of the shorter n-gram that ends before character t
+            # numbers[t] is the index of the shorter n-gram that ends before character t
             code = numbers[:-1] * (vocabulary + 1) + padded
             codes, following = torch.unique(code, return_inverse=True)
             n_shorter = int(numbers.max()) + 1
             context = codes // (vocabulary + 1)
-            real = following[max_order:]  # n-grams that end on a character of the text, not on the padding before it
+            real = following[max_order:]  # n-grams that end on a character of the text, not on the padding
             raw = torch.bincount(real, minlength=len(codes))
-            if before is not None:
-                self._continued.append(self._continuation(numbers[max_order + 1 :], real, before))
+            if shorter is not None:
+                self._continued.append(self._continuation(numbers[max_order + 1 :], real, shorter))
             self._codes.append(codes)
             self._raw.append(_Counts.of(raw, context, n_shorter))
-            before = (context, raw, n_shorter)
+            shorter = (context, raw, n_shorter)
             numbers = torch.cat([numbers.new_zeros(1), following])
-            # The empty start shares number 0 with a real n-gram; its place is in the padding, which is never counted.
+            # The initial empty n-gram shares index 0 with a real one, but lies in the padding, which is never counted.
 
     @staticmethod
     def _continuation(suffix: Tensor, longer: Tensor, shorter: tuple[Tensor, Tensor, int]) -> _Counts:
-        """Counts of an order by the distinct characters that precede: the distinct longer n-grams that end in each."""
+        """Return continuation counts of an order: the number of distinct longer n-grams that end in each n-gram.
+
+        Args:
+            suffix: index of the n-gram at each position, int64 (n - 1,).
+            longer: index of the n-gram that is one character longer, int64 (n - 1,).
+            shorter: contexts, counts and number of contexts of the order.
+
+        Returns:
+            Counts by distinct preceding characters instead of occurrences.
+        """
         context, raw, n_contexts = shorter
         n_longer = int(longer.max()) + 1
         ends_in = torch.full((n_longer,), -1, dtype=torch.int64, device=suffix.device)
@@ -106,14 +140,14 @@ class KneserNey:
 
     @torch.no_grad()
     def probabilities(self, tokens: Tensor, history: Tensor | None = None) -> Tensor:
-        """Probability of every character of a text under each order.
+        """Return the probability of every character of a text under each order.
 
         Args:
             tokens: int64 (n,), on the device of the training text.
-            history: int64 (m,), what stands before the text; by default the padding that precedes the training text.
+            history: int64 (m,), characters that precede the text; by default the padding that precedes the training text.
 
         Returns:
-            float64 (max_order, n); row k - 1 is the k-gram model.
+            float64 (max_order, n); row k - 1 is the model of order k.
         """
         start = torch.full((self.max_order,), self.vocabulary, dtype=torch.int64, device=tokens.device)
         text = torch.cat([start, tokens if history is None else torch.cat([history, tokens])])
@@ -124,8 +158,8 @@ class KneserNey:
             context = numbers[:-1]
             code = torch.where(context >= 0, context * (self.vocabulary + 1) + text, -1)
             codes = self._codes[order]
-            place = torch.searchsorted(codes, code).clamp(max=len(codes) - 1)
-            gram = torch.where(codes[place] == code, place, -1)
+            index = torch.searchsorted(codes, code).clamp(max=len(codes) - 1)
+            gram = torch.where(codes[index] == code, index, -1)
             rows.append(self._raw[order].interpolate(gram, context, lower)[-len(tokens) :])
             if order + 1 < self.max_order:
                 lower = self._continued[order].interpolate(gram, context, lower)

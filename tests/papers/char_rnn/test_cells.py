@@ -6,7 +6,7 @@ import torch
 from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 
 from replications.papers.char_rnn.breakdown import KINDS, errors_by_kind, word_counts
-from replications.papers.char_rnn.cells import GUARD, Units, held, shifted_labels
+from replications.papers.char_rnn.cells import GUARD, Units, recall_since_opening, shifted_labels
 from replications.papers.char_rnn.labels import Labels
 
 N, UNITS = 6000, 5
@@ -108,7 +108,7 @@ def test_holding_is_a_share_by_time_since_the_opening() -> None:
     on = np.array([1, 1, 0, 1, 0, 0], dtype=bool)
     label = np.array([1, 1, 1, 1, 0, 1], dtype=bool)
     since = np.array([0, 1, 2, 3, 0, 0])
-    found = held(on, label, since, [0, 2, 4, 9])
+    found = recall_since_opening(on, label, since, [0, 2, 4, 9])
     assert found[:2] == pytest.approx([2 / 3, 1 / 2])
     assert np.isnan(found[2])
 

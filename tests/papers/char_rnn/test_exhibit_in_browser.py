@@ -29,7 +29,7 @@ def test_another_unit_colours_the_text_anew_and_leaves_the_truth(explorer: Page)
     explorer.locator("#units li").nth(5).click()
     assert explorer.evaluate(COLOURS) != colours
     assert explorer.evaluate(LINES) == lines
-    explorer.get_by_role("button", name="Go to the chosen unit").click()
+    explorer.get_by_role("button", name="Go to the selected unit").click()
     assert explorer.evaluate(COLOURS) == colours
 
 

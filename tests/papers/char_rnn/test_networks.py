@@ -10,7 +10,7 @@ from replications.errors import InputError
 from replications.papers.char_rnn.baseline import StepwiseLSTM
 from replications.papers.char_rnn.clamping import clamp
 from replications.papers.char_rnn.fused import FusedCharacterModel, forward_with_gates
-from replications.papers.char_rnn.inference import STRETCH, activations, log_probabilities
+from replications.papers.char_rnn.inference import SEGMENT, activations, log_probabilities
 from replications.papers.char_rnn.model import CharacterModel, matched_hidden, n_parameters
 from replications.papers.char_rnn.sampling import Sampler, sample
 
@@ -113,7 +113,7 @@ def test_recomputed_gates_of_a_gru_make_its_states() -> None:
             assert torch.allclose(h, values["h"][t], atol=1e-5)
 
 
-@pytest.mark.parametrize("n", [2, 999, STRETCH, 2 * STRETCH + 357])
+@pytest.mark.parametrize("n", [2, 999, SEGMENT, 2 * SEGMENT + 357])
 def test_a_text_read_in_stretches_gets_the_probabilities_of_one_reading(n: int) -> None:
     model, tokens = network("lstm"), text(n)
     found, expected = log_probabilities(model, tokens), read_slowly(model, tokens)
@@ -123,7 +123,7 @@ def test_a_text_read_in_stretches_gets_the_probabilities_of_one_reading(n: int) 
 
 
 def test_activations_are_in_the_order_of_the_text() -> None:
-    model, tokens = network("lstm"), text(2 * STRETCH + 100)
+    model, tokens = network("lstm"), text(2 * SEGMENT + 100)
     found = activations(model, tokens, ("c", "forget"))
     expected = forward_with_gates(model, tokens[:, None])
     for key, values in found.items():
@@ -168,7 +168,7 @@ def test_wrong_sampling_is_refused_in_words() -> None:
 
 
 def test_clamping_nothing_changes_nothing_and_clamping_changes_what_follows() -> None:
-    model, tokens = network("lstm"), text(STRETCH + 300)
+    model, tokens = network("lstm"), text(SEGMENT + 300)
     inside = torch.zeros(len(tokens), dtype=torch.bool)
     inside[700:720] = True
     held = clamp(model, tokens, inside, [None, (0, 3, 4.0)], closing=5)
