@@ -1,6 +1,6 @@
-"""Counted cost of the mixers and networks: FLOPs, sequential depth, path length and size of the state.
+"""Analytic cost of mixers and networks: FLOPs, sequential operations, path length and state size.
 
-FLOPs are of one forward pass over one sequence of one seed: two per multiply-add, in matrix products and updates of the state.
+FLOPs are those of one forward pass over one sequence of one seed: two per multiply-add, in matrix products and state updates.
 """
 
 from __future__ import annotations
@@ -20,14 +20,33 @@ from replications.papers.rnn_vs_transformer.model import SequenceModel
 
 
 def network_flops(model: SequenceModel, n: int) -> float:
-    """Return the forward FLOPs of one sequence of n tokens: mixers, MLPs and the output layer."""
+    """Return the forward FLOPs of one sequence: mixers, MLPs and the output layer.
+
+    Args:
+        model: the network.
+        n: number of tokens.
+
+    Returns:
+        FLOPs of one seed.
+    """
     blocks = sum(flops(block.mixer, n) + 4.0 * model.width * block.inner * n for block in model.blocks)
     return float(blocks + 2.0 * model.width * model.vocabulary * n)
 
 
 @singledispatch
 def flops(mixer: Mixer, n: int) -> float:
-    """Return the forward FLOPs of a mixer over one sequence of n positions."""
+    """Return the forward FLOPs of a mixer over one sequence.
+
+    Args:
+        mixer: the layer.
+        n: number of positions.
+
+    Returns:
+        FLOPs of one seed.
+
+    Raises:
+        TypeError: no count is registered for the class of the mixer.
+    """
     raise TypeError(f"The FLOPs of {type(mixer).__name__} over {n} positions are not counted; register a function here.")
 
 
@@ -50,7 +69,7 @@ def _(mixer: SelectiveSSM, n: int) -> float:
 
 @flops.register
 def _(mixer: Attention, n: int) -> float:
-    return float(8 * n * mixer.width**2 + 4 * n**2 * mixer.width)  # the causal mask saves nothing, nor is it counted to
+    return float(8 * n * mixer.width**2 + 4 * n**2 * mixer.width)  # masked scores are counted, too
 
 
 @flops.register
@@ -66,8 +85,16 @@ def _(mixer: ChunkedLinearAttention, n: int) -> float:
 
 
 @singledispatch
-def sequential_operations(mixer: Mixer, n: int) -> int:  # noqa: ARG001 (a recurrence's depth is its length)
-    """Return the number of mixing operations that must wait for each other (Vaswani et al. 2017, Table 1)."""
+def sequential_operations(mixer: Mixer, n: int) -> int:  # noqa: ARG001 (of a recurrence: its length)
+    """Return the number of mixing operations that must run one after the other (Vaswani et al. 2017, Table 1).
+
+    Args:
+        mixer: the layer.
+        n: number of positions.
+
+    Returns:
+        n for a recurrence, 1 for attention, about 2 log2 n for a scan.
+    """
     return n
 
 
@@ -88,13 +115,32 @@ def _(mixer: ChunkedLinearAttention, n: int) -> int:
 
 
 def path_length(mixer: Mixer, n: int) -> int:
-    """Return the number of mixing operations on the longest path between two of n positions: here those that wait for each other."""
+    """Return the number of mixing operations on the longest path between two positions; here equal to the sequential operations.
+
+    Args:
+        mixer: the layer.
+        n: number of positions.
+
+    Returns:
+        The maximum path length of Vaswani et al. 2017, Table 1.
+    """
     return sequential_operations(mixer, n)
 
 
 @singledispatch
 def state_size(mixer: Mixer, n: int) -> int:
-    """Return how many numbers are carried for one sequence after n positions."""
+    """Return the size of the state after n positions.
+
+    Args:
+        mixer: the layer.
+        n: number of positions.
+
+    Returns:
+        Numbers stored per sequence and seed.
+
+    Raises:
+        TypeError: no count is registered for the class of the mixer.
+    """
     raise TypeError(f"The state of {type(mixer).__name__} after {n} positions is not counted; register a function here.")
 
 

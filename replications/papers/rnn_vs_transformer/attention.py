@@ -1,4 +1,4 @@
-"""Causal attention with plain operations: softmax attention with its four kinds of positions, and linear attention."""
+"""Causal attention in plain operations: softmax attention with four kinds of position encoding, and linear attention."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ from replications.papers.rnn_vs_transformer.mixers import Mixer, State, project
 
 
 def rotate(x: Tensor, positions: Tensor) -> Tensor:
-    """Apply rotary positions (Su et al. 2021, equation 34): pairs of features turn by an angle proportional to the position.
+    """Return queries or keys with rotary position encoding (Su et al. 2021, equation 34).
+
+    Pairs of features are rotated by an angle proportional to the position.
 
     Args:
         x: queries or keys, (..., n, d_h).
@@ -32,19 +34,19 @@ def rotate(x: Tensor, positions: Tensor) -> Tensor:
 
 
 def hard_alibi(heads: int, n: int, device: torch.device) -> Tensor:
-    """Return the mask of hard-ALiBi (Jelassi et al. 2024, section 3): half of the heads, number m, see the last m positions only.
+    """Return the mask of hard-ALiBi (Jelassi et al. 2024, section 3): head m of the first half attends to the last m positions only.
 
     Args:
         heads: number of heads.
         n: number of positions.
-        device: of the mask.
+        device: device of the mask.
 
     Returns:
-        True where query i of head h may see key j, bool (heads, n, n).
+        True where query i of a head may attend to key j, bool (heads, n, n).
     """
     i = torch.arange(n, device=device)
     distance = i.unsqueeze(1) - i
-    m = torch.arange(heads, device=device)  # made on the device: a captured graph cannot copy a list to it
+    m = torch.arange(heads, device=device)  # created on the device: a captured graph cannot copy a list to it
     reach = torch.where(m < max(1, heads // 2), m + 1, n)
     return (distance >= 0) & (distance < reach.view(-1, 1, 1))
 
@@ -52,13 +54,13 @@ def hard_alibi(heads: int, n: int, device: torch.device) -> Tensor:
 class Attention(Mixer):
     """Multi-head causal self-attention (Vaswani et al. 2017, equation 1): softmax(Q K^T / sqrt(d_h)) V.
 
-    `forward` keeps the matrix of scores in memory, as the equation is written; `step` keeps the keys and values of all positions.
+    `forward` stores the matrix of scores, as in the equation; the state of `step` holds the keys and values of all positions.
 
     Args:
-        width: features of a position.
-        generators: one per seed, on the CPU.
-        positions: rope or alibi act here; learned and nope (none) do nothing here.
-        head_width: features of a head, d_h; the width is a multiple of it.
+        width: features per position.
+        generators: one per seed, on the CPU; they draw the initial weights.
+        positions: rope or alibi, which act in this layer; learned or nope (no encoding), which do not.
+        head_width: features per head, d_h; divides the width.
     """
 
     def __init__(self, width: int, *, generators: Sequence[torch.Generator], positions: str = "rope", head_width: int = 32) -> None:
@@ -69,12 +71,19 @@ class Attention(Mixer):
         self.out_proj = SeedLinear(width, width, generators=generators, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Mix a sequence; arguments and result as for `Mixer.forward`."""
+        """Return the mixed sequence.
+
+        Args:
+            x: (seeds, batch, n, width).
+
+        Returns:
+            (seeds, batch, n, width); position t depends on positions 0 to t.
+        """
         n = x.shape[2]
         q, k, v = project(self.in_proj, x).view(*x.shape[:-1], 3, self.heads, self.head_width).permute(3, 0, 1, 4, 2, 5).flatten(1, 2)
         if self.positions == "rope":
-            at = torch.arange(n, device=x.device)
-            q, k = rotate(q, at), rotate(k, at)
+            position_ids = torch.arange(n, device=x.device)
+            q, k = rotate(q, position_ids), rotate(k, position_ids)
         mask = hard_alibi(self.heads, n, x.device) if self.positions == "alibi" else None
         y = self.attend(q, k, v, mask)
         return project(self.out_proj, y.transpose(1, 2).reshape(x.shape))
@@ -86,7 +95,7 @@ class Attention(Mixer):
             q: queries, (seeds * batch, heads, n, d_h).
             k: keys, like q.
             v: values, like q.
-            mask: True where a query may see a key, bool (heads, n, n); None: the causal mask.
+            mask: True where a query may attend to a key, bool (heads, n, n); None: the causal mask.
 
         Returns:
             (seeds * batch, heads, n, d_h).
@@ -98,17 +107,32 @@ class Attention(Mixer):
         return torch.softmax(scores.masked_fill(~mask, -math.inf), -1) @ v
 
     def start(self, x: Tensor) -> State:
-        """Return no keys and no values, (seeds, batch, heads, 0, d_h) each; arguments as for `Mixer.start`."""
+        """Return the state before the first position: no keys and no values.
+
+        Args:
+            x: (seeds, batch, ...); gives batch size, device and data type.
+
+        Returns:
+            Keys and values, (seeds, batch, heads, 0, d_h) each.
+        """
         empty = x.new_zeros(self.n_seeds, x.shape[1], self.heads, 0, self.head_width)
         return empty, empty
 
     def step(self, x: Tensor, state: State) -> tuple[Tensor, State]:
-        """Process one position; the state grows by one key and one value. Arguments and result as for `Mixer.step`."""
+        """Return the output at one more position, and the new state, which has one more key and value.
+
+        Args:
+            x: (seeds, batch, width).
+            state: state after the previous position: keys and values, (seeds, batch, heads, t, d_h) each.
+
+        Returns:
+            Output (seeds, batch, width), and the state after this position.
+        """
         q, k, v = project(self.in_proj, x).view(*x.shape[:-1], 3, self.heads, 1, self.head_width).unbind(2)
         n = state[0].shape[3]
         if self.positions == "rope":
-            at = torch.full((1,), float(n), device=x.device)
-            q, k = rotate(q, at), rotate(k, at)
+            position_id = torch.full((1,), float(n), device=x.device)
+            q, k = rotate(q, position_id), rotate(k, position_id)
         keys, values = torch.cat([state[0], k], 3), torch.cat([state[1], v], 3)
         scores = (q @ keys.mT) / math.sqrt(self.head_width)
         if self.positions == "alibi":
@@ -118,14 +142,14 @@ class Attention(Mixer):
 
 
 class LinearAttention(Mixer):
-    """Linear attention (Katharopoulos et al. 2020, equations 16 to 20): the softmax becomes a product of features phi = elu + 1.
+    """Linear attention (Katharopoulos et al. 2020, equations 16 to 20): a product of features phi(x) = elu(x) + 1 replaces the softmax.
 
         s_t = s_{t-1} + phi(k_t) v_t^T,   z_t = z_{t-1} + phi(k_t),   y_t = phi(q_t) s_t / (phi(q_t) z_t)
 
     Args:
-        width: features of a position.
-        generators: one per seed, on the CPU.
-        head_width: features of a head; the width is a multiple of it.
+        width: features per position.
+        generators: one per seed, on the CPU; they draw the initial weights.
+        head_width: features per head, d_h; divides the width.
     """
 
     def __init__(self, width: int, *, generators: Sequence[torch.Generator], head_width: int = 32) -> None:
@@ -136,17 +160,39 @@ class LinearAttention(Mixer):
         self.out_proj = SeedLinear(width, width, generators=generators, bias=False)
 
     def features(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Return phi(q), phi(k) and v, (seeds, batch, ..., heads, d_h) each, of x (seeds, batch, ..., width)."""
+        """Return the features of queries and keys, and the values.
+
+        Args:
+            x: (seeds, batch, ..., width).
+
+        Returns:
+            phi(q), phi(k) and v, (seeds, batch, ..., heads, d_h) each.
+        """
         q, k, v = project(self.in_proj, x).view(*x.shape[:-1], 3, self.heads, self.head_width).unbind(-3)
         return functional.elu(q) + 1, functional.elu(k) + 1, v
 
     def start(self, x: Tensor) -> State:
-        """Return zeros: s (seeds, batch, heads, d_h, d_h) and z (seeds, batch, heads, d_h, 1); arguments as for `Mixer.start`."""
+        """Return the state before the first position: zeros.
+
+        Args:
+            x: (seeds, batch, ...); gives batch size, device and data type.
+
+        Returns:
+            s (seeds, batch, heads, d_h, d_h) and z (seeds, batch, heads, d_h, 1).
+        """
         shape = (self.n_seeds, x.shape[1], self.heads, self.head_width)
         return x.new_zeros(*shape, self.head_width), x.new_zeros(*shape, 1)
 
     def step(self, x: Tensor, state: State) -> tuple[Tensor, State]:
-        """Process one position; arguments and result as for `Mixer.step`."""
+        """Return the output at one more position, and the new state.
+
+        Args:
+            x: (seeds, batch, width).
+            state: state after the previous position: s (seeds, batch, heads, d_h, d_h) and z (seeds, batch, heads, d_h, 1).
+
+        Returns:
+            Output (seeds, batch, width), and the state after this position.
+        """
         q, k, v = (part.unsqueeze(-2) for part in self.features(x))
         s, z = state[0] + k.mT @ v, state[1] + k.mT
         return project(self.out_proj, ((q @ s) / (q @ z)).flatten(2)), (s, z)

@@ -1,4 +1,4 @@
-"""Measurements without a clock: exponents of counted work, 6 N D against counted FLOPs, and the error of fused attention."""
+"""Measurements that need no timing: exponents of counted work, counted FLOPs against 6 N D, and the error of fused attention."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ NAIVE = Network(mixer="transformer", form="naive", positions="rope")
 
 LENGTHS = (2**15, 2**16, 2**17)
 WIDTHS = (64, 128, 256)
-"""Sizes at which exponents are taken: n far above d, so that the leading term in n remains."""
+"""Sizes at which exponents are computed: n far above d, so that the leading term in n dominates."""
 
 GRID_LENGTHS = tuple(2**i for i in range(4, 18))
 GRID_WIDTHS = tuple(2**i for i in range(6, 13))
@@ -27,15 +27,20 @@ GRID_WIDTHS = tuple(2**i for i in range(6, 13))
 
 
 def _exponent(x: tuple[int, ...], y: list[float]) -> float:
-    """Return the log-log slope of y over x."""
+    """Return the log-log slope of y over x.
+
+    Args:
+        x: positions.
+        y: values.
+    """
     return float(loglog_slope(np.array(x, dtype=float), np.array([y], dtype=float))[0])
 
 
 def measure_counted(settings: Settings, context: Context) -> None:
-    """Record exponents of every layer's FLOPs and sequential operations, C over 6 N D, and the error of fused attention.
+    """Record exponents of every layer's FLOPs and sequential operations, counted FLOPs over 6 N D, and the error of fused attention.
 
     Args:
-        settings: of the run.
+        settings: settings of the run.
         context: receives the records.
     """
 
@@ -69,16 +74,32 @@ def measure_counted(settings: Settings, context: Context) -> None:
 
 
 def _flops_at(layers: list[Mixer], width: int, n: int) -> float:
-    """Return the FLOPs at any width: counts are a d^2 + b d per sequence, so that layers of two widths give a and b."""
+    """Return the FLOPs at any width, from layers of two widths.
+
+    FLOPs per sequence are a d^2 + b d; two widths determine a and b.
+
+    Args:
+        layers: layers of two widths.
+        width: width d.
+        n: number of positions.
+    """
     narrow, wide = layers
     x, y = float(narrow.width), float(wide.width)
     per_narrow, per_wide = flops(narrow, n) / x, flops(wide, n) / y
-    square = (per_wide - per_narrow) / (y - x)
-    return width * (per_narrow + square * (width - x))
+    a = (per_wide - per_narrow) / (y - x)
+    return width * (per_narrow + a * (width - x))
 
 
 def counted_over_6nd(settings: Settings, context: Context) -> float:
-    """Return the FLOPs of one training step of a transformer over 6 N D, counted operation by operation on the meta device."""
+    """Return the FLOPs of one training step of a transformer over 6 N D, counted operation by operation on the meta device.
+
+    Args:
+        settings: give width, layers and context length.
+        context: provides the generator.
+
+    Returns:
+        Ratio of counted FLOPs to 6 N D (Kaplan et al. 2020, section 2.1).
+    """
     generator = context.generator(0, "six", device="cpu")
     vocabulary, length = 64, settings.text.context
     model = SequenceModel(NAIVE, vocabulary, settings.width, settings.layers, generators=[generator], head_width=settings.head_width)
@@ -93,13 +114,21 @@ def counted_over_6nd(settings: Settings, context: Context) -> float:
 
 @torch.no_grad()
 def fused_error_ratio(context: Context, seed: int) -> float:
-    """Return the largest error of fused over that of naive attention, both against float64, on 256 random positions."""
+    """Return the largest error of fused attention over that of naive attention, both against float64, on 256 random positions.
+
+    Args:
+        context: provides device and generators.
+        seed: the seed.
+
+    Returns:
+        Ratio of the two maximum absolute errors.
+    """
     device = context.device
     outputs = {}
     for network in (FUSED, NAIVE):
         layer = make_mixer(network, 64, generators=[context.generator(seed, "error", device="cpu")], head_width=32).to(device)
         x = torch.randn(1, 4, 256, 64, generator=context.generator(seed, "error inputs", device="cpu")).to(device)
         outputs[network] = layer(x)
-        exact = layer.double()(x.double())
-    errors = {network: float((output - exact).abs().max()) for network, output in outputs.items()}
+        reference = layer.double()(x.double())
+    errors = {network: float((output - reference).abs().max()) for network, output in outputs.items()}
     return errors[FUSED] / errors[NAIVE]

@@ -1,4 +1,4 @@
-"""The corpora of the language runs; all other experiments generate their sequences."""
+"""The corpora of the language-modelling runs; all other experiments generate their sequences."""
 
 from __future__ import annotations
 
@@ -10,5 +10,12 @@ SOURCES: list[DataSource] = [TINY_SHAKESPEARE, WAR_AND_PEACE, LINUX, PROGRAM_TEX
 
 
 def needs(settings: Settings) -> list[tuple[DataSource, str]]:
-    """Return the data of a run: the corpus of a language run, else none."""
+    """Return the data that a run loads.
+
+    Args:
+        settings: settings of the run.
+
+    Returns:
+        (source, split) pairs: the corpus of a language-modelling run, else none.
+    """
     return [(CORPORA[settings.text.corpus].source, "all")] if settings.experiment == "language" else []

@@ -1,4 +1,4 @@
-"""The cost explorer: measured curves with values under the pointer, and counted FLOPs at any length and width."""
+"""The cost explorer: measured curves with the values at a selected position, and counted FLOPs at any length and width."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from replications.presentation.exhibits import Exhibit
 from replications.results.reader import Results
 
 QUANTITIES = {
-    "training_seconds": ("time of a training step", "s", "cost"),
-    "forward_seconds": ("time forward", "s", "cost"),
-    "training_bytes": ("memory of a training step", "B", "test"),
-    "forward_flops": ("counted FLOPs forward", "FLOP", "test"),
+    "training_seconds": ("training time per step", "s", "cost"),
+    "forward_seconds": ("forward time", "s", "cost"),
+    "training_bytes": ("peak memory of a training step", "B", "test"),
+    "forward_flops": ("counted forward FLOPs", "FLOP", "test"),
 }
 """Label, unit and split of each metric."""
 
 SWEEPS = {
     "cost-length": ("length", "sequence length n"),
     "cost-width": ("width", "width d"),
-    "cost-tokens": ("length", "length n at fixed tokens"),
+    "cost-tokens": ("length", "length n at a fixed number of tokens"),
 }
 """Axis of each run, and its label."""
 
@@ -27,7 +27,7 @@ SWEEPS = {
 def cost_explorer(results: Results) -> Exhibit:
     """Cost of one layer: select a quantity and an axis, and move the slider to read the value of every network.
 
-    Below, FLOPs are counted at any length and width.
+    The lower part shows counted FLOPs at any length and width.
     """
     results.need("cost-length", "counted")
     sweeps: list[dict[str, Any]] = []
@@ -58,5 +58,5 @@ def cost_explorer(results: Results) -> Exhibit:
         for run in results.runs()
         for network in run.settings_as(Settings).models
     }
-    alt = f"Cost of {len(sweeps[0]['curves'])} layers over length and width; the figures of this section show the same without scripts."
+    alt = f"Cost of {len(sweeps[0]['curves'])} layers over length and width; the figures of this section show the same data without scripts."
     return Exhibit("Cost explorer", alt, {"networks": networks, "sweeps": sweeps, "counted": counted})

@@ -1,39 +1,38 @@
-"""Figures: the measured table, cost curves with fits, memory, generation, loss, recall, copying, gradients, regular languages."""
+"""Figures: every public function returns one figure; its docstring is the caption."""
 
 from __future__ import annotations
 
 import math
-from itertools import pairwise
 
 import numpy as np
 import pandas as pd
 from matplotlib.ticker import NullFormatter
 
 from replications.papers.rnn_vs_transformer.course_table import COLUMNS, mean_and_interval, table_lines
-from replications.papers.rnn_vs_transformer.plotting import (
-    COLOURS,
-    NAMES,
-    curves,
-    in_text,
-    label_ends,
+from replications.papers.rnn_vs_transformer.figure_data import (
+    losses_by_position,
+    losses_by_size,
     networks_of,
+    recall_accuracies,
+    regular_accuracies,
     runs_of,
     sweep_of,
 )
+from replications.papers.rnn_vs_transformer.plotting import COLOURS, NAMES, curves, in_text, label_ends
 from replications.papers.rnn_vs_transformer.settings import Settings
 from replications.presentation.figure_writer import Figure
 from replications.presentation.palette import ON_DARK, ON_LIGHT
 from replications.presentation.theme import COLUMN, canvas, dots, in_words, last_rows, published
 from replications.registry.run_grid import Run
-from replications.results.reader import NotMeasured, Results
+from replications.results.reader import Results
 
 
 def the_table_measured(results: Results) -> Figure:
-    """The comparison table of courses, its words replaced by measured numbers; brackets are 95 % intervals over seeds or repetitions.
+    """The comparison table taught in courses, with measured values beside its entries; brackets are 95 % confidence intervals over seeds.
 
-    Exponents are of the length n, fitted over the largest lengths measured. Long-range dependencies are the share of associative
-    recalls answered right and the share of the gradient that is left at the far end of the sequence; bias is the accuracy on the
-    parity of bits in strings longer than any in training. Empty cells were not measured at this tier.
+    Exponents are of the sequence length n, fitted to the largest measured lengths. Long-range dependencies: accuracy of associative
+    recall, and share of the gradient that remains at the far end of the sequence. Inductive bias: accuracy on the parity of bit strings
+    longer than any in training. Empty cells were not measured at this tier.
     """
     results.need("cost-length")
     lines = table_lines(results)
@@ -67,49 +66,46 @@ def the_table_measured(results: Results) -> Figure:
     return Figure(figure, frame, alt=alt, title="The comparison table, measured")
 
 
-def _widest_recall(results: Results) -> str:
-    widths = [int(run.name.rsplit("-", maxsplit=1)[1]) for run in results.runs() if run.name.startswith("recall-transformer-")]
-    return str(64 if 64 in widths else max(widths, default=0))
-
-
 def training_time_by_length(results: Results) -> Figure:
-    """Time of one training step (forward and backward) of one layer against the sequence length, batch and width fixed.
+    """Time of one training step (forward and backward) of one layer, projections included, against sequence length; batch size and
+    width are fixed.
 
-    Every repetition of the sweep is a dot; the exponent behind each name is fitted over the largest quarter of its lengths. Dashed:
-    step-by-step loops, and attention that stores its matrix of scores. Each is a layer alone, with its projections.
+    Dots: repetitions of the sweep. The exponent after each name is fitted to lengths within a factor of four of its largest. Dashed:
+    step-by-step loops, and attention that stores its matrix of scores.
     """
     rows = sweep_of(results, "cost-length", "training_seconds", "length", "cost")
     figure, axes = canvas(height=4.0)
     exponents = curves(
-        axes[0, 0], rows, networks_of(results, "cost-length"), xlabel="sequence length n", ylabel="seconds of a training step"
+        axes[0, 0], rows, networks_of(results, "cost-length"), xlabel="sequence length n", ylabel="seconds per training step"
     )
     return Figure(figure, rows, alt=f"Exponents of time over length: {in_text(exponents)}.", title="Training time by length")
 
 
 def memory_by_length(results: Results) -> Figure:
-    """Memory of a training step of one layer against length, and what Dao et al. (2022) state of naive over fused attention.
+    """Memory of a training step of one layer against sequence length, with the ratio of naive to fused attention that Dao et al. (2022) report.
 
-    Open diamonds: 10 and 20 times the fused kernel's memory at lengths 2048 and 4096, as their README says.
+    Open markers: 10 and 20 times the memory of the fused kernel at lengths 2048 and 4096, as stated in their README.
     """
     rows = sweep_of(results, "cost-length", "training_bytes", "length")
     rows = rows[rows["model"].isin(["lstm", "mingru", "ssm", "linear", "transformer", "transformer.naive"])]
     figure, axes = canvas(height=3.4)
-    exponents = curves(axes[0, 0], rows, networks_of(results, "cost-length"), xlabel="sequence length n", ylabel="bytes alive at once")
+    exponents = curves(axes[0, 0], rows, networks_of(results, "cost-length"), xlabel="sequence length n", ylabel="peak memory in bytes")
     fused = rows[rows["model"] == "transformer"].groupby("at")["value"].median()
     naive = rows[rows["model"] == "transformer.naive"].groupby("at")["value"].median()
     at = [n for n in (2048, 4096) if n in fused.index]
     ratios = {2048: 10, 4096: 20}
     published(axes[0, 0], at, [ratios[n] * fused[n] for n in at], colour="#000000", label="Dao et al. 2022: 10x, 20x")
     axes[0, 0].legend(loc="upper left")
-    measured = ", ".join(f"{naive[n] / fused[n]:.1f} at {n:,}" for n in at if n in naive.index)
-    alt = f"Exponents of memory: {in_text(exponents)}. Naive over fused attention: {measured}."
+    measured_ratios = ", ".join(f"{naive[n] / fused[n]:.1f} at {n:,}" for n in at if n in naive.index)
+    alt = f"Exponents of memory: {in_text(exponents)}. Naive over fused attention: {measured_ratios}."
     return Figure(figure, rows, alt=alt, title="Memory by length")
 
 
 def flops_and_their_crossing(results: Results) -> Figure:
-    """Counted forward FLOPs of one layer against length: attention is cheaper than recurrence while n is below a small multiple of d.
+    """Counted forward FLOPs of one layer against sequence length: attention needs fewer than a recurrence while n is below a small multiple
+    of the width d.
 
-    The dotted line stands at n = d, where Vaswani et al. (2017, section 4) put the crossing, leaving constants out.
+    Dotted line: n = d, where Vaswani et al. (2017, section 4) place the crossing, ignoring constant factors.
     """
     rows = sweep_of(results, "cost-length", "forward_flops", "length")
     rows = rows[rows["model"].isin(["rnn", "gru", "lstm", "mingru", "ssm", "linear", "transformer"]) & (rows["seed"] == rows["seed"].min())]
@@ -124,7 +120,7 @@ def flops_and_their_crossing(results: Results) -> Figure:
 
 
 def time_at_fixed_tokens(results: Results) -> Figure:
-    """Forward time of one layer where batch size times length is constant: it grows with n only for layers whose steps wait for each other."""
+    """Forward time of one layer at constant batch size times length; it grows with n only for layers whose steps must run in sequence."""
     rows = sweep_of(results, "cost-tokens", "forward_seconds", "length", "cost")
     figure, axes = canvas(height=3.0)
     exponents = curves(
@@ -134,41 +130,35 @@ def time_at_fixed_tokens(results: Results) -> Figure:
 
 
 def time_by_width(results: Results) -> Figure:
-    """Time of a training step of one layer against its width, length fixed. The exponent is of the width."""
+    """Time of a training step of one layer against its width at a fixed sequence length; exponents are of the width."""
     rows = sweep_of(results, "cost-width", "training_seconds", "width", "cost")
     figure, axes = canvas(height=3.2)
     networks = networks_of(results, "cost-width")
-    exponents = curves(axes[0, 0], rows, networks, xlabel="width d", ylabel="seconds of a training step", symbol="d")
+    exponents = curves(axes[0, 0], rows, networks, xlabel="width d", ylabel="seconds per training step", symbol="d")
     return Figure(figure, rows, alt=f"Exponents of time over width: {in_text(exponents)}.", title="Training time by width")
 
 
 def generation_cost(results: Results) -> Figure:
-    """Generating one token after a context of n tokens: time, and memory of the state. A transformer keeps keys and values of all tokens."""
+    """Time and state memory for generating one token after a context of n tokens. A transformer stores the keys and values of all tokens."""
     time = sweep_of(results, "generation", "token_seconds", "length", "cost")
     state = sweep_of(results, "generation", "state_bytes", "length")
     networks = networks_of(results, "generation")
     figure, axes = canvas(height=5.6, rows=2)
     curves(axes[0, 0], time, networks, xlabel="tokens of context n", ylabel="seconds per token")
-    curves(axes[1, 0], state[state["seed"] == state["seed"].min()], networks, xlabel="tokens of context n", ylabel="bytes kept")
+    curves(axes[1, 0], state[state["seed"] == state["seed"].min()], networks, xlabel="tokens of context n", ylabel="state in bytes")
     data = pd.concat([time.assign(quantity="seconds"), state.assign(quantity="bytes")])
-    most = state[state["at"] == state["at"].max()].groupby("model")["value"].median()
-    alt = "Bytes kept at the longest context: " + ", ".join(f"{NAMES.get(str(m), m)} {v:,.0f}" for m, v in most.items())
-    return Figure(figure, data, alt=alt, title="Cost of generating")
+    largest = state[state["at"] == state["at"].max()].groupby("model")["value"].median()
+    alt = "Bytes of state at the longest context: " + ", ".join(f"{NAMES.get(str(m), m)} {v:,.0f}" for m, v in largest.items())
+    return Figure(figure, data, alt=alt, title="Cost of generation")
 
 
 def loss_by_size_and_compute(results: Results) -> Figure:
-    """Held-out loss against non-embedding parameters, and against counted training FLOPs. Every seed is a dot.
+    """Test loss against non-embedding parameters, and against counted training FLOPs; dots are seeds.
 
-    Grey: the slope of Kaplan et al. (2020, equations 1.1 and 1.3), drawn through the transformer's smallest network; only its slope can be
-    compared, because text, number of tokens and sizes differ.
+    Grey: slopes of Kaplan et al. (2020, equations 1.1 and 1.3), drawn through the smallest transformer. Only slopes can be compared,
+    because text, number of tokens and sizes differ.
     """
-    parts = []
-    mixers: dict[str, str] = {}
-    for run, settings in runs_of(results, "language", study="scaling"):
-        values = {key: results.final(run.name, metric) for key, metric in (("value", "loss"), ("parameters",) * 2, ("compute",) * 2)}
-        mixers[settings.network.name] = settings.network.mixer
-        parts.append(pd.DataFrame({"run": run.name, "model": settings.network.name, **values}).rename_axis("seed").reset_index())
-    rows = pd.concat(parts, ignore_index=True)
+    rows, mixers = losses_by_size(results)
     figure, axes = canvas(height=3.0, columns=2)
     for panel, (x, slope, label) in zip(
         axes[0], (("parameters", -0.076, "non-embedding parameters N"), ("compute", -0.050, "training FLOPs C")), strict=True
@@ -177,9 +167,9 @@ def loss_by_size_and_compute(results: Results) -> Figure:
         for model, part in rows.groupby("model", sort=False):
             colour = COLOURS[mixers[str(model)]]
             dots(panel, part[x], part["value"], colour=colour)
-            middle = part.groupby(x)["value"].mean()
-            panel.plot(middle.index, middle, color=colour)
-            ends.append((str(model), colour, float(middle.index[-1]), float(middle.iloc[-1])))
+            means = part.groupby(x)["value"].mean()
+            panel.plot(means.index, means, color=colour)
+            ends.append((str(model), colour, float(means.index[-1]), float(means.iloc[-1])))
         panel.set(xscale="log", yscale="log", xlabel=label, ylabel="nats per character")
         panel.xaxis.set_minor_formatter(NullFormatter())
         panel.yaxis.set_minor_formatter("{x:.1f}")
@@ -201,46 +191,34 @@ def loss_by_size_and_compute(results: Results) -> Figure:
 
 
 def loss_by_position(results: Results) -> Figure:
-    """Held-out loss by position in the context, for the widest LSTM and the networks of its width; thin lines are seeds.
+    """Test loss by position in the context, for the widest LSTM and the other networks of the same width; one line per seed.
 
-    The dotted line stands at 100 tokens, after which Kaplan et al. (2020, Figure 7) see the LSTM no longer improve.
+    Dotted line: 100 tokens, after which the LSTM of Kaplan et al. (2020, Figure 7) no longer improves.
     """
-    runs = runs_of(results, "language", study="scaling")
-    widest = max((settings.width for _, settings in runs if settings.network.name == "lstm"), default=0)
-    by_model = {settings.network.name: run for run, settings in runs if settings.width == widest}
-    drawn = {model: by_model[model] for model in ("transformer", "lstm", "mingru") if model in by_model}
-    if not drawn:
-        raise NotMeasured("needs a language run of an LSTM")
+    display_names = {"transformer": "transformer", "lstm": "LSTM", "mingru": "minGRU"}
+    frame, width = losses_by_position(results, tuple(display_names))
     figure, axes = canvas(height=3.0)
-    panel, data, ends = axes[0, 0], [], []
-    for model, run in drawn.items():
-        by_position = {seed: arrays[0] for seed, arrays in results.by_seed(run.name, "loss_by_position").items()}
-        n = len(next(iter(by_position.values())))
-        edges = np.unique(np.round(np.geomspace(1, n, 22)).astype(int))
-        for seed, losses in by_position.items():
-            middles = [(a, b, float(losses[a - 1 : b - 1].mean())) for a, b in pairwise(edges)]
-            panel.plot([math.sqrt(a * b) for a, b, _ in middles], [y for *_, y in middles], color=COLOURS[model], lw=0.9, alpha=0.8)
-            data += [{"run": run.name, "model": model, "seed": seed, "from": a, "to": b - 1, "value": y} for a, b, y in middles]
-        label = {"transformer": "transformer", "lstm": "LSTM", "mingru": "minGRU"}[model]
-        ends.append((f"{label} {widest}", COLOURS[model], math.sqrt(edges[-1] * edges[-2]), middles[-1][2]))
+    panel, ends = axes[0, 0], []
+    for (model, _), curve in frame.groupby(["model", "seed"], sort=False):
+        middles = np.sqrt(curve["from"] * (curve["to"] + 1.0))
+        panel.plot(middles, curve["value"], color=COLOURS[str(model)], lw=0.9, alpha=0.8)
+    for model, rows in frame.groupby("model", sort=False):
+        last = rows.iloc[-1]
+        x = math.sqrt(last["from"] * (last["to"] + 1))
+        ends.append((f"{display_names[str(model)]} {width}", COLOURS[str(model)], x, float(last["value"])))
     panel.axvline(100, color="#555555", ls=":", lw=1)
     panel.set(xscale="log", xlabel="position in the context", ylabel="nats per character")
     label_ends(panel, ends)
-    frame = pd.DataFrame(data)
     alt = f"Mean loss in nats per character at the last positions: {in_words(last_rows(frame, 'to', 'run'), 'model')}."
     return Figure(figure, frame, alt=alt, title="Loss by position in the context")
 
 
 def recall_by_pairs(results: Results) -> Figure:
-    """Associative recall: share of queries answered right by the number of pairs and the width, mean over seeds."""
-    parts = []
-    for run, settings in runs_of(results, "recall"):
-        rows = results.select(run=run.name, metric="accuracy", split="test", axis="pairs")
-        parts.append(rows.assign(model=settings.network.name, width=settings.width)[["run", "model", "width", "seed", "at", "value"]])
-    data = pd.concat(parts, ignore_index=True).rename(columns={"at": "pairs"}).astype({"pairs": int})
+    """Associative recall: share of queries answered correctly, by number of pairs and width; means over seeds."""
+    data = recall_accuracies(results)
     models = list(dict.fromkeys(data["model"]))
-    rows_needed = data["width"].nunique()
-    figure, axes = canvas(width=2 * COLUMN, height=1.5 + 0.3 * rows_needed, columns=len(models))
+    n_widths = data["width"].nunique()
+    figure, axes = canvas(width=2 * COLUMN, height=1.5 + 0.3 * n_widths, columns=len(models))
     for panel, model in zip(axes[0], models, strict=True):
         table = data[data["model"] == model].pivot_table(index="width", columns="pairs", values="value")
         panel.imshow(table, cmap="Blues", vmin=0, vmax=1.15, aspect="auto", origin="lower")
@@ -255,9 +233,9 @@ def recall_by_pairs(results: Results) -> Figure:
 
 
 def copying(results: Results) -> Figure:
-    """Copying strings: share of whole strings copied right while training, and share of characters right by length after it.
+    """Copying strings. Left: share of strings copied without error during training. Right: share of characters copied correctly, by length.
 
-    The dotted line stands at the longest trained length.
+    Dotted line: longest trained length. Dashed: hard-ALiBi; dotted curves: no position encoding.
     """
     runs = runs_of(results, "copying")
     figure, axes = canvas(height=2.8, columns=2)
@@ -272,25 +250,26 @@ def copying(results: Results) -> Figure:
         for _, part in learning.groupby("seed"):
             axes[0, 0].plot(part["x"], part["value"], color=colour, ls=style, lw=0.9)
         dots(axes[0, 1], lengths["x"], lengths["value"], colour=colour)
-        middle = lengths.groupby("x")["value"].mean()
-        axes[0, 1].plot(middle.index, middle, color=colour, ls=style, label=model)
+        means = lengths.groupby("x")["value"].mean()
+        axes[0, 1].plot(means.index, means, color=colour, ls=style, label=model)
         axes[0, 1].axvline(settings.task.length, color="#555555", ls=":", lw=1)
         parts += [learning, lengths]
-    axes[0, 0].set(xlabel="training examples", ylabel="strings copied right", ylim=(-0.03, 1.03))
-    axes[0, 1].set(xlabel="length of the string", ylabel="characters copied right", ylim=(-0.03, 1.03))
+    axes[0, 0].set(xlabel="training examples", ylabel="strings without error", ylim=(-0.03, 1.03))
+    axes[0, 1].set(xlabel="length of the string", ylabel="characters copied correctly", ylim=(-0.03, 1.03))
     axes[0, 1].legend()
     data = pd.concat(parts)[["run", "model", "seed", "split", "metric", "x", "value"]]
     longest = last_rows(data[data["metric"] == "character_accuracy"], "x", "model")
     return Figure(
-        figure, data, alt=f"Share of characters copied right at the longest length: {in_words(longest, 'model')}.", title="Copying"
+        figure, data, alt=f"Share of characters copied correctly at the longest length: {in_words(longest, 'model')}.", title="Copying"
     )
 
 
 def gradients_over_time(results: Results) -> Figure:
-    """Norm of d loss_T / d h_t against the distance T - t at initialisation, and the tanh-RNN's factor per step by its spectral radius.
+    """Left: norm of d loss_T / d h_t against the distance T - t at initialisation, relative to distance 0; one line per seed. Right: factor
+    of the tanh-RNN's gradient norm per step, by the spectral radius of its recurrent matrix; dots are seeds.
 
-    Left: one line per seed, divided by its value at distance 0. Right: every seed a dot; the dashed line is factor = spectral radius, which
-    holds where slopes are 1; above a radius of 1 the units saturate and keep the factor near 1.
+    Dashed: factor = spectral radius, which holds where the slopes of tanh are 1; above a radius of 1 the units saturate, which keeps the
+    factor near 1.
     """
     results.need("gradients")
     networks = networks_of(results, "gradients")
@@ -310,19 +289,19 @@ def gradients_over_time(results: Results) -> Figure:
         dots(axes[0, 1], radii, rates, colour=COLOURS["rnn"])
         data += [{"model": "rnn by radius", "seed": seed, "x": float(r), "value": float(v)} for r, v in zip(radii, rates, strict=True)]
     axes[0, 1].plot(radii, radii, color="#555555", ls="--", lw=1)
-    axes[0, 1].set(xlabel="spectral radius of W", ylabel="factor of the gradient per step")
-    left = {model: results.final("gradients", "gradient_kept", model=model).median() for model in networks}
-    alt = "Share of the gradient left at the far end: " + ", ".join(f"{m} {v:.1e}" for m, v in left.items())
+    axes[0, 1].set(xlabel="spectral radius of W", ylabel="gradient factor per step")
+    remaining = {model: results.final("gradients", "gradient_kept", model=model).median() for model in networks}
+    alt = "Share of the gradient that remains at the far end: " + ", ".join(f"{m} {v:.1e}" for m, v in remaining.items())
     return Figure(figure, pd.DataFrame(data), alt=alt, title="Gradients over time")
 
 
 def _order_title(run: Run, settings: Settings) -> str:
-    """Return network and clipping of a temporal-order run."""
+    """Return the display name of a temporal-order run: network and clipping."""
     return f"{settings.network.name}, {run.labels['clipping']}"
 
 
 def gradients_before_and_after_training(results: Results) -> Figure:
-    """Gradient norms by distance on the temporal-order task, before (dashed) and after (solid) training; medians over trials, by seed."""
+    """Gradient norms by distance on the temporal-order task, before (dashed) and after (solid) training; medians over trials, one line per seed."""
     runs = runs_of(results, "order")
     figure, axes = canvas(height=2.4, columns=len(runs), sharey=True)
     data = []
@@ -340,7 +319,7 @@ def gradients_before_and_after_training(results: Results) -> Figure:
 
 
 def clipping(results: Results) -> Figure:
-    """Temporal order (Pascanu et al. 2013, section 4.1): share of trainings that learn it; every dot is a seed's share over its trials."""
+    """Temporal order (Pascanu et al. 2013, section 4.1): share of trainings that learn the task; each dot is one seed's share over its trials."""
     runs = runs_of(results, "order")
     figure, axes = canvas(width=COLUMN, height=2.4)
     parts = []
@@ -358,28 +337,23 @@ def clipping(results: Results) -> Figure:
 
 
 def regular_languages(results: Results) -> Figure:
-    """Accuracy on regular languages by length, one panel per language; every seed is a dot. The dotted line is the trained length."""
-    parts = []
-    for run, settings in runs_of(results, "regular", study="languages"):
-        task, network = settings.task, settings.network
-        rows = results.select(run=run.name, metric="character_accuracy", axis="length")
-        parts.append(rows.assign(model=network.name, mixer=network.mixer, language=task.language, trained=task.length))
-    data = pd.concat(parts, ignore_index=True)
+    """Accuracy on regular languages by sequence length, one panel per language; dots are seeds. Dotted line: trained length."""
+    data = regular_accuracies(results)
     languages = list(dict.fromkeys(data["language"]))
     figure, axes = canvas(height=2.5, columns=len(languages), sharey=True)
     for panel, language in zip(axes[0], languages, strict=True):
-        here = data[data["language"] == language]
+        language_rows = data[data["language"] == language]
         ends = []
-        for model, part in here.groupby("model", sort=False):
+        for model, part in language_rows.groupby("model", sort=False):
             colour = COLOURS[part["mixer"].iloc[0]]
             dots(panel, part["at"], part["value"], colour=colour)
-            middle = part.groupby("at")["value"].mean()
-            panel.plot(middle.index, middle, color=colour)
-            ends.append((str(model), colour, float(middle.index[-1]), float(middle.iloc[-1])))
-        panel.axvline(here["trained"].iloc[0], color="#555555", ls=":", lw=1)
+            means = part.groupby("at")["value"].mean()
+            panel.plot(means.index, means, color=colour)
+            ends.append((str(model), colour, float(means.index[-1]), float(means.iloc[-1])))
+        panel.axvline(language_rows["trained"].iloc[0], color="#555555", ls=":", lw=1)
         panel.set(title=language, xlabel="length", ylim=(-0.03, 1.06))
         label_ends(panel, ends)
-    axes[0, 0].set_ylabel("states predicted right")
-    drawn = data[["run", "language", "model", "seed", "at", "value"]]
-    alt = f"Share of states predicted right at the longest length: {in_words(last_rows(drawn, 'at', 'run'), ['language', 'model'])}."
-    return Figure(figure, drawn, alt=alt, title="Regular languages")
+    axes[0, 0].set_ylabel("states predicted correctly")
+    columns = data[["run", "language", "model", "seed", "at", "value"]]
+    alt = f"Share of states predicted correctly at the longest length: {in_words(last_rows(columns, 'at', 'run'), ['language', 'model'])}."
+    return Figure(figure, columns, alt=alt, title="Regular languages")

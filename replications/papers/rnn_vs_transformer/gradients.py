@@ -1,4 +1,4 @@
-"""Gradients over time at initialisation (Pascanu et al. 2013): growth or decay, their prediction, and clipping's effect on direction."""
+"""Gradients over time at initialisation (Pascanu et al. 2013): their growth or decay, its prediction, and the effect of clipping on direction."""
 
 from __future__ import annotations
 
@@ -15,7 +15,12 @@ from replications.papers.rnn_vs_transformer.trainer import clip_by_seed
 
 
 def set_radius(layer: Recurrent, radius: float) -> None:
-    """Scale every seed's recurrent matrix to a spectral radius, and set its biases to zero, in place."""
+    """Scale every seed's recurrent matrix to a spectral radius, and set its biases to zero, in place.
+
+    Args:
+        layer: a recurrent layer.
+        radius: spectral radius, positive.
+    """
     with torch.no_grad():
         for kernel in layer.cells:
             matrix = kernel.get_parameter("weight_hh_l0")
@@ -27,8 +32,8 @@ def set_radius(layer: Recurrent, radius: float) -> None:
 def gradient_by_distance(layer: Mixer, x: Tensor, out: Tensor) -> Tensor:
     """Return the norm of d loss_T / d h_t by distance T - t, averaged over the batch.
 
-    h_t is the carried state of a recurrent layer (for the LSTM h and c together), in total derivative through time; for any other
-    layer it is the input at position t.
+    h_t is the state of a recurrent layer (for the LSTM h and c together), with the total derivative through time; for any other layer it
+    is the input at position t.
 
     Args:
         layer: a mixer.
@@ -41,13 +46,13 @@ def gradient_by_distance(layer: Mixer, x: Tensor, out: Tensor) -> Tensor:
     if not isinstance(layer, Recurrent):
         inputs = x.detach().requires_grad_()
         (layer(inputs)[:, :, -1] * out).sum().backward()
-        grown: Tensor = inputs.grad if inputs.grad is not None else torch.zeros_like(x)
-        norms: Tensor = grown.norm(dim=-1).mean(1).flip(1)
+        input_gradient: Tensor = inputs.grad if inputs.grad is not None else torch.zeros_like(x)
+        norms: Tensor = input_gradient.norm(dim=-1).mean(1).flip(1)
         return norms
     state, states = layer.start(x), []
     for x_t in x.unbind(2):
-        _, after = layer.step(x_t, state)
-        state = tuple(part.view_as(part) for part in after)  # nodes of their own: c's gradient is not also counted through h
+        _, new_state = layer.step(x_t, state)
+        state = tuple(part.view_as(part) for part in new_state)  # separate graph nodes, so that c's gradient excludes the path through h
         for part in state:
             part.retain_grad()
         states.append(state)
@@ -60,28 +65,28 @@ def gradient_by_distance(layer: Mixer, x: Tensor, out: Tensor) -> Tensor:
 
 
 def geometric_rate(norms: Tensor) -> tuple[Tensor, Tensor]:
-    """Fit a straight line to the logarithms of norms, without the first tenth of the distances.
+    """Return the factor per step of a geometric fit to norms by distance; the first tenth of the distances is left out.
 
     Args:
         norms: (seeds, n).
 
     Returns:
-        Factor per step, and R squared, (seeds,) each.
+        Factor per step, and R squared of the fit to the logarithms, (seeds,) each.
     """
     n = norms.shape[1]
     y = norms[:, n // 10 :].clamp_min(1e-37).double().log()
     x = torch.arange(y.shape[1], dtype=y.dtype, device=y.device) - (y.shape[1] - 1) / 2
     centred = y - y.mean(1, keepdim=True)
     slope = (centred * x).sum(1) / x.square().sum()
-    left = (centred - slope.unsqueeze(1) * x).square().sum(1)
-    return slope.exp(), 1 - left / centred.square().sum(1).clamp_min(1e-30)
+    residual = (centred - slope.unsqueeze(1) * x).square().sum(1)
+    return slope.exp(), 1 - residual / centred.square().sum(1).clamp_min(1e-30)
 
 
 def measure_gradients(settings: Settings, context: Context) -> None:
-    """Record gradients of every layer at initialisation, of the tanh-RNN for every spectral radius, and clipping's effect on direction.
+    """Record gradients of every layer at initialisation, of the tanh-RNN for every spectral radius, and the effect of clipping on direction.
 
     Args:
-        settings: of the run.
+        settings: settings of the run.
         context: receives the records.
     """
     length, batch = settings.task.length, settings.training.batch_size
@@ -102,38 +107,53 @@ def measure_gradients(settings: Settings, context: Context) -> None:
         context.record("rate", rate, model=name)
         context.record("r_squared", r_squared, model=name)
     context.artifact("gradient_norms", torch.stack(by_model, 1))  # (seeds, models, distances)
-    growth, singular = [], []
+    rates, singular_values = [], []
     for radius in settings.task.radii:
         generators = [context.generator(seed, "weights rnn", device="cpu") for seed in context.seeds]
         layer = LibraryRecurrent("rnn", settings.width, generators=generators)
         set_radius(layer, radius)
         layer.to(context.device)
         rate, _ = geometric_rate(gradient_by_distance(layer, 0.1 * x, out))
-        growth.append(rate)
-        singular.append(torch.stack([torch.linalg.matrix_norm(k.get_parameter("weight_hh_l0").detach(), 2) for k in layer.cells]))
+        rates.append(rate)
+        singular_values.append(torch.stack([torch.linalg.matrix_norm(k.get_parameter("weight_hh_l0").detach(), 2) for k in layer.cells]))
     context.artifact("radii", torch.tensor(settings.task.radii))
-    context.artifact("rate_by_radius", torch.stack(growth, 1))
-    context.artifact("singular_by_radius", torch.stack(singular, 1))
+    context.artifact("rate_by_radius", torch.stack(rates, 1))
+    context.artifact("singular_by_radius", torch.stack(singular_values, 1))
     _record_prediction(settings, context, x)
     _record_cosines(settings, context, x, out)
 
 
 def _record_prediction(settings: Settings, context: Context, x: Tensor) -> None:
-    """Record spectral radius times mean slope of the tanh-RNN that is measured as model rnn, and its largest singular value."""
+    """Record the predicted rate of the tanh-RNN (spectral radius times mean slope), its spectral radius and its largest singular value.
+
+    Args:
+        settings: settings of the run.
+        context: receives the records.
+        x: inputs, (seeds, batch, n, width).
+    """
     generators = [context.generator(seed, "weights rnn", device="cpu") for seed in context.seeds]
     layer = LibraryRecurrent("rnn", settings.width, generators=generators).to(context.device)
     with torch.no_grad():
         slopes = (1 - layer(x).square()).mean((1, 2, 3))
         matrices = [kernel.get_parameter("weight_hh_l0").detach() for kernel in layer.cells]
         radius = torch.tensor([float(torch.linalg.eigvals(matrix.cpu()).abs().max()) for matrix in matrices])
-        largest = torch.stack([torch.linalg.matrix_norm(matrix, 2) for matrix in matrices])
+        singular_value = torch.stack([torch.linalg.matrix_norm(matrix, 2) for matrix in matrices])
     context.record("predicted_rate", radius * slopes.cpu(), model="rnn")
     context.record("spectral_radius", radius, model="rnn")
-    context.record("singular_value", largest, model="rnn")
+    context.record("singular_value", singular_value, model="rnn")
 
 
 def _record_cosines(settings: Settings, context: Context, x: Tensor, out: Tensor) -> None:
-    """Record the cosine between a gradient and itself, clipped by norm or by value to a tenth of its norm or largest element."""
+    """Record the cosine between a gradient and its clipped form.
+
+    The gradient is clipped by norm to a tenth of its norm, and by value to a tenth of its largest element.
+
+    Args:
+        settings: settings of the run.
+        context: receives the records.
+        x: inputs, (seeds, batch, n, width).
+        out: d loss / d last output, (seeds, batch, width).
+    """
     cosines: dict[bool, list[float]] = {True: [], False: []}
     for by_value, values in cosines.items():
         generators = [context.generator(seed, "weights rnn", device="cpu") for seed in context.seeds]

@@ -1,4 +1,4 @@
-"""Language models of characters: loss by parameters, tokens, FLOPs and position in the context."""
+"""Character language models: loss by parameters, tokens, FLOPs and position in the context."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from replications.papers.rnn_vs_transformer.trainer import Batch, Trainer, make_
 
 
 def windows(tokens: Tensor, context_length: int, characters: int, name: str) -> Batch:
-    """Cut held-out text into adjacent windows.
+    """Return held-out text, cut into adjacent windows.
 
     Args:
         tokens: int64 (characters,).
-        context_length: characters of a window.
-        characters: largest number of characters that are used.
-        name: of the text, for the error message.
+        context_length: characters per window.
+        characters: largest number of characters used.
+        name: name of the text, for the error message.
 
     Returns:
         Inputs and targets, (windows, context_length) each.
@@ -36,13 +36,13 @@ def windows(tokens: Tensor, context_length: int, characters: int, name: str) -> 
             f"The held-out part of {name} has {len(tokens):,} characters, fewer than one context of {context_length:,} and its last target."
             " Use a longer text or a shorter context."
         )
-    cut = n * context_length
-    return tokens[:cut].view(n, context_length), tokens[1 : cut + 1].view(n, context_length)
+    used = n * context_length
+    return tokens[:used].view(n, context_length), tokens[1 : used + 1].view(n, context_length)
 
 
 @torch.no_grad()
 def loss_by_position(model: SequenceModel, inputs: Tensor, targets: Tensor, batch: int, *, bf16: bool = False) -> Tensor:
-    """Return the mean cross-entropy at every position of the context over all windows.
+    """Return the mean cross-entropy over all windows at every position of the context.
 
     Args:
         model: the networks of all seeds.
@@ -52,14 +52,14 @@ def loss_by_position(model: SequenceModel, inputs: Tensor, targets: Tensor, batc
         bf16: compute matrix products in bf16.
 
     Returns:
-        Nats, float64 (seeds, context).
+        Nats per character, float64 (seeds, context).
     """
     total = torch.zeros(model.n_seeds, inputs.shape[1], dtype=torch.float64, device=inputs.device)
-    for part, wanted in zip(inputs.split(batch), targets.split(batch), strict=True):
-        every = (model.n_seeds, *part.shape)
+    for input_batch, target_batch in zip(inputs.split(batch), targets.split(batch), strict=True):
+        shape = (model.n_seeds, *input_batch.shape)
         with torch.autocast(inputs.device.type, torch.bfloat16, enabled=bf16):
-            logits = model(part.expand(every))
-        total = total + token_loss(logits, wanted.expand(every)).double().sum(1)
+            logits = model(input_batch.expand(shape))
+        total = total + token_loss(logits, target_batch.expand(shape)).double().sum(1)
     return total / len(inputs)
 
 
@@ -67,7 +67,7 @@ def train_language(settings: Settings, context: Context) -> None:
     """Train one network per seed on a corpus; record validation and test loss, loss by position, parameters and compute.
 
     Args:
-        settings: of the run.
+        settings: settings of the run.
         context: receives the records.
     """
     text, training = settings.text, settings.training
@@ -107,7 +107,13 @@ def train_language(settings: Settings, context: Context) -> None:
 
 
 def _record_positions(context: Context, losses: Tensor, early: int) -> None:
-    """Record losses over the whole context, its first `early` positions, its second half, and each octave of positions."""
+    """Record the loss over the whole context, its first positions, its second half, and each octave of positions.
+
+    Args:
+        context: receives the records.
+        losses: nats per character, (seeds, context).
+        early: number of positions that count as early.
+    """
     n = losses.shape[1]
     context.record("loss", losses.mean(1), unit="nats/char")
     context.record("loss_early", losses[:, :early].mean(1), unit="nats/char")

@@ -1,8 +1,8 @@
-"""Layers that mix a sequence, one position at a time: the recurrences of the comparison.
+"""Recurrent layers that mix the positions of a sequence, one position at a time.
 
-Every mixer maps `(seeds, batch, n, width)` to the same shape, causally. `step` is its definition: the output at one position and the
-state that is carried on. `forward` applies `step` from left to right; the forms that compute all positions at once are subclasses in
-`fused.py`. The leading axis is that of the seeds trained together; each seed has its own weights.
+Every mixer maps `(seeds, batch, n, width)` to the same shape, causally. `step` defines it: the output at one position and the new
+state. `forward` applies `step` from left to right; the forms that compute all positions in parallel are subclasses in `fused.py`.
+The leading axis holds the seeds that are trained together; each seed has its own weights.
 
 `torch.baddbmm(b, x, W)` is b + x W for every seed.
 """
@@ -24,17 +24,17 @@ State = tuple[Tensor, ...]
 """State of a mixer after some positions: tensors of shape (seeds, batch, ...)."""
 
 GATES = {"rnn": 1, "gru": 3, "lstm": 4}
-"""Blocks of `width` columns in W_x and W_h of a recurrent cell."""
+"""Number of blocks of `width` columns in W_x and W_h of a recurrent cell."""
 
 CELLS: dict[str, Any] = {"rnn": nn.RNN, "gru": nn.GRU, "lstm": nn.LSTM}
-"""The library's modules, which hold the weights of one seed."""
+"""PyTorch's modules, which hold the weights of one seed."""
 
 
 def project(linear: SeedLinear, x: Tensor) -> Tensor:
-    """Apply a linear layer to the last axis.
+    """Return a linear map of the last axis, with one weight matrix per seed.
 
     Args:
-        linear: one weight matrix per seed, (n_in, n_out).
+        linear: weights (seeds, n_in, n_out).
         x: (seeds, ..., n_in).
 
     Returns:
@@ -45,10 +45,10 @@ def project(linear: SeedLinear, x: Tensor) -> Tensor:
 
 
 class Mixer(nn.Module, ABC):
-    """Base of all mixers.
+    """Base class of all mixers.
 
-    Attributes:
-        width: features of a position, d.
+    Args:
+        width: features per position, d.
         n_seeds: length of the leading axis.
     """
 
@@ -57,7 +57,7 @@ class Mixer(nn.Module, ABC):
         self.width, self.n_seeds = width, n_seeds
 
     def forward(self, x: Tensor) -> Tensor:
-        """Mix a sequence.
+        """Return the mixed sequence.
 
         Args:
             x: (seeds, batch, n, width).
@@ -68,7 +68,14 @@ class Mixer(nn.Module, ABC):
         return self.loop(x)
 
     def loop(self, x: Tensor) -> Tensor:
-        """Mix a sequence one position at a time; arguments and result as for `forward`."""
+        """Return the mixed sequence, computed one position at a time.
+
+        Args:
+            x: (seeds, batch, n, width).
+
+        Returns:
+            (seeds, batch, n, width); position t depends on positions 0 to t.
+        """
         state, outputs = self.start(x), []
         for x_t in x.unbind(2):
             y_t, state = self.step(x_t, state)
@@ -77,19 +84,22 @@ class Mixer(nn.Module, ABC):
 
     @abstractmethod
     def start(self, x: Tensor) -> State:
-        """Return the state before the first position.
+        """Return the state before the first position: zeros or empty tensors.
 
         Args:
-            x: (seeds, batch, ...); gives batch size, device and type.
+            x: (seeds, batch, ...); gives batch size, device and data type.
+
+        Returns:
+            Tensors of shape (seeds, batch, ...).
         """
 
     @abstractmethod
     def step(self, x: Tensor, state: State) -> tuple[Tensor, State]:
-        """Process one position.
+        """Return the output at one more position, and the new state.
 
         Args:
             x: (seeds, batch, width).
-            state: after the position before.
+            state: state after the previous position.
 
         Returns:
             Output (seeds, batch, width), and the state after this position.
@@ -112,7 +122,7 @@ def rnn_step(from_input: Tensor, h: Tensor, W_h: Tensor, b_h: Tensor) -> Tensor:
 
 
 def gru_step(from_input: Tensor, h: Tensor, W_h: Tensor, b_h: Tensor) -> Tensor:
-    """Return the next state of a GRU (Cho et al. 2014; reset gate behind the product, as in cuDNN).
+    """Return the next state of a GRU (Cho et al. 2014; reset gate applied to the product W_h h, as in cuDNN).
 
     Args:
         from_input: W_x x_t + b_x for the gates r, z, n, (seeds, batch, 3 width).
@@ -126,7 +136,7 @@ def gru_step(from_input: Tensor, h: Tensor, W_h: Tensor, b_h: Tensor) -> Tensor:
     width = h.shape[-1]
     from_hidden = torch.baddbmm(b_h, h, W_h)
     r, z = torch.sigmoid(from_input[..., : 2 * width] + from_hidden[..., : 2 * width]).chunk(2, -1)
-    n = torch.tanh(torch.addcmul(from_input[..., 2 * width :], r, from_hidden[..., 2 * width :]))  # x part + r * hidden part
+    n = torch.tanh(torch.addcmul(from_input[..., 2 * width :], r, from_hidden[..., 2 * width :]))  # input part + r * hidden part
     return torch.lerp(n, h, z)  # (1 - z) * n + z * h
 
 
@@ -151,12 +161,12 @@ def lstm_step(from_input: Tensor, h: Tensor, c: Tensor, W_h: Tensor, b_h: Tensor
 class Recurrent(Mixer):
     """tanh-RNN, GRU or LSTM.
 
-    Weights start uniform in +-1/sqrt(width), an LSTM's forget gates open (bias 1).
+    Initial weights are uniform in +-1/sqrt(width); the biases of an LSTM's forget gates are 1.
 
     Args:
         cell: rnn, gru or lstm.
-        width: features of a position, and of the state.
-        generators: one per seed, on the CPU.
+        width: features per position, and of the state.
+        generators: one per seed, on the CPU; they draw the initial weights.
     """
 
     def __init__(self, cell: str, width: int, *, generators: Sequence[torch.Generator]) -> None:
@@ -173,23 +183,52 @@ class Recurrent(Mixer):
                     kernel.get_parameter("bias_hh_l0")[forget] = 0.0
 
     def weights(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Return W_x and W_h, (seeds, width, gates * width), and b_x and b_h, (seeds, 1, gates * width)."""
+        """Return the weights of all seeds.
+
+        Returns:
+            W_x and W_h, (seeds, width, gates * width) each, and b_x and b_h, (seeds, 1, gates * width) each.
+        """
         stacked = [torch.stack([getattr(k, f"{name}_l0") for k in self.cells]) for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")]
         return stacked[0].mT, stacked[1].mT, stacked[2].unsqueeze(1), stacked[3].unsqueeze(1)
 
     def start(self, x: Tensor) -> State:
-        """Return zeros: h, and c for the LSTM, (seeds, batch, width) each; arguments as for `Mixer.start`."""
+        """Return the state before the first position: zeros.
+
+        Args:
+            x: (seeds, batch, ...); gives batch size, device and data type.
+
+        Returns:
+            h and, for the LSTM, c, (seeds, batch, width) each.
+        """
         zero = x.new_zeros(self.n_seeds, x.shape[1], self.width)
         return (zero, zero) if self.cell == "lstm" else (zero,)
 
     def step(self, x: Tensor, state: State) -> tuple[Tensor, State]:
-        """Process one position; arguments and result as for `Mixer.step`."""
+        """Return the output at one more position, and the new state.
+
+        Args:
+            x: (seeds, batch, width).
+            state: state after the previous position: h and, for the LSTM, c, (seeds, batch, width) each.
+
+        Returns:
+            Output (seeds, batch, width), and the state after this position.
+        """
         W_x, W_h, b_x, b_h = self.weights()
         state = self.advance(torch.baddbmm(b_x, x, W_x), state, W_h, b_h)
         return state[0], state
 
     def advance(self, from_input: Tensor, state: State, W_h: Tensor, b_h: Tensor) -> State:
-        """Return the next state, given W_x x_t + b_x, (seeds, batch, gates * width); shapes as in the steps above."""
+        """Return the next state, given the products of the input.
+
+        Args:
+            from_input: W_x x_t + b_x, (seeds, batch, gates * width).
+            state: h and, for the LSTM, c, (seeds, batch, width) each.
+            W_h: (seeds, width, gates * width).
+            b_h: (seeds, 1, gates * width).
+
+        Returns:
+            h and, for the LSTM, c, (seeds, batch, width) each.
+        """
         if self.cell == "rnn":
             return (rnn_step(from_input, state[0], W_h, b_h),)
         if self.cell == "gru":
@@ -198,17 +237,17 @@ class Recurrent(Mixer):
 
 
 class MinimalRNN(Mixer):
-    """minGRU or minLSTM (Feng et al. 2024, sections 3.1 and 3.2): gates depend on the input alone.
+    """minGRU or minLSTM (Feng et al. 2024, sections 3.1 and 3.2), whose gates depend on the input only.
 
-    Both are h_t = a_t * h_{t-1} + b_t, with h~_t the candidate:
+    Both have the form h_t = a_t * h_{t-1} + b_t, with the candidate h~_t:
 
         minGRU:  h_t = (1 - z_t) * h_{t-1} + z_t * h~_t
         minLSTM: h_t = f'_t * h_{t-1} + i'_t * h~_t,  f' = f / (f + i),  i' = i / (f + i)
 
     Args:
         cell: mingru or minlstm.
-        width: features of a position, and of the state.
-        generators: one per seed, on the CPU.
+        width: features per position, and of the state.
+        generators: one per seed, on the CPU; they draw the initial weights.
     """
 
     def __init__(self, cell: str, width: int, *, generators: Sequence[torch.Generator]) -> None:
@@ -217,29 +256,44 @@ class MinimalRNN(Mixer):
         self.in_proj = SeedLinear(width, self.gates * width, generators=generators)  # z, h~ or f, i, h~
 
     def coefficients(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the coefficients of the recurrence.
+        """Return the coefficients of the recurrence h_t = a_t * h_{t-1} + b_t.
 
         Args:
             x: (seeds, ..., width).
 
         Returns:
-            a and b, (seeds, ..., width) each.
+            a in (0, 1) and b, (seeds, ..., width) each.
         """
         parts = project(self.in_proj, x).chunk(self.gates, -1)
         if self.gates == 2:
             z, candidate = parts
             return torch.sigmoid(-z), torch.sigmoid(z) * candidate  # 1 - sigmoid(z) = sigmoid(-z)
         f, i, candidate = parts
-        # f' as a sigmoid of log f - log i, which cannot divide by zero; + 1 opens the forget gate at the start.
+        # f' as a sigmoid of log f - log i, which avoids a division by zero; + 1 opens the forget gate initially.
         forget = torch.sigmoid(functional.logsigmoid(f + 1) - functional.logsigmoid(i))
         return forget, (1 - forget) * candidate
 
     def start(self, x: Tensor) -> State:
-        """Return h = 0, (seeds, batch, width); arguments as for `Mixer.start`."""
+        """Return the state before the first position: h = 0.
+
+        Args:
+            x: (seeds, batch, ...); gives batch size, device and data type.
+
+        Returns:
+            h, (seeds, batch, width).
+        """
         return (x.new_zeros(self.n_seeds, x.shape[1], self.width),)
 
     def step(self, x: Tensor, state: State) -> tuple[Tensor, State]:
-        """Process one position; arguments and result as for `Mixer.step`."""
+        """Return the output at one more position, and the new state.
+
+        Args:
+            x: (seeds, batch, width).
+            state: state after the previous position: h, (seeds, batch, width).
+
+        Returns:
+            Output (seeds, batch, width), and the state after this position.
+        """
         a, b = self.coefficients(x)
         h = torch.addcmul(b, a, state[0])  # a_t * h_{t-1} + b_t
         return h, (h,)
@@ -248,17 +302,17 @@ class MinimalRNN(Mixer):
 class SelectiveSSM(Mixer):
     """A selective state-space layer (Gu and Dao 2023, algorithm 2), with Mamba's names and an expansion factor of 1.
 
-    For every feature, with `d_state` numbers of state (zero-order hold for A, Euler for B):
+    Every feature has a state of size `d_state` (zero-order hold for A, Euler for B):
 
         h_t = exp(delta_t A) h_{t-1} + delta_t B_t x_t
         y_t = C_t h_t + D x_t
 
-    delta, B and C depend on the input. A causal convolution over `D_CONV` positions stands before it, a SiLU gate behind it.
+    delta, B and C depend on the input. A causal convolution over `D_CONV` positions precedes the recurrence; a SiLU gate follows it.
 
     Args:
-        width: features of a position.
-        generators: one per seed, on the CPU.
-        d_state: numbers of state per feature.
+        width: features per position.
+        generators: one per seed, on the CPU; they draw the initial weights.
+        d_state: size of the state per feature.
     """
 
     D_CONV = 4
@@ -279,7 +333,7 @@ class SelectiveSSM(Mixer):
         self.out_proj = SeedLinear(width, width, generators=generators, bias=False)
 
     def discretise(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Return the coefficients of the recurrence h_t = A_bar_t * h_{t-1} + B_bar_x_t, and C.
+        """Return the coefficients of the recurrence h_t = A_bar_t * h_{t-1} + B_bar_t x_t, and C.
 
         Args:
             x: convolved inputs, (seeds, ..., width).
@@ -294,7 +348,7 @@ class SelectiveSSM(Mixer):
         return A_bar, delta * B.unsqueeze(-2) * x.unsqueeze(-1), C.unsqueeze(-2)
 
     def read(self, h: Tensor, C: Tensor, x: Tensor, z: Tensor) -> Tensor:
-        """Return out_proj((C h + D x) * silu(z)).
+        """Return the output out_proj((C h + D x) * silu(z)).
 
         Args:
             h: states, (seeds, ..., width, d_state).
@@ -309,15 +363,30 @@ class SelectiveSSM(Mixer):
         return project(self.out_proj, ((h * C).sum(-1) + D * x) * functional.silu(z))
 
     def start(self, x: Tensor) -> State:
-        """Return zeros: h (seeds, batch, width, d_state), and the convolution's last inputs (seeds, batch, D_CONV - 1, width)."""
+        """Return the state before the first position: zeros.
+
+        Args:
+            x: (seeds, batch, ...); gives batch size, device and data type.
+
+        Returns:
+            h (seeds, batch, width, d_state), and the last inputs of the convolution (seeds, batch, D_CONV - 1, width).
+        """
         batch = x.shape[1]
         return x.new_zeros(self.n_seeds, batch, self.width, self.d_state), x.new_zeros(self.n_seeds, batch, self.D_CONV - 1, self.width)
 
     def step(self, x: Tensor, state: State) -> tuple[Tensor, State]:
-        """Process one position; arguments and result as for `Mixer.step`."""
-        h, before = state
+        """Return the output at one more position, and the new state.
+
+        Args:
+            x: (seeds, batch, width).
+            state: state after the previous position: h (seeds, batch, width, d_state) and the last inputs (seeds, batch, D_CONV - 1, width).
+
+        Returns:
+            Output (seeds, batch, width), and the state after this position.
+        """
+        h, last_inputs = state
         x, z = project(self.in_proj, x).chunk(2, -1)
-        window = torch.cat([before, x.unsqueeze(2)], 2)  # (seeds, batch, D_CONV, width)
+        window = torch.cat([last_inputs, x.unsqueeze(2)], 2)  # (seeds, batch, D_CONV, width)
         x = functional.silu((window * self.conv1d.unsqueeze(1)).sum(2))
         A_bar, B_bar_x, C = self.discretise(x)
         h = torch.addcmul(B_bar_x, A_bar, h)  # A_bar_t * h_{t-1} + B_bar_t x_t

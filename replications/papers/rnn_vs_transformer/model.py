@@ -1,8 +1,8 @@
-"""The networks: one block around every mixer, so that only the mixer differs.
+"""The networks: the same block around every mixer, so that networks differ only in the mixer.
 
-x <- x + mixer(norm(x)); x <- x + mlp(norm(x)). A block has 12 width^2 parameters (Kaplan et al. 2020, section 2.1), whatever its
-mixer: the inner width of the MLP takes what the mixer leaves. At equal width and depth all networks have equal non-embedding
-parameters to within 1 % (from width 32 on).
+x <- x + mixer(norm(x)); x <- x + mlp(norm(x)). A block has 12 width^2 parameters (Kaplan et al. 2020, section 2.1) for every mixer:
+the hidden size of the MLP is chosen accordingly. At equal width and depth the networks' numbers of non-embedding parameters agree
+within 1 % (from width 32 on).
 """
 
 from __future__ import annotations
@@ -34,11 +34,14 @@ def make_mixer(network: Network, width: int, *, generators: Sequence[torch.Gener
     """Return the mixer of a network in the form that its settings name.
 
     Args:
-        network: mixer, form and positions.
-        width: features of a position.
+        network: mixer, form and position encoding.
+        width: features per position.
         generators: one per seed, on the CPU; they draw the initial weights.
-        head_width: features of an attention head.
-        d_state: numbers of state per feature of the state-space layer.
+        head_width: features per attention head.
+        d_state: size of the state per feature of the state-space layer.
+
+    Returns:
+        A layer that maps (seeds, batch, n, width) to the same shape.
     """
     fast = network.form != "loop"
     if network.mixer in RECURRENT:
@@ -54,25 +57,49 @@ def make_mixer(network: Network, width: int, *, generators: Sequence[torch.Gener
 
 
 class Norm(nn.Module):
-    """Layer normalisation with a gain per seed and feature."""
+    """Layer normalisation with a gain per seed and feature.
+
+    Args:
+        width: features per position.
+        n_seeds: length of the leading axis.
+    """
 
     def __init__(self, width: int, n_seeds: int) -> None:
         super().__init__()
         self.gain = nn.Parameter(torch.ones(n_seeds, width))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Normalise x, (seeds, ..., width), over its last axis."""
+        """Return x, normalised over its last axis and scaled.
+
+        Args:
+            x: (seeds, ..., width).
+
+        Returns:
+            (seeds, ..., width).
+        """
         return functional.layer_norm(x, x.shape[-1:]) * self.gain.view(len(x), *([1] * (x.ndim - 2)), -1)
 
 
 class Dropout:
-    """Dropout that draws from one generator per seed, so that neither resuming nor a seed's company changes it."""
+    """Dropout with one random generator per seed, so that its masks depend neither on resuming nor on the other seeds.
+
+    Args:
+        rate: share of elements set to zero, in [0, 1).
+        generators: one per seed, on the device of the inputs; not needed for rate 0.
+    """
 
     def __init__(self, rate: float = 0.0, generators: Sequence[torch.Generator] = ()) -> None:
         self.rate, self.generators = rate, generators
 
     def __call__(self, x: Tensor) -> Tensor:
-        """Set a share of the elements of x, (seeds, ...), to zero and scale up the others."""
+        """Return x with randomly selected elements set to zero and the others scaled by 1 / (1 - rate).
+
+        Args:
+            x: (seeds, ...).
+
+        Returns:
+            Same shape.
+        """
         if not self.rate:
             return x
         mask = torch.stack([torch.rand(x.shape[1:], generator=g, device=x.device) >= self.rate for g in self.generators])
@@ -80,11 +107,11 @@ class Dropout:
 
 
 class Block(nn.Module):
-    """A mixer and an MLP, each behind a norm and added to the residual stream.
+    """A mixer and an MLP, each applied to the normalised residual stream and added to it.
 
     Args:
         mixer: the layer that mixes positions.
-        generators: one per seed, on the CPU.
+        generators: one per seed, on the CPU; they draw the initial weights.
         layers: number of blocks of the network.
     """
 
@@ -92,26 +119,33 @@ class Block(nn.Module):
         super().__init__()
         width, seeds = mixer.width, len(generators)
         self.mixer = mixer
-        left = 12 * width**2 - sum(p.numel() for p in mixer.parameters()) / seeds - 2 * width
+        for_mlp = 12 * width**2 - sum(p.numel() for p in mixer.parameters()) / seeds - 2 * width
         self.norms = nn.ModuleList([Norm(width, seeds), Norm(width, seeds)])
-        self.inner = max(1, round((left - width) / (2 * width + 1)))
+        self.inner = max(1, round((for_mlp - width) / (2 * width + 1)))
         self.fc_in = SeedLinear(width, self.inner, generators=generators)
         self.fc_out = SeedLinear(self.inner, width, generators=generators)
-        with torch.no_grad():  # what a block adds starts small, so that depth does not make the stream grow (GPT-2)
+        with torch.no_grad():  # scaled so that the residual stream does not grow with depth (GPT-2)
             for linear in (self.fc_out, getattr(mixer, "out_proj", None)):
                 if linear is not None:
                     linear.weight /= math.sqrt(2 * layers)
 
     def mlp(self, x: Tensor) -> Tensor:
-        """Return fc_out(gelu(fc_in(norm(x)))); x and the result are (seeds, ..., width)."""
+        """Return fc_out(gelu(fc_in(norm(x)))).
+
+        Args:
+            x: (seeds, ..., width).
+
+        Returns:
+            (seeds, ..., width).
+        """
         return project(self.fc_out, functional.gelu(project(self.fc_in, self.norms[1](x))))
 
     def forward(self, x: Tensor, dropout: Dropout) -> Tensor:
-        """Transform a sequence.
+        """Return the transformed sequence.
 
         Args:
             x: (seeds, batch, n, width).
-            dropout: applied to what mixer and MLP add.
+            dropout: applied to the outputs of mixer and MLP.
 
         Returns:
             (seeds, batch, n, width).
@@ -120,11 +154,11 @@ class Block(nn.Module):
         return x + dropout(self.mlp(x))
 
     def step(self, x: Tensor, state: State) -> tuple[Tensor, State]:
-        """Transform one position.
+        """Return the transformed features of one more position, and the new state.
 
         Args:
             x: (seeds, batch, width).
-            state: of the mixer after the position before.
+            state: the mixer's state after the previous position.
 
         Returns:
             (seeds, batch, width), and the state after this position.
@@ -135,17 +169,17 @@ class Block(nn.Module):
 
 
 class SequenceModel(nn.Module):
-    """Tokens in, logits of the next token out; every seed's network at once.
+    """A stack of blocks that maps tokens to logits of the next token, for all seeds at once.
 
     Args:
-        network: mixer, form and positions.
-        vocabulary: number of different tokens.
-        width: features of a position.
+        network: mixer, form and position encoding.
+        vocabulary: number of distinct tokens.
+        width: features per position.
         layers: number of blocks.
         generators: one per seed, on the CPU; they draw the initial weights.
-        head_width: features of an attention head.
-        d_state: numbers of state per feature of the state-space layer.
-        n_positions: number of positions of a network with learned positions.
+        head_width: features per attention head.
+        d_state: size of the state per feature of the state-space layer.
+        n_positions: number of positions of a network with learned position embeddings.
     """
 
     def __init__(
@@ -178,17 +212,17 @@ class SequenceModel(nn.Module):
 
         Args:
             tokens: int64 (seeds, batch, n).
-            first: position of the first token.
+            first: position of the first token, from 0.
 
         Returns:
             (seeds, batch, n, width).
 
         Raises:
-            InputError: no token at all, or more than there are learned positions.
+            InputError: there are no tokens, or more than the network has learned position embeddings.
         """
         n = tokens.shape[2]
         if n == 0:
-            raise InputError(f"{self.network.name}: a sequence of zero tokens has nothing to predict. Give at least one.")
+            raise InputError(f"{self.network.name}: the sequence has no tokens. Give at least one.")
         seed = torch.arange(self.n_seeds, device=tokens.device).view(-1, 1, 1)
         x = self.token_embedding[seed, tokens]
         if self.position_embedding is None:
@@ -196,17 +230,17 @@ class SequenceModel(nn.Module):
         learned = self.position_embedding.shape[1]
         if first + n > learned:
             raise InputError(
-                f"{self.network.name}: position {first + n:,} of a sequence, but the network learned {learned:,} positions."
+                f"{self.network.name}: the sequence has {first + n:,} positions, the network has learned {learned:,}."
                 " Shorten the sequence, train with a longer context, or use rope, nope or alibi."
             )
         return x + self.position_embedding[:, None, first : first + n]
 
     def forward(self, tokens: Tensor, dropout: Dropout | None = None) -> Tensor:
-        """Return logits of the next token.
+        """Return the logits of the next token at every position.
 
         Args:
             tokens: int64 (seeds, batch, n).
-            dropout: on embeddings and on what each block adds; None: none.
+            dropout: applied to the embeddings and to the outputs of mixers and MLPs; None: no dropout.
 
         Returns:
             (seeds, batch, n, vocabulary).
@@ -218,31 +252,38 @@ class SequenceModel(nn.Module):
         return project(self.head, self.norm(x))
 
     def start(self, tokens: Tensor) -> list[State]:
-        """Return the states of all blocks before the first of tokens (seeds, batch, ...)."""
-        like = self.token_embedding.new_zeros(self.n_seeds, tokens.shape[1], 1)
-        return [block.mixer.start(like) for block in self.blocks]
+        """Return the states of all blocks before the first token.
+
+        Args:
+            tokens: (seeds, batch, ...); gives the batch size.
+
+        Returns:
+            One state per block.
+        """
+        example = self.token_embedding.new_zeros(self.n_seeds, tokens.shape[1], 1)
+        return [block.mixer.start(example) for block in self.blocks]
 
     def step(self, tokens: Tensor, states: list[State], position: int) -> tuple[Tensor, list[State]]:
-        """Read one more token.
+        """Return the logits and the states after one more token.
 
         Args:
             tokens: int64 (seeds, batch).
-            states: of all blocks after the token before.
-            position: of these tokens, from 0.
+            states: states of all blocks after the previous token.
+            position: position of these tokens, from 0.
 
         Returns:
-            Logits of the next token, (seeds, batch, vocabulary), and the states after this one.
+            Logits of the next token, (seeds, batch, vocabulary), and the states after this token.
         """
         x = self.embed(tokens.unsqueeze(2), position).squeeze(2)
-        after = []
+        new_states = []
         for block, state in zip(self.blocks, states, strict=True):
-            x, new = block.step(x, state)
-            after.append(new)
-        return project(self.head, self.norm(x)), after
+            x, new_state = block.step(x, state)
+            new_states.append(new_state)
+        return project(self.head, self.norm(x)), new_states
 
     @property
     def n_parameters(self) -> int:
-        """Non-embedding parameters of one seed's network: without embeddings and output layer (Kaplan et al. 2020)."""
+        """Number of non-embedding parameters per seed: without embeddings and output layer (Kaplan et al. 2020)."""
         return sum(p.numel() for block in self.blocks for p in block.parameters()) // self.n_seeds
 
 
@@ -250,7 +291,7 @@ def seed_gradients(module: nn.Module, n_seeds: int) -> list[list[Tensor]]:
     """Return the gradients of each seed as views.
 
     Args:
-        module: its parameters have the seeds as their leading axis, or belong to one seed's cell of a recurrent layer.
+        module: its parameters have a leading seed axis, or belong to one seed's cell of a recurrent layer.
         n_seeds: number of seeds.
 
     Returns:

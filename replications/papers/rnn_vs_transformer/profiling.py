@@ -1,4 +1,4 @@
-"""Time, memory and counted operations of a call."""
+"""Measured time, peak memory and counted FLOPs of a call."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ def median_seconds(
 ) -> float:
     """Return the median seconds of one call after a warm-up.
 
-    On a GPU this is the time between two device events; on a CPU the processor time of this process, which other jobs on the machine
-    disturb least. Consecutive calls take different inputs, so that no call finds its own in the cache.
+    On a GPU this is the time between two CUDA events; on a CPU the processor time of this process, which other jobs on the machine
+    affect least. Consecutive calls take different inputs, so that no call finds its own input in the cache.
 
     Args:
-        calls: the same work on different inputs, taken in turn.
-        device: on which the calls compute.
+        calls: the same work on different inputs, called in turn.
+        device: device on which the calls compute.
         repetitions: number of timed samples.
-        least_seconds: shortest duration of a sample; shorter calls are repeated, so that the clock's resolution does not matter.
-        slow_seconds: a call that takes longer is timed once, because disturbances hardly change it.
+        least_seconds: shortest duration of a sample, in seconds; shorter calls are repeated, because the clock's resolution is limited.
+        slow_seconds: a call that takes longer is timed only once, because disturbances hardly change it.
 
     Returns:
         Seconds per call.
@@ -44,6 +44,14 @@ def median_seconds(
 
 
 def _sample(calls: Sequence[Call], n: int, device: torch.device, first: int = 0) -> float:
+    """Return the mean seconds per call of n consecutive calls.
+
+    Args:
+        calls: the same work on different inputs.
+        n: number of calls.
+        device: device on which the calls compute.
+        first: index of the first call.
+    """
     if device.type == "cuda":
         began, ended = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
         torch.cuda.synchronize(device)
@@ -60,16 +68,16 @@ def _sample(calls: Sequence[Call], n: int, device: torch.device, first: int = 0)
 
 
 class LiveBytes(TorchDispatchMode):
-    """Counter of the bytes of tensors created inside it that are alive at once; `peak` is their largest sum.
+    """Counter of the bytes of all tensors, created inside it, that exist at the same time; `peak` is the maximum.
 
-    The count is exact and reproducible: sizes of storages as operations create them, freed with the last reference. Scratch memory
-    inside a kernel is not seen.
+    The count is exact and reproducible: storage sizes are added when operations create them and subtracted with the last reference.
+    Workspace inside a kernel is not counted.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.live = self.peak = 0
-        self._known: set[int] = set()
+        self._counted: set[int] = set()
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         result = func(*args, **(kwargs or {}))
@@ -77,28 +85,28 @@ class LiveBytes(TorchDispatchMode):
         for leaf in tree_leaves(result):
             if isinstance(leaf, Tensor):
                 storage = leaf.untyped_storage()
-                if storage._cdata not in inputs and storage._cdata not in self._known:
+                if storage._cdata not in inputs and storage._cdata not in self._counted:
                     self._add(storage)
         return result
 
     def _add(self, storage: torch.UntypedStorage) -> None:
         key, size = storage._cdata, storage.nbytes()
-        self._known.add(key)
+        self._counted.add(key)
         self.live += size
         self.peak = max(self.peak, self.live)
         weakref.finalize(storage, self._free, key, size)
 
     def _free(self, key: int, size: int) -> None:
-        self._known.discard(key)
+        self._counted.discard(key)
         self.live -= size
 
 
 def peak_bytes(call: Call, device: torch.device) -> float:
-    """Return the largest memory of tensors alive at once during a call, beyond what was allocated before.
+    """Return the peak memory of a call, beyond what was allocated before.
 
     Args:
         call: the work.
-        device: on a GPU the allocator's peak is read; elsewhere bytes are counted.
+        device: on a GPU the allocator's peak is read; elsewhere `LiveBytes` counts.
 
     Returns:
         Bytes.
@@ -120,12 +128,26 @@ def peak_bytes(call: Call, device: torch.device) -> float:
 
 
 def out_of_memory(error: RuntimeError) -> bool:
-    """Return True when an error says that memory ran out, on a GPU or a CPU."""
+    """Return True if an error reports insufficient memory, on a GPU or a CPU.
+
+    Args:
+        error: raised by torch.
+
+    Returns:
+        True or False.
+    """
     return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
 
 
 def matrix_flops(call: Call) -> float:
-    """Return the FLOPs of the matrix products that a call makes, counted as it makes them (two per multiply-add)."""
+    """Return the FLOPs of the matrix products in a call (two per multiply-add), counted while it runs.
+
+    Args:
+        call: the work.
+
+    Returns:
+        FLOPs.
+    """
     with FlopCounterMode(display=False) as counter:
         call()
     return float(counter.get_total_flops())
@@ -135,8 +157,11 @@ def training_call(module: nn.Module, x: Tensor) -> Call:
     """Return a call that runs forward and backward through a module.
 
     Args:
-        module: maps x to a tensor; gradients of its weights are dropped afterwards.
-        x: inputs, which get gradients too.
+        module: maps x to a tensor; the gradients of its weights are deleted afterwards.
+        x: inputs; their gradients are computed, too.
+
+    Returns:
+        A function without arguments.
     """
 
     def call() -> None:
@@ -148,7 +173,15 @@ def training_call(module: nn.Module, x: Tensor) -> Call:
 
 
 def forward_call(module: nn.Module, x: Tensor) -> Call:
-    """Return a call that applies a module to x without keeping anything for a gradient."""
+    """Return a call that applies a module without storing anything for a gradient.
+
+    Args:
+        module: maps x to a tensor.
+        x: inputs.
+
+    Returns:
+        A function without arguments, which returns the outputs.
+    """
 
     def call() -> Tensor:
         with torch.no_grad():

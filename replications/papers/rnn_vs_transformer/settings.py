@@ -1,4 +1,4 @@
-"""Settings of one run: the networks, and which of the measurements is made on them."""
+"""Settings of one run: the networks, and which measurement is made on them."""
 
 from __future__ import annotations
 
@@ -19,31 +19,42 @@ Form = Literal["library", "scan", "loop", "naive", "sdpa"]
 
 
 def default_form(mixer: str) -> str:
-    """Return the fast form of a mixer: library (fused kernels), scan (parallel over time) or sdpa (fused attention)."""
+    """Return the fast form of a mixer.
+
+    Args:
+        mixer: name of the mixer.
+
+    Returns:
+        'library' (fused kernels), 'scan' (parallel over time) or 'sdpa' (fused attention).
+    """
     return "sdpa" if mixer == "transformer" else "library" if mixer in RECURRENT else "scan"
 
 
 class Network(Strict):
-    """A network: its mixer, the form in which it is computed, and its positions.
+    """A network: its mixer, the form in which it is computed, and its position encoding.
 
-    In runs.yaml a short notation stands for it, `<mixer>[.<form>][.<positions>]`, for example lstm.loop or
-    transformer.naive.learned; what is left out is the default. It is read here and nowhere else.
+    runs.yaml uses the short notation `<mixer>[.<form>][.<positions>]`, for example lstm.loop or transformer.naive.learned; omitted parts
+    take their defaults. The notation is parsed only here.
     """
 
     mixer: Literal["rnn", "gru", "lstm", "mingru", "minlstm", "ssm", "linear", "transformer"]
-    form: Form = Field("library", description="Default: the fast one. loop: step by step. naive: attention with its matrix of scores.")
-    positions: Literal["rope", "learned", "nope", "alibi", "none"] = Field("none", description="Of a transformer; default rope.")
+    form: Form = Field(
+        "library", description="Default: the fast form. loop: step by step. naive: attention that stores its matrix of scores."
+    )
+    positions: Literal["rope", "learned", "nope", "alibi", "none"] = Field(
+        "none", description="Position encoding of a transformer; default rope."
+    )
 
     @model_validator(mode="before")
     @classmethod
     def _read_short_notation(cls, value: Any) -> Any:
-        """Return the fields of a short notation, with defaults that depend on the mixer; a mapping gets the defaults."""
+        """Return the fields of a short notation, with defaults that depend on the mixer; a mapping is completed with the defaults."""
         fields: dict[str, Any] = dict(value) if isinstance(value, dict) else {}
         if isinstance(value, str):
             mixer, *options = value.split(".")
             mixers = (*RECURRENT, *SCANNED, "transformer")
             if mixer not in mixers:
-                raise ValueError(f"'{value}': no network is called '{mixer}'. {nearest(mixer, mixers)}")
+                raise ValueError(f"'{value}': there is no mixer '{mixer}'. {nearest(mixer, mixers)}")
             allowed = ("naive", "sdpa", *POSITIONS) if mixer == "transformer" else (default_form(mixer), "loop")
             for option in options:
                 if option not in allowed:
@@ -56,95 +67,99 @@ class Network(Strict):
 
     @property
     def name(self) -> str:
-        """Short notation without defaults; the `model` of records."""
+        """Short notation without default parts; the `model` of records."""
         form = "" if self.form == default_form(self.mixer) else f".{self.form}"
         positions = "" if self.positions in ("rope", "none") else f".{self.positions}"
         return f"{self.mixer}{form}{positions}"
 
 
 class Training(TrainingInSteps):
-    """Settings of a training. Warm-up is followed by half a cosine down to a tenth of the peak rate."""
+    """Settings of training: linear warm-up, then half a cosine down to a tenth of the peak rate."""
 
     n_steps: int = Field(200, ge=1, description="Updates.")
     batch_size: int = Field(32, ge=1, description="Sequences per seed and update.")
     learning_rate: float = Field(3e-3, gt=0, description="Peak learning rate.")
-    schedule: Literal["cosine", "constant"] = Field("cosine", description="constant keeps the rate, without warm-up.")
-    optimiser: Literal["adamw", "sgd"] = Field("adamw", description="sgd has no momentum, as in Pascanu et al. (2013).")
+    schedule: Literal["cosine", "constant"] = Field("cosine", description="Schedule of the learning rate; constant has no warm-up.")
+    optimiser: Literal["adamw", "sgd"] = Field("adamw", description="Optimiser; sgd has no momentum, as in Pascanu et al. (2013).")
     warmup_share: float = Field(0.05, ge=0, lt=1, description="Linear warm-up, as a share of all updates.")
     weight_decay: float = Field(0.01, ge=0, description="Decoupled weight decay of matrices, multiplied by the learning rate.")
     beta2: float = Field(0.99, gt=0, lt=1, description="Decay of the second moment.")
-    clip_norm: float | None = Field(1.0, gt=0, description="Largest gradient norm of one seed; null: not clipped.")
-    dropout: float = Field(0.0, ge=0, lt=1, description="On embeddings and on what each block adds.")
+    clip_norm: float | None = Field(1.0, gt=0, description="Largest gradient norm per seed; null: no clipping.")
+    dropout: float = Field(0.0, ge=0, lt=1, description="Dropout rate on embeddings and on the outputs of mixers and MLPs.")
     evaluations: int = Field(5, ge=1, description="Validations during training.")
     precision: Literal["fp32", "bf16"] = Field(
         "fp32",
-        description="bf16: matrix products in bfloat16 (autocast), except for GRU and tanh-RNN on a CPU, which it slows down, and on a"
+        description="bf16: matrix products in bfloat16 (autocast), except for GRU and tanh-RNN on a CPU, where it is slower, and on a"
         " processor without bf16 units.",
     )
 
 
 class Sweep(Strict):
-    """Points at which cost is measured. A layer alone is measured, projections included."""
+    """Points at which the cost of a single layer, including its projections, is measured."""
 
-    vary: Literal["length", "width", "tokens"] = Field("length", description="tokens: lengths, with batch_size x length kept at `tokens`.")
+    vary: Literal["length", "width", "tokens"] = Field(
+        "length", description="What varies; tokens: the length, with batch_size x length = `tokens`."
+    )
     values: list[int] = Field(default_factory=lambda: [64, 128, 256], min_length=2, description="Lengths, or widths.")
-    length: int = Field(256, ge=1, description="When widths vary.")
-    batch_size: int = Field(1, ge=1, description="Sequences, when lengths or widths vary.")
-    tokens: int = Field(2048, ge=1, description="When tokens are fixed.")
-    largest: dict[str, int] = Field(default_factory=dict, description="Largest value measured, by network, where it is slow.")
+    length: int = Field(256, ge=1, description="Sequence length when widths vary.")
+    batch_size: int = Field(1, ge=1, description="Sequences per batch when lengths or widths vary.")
+    tokens: int = Field(2048, ge=1, description="Tokens per batch when vary is tokens.")
+    largest: dict[str, int] = Field(default_factory=dict, description="Largest value measured, by network; for slow networks.")
     largest_timed: dict[str, int] = Field(default_factory=dict, description="Largest value timed, by network.")
-    repetitions: int = Field(5, ge=1, description="Timed samples at each point, after a warm-up; their median is recorded.")
+    repetitions: int = Field(5, ge=1, description="Timed samples per point, after a warm-up; their median is recorded.")
     least_seconds: float = Field(0.002, ge=0, description="Shortest duration of a sample, in seconds; shorter calls are repeated.")
-    memory_limit_gb: float = Field(2.0, gt=0, description="On a CPU, a point whose extrapolated memory is larger counts as out of memory.")
-    precision: Literal["fp32", "bf16"] = Field("fp32", description="Of weights and inputs.")
+    memory_limit_gb: float = Field(2.0, gt=0, description="On a CPU, a point with a larger extrapolated memory counts as out of memory.")
+    precision: Literal["fp32", "bf16"] = Field("fp32", description="Data type of weights and inputs.")
 
 
 class Text(Strict):
-    """A text to learn."""
+    """Text of the language-modelling experiment."""
 
     corpus: Literal["tiny-shakespeare", "war-and-peace", "linux", "program-text"] = Field(
-        "program-text", description="Characters are bytes."
+        "program-text", description="Name of the corpus; characters are bytes."
     )
-    context: int = Field(128, ge=2, description="Characters of a training sequence, and of a scored one.")
-    evaluation_characters: int = Field(20_000, ge=1, description="Largest number of characters that are scored.")
-    early: int = Field(20, ge=1, description="Positions that count as the beginning of the context.")
+    context: int = Field(128, ge=2, description="Characters per training and per evaluated sequence.")
+    evaluation_characters: int = Field(20_000, ge=1, description="Largest number of evaluated characters.")
+    early: int = Field(20, ge=1, description="Number of first positions that count as early.")
 
 
 class Task(Strict):
     """A synthetic task: recall, copying, temporal order, or a regular language."""
 
-    vocabulary: int = Field(32, ge=4, description="Symbols (recall: keys and values together; copying: letters).")
-    length: int = Field(32, ge=2, description="Recall: positions of a sequence. Copying: longest string. Order, regular: length.")
-    pairs: list[int] = Field(default_factory=lambda: [4, 8], description="Recall: key-value pairs, mixed in training, scored separately.")
-    longer: list[int] = Field(default_factory=list, description="Copying, regular: longer lengths that are only scored.")
-    language: Literal["parity", "counting", "dyck"] = Field("parity", description="Regular languages.")
-    examples: int = Field(0, ge=0, description="Regular: number of different training sequences; 0: fresh ones in every update.")
-    test_examples: int = Field(200, ge=1, description="Sequences scored at each setting.")
+    vocabulary: int = Field(32, ge=4, description="Number of symbols (recall: keys and values together; copying: letters).")
+    length: int = Field(32, ge=2, description="Recall: positions per sequence. Copying: longest string. Order, regular: sequence length.")
+    pairs: list[int] = Field(
+        default_factory=lambda: [4, 8], description="Recall: numbers of key-value pairs, mixed in training, evaluated separately."
+    )
+    longer: list[int] = Field(default_factory=list, description="Copying, regular: longer lengths, used for evaluation only.")
+    language: Literal["parity", "counting", "dyck"] = Field("parity", description="Regular: the language.")
+    examples: int = Field(0, ge=0, description="Regular: number of distinct training sequences; 0: new ones in every update.")
+    test_examples: int = Field(200, ge=1, description="Evaluated sequences per setting.")
     target: float = Field(0.99, gt=0, le=1, description="Accuracy that counts as learned.")
-    trials: int = Field(1, ge=1, description="Order: networks per seed, with different initial weights.")
+    trials: int = Field(1, ge=1, description="Order: networks per seed, which differ in their initial weights.")
     radii: list[float] = Field(
-        default_factory=lambda: [1.0], min_length=1, description="Spectral radii of a tanh-RNN's recurrent matrix; order: the first."
+        default_factory=lambda: [1.0], min_length=1, description="Spectral radii of a tanh-RNN's recurrent matrix; order uses the first."
     )
 
 
 class Settings(RunSettings):
-    """Settings of a run; with seeds, code and data they determine its result."""
+    """Settings of a run; together with seeds, code and data they determine its result."""
 
-    experiment: Experiment = Field(description="Which of the paper's measurements the run makes.")
-    model: Network | None = Field(None, description="The network that is trained: `<mixer>[.<form>][.<positions>]`.")
-    models: list[Network] = Field(default_factory=list, description="The networks that are compared, where nothing is trained.")
-    width: int = Field(64, ge=4, description="Features of a position (d).")
-    layers: int = Field(2, ge=1, description="Blocks.")
-    head_width: int = Field(32, ge=2, description="Features of an attention head; the width must be a multiple.")
-    d_state: int = Field(8, ge=1, description="Numbers of state per feature of the state-space layer.")
-    training: Training = Field(default_factory=Training, description="How it is trained.")
+    experiment: Experiment = Field(description="Measurement that the run makes.")
+    model: Network | None = Field(None, description="The trained network: `<mixer>[.<form>][.<positions>]`.")
+    models: list[Network] = Field(default_factory=list, description="The compared networks of an experiment that trains none.")
+    width: int = Field(64, ge=4, description="Features per position (d).")
+    layers: int = Field(2, ge=1, description="Number of blocks.")
+    head_width: int = Field(32, ge=2, description="Features per attention head; must divide the width.")
+    d_state: int = Field(8, ge=1, description="State size per feature of the state-space layer.")
+    training: Training = Field(default_factory=Training, description="Training.")
     sweep: Sweep = Field(default_factory=Sweep, description="Points at which cost is measured.")
-    text: Text = Field(default_factory=Text, description="Text to learn.")
+    text: Text = Field(default_factory=Text, description="Text of a language-modelling run.")
     task: Task = Field(default_factory=Task, description="Synthetic task.")
 
     @property
     def network(self) -> Network:
-        """Network that is trained.
+        """The trained network.
 
         Raises:
             ValueError: the experiment compares several networks and trains none.
@@ -154,13 +169,13 @@ class Settings(RunSettings):
         return self.model
 
     def for_trial(self) -> Settings:
-        """Return a copy for a trial run: little text, few sequences to score, and only the smallest points of a sweep."""
+        """Return a copy for a trial run: little text and few sequences to evaluate, and only the smallest points of a sweep."""
         points = {"values": sorted(self.sweep.values)[:2], "tokens": min(self.sweep.tokens, 1024), "repetitions": 1}
-        few = min(self.text.evaluation_characters, 4 * self.text.context)
+        characters = min(self.text.evaluation_characters, 4 * self.text.context)
         return self.model_copy(
             update={
                 "sweep": self.sweep.model_copy(update=points),
-                "text": self.text.model_copy(update={"evaluation_characters": few}),
+                "text": self.text.model_copy(update={"evaluation_characters": characters}),
                 "task": self.task.model_copy(update={"test_examples": min(self.task.test_examples, 32)}),
             }
         )
@@ -175,7 +190,7 @@ class Settings(RunSettings):
         trained = self.experiment in ("language", "recall", "copying", "order", "regular")
         if trained == bool(self.models) or trained != (self.model is not None):
             raise ValueError(
-                f"experiment '{self.experiment}' takes {'one network, under model' if trained else 'a list of networks, under models'}"
+                f"experiment '{self.experiment}' needs {'one network, under model' if trained else 'a list of networks, under models'}"
             )
         return self
 
@@ -192,8 +207,8 @@ class Settings(RunSettings):
     def _sweep_has_points(self) -> Settings:
         if self.experiment == "cost" and self.sweep.vary == "tokens" and max(self.sweep.values) > self.sweep.tokens:
             raise ValueError(
-                f"sweep.tokens: {self.sweep.tokens:,} tokens are fewer than one sequence of {max(self.sweep.values):,}, so that the batch"
-                " would be zero; raise tokens or leave that length out"
+                f"sweep.tokens: {self.sweep.tokens:,} tokens are fewer than one sequence of {max(self.sweep.values):,}, so the batch"
+                " would be empty; raise tokens or remove that length"
             )
         if min(self.sweep.values) < 1:
             raise ValueError("sweep.values: a sequence of zero tokens cannot be measured; the smallest is 1")
@@ -217,6 +232,6 @@ class Settings(RunSettings):
         if self.experiment in ("copying", "regular") and longest > self.task.length and learned:
             raise ValueError(
                 f"task.longer: {longest} is longer than the {self.task.length} positions that a network with learned positions has;"
-                " use rope, nope or alibi, or leave longer lengths out"
+                " use rope, nope or alibi, or remove the longer lengths"
             )
         return self

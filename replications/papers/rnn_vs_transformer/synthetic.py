@@ -1,4 +1,4 @@
-"""Training on synthetic tasks: recall, copying and regular languages, scored on fixed held-out sequences."""
+"""Training on synthetic tasks: recall, copying and regular languages, evaluated on fixed held-out sequences."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from replications.papers.rnn_vs_transformer.tasks import IGNORED
 from replications.papers.rnn_vs_transformer.trainer import Batch, Trainer, make_model
 
 TEST_SEED = 1_000_003
-"""Seed of the held-out sequences, equal for all runs of a task; those scored during training and those reported are different."""
+"""Seed of the held-out sequences, equal for all runs of a task; validation and test sequences differ."""
 
 
 @torch.no_grad()
 def accuracies(model: SequenceModel, tokens: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the share of scored positions that are right, and of sequences in which all of them are.
+    """Return the share of scored positions that are predicted correctly, and of sequences in which all of them are.
 
     Args:
         model: the networks of all seeds.
@@ -28,16 +28,27 @@ def accuracies(model: SequenceModel, tokens: Tensor, targets: Tensor) -> tuple[T
         targets: int64 (batch, n); positions with `IGNORED` are not scored.
 
     Returns:
-        Both (seeds,), from 0 to 1.
+        Both (seeds,), in [0, 1].
     """
     logits = model(tokens.expand(model.n_seeds, *tokens.shape))
-    right = logits.argmax(-1) == targets
+    correct = logits.argmax(-1) == targets
     scored = targets != IGNORED
-    return (right & scored).sum((1, 2)) / scored.sum(), (right | ~scored).all(2).float().mean(1)
+    return (correct & scored).sum((1, 2)) / scored.sum(), (correct | ~scored).all(2).float().mean(1)
 
 
-def _first_reached(context: Context, metric: str, target: float, batch: int, budget: int) -> tuple[list[float], list[float]]:
-    """Return the examples after which each seed's validation metric first reached the target (else the budget), and 1.0 where it did."""
+def _examples_to_target(context: Context, metric: str, target: float, batch: int, budget: int) -> tuple[list[float], list[float]]:
+    """Return when each seed's validation metric first reached the target.
+
+    Args:
+        context: holds the records.
+        metric: name of the metric.
+        target: value to reach.
+        batch: examples per update.
+        budget: returned for seeds that never reached the target.
+
+    Returns:
+        Number of training examples, and 1.0 (reached) or 0.0, one per seed.
+    """
     examples, reached = [], []
     for seed in context.seeds:
         rows = [row for row in context.rows if row["seed"] == seed and row["metric"] == metric and row["split"] == "validation"]
@@ -52,26 +63,41 @@ def _train(
     context: Context,
     model: SequenceModel,
     draw: Callable[[torch.Generator], Batch],
-    test: Batch,
+    validation: Batch,
     metric: str,
     length: int,
 ) -> None:
-    """Train, validate `metric` (accuracy of positions, or string_accuracy) on the way, and record the examples to the target."""
-    which = {"accuracy": 0, "string_accuracy": 1}[metric]
+    """Train, record the validation metric during training, and record the number of examples to the target.
+
+    Args:
+        settings: settings of the run.
+        context: receives the records.
+        model: the networks of all seeds.
+        draw: returns a training batch of one seed.
+        validation: sequences and targets.
+        metric: accuracy (of positions) or string_accuracy.
+        length: tokens per sequence.
+    """
+    index = {"accuracy": 0, "string_accuracy": 1}[metric]
 
     def evaluate(step: int) -> None:
-        context.record(metric, accuracies(model, *test)[which], split="validation", step=step)
+        context.record(metric, accuracies(model, *validation)[index], split="validation", step=step)
 
     Trainer(settings, context, model, draw).run(evaluate, length=length)
     budget = settings.training.batch_size * settings.training.n_steps
-    examples, reached = _first_reached(context, metric, settings.task.target, settings.training.batch_size, budget)
+    examples, reached = _examples_to_target(context, metric, settings.task.target, settings.training.batch_size, budget)
     context.record("examples_to_target", examples, unit="examples")
     context.record("target_reached", reached)
     context.record("parameters", [float(model.n_parameters)] * len(context.seeds))
 
 
 def train_recall(settings: Settings, context: Context) -> None:
-    """Train on associative recall with all numbers of pairs mixed; record accuracy for each, and by distance between pair and query."""
+    """Train on associative recall with all numbers of pairs mixed; record the accuracy of each, and by distance between pair and query.
+
+    Args:
+        settings: settings of the run.
+        context: receives the records.
+    """
     task, batch = settings.task, settings.training.batch_size
     choices = torch.tensor(task.pairs)
 
@@ -96,19 +122,36 @@ def train_recall(settings: Settings, context: Context) -> None:
 
 @torch.no_grad()
 def _by_distance(model: SequenceModel, tokens: Tensor, targets: Tensor, pairs: int) -> Tensor:
-    """Return the share of queries answered right by the distance to their pair, (seeds, length); nan where no pair is so far."""
+    """Return the share of queries answered correctly by the distance to their pair.
+
+    Args:
+        model: the networks of all seeds.
+        tokens: int64 (batch, length).
+        targets: int64 (batch, length).
+        pairs: number of key-value pairs.
+
+    Returns:
+        (seeds, length); nan for distances that do not occur.
+    """
     queries = tokens[:, 2 * pairs : 3 * pairs]
     keys = tokens[:, 0 : 2 * pairs : 2]
-    place = 2 * (queries.unsqueeze(2) == keys.unsqueeze(1)).long().argmax(2)
-    distance = torch.arange(2 * pairs, 3 * pairs, device=tokens.device) - place
-    right = (model(tokens.expand(model.n_seeds, *tokens.shape)).argmax(-1) == targets)[:, :, 2 * pairs : 3 * pairs]
-    ones = torch.zeros(model.n_seeds, tokens.shape[1], device=tokens.device)
+    key_position = 2 * (queries.unsqueeze(2) == keys.unsqueeze(1)).long().argmax(2)
+    distance = torch.arange(2 * pairs, 3 * pairs, device=tokens.device) - key_position
+    correct = (model(tokens.expand(model.n_seeds, *tokens.shape)).argmax(-1) == targets)[:, :, 2 * pairs : 3 * pairs]
+    zeros = torch.zeros(model.n_seeds, tokens.shape[1], device=tokens.device)
     index = distance.flatten().expand(model.n_seeds, -1)
-    return ones.scatter_add(1, index, right.flatten(1).float()) / ones.scatter_add(1, index, torch.ones_like(index, dtype=torch.float32))
+    return zeros.scatter_add(1, index, correct.flatten(1).float()) / zeros.scatter_add(
+        1, index, torch.ones_like(index, dtype=torch.float32)
+    )
 
 
 def train_copying(settings: Settings, context: Context) -> None:
-    """Train on copying; record the examples until 99 % of the longest strings are copied whole, and accuracy at longer lengths."""
+    """Train on copying; record the examples until 99 % of the longest strings are copied correctly, and the accuracy at longer lengths.
+
+    Args:
+        settings: settings of the run.
+        context: receives the records.
+    """
     task, batch = settings.task, settings.training.batch_size
 
     def draw(generator: torch.Generator) -> Batch:
@@ -123,7 +166,14 @@ def train_copying(settings: Settings, context: Context) -> None:
 
 
 def _score_lengths(settings: Settings, context: Context, model: SequenceModel, held_out: Callable[[int], Batch]) -> None:
-    """Record the accuracy of positions and of whole strings at the trained length and longer ones, and the mean over the longer ones."""
+    """Record the accuracy of positions and of whole strings at the trained and at longer lengths, and the mean over the longer ones.
+
+    Args:
+        settings: settings of the run.
+        context: receives the records.
+        model: the networks of all seeds.
+        held_out: returns sequences and targets of a length.
+    """
     longer = []
     for length in (settings.task.length, *settings.task.longer):
         characters, strings = accuracies(model, *held_out(length))
@@ -136,13 +186,19 @@ def _score_lengths(settings: Settings, context: Context, model: SequenceModel, h
 
 
 def train_regular(settings: Settings, context: Context) -> None:
-    """Train on a regular language; record how often its state is predicted after every symbol, at the trained length and longer ones.
+    """Train on a regular language; record the accuracy of its predicted states, at the trained and at longer lengths.
 
-    With `task.examples`, every seed trains on that many fixed sequences of its own; otherwise on fresh ones.
+    With `task.examples`, every seed trains on that many fixed sequences of its own; otherwise on new ones in every update.
+
+    Args:
+        settings: settings of the run.
+        context: receives the records.
     """
     task, batch, language = settings.task, settings.training.batch_size, settings.task.language
     pools: dict[torch.Generator, Batch] = {}
-    made = [tasks.regular(language, task.examples, task.length, context.generator(s, "pool")) for s in context.seeds if task.examples]
+    pool_batches = [
+        tasks.regular(language, task.examples, task.length, context.generator(s, "pool")) for s in context.seeds if task.examples
+    ]
 
     def draw(generator: torch.Generator) -> Batch:
         if not task.examples:
@@ -157,12 +213,14 @@ def train_regular(settings: Settings, context: Context) -> None:
     vocabulary = max(tasks.SYMBOLS[language], tasks.STATES[language])
     model = make_model(settings, context, vocabulary, task.length)
     trainer = Trainer(settings, context, model, draw)
-    pools.update(zip(trainer.data, made, strict=False))
-    watched = held_out(task.length, "validation")
-    trainer.run(lambda step: context.record("accuracy", accuracies(model, *watched)[0], split="validation", step=step), length=task.length)
-    examples, reached = _first_reached(context, "accuracy", task.target, batch, batch * settings.training.n_steps)
+    pools.update(zip(trainer.data, pool_batches, strict=False))
+    validation = held_out(task.length, "validation")
+    trainer.run(
+        lambda step: context.record("accuracy", accuracies(model, *validation)[0], split="validation", step=step), length=task.length
+    )
+    examples, is_reached = _examples_to_target(context, "accuracy", task.target, batch, batch * settings.training.n_steps)
     context.record("examples_to_target", examples, unit="examples")
-    context.record("target_reached", reached)
+    context.record("target_reached", is_reached)
     _score_lengths(settings, context, model, held_out)
     context.record("accuracy", accuracies(model, *held_out(task.length))[0])
     if task.longer:

@@ -1,6 +1,7 @@
 """Synthetic sequences: associative recall, copying, temporal order, regular languages.
 
-Every function draws from its generator and returns tokens and targets on the generator's device; a target of `IGNORED` is not scored.
+Every function samples from its generator and returns tokens and targets on the generator's device; positions with the target
+`IGNORED` are not scored.
 """
 
 from __future__ import annotations
@@ -9,20 +10,21 @@ import torch
 from torch import Tensor
 
 IGNORED = -1
-"""Target of a position that is not scored."""
+"""Target of positions that are not scored."""
 
 
 def recall(batch: int, pairs: int, length: int, vocabulary: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Draw multi-query associative recall (Arora et al. 2023, section 3): pairs k v, then every key again, whose value is the target.
+    """Return sequences of multi-query associative recall (Arora et al. 2023, section 3): pairs k v, then every key again.
 
-    Token 0 is padding; keys are 1 to vocabulary / 2, values the rest. Keys of a sequence are distinct, queries in random order.
+    The target at a repeated key is its value. Token 0 is padding; keys are 1 to vocabulary / 2, values the rest. The keys of a sequence
+    are distinct; the queries are in random order.
 
     Args:
         batch: number of sequences.
-        pairs: number of key-value pairs in a sequence.
-        length: tokens of a sequence, at least 3 * pairs.
+        pairs: key-value pairs per sequence.
+        length: tokens per sequence, at least 3 * pairs.
         vocabulary: number of keys and values together, even.
-        generator: of one seed.
+        generator: random numbers of one seed.
 
     Returns:
         Tokens and targets, int64 (batch, length) each.
@@ -41,7 +43,7 @@ def recall(batch: int, pairs: int, length: int, vocabulary: int, generator: torc
 
 
 def copying(batch: int, shortest: int, longest: int, letters: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Draw strings to copy (Jelassi et al. 2024, section 3): begin, string, separator, string; the second string is the target.
+    """Return strings to copy (Jelassi et al. 2024, section 3): begin, string, separator, string; the second string is the target.
 
     Tokens: letters 0 to letters - 1, then begin, separator and padding. Lengths are uniform from `shortest` to `longest`.
 
@@ -49,35 +51,35 @@ def copying(batch: int, shortest: int, longest: int, letters: int, generator: to
         batch: number of sequences.
         shortest: smallest number of letters in a string.
         longest: largest number of letters in a string.
-        letters: number of different letters.
-        generator: of one seed.
+        letters: number of distinct letters.
+        generator: random numbers of one seed.
 
     Returns:
         Tokens and targets, int64 (batch, 2 * longest + 1) each: begin, string, separator, all but the last of the copied letters, padding.
     """
-    device, begin, separator, filling = generator.device, letters, letters + 1, letters + 2
+    device, begin, separator, padding = generator.device, letters, letters + 1, letters + 2
     n = torch.randint(shortest, longest + 1, (batch, 1), generator=generator, device=device)
     strings = torch.randint(letters, (batch, longest), generator=generator, device=device)
-    at = torch.arange(2 * longest + 2, device=device).expand(batch, -1)
-    first, second = at - 1, at - n - 2
-    tokens = torch.full_like(at, filling)
+    positions = torch.arange(2 * longest + 2, device=device).expand(batch, -1)
+    first, second = positions - 1, positions - n - 2
+    tokens = torch.full_like(positions, padding)
     tokens = torch.where((first >= 0) & (first < n), strings.gather(1, first.clamp(0, longest - 1)), tokens)
     tokens = torch.where((second >= 0) & (second < n), strings.gather(1, second.clamp(0, longest - 1)), tokens)
-    tokens = torch.where(at == n + 1, separator, tokens)
-    tokens = torch.where(at == 0, begin, tokens)
-    copied = (second >= 0) & (second < n)
-    return tokens[:, :-1], torch.where(copied, tokens, IGNORED)[:, 1:]
+    tokens = torch.where(positions == n + 1, separator, tokens)
+    tokens = torch.where(positions == 0, begin, tokens)
+    is_copy = (second >= 0) & (second < n)
+    return tokens[:, :-1], torch.where(is_copy, tokens, IGNORED)[:, 1:]
 
 
 def temporal_order(batch: int, length: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Draw the temporal-order task (Pascanu et al. 2013, section 4.1): classify the order of two marks among distractors.
+    """Return sequences of the temporal-order task (Pascanu et al. 2013, section 4.1): classify the order of two marks among distractors.
 
-    The first mark stands within the second tenth of the sequence, the other within the fifth. Tokens: A 0, B 1, distractors 2 to 5.
+    The first mark is in the second tenth of the sequence, the second in the fifth tenth. Tokens: A 0, B 1, distractors 2 to 5.
 
     Args:
         batch: number of sequences.
-        length: tokens of a sequence.
-        generator: of one seed.
+        length: tokens per sequence.
+        generator: random numbers of one seed.
 
     Returns:
         Tokens, int64 (batch, length), and classes, int64 (batch,): AA 0, AB 1, BA 2, BB 3.
@@ -87,27 +89,27 @@ def temporal_order(batch: int, length: int, generator: torch.Generator) -> tuple
     marks = torch.randint(2, (batch, 2), generator=generator, device=device)
     tenth = max(1, length // 10)
     for i, start in enumerate((tenth, 4 * tenth)):
-        place = torch.randint(start, start + tenth, (batch, 1), generator=generator, device=device)
-        tokens.scatter_(1, place, marks[:, i : i + 1])
+        position = torch.randint(start, start + tenth, (batch, 1), generator=generator, device=device)
+        tokens.scatter_(1, position, marks[:, i : i + 1])
     return tokens, 2 * marks[:, 0] + marks[:, 1]
 
 
-COUNTED = 5
+MODULUS = 5
 """Modulus of the language `counting`."""
-DEEPEST = 4
+MAX_DEPTH = 4
 """Deepest nesting of the language `dyck`."""
 
 
 def regular(language: str, batch: int, length: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Draw words of a regular language; the target after every symbol is the state of its automaton.
+    """Return words of a regular language; the target after every symbol is the state of its automaton.
 
     Args:
         language: parity: random bits; the target is the parity of the ones so far. counting: the number of ones so far modulo 5. dyck: two
             kinds of brackets nested at most 4 deep, opening 0 and 1, closing 2 and 3; the target is the innermost open bracket: none 0,
             or 1, or 2.
         batch: number of sequences.
-        length: symbols of a sequence.
-        generator: of one seed.
+        length: symbols per sequence.
+        generator: random numbers of one seed.
 
     Returns:
         Tokens and targets, int64 (batch, length) each.
@@ -115,14 +117,14 @@ def regular(language: str, batch: int, length: int, generator: torch.Generator) 
     device = generator.device
     if language != "dyck":
         bits = torch.randint(2, (batch, length), generator=generator, device=device)
-        return bits, bits.cumsum(1) % (2 if language == "parity" else COUNTED)
+        return bits, bits.cumsum(1) % (2 if language == "parity" else MODULUS)
     opens = torch.rand(batch, length, generator=generator, device=device) < 0.5
     kinds = torch.randint(2, (batch, length), generator=generator, device=device)
-    stack = torch.zeros(batch, DEEPEST + 1, dtype=torch.int64, device=device)  # row 0 stands for the empty stack
+    stack = torch.zeros(batch, MAX_DEPTH + 1, dtype=torch.int64, device=device)  # row 0 represents the empty stack
     depth = torch.zeros(batch, 1, dtype=torch.int64, device=device)
     tokens, targets = [], []
     for t in range(length):
-        push = (opens[:, t : t + 1] | (depth == 0)) & (depth < DEEPEST)
+        push = (opens[:, t : t + 1] | (depth == 0)) & (depth < MAX_DEPTH)
         kind = torch.where(push, kinds[:, t : t + 1], stack.gather(1, depth) - 1)
         tokens.append(torch.where(push, kind, kind + 2))
         depth = depth + torch.where(push, 1, -1)
@@ -133,5 +135,5 @@ def regular(language: str, batch: int, length: int, generator: torch.Generator) 
 
 SYMBOLS = {"parity": 2, "counting": 2, "dyck": 4}
 """Number of symbols of each language."""
-STATES = {"parity": 2, "counting": COUNTED, "dyck": 3}
+STATES = {"parity": 2, "counting": MODULUS, "dyck": 3}
 """Number of states of each language."""

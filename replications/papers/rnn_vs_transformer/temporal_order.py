@@ -23,15 +23,17 @@ from replications.papers.rnn_vs_transformer.synthetic import TEST_SEED
 from replications.papers.rnn_vs_transformer.trainer import clip_by_seed
 
 LARGEST_LOSS = 100.0
-"""Recorded in place of a loss that is larger or not a number: without clipping a training may diverge, and that is a result."""
+"""Recorded in place of a larger or undefined loss: without clipping a training may diverge, which is a result, not an error."""
 
 
 class OrderNet(nn.Module):
-    """Symbols in, one of four classes out at the last position; no block, no residual: the layer alone carries the marks.
+    """A network that reads symbols and predicts one of four classes at the last position.
+
+    It has neither blocks nor residual connections, so only the layer can carry the marks to the end.
 
     Args:
-        settings: of the run.
-        generators: one per network, on the CPU.
+        settings: settings of the run.
+        generators: one per network, on the CPU; they draw the initial weights.
     """
 
     def __init__(self, settings: Settings, generators: list[torch.Generator]) -> None:
@@ -44,23 +46,37 @@ class OrderNet(nn.Module):
         self.head = SeedLinear(width, 4, generators=generators)
 
     def embed(self, tokens: Tensor) -> Tensor:
-        """Return the embeddings, (nets, batch, n, width), of tokens, int64 (nets, batch, n)."""
+        """Return the embeddings of tokens.
+
+        Args:
+            tokens: int64 (nets, batch, n).
+
+        Returns:
+            (nets, batch, n, width).
+        """
         one_hot = functional.one_hot(tokens, 6).to(self.head.weight.dtype)
         vectors: Tensor = self.embedding(one_hot.flatten(1, 2))
         return vectors.view(*tokens.shape, -1)
 
     def forward(self, tokens: Tensor) -> Tensor:
-        """Return the logits of the four classes, (nets, batch, 4), of tokens, int64 (nets, batch, n)."""
+        """Return the logits of the four classes.
+
+        Args:
+            tokens: int64 (nets, batch, n).
+
+        Returns:
+            (nets, batch, 4).
+        """
         return self.head(self.layer(self.embed(tokens))[:, :, -1])
 
 
 def train_order(settings: Settings, context: Context) -> None:
-    """Train several networks per seed on temporal order; record the share that learns it, and keep gradients before and after.
+    """Train several networks per seed on temporal order; record the share that learns it, and gradient norms before and after training.
 
-    A network that diverges stays as it is: its update is skipped where its gradient is not finite, and it counts as a failure.
+    A network that diverges is not reset: its update is skipped if its gradient is not finite, and it counts as a failure.
 
     Args:
-        settings: of the run.
+        settings: settings of the run.
         context: receives the records.
     """
     task, training = settings.task, settings.training
@@ -78,8 +94,8 @@ def train_order(settings: Settings, context: Context) -> None:
     test_tokens, test_classes = tasks.temporal_order(task.test_examples, task.length, context.generator(TEST_SEED, "test order"))
 
     def step(_: int) -> Mapping[str, Tensor]:
-        drawn = [tasks.temporal_order(training.batch_size, task.length, generator) for generator in data]
-        tokens, classes = torch.stack([t for t, _ in drawn]), torch.stack([c for _, c in drawn])
+        batches = [tasks.temporal_order(training.batch_size, task.length, generator) for generator in data]
+        tokens, classes = torch.stack([t for t, _ in batches]), torch.stack([c for _, c in batches])
         logits = model(tokens)
         loss = functional.cross_entropy(logits.flatten(0, 1), classes.flatten(), reduction="none").view(len(nets), -1).mean(1)
         optimiser.zero_grad()
@@ -95,14 +111,14 @@ def train_order(settings: Settings, context: Context) -> None:
         return {"loss": _by_seed(loss.detach().nan_to_num(LARGEST_LOSS).clamp_max(LARGEST_LOSS), context)}
 
     @torch.no_grad()
-    def right(tokens: Tensor, classes: Tensor) -> Tensor:
+    def accuracy_of(tokens: Tensor, classes: Tensor) -> Tensor:
         logits: Tensor = model(tokens.expand(len(nets), -1, -1))
         return (logits.argmax(-1) == classes).float().mean(1)
 
     def evaluate(done: int) -> None:
-        context.record("accuracy", _by_seed(right(*validation), context), split="validation", step=done)
+        context.record("accuracy", _by_seed(accuracy_of(*validation), context), split="validation", step=done)
 
-    before = _gradients_now(model, test_tokens[: training.batch_size], len(nets))
+    before = _gradient_norms(model, test_tokens[: training.batch_size], len(nets))
     state: dict[str, Stateful] = {"model": model, "optimiser": optimiser, "data": Generators(data)}
     train(
         context,
@@ -115,22 +131,39 @@ def train_order(settings: Settings, context: Context) -> None:
         evaluate=evaluate,
         evaluate_every=max(1, training.n_steps // training.evaluations),
     )
-    accuracy = right(test_tokens, test_classes)
+    accuracy = accuracy_of(test_tokens, test_classes)
     context.record("accuracy", _by_seed(accuracy, context))
     context.record("success", _by_seed((accuracy >= task.target).float(), context))
     context.artifact("accuracy_by_trial", accuracy.view(len(context.seeds), -1))
     context.artifact("gradient_before", before.view(len(context.seeds), task.trials, -1))
-    after = _gradients_now(model, test_tokens[: training.batch_size], len(nets))
+    after = _gradient_norms(model, test_tokens[: training.batch_size], len(nets))
     context.artifact("gradient_after", after.view(len(context.seeds), task.trials, -1))
 
 
 def _by_seed(values: Tensor, context: Context) -> Tensor:
-    """Return the mean over the trials of each seed, (seeds,), of values (nets,)."""
+    """Return the mean over the trials of each seed.
+
+    Args:
+        values: (nets,).
+        context: gives the seeds.
+
+    Returns:
+        (seeds,).
+    """
     return values.view(len(context.seeds), -1).mean(1)
 
 
-def _gradients_now(model: OrderNet, tokens: Tensor, nets: int) -> Tensor:
-    """Return gradient norms by distance, (nets, n), of every network on the same sequences, along the sum of the class weights."""
+def _gradient_norms(model: OrderNet, tokens: Tensor, nets: int) -> Tensor:
+    """Return gradient norms by distance of every network on the same sequences, along the mean of the class weights.
+
+    Args:
+        model: the networks.
+        tokens: int64 (batch, n).
+        nets: number of networks.
+
+    Returns:
+        (nets, n).
+    """
     with torch.no_grad():
         x = model.embed(tokens.expand(nets, -1, -1))
     out = model.head.weight.detach().mean(2).unsqueeze(1).expand(-1, len(tokens), -1)

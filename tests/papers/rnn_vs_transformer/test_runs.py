@@ -156,13 +156,13 @@ def test_a_length_beyond_learned_positions_is_refused() -> None:
         Network.model_validate("transformer.learned"), 5, 8, 1, generators=[torch.Generator()], head_width=4, n_positions=6
     )
     assert model(torch.zeros(1, 1, 6, dtype=torch.int64)).shape == (1, 1, 6, 5)
-    with pytest.raises(InputError, match="position 7 of a sequence, but the network learned 6 positions"):
+    with pytest.raises(InputError, match="the sequence has 7 positions, the network has learned 6"):
         model(torch.zeros(1, 1, 7, dtype=torch.int64))
 
 
 def test_zero_tokens_are_refused() -> None:
     model = SequenceModel(Network.model_validate("lstm"), 5, 8, 1, generators=[torch.Generator()])
-    with pytest.raises(InputError, match="zero tokens"):
+    with pytest.raises(InputError, match="the sequence has no tokens"):
         model(torch.zeros(1, 1, 0, dtype=torch.int64))
 
 
@@ -177,10 +177,10 @@ def test_a_text_shorter_than_the_context_is_refused() -> None:
         ({"experiment": "recall", "model": "lstn"}, "Did you mean 'lstm'"),
         ({"experiment": "recall", "model": "lstm.naive"}, "has no option 'naive'"),
         ({"experiment": "cost", "models": ["lstm"], "sweep": {"largest": {"gru": 8}}}, "'gru' is not among the networks"),
-        ({"experiment": "recall", "models": ["lstm"]}, "takes one network"),
-        ({"experiment": "cost", "model": "lstm"}, "takes a list of networks"),
+        ({"experiment": "recall", "models": ["lstm"]}, "needs one network"),
+        ({"experiment": "cost", "model": "lstm"}, "needs a list of networks"),
         ({"experiment": "recall", "model": "transformer", "width": 20, "head_width": 8}, "not a multiple of head_width"),
-        ({"experiment": "cost", "models": ["lstm"], "sweep": {"vary": "tokens", "tokens": 64, "values": [32, 128]}}, "batch would be zero"),
+        ({"experiment": "cost", "models": ["lstm"], "sweep": {"vary": "tokens", "tokens": 64, "values": [32, 128]}}, "batch would be empty"),
         ({"experiment": "cost", "models": ["lstm"], "sweep": {"values": [0, 4]}}, "zero tokens"),
         ({"experiment": "recall", "model": "lstm", "task": {"pairs": [9], "length": 20}}, "need a length of 27"),
         ({"experiment": "copying", "model": "transformer.learned", "task": {"length": 8, "longer": [12]}}, "learned positions"),
