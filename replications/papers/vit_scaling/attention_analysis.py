@@ -14,11 +14,11 @@ from replications.papers.vit_scaling.model import Classifier, PatchEmbedding, Vi
 from replications.papers.vit_scaling.settings import Settings
 
 N_ROLLOUTS, N_DISTANCES = 12, 128
-"""Images whose rollout is stored, and images over which distances are averaged."""
+"""Number of images whose rollout is stored, and over which distances are averaged."""
 
 
 def patch_maps(maps: Tensor, n_patches: int) -> Tensor:
-    """Return attention among patches alone, rows summing to 1 again.
+    """Return the attention among patches only, renormalised so that rows sum to 1.
 
     Args:
         maps: (..., T, T).
@@ -32,24 +32,24 @@ def patch_maps(maps: Tensor, n_patches: int) -> Tensor:
 
 
 def attention_distance(maps: Tensor, grid: int, patch_pixels: int) -> Tensor:
-    """Return the mean distance in pixels between a query patch and the patches its head attends to, weighted by attention (appendix D.7).
+    """Return the mean distance between a query patch and the patches its head attends to, weighted by attention (appendix D.7).
 
     Args:
         maps: (L, B, k, T, T).
-        grid: patches along a side.
+        grid: patches per side.
         patch_pixels: side of a patch in pixels.
 
     Returns:
-        (L, k).
+        (L, k), in pixels.
     """
-    at = torch.arange(grid, device=maps.device, dtype=maps.dtype)
-    centres = torch.stack(torch.meshgrid(at, at, indexing="ij"), -1).view(-1, 2) * patch_pixels
+    index = torch.arange(grid, device=maps.device, dtype=maps.dtype)
+    centres = torch.stack(torch.meshgrid(index, index, indexing="ij"), -1).view(-1, 2) * patch_pixels
     distance = torch.cdist(centres, centres)
     return (patch_maps(maps, grid**2) * distance).sum(-1).mean((1, 3))
 
 
 def rollout(maps: Tensor) -> Tensor:
-    """Return attention rollout (Abnar and Zuidema 2020): heads averaged, mixed half and half with the identity, layers multiplied.
+    """Return attention rollout (Abnar and Zuidema 2020): the product over layers of 0.5 A + 0.5 I, with A averaged over heads.
 
     Args:
         maps: (L, B, k, T, T).
@@ -65,7 +65,14 @@ def rollout(maps: Tensor) -> Tensor:
 
 
 def position_similarity(table: Tensor) -> Tensor:
-    """Return the cosine similarity of every pair of position embeddings: (1, N, D) to (N, N)."""
+    """Return the cosine similarity of every pair of position embeddings.
+
+    Args:
+        table: (1, N, D).
+
+    Returns:
+        (N, N), in [-1, 1].
+    """
     unit = functional.normalize(table[0].detach().float(), dim=-1)
     return unit @ unit.mT
 
@@ -75,26 +82,26 @@ def principal_filters(weight: Tensor, n: int = 28) -> Tensor:
 
     Args:
         weight: (D, 3, P, P).
-        n: components.
+        n: number of components.
 
     Returns:
-        (n, 3, P, P) in [0, 1].
+        (n, 3, P, P), in [0, 1].
     """
     flat = weight.detach().float().flatten(1)
     _, _, components = torch.linalg.svd(flat - flat.mean(0), full_matrices=False)
     first = components[:n]
     low, high = first.amin(1, keepdim=True), first.amax(1, keepdim=True)
-    # The sign of a component is arbitrary; fix it so that the image does not depend on the solver.
+    # The sign of a component is arbitrary; fixing it makes the image independent of the solver.
     first = torch.where((first.sum(1, keepdim=True) < 0), high + low - first, first)
     scaled = (first - first.amin(1, keepdim=True)) / (high - low).clamp(min=1e-12)
     return scaled.view(-1, *weight.shape[1:])
 
 
 def patch_shares(network: VisionTransformer, maps: Tensor) -> Tensor:
-    """Return the share of each patch in the input of the head, by rollout.
+    """Return the share of each patch in the input of the head, by attention rollout.
 
     Args:
-        network: its pooling decides which output tokens count.
+        network: its pooling determines which output tokens count.
         maps: (L, B, k, T, T).
 
     Returns:
@@ -109,12 +116,12 @@ def patch_shares(network: VisionTransformer, maps: Tensor) -> Tensor:
 
 @torch.no_grad()
 def record_attention(settings: Settings, context: Context, networks: list[Classifier]) -> None:
-    """Store the analyses of trained ViTs as artifacts (seed axis first) and record the attention distance by layer.
+    """Store the analyses of trained ViTs as artifacts (leading seed axis) and record the attention distance by layer.
 
-    Nothing is stored for other networks.
+    Other networks have no attention, so nothing is stored for them.
 
     Args:
-        settings: of the run.
+        settings: settings of the run.
         context: seeds and device; receives records and artifacts.
         networks: one per seed, on the device.
     """

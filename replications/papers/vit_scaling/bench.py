@@ -1,7 +1,7 @@
 """Speed comparisons of this paper, for `replications bench vit_scaling`.
 
-The baselines are torchvision's VisionTransformer and its ResNet-18 in float32, because they come with the suite, and
-`_TimmLike`, which computes what timm's ViT does: one linear map for queries, keys and values, SDPA, GELU.
+The baselines are torchvision's VisionTransformer and ResNet-18 in float32, because torchvision is a dependency, and
+`_TimmLike`, which has the operations of timm's ViT: one linear map for queries, keys and values, SDPA, GELU.
 """
 
 from __future__ import annotations
@@ -40,14 +40,22 @@ _RESNET_18 = {
 
 
 class _TimmLike(nn.Module):
-    """A ViT with the sequence of operations of timm's; written for this comparison, not its code."""
+    """A ViT with the sequence of operations of timm's, written independently.
+
+    Args:
+        width: D.
+        depth: number of layers.
+        n_heads: number of attention heads.
+        n_patches: N.
+        patch_size: P, in pixels.
+    """
 
     def __init__(self, width: int, depth: int, n_heads: int, n_patches: int, patch_size: int) -> None:
         super().__init__()
         self.n_heads = n_heads
         self.patch = nn.Conv2d(3, width, patch_size, stride=patch_size)
         self.token = nn.Parameter(torch.zeros(1, 1, width))
-        self.places = nn.Parameter(torch.zeros(1, n_patches + 1, width))
+        self.positions = nn.Parameter(torch.zeros(1, n_patches + 1, width))
         self.layers = nn.ModuleList(
             nn.ModuleDict(
                 {
@@ -63,33 +71,44 @@ class _TimmLike(nn.Module):
         self.norm, self.head = nn.LayerNorm(width, eps=1e-6), nn.Linear(width, 10)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Map (B, 3, H, W) to logits (B, 10)."""
+        """Return the logits.
+
+        Args:
+            images: (B, 3, H, W).
+
+        Returns:
+            (B, 10).
+        """
         x = self.patch(images).flatten(2).transpose(1, 2)
-        x = torch.cat([self.token.expand(len(x), -1, -1), x], dim=1) + self.places
+        x = torch.cat([self.token.expand(len(x), -1, -1), x], dim=1) + self.positions
         for layer in cast("Iterable[nn.ModuleDict]", self.layers):
-            parts = layer["norm1"](x)
-            B, T, D = parts.shape
-            q, k, v = layer["qkv"](parts).reshape(B, T, 3, self.n_heads, D // self.n_heads).permute(2, 0, 3, 1, 4).unbind(0)
+            normalised = layer["norm1"](x)
+            B, T, D = normalised.shape
+            q, k, v = layer["qkv"](normalised).reshape(B, T, 3, self.n_heads, D // self.n_heads).permute(2, 0, 3, 1, 4).unbind(0)
             x = x + layer["project"](functional.scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(B, T, D))
             x = x + layer["mlp"](layer["norm2"](x))
         return self.head(self.norm(x)[:, 0])
 
 
 def vit_fp32() -> Comparison:
-    """Compare one update of ViT-Ti/4 at 32 pixels in float32 with timm's operations; equal speed is expected."""
+    """Return the comparison of one ViT-Ti/4 update at 32 pixels in float32 with timm's operations; equal speed is expected."""
     settings = Settings.model_validate(_VIT)
-    return Comparison("train ViT-Ti/4, fp32", _ours(settings), _baseline(_timm_like()), "images", BATCH, "timm (logic), fp32", 0.95)
+    return Comparison("train ViT-Ti/4, fp32", _ours(settings), _baseline(_timm_like()), "images", BATCH, "timm's operations, fp32", 0.95)
 
 
 def vit_bf16() -> Comparison:
-    """Compare one update of ViT-Ti/4 in bf16 with timm's operations in float32. Needs a CPU with bf16 matrix units."""
+    """Return the comparison of one ViT-Ti/4 update in bf16 with timm's operations in float32.
+
+    Raises:
+        NotComparable: the processor has no bf16 matrix units.
+    """
     _need_native_bf16()
     settings = Settings.model_validate(_VIT | {"precision": "bf16"})
-    return Comparison("train ViT-Ti/4, bf16", _ours(settings), _baseline(_timm_like()), "images", BATCH, "timm (logic), fp32", 2.4)
+    return Comparison("train ViT-Ti/4, bf16", _ours(settings), _baseline(_timm_like()), "images", BATCH, "timm's operations, fp32", 2.4)
 
 
 def vit_torchvision() -> Comparison:
-    """Compare one update of ViT-Ti/4 in float32 with torchvision's VisionTransformer."""
+    """Return the comparison of one ViT-Ti/4 update in float32 with torchvision's VisionTransformer."""
     from torchvision.models import VisionTransformer
 
     baseline = VisionTransformer(image_size=32, patch_size=4, num_layers=12, num_heads=3, hidden_dim=192, mlp_dim=768, num_classes=10)
@@ -98,9 +117,10 @@ def vit_torchvision() -> Comparison:
 
 
 def resnet_bf16() -> Comparison:
-    """Compare one update of ResNet-18 with a small stem, in bf16 and channels last, with torchvision's in float32.
+    """Return the comparison of one update of ResNet-18 with a small stem, in bf16 and channels last, with torchvision's in float32.
 
-    Needs a CPU with bf16 matrix units.
+    Raises:
+        NotComparable: the processor has no bf16 matrix units.
     """
     _need_native_bf16()
     from torchvision.models import resnet18
@@ -113,7 +133,7 @@ def resnet_bf16() -> Comparison:
 
 def _need_native_bf16() -> None:
     if not native_bf16(_CPU):
-        raise NotComparable("this processor has no bf16 units and would emulate the products")
+        raise NotComparable("this processor has no bf16 units and would emulate bf16 products")
 
 
 def _timm_like() -> nn.Module:

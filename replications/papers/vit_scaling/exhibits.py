@@ -8,13 +8,12 @@ from replications.papers.vit_scaling.settings import Settings
 from replications.presentation.exhibits import Exhibit
 from replications.results.reader import NotMeasured, Results
 
-_MOST_SEEDS = 3
+_MAX_SEEDS = 3
 
 
 def attention_viewer(results: Results) -> Exhibit:
-    """Patches that a trained ViT attends to. Choose a run, a seed and an image: the overlay is attention rollout, the share
-    of every patch in what the classifier reads. Choose a patch to see how similar its position embedding is to every
-    other's.
+    """Patches that a trained ViT attends to. Select a run, a seed and an image: the overlay shows attention rollout, the share of every patch
+    in the classifier's input. Select a patch to see the similarity of its position embedding to all others.
     """
     runs = []
     for run in results.runs():
@@ -26,7 +25,7 @@ def attention_viewer(results: Results) -> Exhibit:
         similarities = {}
         if settings.positions != "none":
             similarities = {seed: array for seed, (array,) in results.by_seed(run.name, "position_similarity").items()}
-        seeds = list(rollouts)[:_MOST_SEEDS]
+        seeds = list(rollouts)[:_MAX_SEEDS]
         runs.append(
             {
                 "name": run.name,
@@ -41,10 +40,14 @@ def attention_viewer(results: Results) -> Exhibit:
         )
     if not runs:
         raise NotMeasured("needs a run with save_attention: true")
-    alt = f"Attention over {len(images)} images for {len(runs)} trained ViTs; without scripts see the figure of rollouts."
+    alt = f"Attention over {len(images)} images for {len(runs)} trained ViTs; the figure of rollouts shows some of them without scripts."
     return Exhibit("Attention of the ViT", alt, {"runs": runs})
 
 
 def _hex(image: np.ndarray) -> str:
-    """Return the RGB bytes of an image (side, side, 3) as one hexadecimal string."""
+    """Return the RGB bytes of an image as one hexadecimal string.
+
+    Args:
+        image: (side, side, 3), 0..255.
+    """
     return np.ascontiguousarray(image, dtype=np.uint8).tobytes().hex()

@@ -1,4 +1,4 @@
-"""Tables of what this paper's figures draw, selected by labels, settings and columns. Free of torch."""
+"""Data behind the figures, selected by labels, settings and columns. Does not import torch."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ class Panel:
     Attributes:
         title: heading of the panel.
         curve: label `curve` of the runs.
-        metric: what is drawn; `split`, `axis` and `at` as in the records.
-        split: data split.
-        axis: the runs' own axis, empty where there is none.
+        metric: metric of the drawn records.
+        split: data split of the records.
+        axis: axis of the records, or empty.
         at: position on `axis`.
     """
 
@@ -43,29 +43,42 @@ FINE_TUNED = PANELS[2]
 
 
 def series_of(run: Run) -> str:
-    """Return the label `series` of a run, or its family."""
+    """Return the label `series` of a run, or its family.
+
+    Args:
+        run: a run of this paper.
+
+    Returns:
+        For example 'vit-large'.
+    """
     return str(run.labels.get("series", run.settings_as(Settings).family))
 
 
 def curve(results: Results, name: str, series: str) -> list[Run]:
-    """Return the planned runs of one series of a curve, by growing N.
+    """Return the planned runs of one series of a curve, in order of increasing N.
 
     Args:
-        results: of the paper.
+        results: results of the paper.
         name: label `curve` of the runs.
         series: see `series_of`.
+
+    Returns:
+        Runs, finished or not.
     """
     runs = [run for run in results.runs() if run.labels.get("curve") == name and series_of(run) == series]
     return sorted(runs, key=lambda run: run.settings_as(Settings).n_images)
 
 
 def accuracy_by_size(results: Results, panel: Panel, series: str) -> pd.DataFrame:
-    """Return what a panel draws of one series: columns family, n_images, seed, value.
+    """Return the accuracies of one series in a panel.
 
     Args:
-        results: of the paper.
-        panel: what is drawn.
+        results: results of the paper.
+        panel: selects the records.
         series: see `series_of`.
+
+    Returns:
+        Columns family, n_images, seed, value (per cent).
     """
     rows = []
     for run in curve(results, panel.curve, series):
@@ -77,10 +90,16 @@ def accuracy_by_size(results: Results, panel: Panel, series: str) -> pd.DataFram
 
 
 def measured_panels(results: Results) -> list[tuple[str, dict[str, pd.DataFrame]]]:
-    """Return title and tables of the panels that ViT and ResNet have at two sizes or more.
+    """Return the panels for which both ViT and ResNet are measured at two sizes or more.
+
+    Args:
+        results: results of the paper.
+
+    Returns:
+        For each panel its title and, by family, the table of `accuracy_by_size`.
 
     Raises:
-        NotMeasured: there is none.
+        NotMeasured: there is no such panel.
     """
     panels = []
     for panel in PANELS:
@@ -93,7 +112,13 @@ def measured_panels(results: Results) -> list[tuple[str, dict[str, pd.DataFrame]
 
 
 def frontier_points(results: Results) -> pd.DataFrame:
-    """Return compute and accuracy of every sub-run and seed of the frontier: columns family, model, seed, compute, accuracy.
+    """Return compute and accuracy of every sub-run and seed of the frontier.
+
+    Args:
+        results: results of the paper.
+
+    Returns:
+        Columns family, model, seed, compute (FLOP), accuracy (per cent).
 
     Raises:
         NotMeasured: the frontier is not finished or not planned.
@@ -113,13 +138,27 @@ def frontier_points(results: Results) -> pd.DataFrame:
 
 
 def counted_families(results: Results) -> dict[str, str]:
-    """Return the family of every row of Table 6, by the row's label."""
+    """Return the family of every row of Table 6.
+
+    Args:
+        results: results of the paper.
+
+    Returns:
+        Label of the row -> vit, resnet or hybrid.
+    """
     settings = next(run.settings_as(Settings) for run in results.runs() if run.name == "published-sizes")
     return {row.label: settings.sub_run(row.model).family for row in results.table("table-6").rows}
 
 
 def published_points(results: Results) -> pd.DataFrame:
-    """Return compute and ImageNet accuracy of Table 6: columns family, model, seed (-1), compute, accuracy."""
+    """Return compute and ImageNet accuracy of Table 6.
+
+    Args:
+        results: results of the paper.
+
+    Returns:
+        Columns family, model, seed (-1), compute (exaFLOP), accuracy (per cent).
+    """
     families = counted_families(results)
     rows = [
         {
@@ -135,7 +174,14 @@ def published_points(results: Results) -> pd.DataFrame:
 
 
 def frontier(points: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows of (compute, accuracy) that no cheaper one beats, by growing compute."""
+    """Return the Pareto frontier: points that no cheaper point equals or exceeds in accuracy.
+
+    Args:
+        points: columns compute and accuracy.
+
+    Returns:
+        A subset of the rows, in order of increasing compute.
+    """
     ordered = points.sort_values(["compute", "accuracy"], ascending=[True, False])
     return ordered[ordered["accuracy"] > ordered["accuracy"].cummax().shift(fill_value=-np.inf)]
 
@@ -143,8 +189,14 @@ def frontier(points: pd.DataFrame) -> pd.DataFrame:
 def run_with_attention(results: Results) -> Run:
     """Return the finished ViT of the pre-training curve with the largest N.
 
+    Args:
+        results: results of the paper.
+
+    Returns:
+        The run.
+
     Raises:
-        NotMeasured: none is finished.
+        NotMeasured: no such run is finished.
     """
     runs = [run for run in curve(results, "pre-training", "vit") if results.finished(run.name)]
     if not runs:

@@ -1,4 +1,4 @@
-"""Fast forms of self-attention, with the parameters and the results of `model.MultiHeadSelfAttention`."""
+"""Fast forms of self-attention, with the same parameters and outputs as `model.MultiHeadSelfAttention`."""
 
 from __future__ import annotations
 
@@ -10,29 +10,56 @@ from replications.papers.vit_scaling.model import MultiHeadSelfAttention
 
 
 class FusedAttention(MultiHeadSelfAttention):
-    """Attention by torch's `scaled_dot_product_attention`, which does not store A."""
+    """Attention by PyTorch's `scaled_dot_product_attention` (SDPA), which does not store A; arguments as for its base class."""
 
     def mix(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        """Return A v (equations 6 and 7): three tensors (B, k, T, D_h) to one."""
+        """Return A v (equations 6 and 7).
+
+        Args:
+            q: queries, (B, k, T, D_h).
+            k: keys, (B, k, T, D_h).
+            v: values, (B, k, T, D_h).
+
+        Returns:
+            (B, k, T, D_h).
+        """
         return functional.scaled_dot_product_attention(q, k, v)
 
 
 class ExplicitAttention(MultiHeadSelfAttention):
-    """Two batched products and a softmax, which in bf16 on a CPU stays in bf16."""
+    """Attention by two batched products and a softmax, computed in bf16 for bf16 inputs on a CPU; arguments as for its base class."""
 
     def mix(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        """Return A v (equations 6 and 7): three tensors (B, k, T, D_h) to one."""
+        """Return A v (equations 6 and 7).
+
+        Args:
+            q: queries, (B, k, T, D_h).
+            k: keys, (B, k, T, D_h).
+            v: values, (B, k, T, D_h).
+
+        Returns:
+            (B, k, T, D_h).
+        """
         return explicit(q, k, v)
 
 
 class AutoAttention(MultiHeadSelfAttention):
-    """SDPA, but explicit products in bf16 on a CPU.
+    """SDPA, or explicit products for bf16 inputs on a CPU; arguments as for its base class.
 
-    There SDPA's backward pass takes half of a training step (measured on ViT-Ti/4: 476 of 948 ms).
+    In that case the backward pass of SDPA takes half of a training step (measured on ViT-Ti/4: 476 of 948 ms).
     """
 
     def mix(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        """Return A v (equations 6 and 7): three tensors (B, k, T, D_h) to one."""
+        """Return A v (equations 6 and 7).
+
+        Args:
+            q: queries, (B, k, T, D_h).
+            k: keys, (B, k, T, D_h).
+            v: values, (B, k, T, D_h).
+
+        Returns:
+            (B, k, T, D_h).
+        """
         return explicit(q, k, v) if _bf16_on_cpu(q) else functional.scaled_dot_product_attention(q, k, v)
 
 
@@ -44,16 +71,16 @@ def explicit(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     """Return softmax(q k^T / sqrt(D_h)) v by two batched products.
 
     Args:
-        q: queries (B, k, T, D_h); `k` and `v` are keys and values of the same shape.
-        k: keys.
-        v: values.
+        q: queries, (B, k, T, D_h).
+        k: keys, (B, k, T, D_h).
+        v: values, (B, k, T, D_h).
 
     Returns:
         (B, k, T, D_h).
     """
-    # Autocast would compute the softmax in fp32, and copy its (B, k, T, T) twice.
+    # Autocast would compute the softmax in fp32, which copies its (B, k, T, T) inputs and outputs.
     with torch.autocast("cpu", enabled=torch.is_autocast_enabled("cpu") and not _bf16_on_cpu(q)):
-        return ((q * q.shape[-1] ** -0.5) @ k.mT).softmax(-1) @ v  # scaling q touches T D_h numbers, scaling q k^T T^2
+        return ((q * q.shape[-1] ** -0.5) @ k.mT).softmax(-1) @ v  # scaling q costs T D_h operations, scaling q k^T costs T^2
 
 
 def _bf16_on_cpu(tensor: Tensor) -> bool:

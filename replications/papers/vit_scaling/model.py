@@ -1,7 +1,7 @@
 """The Vision Transformer (Dosovitskiy et al. 2021, arXiv 2010.11929, section 3.1 and appendix A), to be read beside the paper.
 
 Letters of the shapes: B images, N patches, T tokens (N, or N + 1 with the class token), D width, k heads, D_h = D / k.
-Attention stands here as equations 5-8 write it; its fast forms are in `fused`.
+Attention is written as in equations 5-8; its fast forms are in `fused`.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ class ViTShape:
     Attributes:
         grid: rows and columns of patches.
         width: D.
-        depth: layers L.
-        n_heads: k.
-        mlp_width: hidden units of an MLP block.
-        n_classes: outputs.
-        positions: see `PositionEmbedding`.
+        depth: number of layers L.
+        n_heads: k; divides D.
+        mlp_width: hidden size of an MLP block.
+        n_classes: number of outputs.
+        positions: kind of position embedding, see `PositionEmbedding`.
         pooling: 'token', the class token's state (equation 4), or 'average' of all tokens.
         head: 'linear', or 'mlp' with one tanh layer of width D, as in the paper's pre-training.
-        dropout: after every dense layer and the embedding (appendix B.1).
+        dropout: dropout rate after every dense layer and the embedding (appendix B.1), in [0, 1).
     """
 
     grid: tuple[int, int]
@@ -46,19 +46,36 @@ class ViTShape:
 
 
 class PatchEmbedding(nn.Module):
-    """Linear projection E of flattened patches (equation 1). A convolution of kernel and stride P is exactly that."""
+    """Linear projection E of flattened patches (equation 1), computed as a convolution with kernel size and stride P.
+
+    Args:
+        patch_size: P, in pixels.
+        width: D.
+    """
 
     def __init__(self, patch_size: int, width: int) -> None:
         super().__init__()
         self.projection = nn.Conv2d(3, width, patch_size, stride=patch_size)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Project every patch of (B, 3, H, W): feature maps (B, D, H / P, W / P)."""
+        """Return the projection of every patch.
+
+        Args:
+            images: (B, 3, H, W).
+
+        Returns:
+            Feature maps (B, D, H / P, W / P).
+        """
         return self.projection(images)
 
 
 class ConvolutionalStem(nn.Module):
-    """Alternative to the patch embedding: 3x3 convolutions of stride 2, one per halving of P, then a 1x1 projection (Xiao et al. 2021)."""
+    """Alternative to the patch embedding (Xiao et al. 2021): 3x3 convolutions of stride 2, one per halving of P, then a 1x1 projection.
+
+    Args:
+        patch_size: P in pixels, a power of two.
+        width: D.
+    """
 
     def __init__(self, patch_size: int, width: int) -> None:
         super().__init__()
@@ -68,25 +85,32 @@ class ConvolutionalStem(nn.Module):
         for i in range(n_halvings):
             outputs = max(8, width // 2 ** (n_halvings - 1 - i))
             convolution = nn.Conv2d(inputs, outputs, 3, stride=2, padding=1, bias=False)
-            # Group normalisation makes the stem behave alike in training and test.
+            # Group normalisation, because it computes the same function in training and evaluation.
             layers += [convolution, nn.GroupNorm(math.gcd(8, outputs), outputs), nn.ReLU()]
             inputs = outputs
         self.layers = nn.Sequential(*layers, nn.Conv2d(inputs, width, 1))
 
     def forward(self, images: Tensor) -> Tensor:
-        """Map images (B, 3, H, W) to feature maps (B, D, H / P, W / P)."""
+        """Return the features of every patch.
+
+        Args:
+            images: (B, 3, H, W).
+
+        Returns:
+            Feature maps (B, D, H / P, W / P).
+        """
         return self.layers(images)
 
 
 class PositionEmbedding(nn.Module):
-    """E_pos of equation 1; appendix D.4 compares its kinds.
+    """Position embedding E_pos of equation 1; appendix D.4 compares the kinds.
 
     Args:
         kind: 'none'; 'learned-1d', one vector per patch in raster order; 'learned-2d', one half from the column and one
             from the row; 'sincos-2d', fixed sines and cosines of both (Beyer et al. 2022).
         grid: rows and columns of patches.
-        width: D.
-        class_token: True gives the class token a position vector of its own (kinds 'learned-1d' and 'learned-2d').
+        width: D; a multiple of 4 for the two-dimensional kinds.
+        class_token: give the class token its own position vector (kinds 'learned-1d' and 'learned-2d').
     """
 
     fixed: Tensor
@@ -105,7 +129,11 @@ class PositionEmbedding(nn.Module):
             self.register_buffer("fixed", sincos(rows, columns, width)[None], persistent=False)
 
     def table(self) -> Tensor | None:
-        """Return one vector per patch, (1, N, D); None for kind 'none'."""
+        """Return one vector per patch.
+
+        Returns:
+            (1, N, D), or None for kind 'none'.
+        """
         if self.kind == "none":
             return None
         if self.kind == "learned-1d":
@@ -118,13 +146,20 @@ class PositionEmbedding(nn.Module):
         return torch.cat([by_column, by_row], dim=-1).flatten(0, 1)[None]
 
     def forward(self, patches: Tensor) -> Tensor:
-        """Add the embedding to patch tokens (B, N, D)."""
+        """Return patch tokens with their position embedding added.
+
+        Args:
+            patches: (B, N, D).
+
+        Returns:
+            (B, N, D).
+        """
         table = self.table()
         return patches if table is None else patches + table
 
 
 def sincos(rows: int, columns: int, width: int) -> Tensor:
-    """Return sines and cosines of column and row at D/4 frequencies from 1 down to 1/10,000 (Beyer et al. 2022).
+    """Return sines and cosines of column and row at D / 4 frequencies from 1 to 1/10,000 (Beyer et al. 2022).
 
     Args:
         rows: rows of patches.
@@ -141,7 +176,7 @@ def sincos(rows: int, columns: int, width: int) -> Tensor:
 
 
 class MultiHeadSelfAttention(nn.Module):
-    """MSA of appendix A: k heads of scaled dot-product self-attention and a joint projection U_msa.
+    """MSA of appendix A: k heads of scaled dot-product self-attention and a joint output projection U_msa.
 
     Args:
         width: D.
@@ -155,36 +190,77 @@ class MultiHeadSelfAttention(nn.Module):
         self.out = nn.Linear(width, width)  # U_msa
 
     def project(self, z: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Return q, k and v of equation 5, [q, k, v] = z U_qkv: (B, T, D) to three tensors (B, k, T, D_h)."""
+        """Return q, k and v of equation 5, [q, k, v] = z U_qkv.
+
+        Args:
+            z: (B, T, D).
+
+        Returns:
+            Three tensors (B, k, T, D_h).
+        """
         B, T, D = z.shape
         q, k, v = self.qkv(z).view(B, T, 3, self.n_heads, D // self.n_heads).permute(2, 0, 3, 1, 4).unbind(0)
         return q, k, v
 
     def weights(self, z: Tensor) -> Tensor:
-        """Return A = softmax(q k^T / sqrt(D_h)) of equation 6: (B, T, D) to (B, k, T, T); rows sum to 1."""
+        """Return A = softmax(q k^T / sqrt(D_h)) of equation 6.
+
+        Args:
+            z: (B, T, D).
+
+        Returns:
+            (B, k, T, T); rows sum to 1.
+        """
         q, k, _ = self.project(z)
         return (q @ k.mT / math.sqrt(q.shape[-1])).softmax(-1)
 
     def mix(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        """Return SA(z) = A v of equation 7 for every head: three tensors (B, k, T, D_h) to one."""
+        """Return SA(z) = A v of equation 7 for every head.
+
+        Args:
+            q: queries, (B, k, T, D_h).
+            k: keys, (B, k, T, D_h).
+            v: values, (B, k, T, D_h).
+
+        Returns:
+            (B, k, T, D_h).
+        """
         A = (q @ k.mT / math.sqrt(q.shape[-1])).softmax(-1)
         return A @ v
 
     def forward(self, z: Tensor) -> Tensor:
-        """Return MSA(z) = [SA_1(z); ...; SA_k(z)] U_msa of equation 8: (B, T, D) to (B, T, D)."""
+        """Return MSA(z) = [SA_1(z); ...; SA_k(z)] U_msa of equation 8.
+
+        Args:
+            z: (B, T, D).
+
+        Returns:
+            (B, T, D).
+        """
         heads = self.mix(*self.project(z))
         return self.out(heads.transpose(1, 2).flatten(2))
 
 
 class MLP(nn.Sequential):
-    """Two dense layers with a GELU between them (section 3.1): (B, T, D) to (B, T, D)."""
+    """Two dense layers with a GELU between them (section 3.1), (B, T, D) to (B, T, D).
+
+    Args:
+        width: D.
+        hidden: hidden size.
+        dropout: dropout rate after the GELU, in [0, 1).
+    """
 
     def __init__(self, width: int, hidden: int, dropout: float) -> None:
         super().__init__(nn.Linear(width, hidden), nn.GELU(), nn.Dropout(dropout), nn.Linear(hidden, width))
 
 
 class EncoderBlock(nn.Module):
-    """One layer of the encoder (equations 2 and 3; Figure 1, right): normalised before, added after each part."""
+    """One encoder layer (equations 2 and 3; Figure 1, right): pre-normalised attention and MLP with residual connections.
+
+    Args:
+        shape: sizes and variants.
+        attention: class of the attention layer.
+    """
 
     def __init__(self, shape: ViTShape, attention: type[MultiHeadSelfAttention] = MultiHeadSelfAttention) -> None:
         super().__init__()
@@ -194,18 +270,25 @@ class EncoderBlock(nn.Module):
         self.dropout = nn.Dropout(shape.dropout)
 
     def forward(self, z: Tensor) -> Tensor:
-        """Map z_(l-1) of shape (B, T, D) to z_l of the same shape."""
+        """Return z_l, given z_(l-1).
+
+        Args:
+            z: (B, T, D).
+
+        Returns:
+            (B, T, D).
+        """
         z = self.dropout(self.attention(self.norm_1(z))) + z  # equation 2: z'_l = MSA(LN(z_(l-1))) + z_(l-1)
         return self.dropout(self.mlp(self.norm_2(z))) + z  # equation 3: z_l = MLP(LN(z'_l)) + z'_l
 
 
 class Classifier(nn.Module, ABC):
-    """A network from images to features, with a head on them.
+    """Base class of networks that map images to features and features to logits.
 
     Attributes:
         n_features: width of the features.
         hidden: layers between features and head; the identity except in the paper's pre-training.
-        head: features to logits.
+        head: map from features to logits.
     """
 
     n_features: int
@@ -214,21 +297,35 @@ class Classifier(nn.Module, ABC):
 
     @abstractmethod
     def features(self, images: Tensor) -> Tensor:
-        """Return the representation before the head: images (B, 3, H, W) to (B, n_features)."""
+        """Return the representation before the head.
+
+        Args:
+            images: (B, 3, H, W).
+
+        Returns:
+            (B, n_features).
+        """
 
     def forward(self, images: Tensor) -> Tensor:
-        """Map images (B, 3, H, W) to logits (B, n_classes)."""
+        """Return the logits.
+
+        Args:
+            images: (B, 3, H, W).
+
+        Returns:
+            (B, n_classes).
+        """
         return self.head(self.hidden(self.features(images)))
 
 
 class VisionTransformer(Classifier):
-    """Patches, class token and positions (equation 1), encoder (2, 3), final normalisation (4), head.
+    """The Vision Transformer: patches, class token and positions (equation 1), encoder (2, 3), final normalisation (4), head.
 
     Args:
         shape: sizes and variants.
         patches: maps images (B, 3, H, W) to feature maps (B, D, rows, columns): `PatchEmbedding`, `ConvolutionalStem`, or
             a ResNet's `Trunk` for a hybrid.
-        attention: class of the attention layers: the plain one, or a fast form of `fused`.
+        attention: class of the attention layers: the plain one, or a fast form from `fused`.
     """
 
     def __init__(self, shape: ViTShape, patches: nn.Module, attention: type[MultiHeadSelfAttention] = MultiHeadSelfAttention) -> None:
@@ -244,7 +341,14 @@ class VisionTransformer(Classifier):
         self.head = nn.Linear(width, shape.n_classes)
 
     def embed(self, images: Tensor) -> Tensor:
-        """Return z_0 = [x_class; x_1 E; ...; x_N E] + E_pos of equation 1: images (B, 3, H, W) to (B, T, D)."""
+        """Return z_0 = [x_class; x_1 E; ...; x_N E] + E_pos of equation 1.
+
+        Args:
+            images: (B, 3, H, W).
+
+        Returns:
+            (B, T, D).
+        """
         z = self.positions(self.patches(images).flatten(2).mT)
         if self.class_token is not None:
             first = self.class_token if self.positions.first is None else self.class_token + self.positions.first
@@ -252,7 +356,14 @@ class VisionTransformer(Classifier):
         return self.dropout(z)
 
     def features(self, images: Tensor) -> Tensor:
-        """Return the image representation y of equation 4: images (B, 3, H, W) to (B, D)."""
+        """Return the image representation y of equation 4.
+
+        Args:
+            images: (B, 3, H, W).
+
+        Returns:
+            (B, D).
+        """
         z = self.embed(images)
         for block in self.blocks:
             z = block(z)
@@ -261,7 +372,14 @@ class VisionTransformer(Classifier):
 
     @torch.no_grad()
     def attention_maps(self, images: Tensor) -> Tensor:
-        """Return A of every layer: images (B, 3, H, W) to (L, B, k, T, T)."""
+        """Return the attention weights A of every layer.
+
+        Args:
+            images: (B, 3, H, W).
+
+        Returns:
+            (L, B, k, T, T).
+        """
         z, maps = self.embed(images), []
         for block in self.blocks:
             maps.append(block.attention.weights(block.norm_1(z)))

@@ -1,4 +1,4 @@
-"""From settings to a network with its initial weights, on its device."""
+"""Construction of networks from settings: assembly, initial weights, new heads, memory layout."""
 
 from __future__ import annotations
 
@@ -12,11 +12,16 @@ from replications.papers.vit_scaling.settings import Settings
 
 
 def assemble(settings: Settings, n_classes: int | None = None) -> Classifier:
-    """Return the network of these settings with torch's own initial weights; under `torch.device('meta')` only its shape.
+    """Return the network of these settings with PyTorch's default initial weights.
+
+    Under `torch.device('meta')` it has shapes but no weights.
 
     Args:
-        settings: of the run.
-        n_classes: outputs; default: the classes of the training set.
+        settings: settings of the run.
+        n_classes: number of outputs; default: the classes of the training set.
+
+    Returns:
+        A ViT, ResNet or hybrid.
     """
     classes = settings.classes if n_classes is None else n_classes
     if settings.family == "resnet":
@@ -45,6 +50,12 @@ def assemble(settings: Settings, n_classes: int | None = None) -> Classifier:
 
 
 def _resnet(settings: Settings, n_classes: int) -> ResNet:
+    """Return the ResNet of these settings.
+
+    Args:
+        settings: settings of the run.
+        n_classes: number of outputs; 0: no head.
+    """
     return ResNet(
         ResNetShape(
             block=settings.block,
@@ -58,12 +69,15 @@ def _resnet(settings: Settings, n_classes: int) -> ResNet:
 
 
 def build(settings: Settings, generator: torch.Generator, n_classes: int | None = None) -> Classifier:
-    """Return the network with initial weights.
+    """Return the network of these settings with the paper's initial weights.
 
     Args:
-        settings: of the run.
-        generator: source of the weights, on the CPU, so that they do not depend on the device.
-        n_classes: outputs; default: the classes of the training set.
+        settings: settings of the run.
+        generator: random numbers, on the CPU, so that weights do not depend on the device.
+        n_classes: number of outputs; default: the classes of the training set.
+
+    Returns:
+        A ViT, ResNet or hybrid on the CPU.
     """
     network = assemble(settings, n_classes)
     initialise(network, generator)
@@ -72,14 +86,14 @@ def build(settings: Settings, generator: torch.Generator, n_classes: int | None 
 
 @torch.no_grad()
 def initialise(network: Classifier, generator: torch.Generator) -> None:
-    """Draw all weights.
+    """Set all weights to their initial values, in place.
 
     Dense layers are uniform (Glorot and Bengio 2010), convolutions normal (He et al. 2015), class token and positions
-    normal with deviation 0.02; heads and the scale of a residual block's last normalisation are zero.
+    normal with standard deviation 0.02; heads and the scale of the last normalisation of residual blocks are zero.
 
     Args:
         network: changed in place.
-        generator: source of the weights.
+        generator: random numbers, on the device of the network.
     """
     for module in network.modules():
         if isinstance(module, nn.Linear):
@@ -87,7 +101,7 @@ def initialise(network: Classifier, generator: torch.Generator) -> None:
             if module.bias is not None:
                 module.bias.zero_()
         elif isinstance(module, nn.Conv2d):
-            dense = module.kernel_size == module.stride  # a patch embedding is a dense layer: its fan-in counts
+            dense = module.kernel_size == module.stride  # a patch embedding is a dense layer, initialised by its fan-in
             mode, nonlinearity = ("fan_in", "linear") if dense else ("fan_out", "relu")
             nn.init.kaiming_normal_(module.weight, mode=mode, nonlinearity=nonlinearity, generator=generator)  # type: ignore[arg-type]
             if module.bias is not None:
@@ -105,11 +119,11 @@ def initialise(network: Classifier, generator: torch.Generator) -> None:
 
 
 def replace_head(network: Classifier, n_classes: int) -> None:
-    """Put a zero-initialised linear head in place of the old one and drop the hidden layer, as the paper does for fine-tuning (section 3.2).
+    """Replace the head by a zero-initialised linear one and remove the hidden layer, as the paper does for fine-tuning (section 3.2).
 
     Args:
         network: changed in place.
-        n_classes: outputs of the new head.
+        n_classes: number of outputs of the new head.
     """
     device = next(network.parameters()).device
     head = nn.Linear(network.n_features, n_classes, device=device)
@@ -119,16 +133,16 @@ def replace_head(network: Classifier, n_classes: int) -> None:
 
 
 def to_channels_last(network: Classifier) -> Classifier:
-    """Store the filters of convolutions with the channel axis last: 1.1 to 2.8 times faster on CPUs, and tensor cores want it.
+    """Return the network with convolution filters in channels-last layout: 1.1 to 2.8 times faster on CPUs, and needed for tensor cores.
 
-    A plain ViT, whose one convolution is its patch embedding, stays as it is. So does, on a CPU, a network whose channels are no
-    multiples of eight: the library's backward pass then writes beyond its memory on processors without AVX-512.
+    A plain ViT, whose only convolution is its patch embedding, is not changed. Nor is, on a CPU, a network with channels that are not
+    multiples of eight: on processors without AVX-512 PyTorch's backward pass would then write out of bounds.
 
     Args:
         network: changed in place, on its device.
 
     Returns:
-        The network.
+        The same network.
     """
     unaligned = any(p.device.type == "cpu" and p.ndim == 4 and p.shape[0] % 8 for p in network.parameters())
     if not unaligned and not (isinstance(network, VisionTransformer) and isinstance(network.patches, PatchEmbedding)):

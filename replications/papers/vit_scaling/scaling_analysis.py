@@ -1,6 +1,6 @@
-"""Scaling curves: crossings, frontiers, power laws, and the compute that one family needs more than another.
+"""Scaling curves: crossings, Pareto frontiers, power laws, and the ratio of compute at equal accuracy.
 
-Pure functions of numbers. `compute_ratio` is tested on the paper's own Table 6.
+`compute_ratio` is tested on the paper's own Table 6.
 """
 
 from __future__ import annotations
@@ -15,14 +15,17 @@ import numpy as np
 from replications.verdicts import statistics
 
 Points = Sequence[tuple[float, float]]
-"""(compute, accuracy in per cent) of the trainings of a family."""
+"""(compute in FLOP, accuracy in per cent) of the trainings of a family."""
 
 
 def frontier(points: Points) -> list[tuple[float, float]]:
-    """Return the Pareto frontier: points that no cheaper or equally cheap one beats, by growing compute and accuracy.
+    """Return the Pareto frontier: points that no cheaper or equally cheap point equals or exceeds in accuracy.
 
     Args:
         points: in any order.
+
+    Returns:
+        Points by increasing compute and accuracy.
 
     >>> frontier([(1, 50), (2, 60), (3, 55), (4, 70)])
     [(1, 50), (2, 60), (4, 70)]
@@ -35,11 +38,14 @@ def frontier(points: Points) -> list[tuple[float, float]]:
 
 
 def compute_at(curve: Points, accuracy: float) -> float | None:
-    """Return the compute at which a frontier reaches an accuracy, by straight lines over log compute; None outside its range.
+    """Return the compute at which a frontier reaches an accuracy, by linear interpolation in log compute.
 
     Args:
-        curve: a frontier, by growing compute.
+        curve: a frontier, by increasing compute.
         accuracy: in per cent.
+
+    Returns:
+        Compute in the unit of the curve; None outside its range of accuracy.
     """
     for (c0, a0), (c1, a1) in itertools.pairwise(curve):
         if a0 <= accuracy <= a1:
@@ -50,7 +56,13 @@ def compute_at(curve: Points, accuracy: float) -> float | None:
 
 @dataclass(frozen=True)
 class Ratio:
-    """Compute of one family over that of another at equal accuracy: smallest, geometric mean and largest over the shared range."""
+    """Ratio of the compute of two families at equal accuracy, over the range of accuracy that both reach.
+
+    Attributes:
+        low: smallest ratio.
+        mean: geometric mean.
+        high: largest ratio.
+    """
 
     low: float
     mean: float
@@ -60,43 +72,49 @@ class Ratio:
 def compute_ratio(cheaper: Points, dearer: Points) -> Ratio | None:
     """Return the compute of `dearer` over that of `cheaper` at equal accuracy, over all accuracies that both frontiers reach.
 
-    The logarithm of the ratio is piecewise linear in accuracy, so its extremes lie at the points of either frontier;
-    the mean is that of its logarithm over the shared range.
+    The logarithm of the ratio is piecewise linear in accuracy, so its extremes are at the points of either frontier;
+    the mean is that of the logarithm over the shared range.
 
     Args:
         cheaper: trainings of the family in the denominator.
         dearer: trainings of the family in the numerator.
 
     Returns:
-        None when the ranges do not overlap.
+        The ratio; None if the ranges of accuracy do not overlap.
     """
-    one, other = frontier(cheaper), frontier(dearer)
-    low, high = max(one[0][1], other[0][1]), min(one[-1][1], other[-1][1])
+    cheaper_frontier, dearer_frontier = frontier(cheaper), frontier(dearer)
+    low, high = max(cheaper_frontier[0][1], dearer_frontier[0][1]), min(cheaper_frontier[-1][1], dearer_frontier[-1][1])
     if not low < high:
         return None
-    at = sorted({low, high, *(a for _, a in [*one, *other] if low < a < high)})
-    logs = np.array([math.log(_compute_within(other, a) / _compute_within(one, a)) for a in at])
-    widths = np.diff(at)
+    accuracies = sorted({low, high, *(a for _, a in [*cheaper_frontier, *dearer_frontier] if low < a < high)})
+    logs = np.array([math.log(_compute_within(dearer_frontier, a) / _compute_within(cheaper_frontier, a)) for a in accuracies])
+    widths = np.diff(accuracies)
     mean = float(((logs[:-1] + logs[1:]) / 2 * widths).sum() / widths.sum())
     return Ratio(float(np.exp(logs.min())), math.exp(mean), float(np.exp(logs.max())))
 
 
 def _compute_within(curve: Points, accuracy: float) -> float:
+    """Return the compute at which a frontier reaches an accuracy within its range.
+
+    Args:
+        curve: a frontier, by increasing compute.
+        accuracy: in per cent.
+    """
     compute = compute_at(curve, accuracy)
     if compute is None:
-        raise ValueError(f"accuracy {accuracy} lies outside the frontier")
+        raise ValueError(f"accuracy {accuracy} is outside the range of the frontier")
     return compute
 
 
 def gain(point: tuple[float, float], reference: Points) -> float | None:
-    """Return the accuracy of a point above a reference frontier at equal compute, by straight lines over log compute.
+    """Return the accuracy of a point minus that of a reference frontier at equal compute, by linear interpolation in log compute.
 
     Args:
         point: (compute, accuracy in per cent).
-        reference: trainings of the family that is compared with.
+        reference: trainings of the family that the point is compared with.
 
     Returns:
-        Percentage points; None where the frontier does not reach that compute.
+        Percentage points; None if the compute is outside the range of the frontier.
     """
     curve = frontier(reference)
     compute, accuracy = point
@@ -108,42 +126,57 @@ def gain(point: tuple[float, float], reference: Points) -> float | None:
 
 @dataclass(frozen=True)
 class PowerLaw:
-    """error = scale * compute ** -exponent."""
+    """The power law error = scale * compute ** -exponent.
+
+    Attributes:
+        scale: error at a compute of 1.
+        exponent: positive if error falls with compute.
+    """
 
     scale: float
     exponent: float
 
     def __call__(self, compute: float) -> float:
-        """Return the error at a compute."""
+        """Return the error at a compute.
+
+        Args:
+            compute: positive.
+
+        Returns:
+            Error in the unit of the fit.
+        """
         return float(self.scale * compute**-self.exponent)
 
 
 def power_law(compute: Sequence[float], error: Sequence[float]) -> PowerLaw:
-    """Fit log error over log compute by least squares.
+    """Return the power law fitted to log error over log compute by least squares.
 
     Args:
         compute: one number per training.
         error: in per cent, one per training.
 
+    Returns:
+        The fit.
+
     Raises:
-        ValueError: a number is not above 0, or all computes are equal.
+        ValueError: a number is not positive, or all computes are equal.
     """
     x, y = np.asarray(compute, dtype=float), np.asarray(error, dtype=float)
     if (x <= 0).any() or (y <= 0).any() or np.ptp(x) == 0:
-        raise ValueError("a power law needs positive numbers and two different computes")
+        raise ValueError("a power law needs positive numbers and at least two different values of compute")
     slope = float(statistics.loglog_slope(x, y[None])[0])
     return PowerLaw(float(np.exp(np.log(y).mean() - slope * np.log(x).mean())), -slope)
 
 
 @dataclass(frozen=True)
 class Crossing:
-    """Change of sign of a gap as N grows.
+    """Sign changes of a gap as N grows.
 
     Attributes:
-        positions: N of the first change, one per seed; nan where a seed's curve has none.
-        interval: 90 % t-interval of log N, back in N, over the seeds that cross; nan below two.
-        changes: sign changes of each seed's curve.
-        slope: estimate of the gap's growth per tenfold N.
+        positions: N of the first sign change, one per seed; nan for a curve without one.
+        interval: 90 % t-interval of N over the seeds with a sign change, computed on log N; nan for fewer than two.
+        changes: number of sign changes, one per seed.
+        slope: estimate of the growth of the gap per tenfold N.
     """
 
     positions: tuple[float, ...]
@@ -162,7 +195,10 @@ def crossing(n_images: Sequence[float], gaps: np.ndarray) -> Crossing:
 
     Args:
         n_images: N, one per size.
-        gaps: ViT minus ResNet, (seeds, sizes).
+        gaps: ViT minus ResNet in percentage points, (seeds, sizes).
+
+    Returns:
+        Position, number and slope of the crossings.
     """
     x, y = np.asarray(n_images, dtype=float), np.asarray(gaps, dtype=float)
     order = np.argsort(x)

@@ -1,4 +1,4 @@
-"""Settings of a run of this paper. Free of torch, so that runs.yaml is validated before anything starts."""
+"""Settings of a run. Does not import torch, so that runs.yaml can be validated quickly."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ VIT_SIZES: dict[str, tuple[int, int, int]] = {
     "large": (1024, 24, 16),
     "huge": (1280, 32, 16),
 }
-"""Width D, layers L and heads k by name; base, large and huge as in Table 1 of the paper, tiny and small as in DeiT."""
+"""Name -> width D, layers L and heads k; base, large and huge as in Table 1 of the paper, tiny and small as in DeiT."""
 
 IMAGE_SETS: dict[str, tuple[int, int, int]] = {
     "cifar10": (32, 10, 45_000),
@@ -24,20 +24,20 @@ IMAGE_SETS: dict[str, tuple[int, int, int]] = {
     "imagenet-1k": (0, 1000, 1_281_167),
     "imagenet-21k": (0, 19_167, 13_151_276),
 }
-"""Side in pixels (0: resized to `image_size`), classes and training images, by data set; 5,000 of CIFAR-10 are kept for validation."""
+"""Data set -> side in pixels (0: resized to `image_size`), classes, training images; 5,000 images of CIFAR-10 are for validation."""
 
 Augmentation = Literal["none", "light", "strong"]
 
 
 class SubRun(Strict):
-    """One training of a run that makes several: how it differs from the run's settings."""
+    """One training of a run with several trainings: its differences from the settings of the run."""
 
     label: str = Field(pattern=r"^[a-z0-9.-]+$", description="Name within the run: the `model` of its records.")
     settings: dict[str, Any] = Field(default_factory=dict, description="Replaced settings; any field but `sub_runs` and `experiment`.")
 
 
 class Settings(TrainingInSteps):
-    """Settings of one run. The defaults are a small ViT on formula-driven images."""
+    """Settings of a run; the defaults are a small ViT on formula-driven images."""
 
     experiment: Literal["accuracy", "frontier", "tuning", "counts"] = Field(
         "accuracy",
@@ -50,9 +50,9 @@ class Settings(TrainingInSteps):
     n_images: int = Field(4096, ge=1, description="Training images N; the number of updates does not depend on it.")
     image_size: int = Field(16, ge=4, description="Side of the images in pixels.")
     n_classes: int = Field(64, ge=2, description="Classes of the formula-driven images; the other sets have their own number.")
-    siblings: int = Field(4, ge=1, description="Formula-driven classes that share an ancestor.")
+    siblings: int = Field(4, ge=1, description="Formula-driven classes per common ancestor.")
     spread: float = Field(0.3, gt=0, le=1, description="Distance between sibling classes, as a share of each factor's range.")
-    jitter: float = Field(0.05, ge=0, description="Relative size of an instance's deviation from its class's coefficients.")
+    jitter: float = Field(0.05, ge=0, description="Relative standard deviation of an instance's coefficients from those of its class.")
     clutter: float = Field(0.3, ge=0, le=1, description="Size of a distracting attractor relative to the image; 0: none.")
     colours: float = Field(
         0.5,
@@ -64,11 +64,11 @@ class Settings(TrainingInSteps):
     n_test: int = Field(
         10_000,
         ge=64,
-        description="Images of the test set and of the validation set: that many new formula-driven ones, at most that many of another set.",
+        description="Images of the test set and of the validation set: exactly this many formula-driven images, at most this many of another set.",
     )
 
     family: Literal["vit", "resnet", "hybrid"] = Field(
-        "vit", description="Vision Transformer, ResNet, or ResNet stages feeding a Transformer."
+        "vit", description="Vision Transformer, ResNet, or hybrid: ResNet stages followed by a Transformer."
     )
     size: Literal["custom", "tiny", "small", "base", "large", "huge"] = Field(
         "custom", description="Named ViT size; replaces width, depth and n_heads."
@@ -76,7 +76,7 @@ class Settings(TrainingInSteps):
     width: int = Field(64, ge=4, description="ViT: D.")
     depth: int = Field(4, ge=1, description="ViT: encoder layers L.")
     n_heads: int = Field(4, ge=1, description="ViT: attention heads k.")
-    mlp_ratio: float = Field(4.0, gt=0, description="ViT: hidden units of an MLP block over D.")
+    mlp_ratio: float = Field(4.0, gt=0, description="ViT: hidden size of an MLP block over D.")
     patch_size: int = Field(4, ge=1, description="ViT: side P of a patch in pixels; hybrid: in cells of the ResNet's last feature map.")
     positions: Literal["none", "learned-1d", "learned-2d", "sincos-2d"] = Field("learned-1d", description="ViT: position embedding.")
     pooling: Literal["token", "average"] = Field("token", description="Input of the head: the class token, or the mean of all tokens.")
@@ -102,7 +102,7 @@ class Settings(TrainingInSteps):
     schedule: Literal["cosine", "linear"] = Field("cosine", description="Decay of the learning rate to zero after warm-up.")
     warmup_share: float = Field(0.1, ge=0, lt=1, description="Linear warm-up, as a share of all updates.")
     weight_decay: float = Field(0.05, ge=0, description="Decoupled weight decay of matrices, multiplied by the learning rate.")
-    clip_norm: float | None = Field(1.0, gt=0, description="Largest gradient norm of one seed; null: not clipped.")
+    clip_norm: float | None = Field(1.0, gt=0, description="Largest gradient norm per seed; null: no clipping.")
     label_smoothing: float = Field(0.0, ge=0, lt=1, description="Share of the target spread over all classes.")
     augmentation: Augmentation = Field(
         "none", description="light: shifts and flips; strong: also rotation, scale, shear, colour and MixUp (streams: RandAugment)."
@@ -111,24 +111,24 @@ class Settings(TrainingInSteps):
     precision: Literal["fp32", "bf16"] = Field(
         "fp32", description="Matrix products in bfloat16 (master weights stay fp32), or all in fp32."
     )
-    compile: bool = Field(False, description="Compile the network with torch.compile; on a CPU, where it gains little, it is ignored.")
+    compile: bool = Field(False, description="Compile the network with torch.compile; ignored on a CPU, where the gain is small.")
     evaluations: int = Field(1, ge=1, description="Validations during training.")
 
     transfer: Literal["none", "digits", "cifar10"] = Field("none", description="Data set to which the trained network is transferred.")
     shots: tuple[int, ...] = Field((5,), description="Labelled images per class of the linear few-shot probes.")
-    probe_draws: int = Field(5, ge=1, description="Random draws of the few shots, averaged.")
-    probe_images: int = Field(0, ge=0, description="Images of one further linear probe; 0: the whole training split.")
+    probe_draws: int = Field(5, ge=1, description="Number of random selections of the few shots, over which accuracy is averaged.")
+    probe_images: int = Field(0, ge=0, description="Images of the linear probe on many images; 0: the whole training split.")
     finetune_steps: int = Field(0, ge=0, description="Updates of fine-tuning on the transfer set; 0: none.")
     finetune_learning_rate: float = Field(3e-4, gt=0, description="Peak learning rate of fine-tuning.")
     save_attention: bool = Field(False, description="ViT: store attention distances, rollouts, position similarities and filters.")
 
     workers: int = Field(8, ge=1, description="Threads that decode a stream.")
-    shuffle_buffer: int = Field(10_000, ge=1, description="Images of a stream that are shuffled at a time.")
-    corrupt_share: float = Field(0.001, ge=0, lt=1, description="Share of a stream's images that may be unreadable before the run stops.")
+    shuffle_buffer: int = Field(10_000, ge=1, description="Size of the shuffle buffer of a stream, in images.")
+    corrupt_share: float = Field(0.001, ge=0, lt=1, description="Largest share of unreadable images in a stream; above it the run stops.")
 
     @property
     def streamed(self) -> bool:
-        """True when the images come as a stream, because they do not fit into memory."""
+        """True if the images are streamed, because they do not fit into memory."""
         return self.dataset.startswith("imagenet")
 
     @property
@@ -157,17 +157,20 @@ class Settings(TrainingInSteps):
 
         Args:
             label: label of the sub-run.
+
+        Returns:
+            Settings of the experiment 'accuracy'.
         """
         update = next(sub_run.settings for sub_run in self.sub_runs if sub_run.label == label)
         base = self.model_dump() | {"experiment": "accuracy", "sub_runs": ()}
         return Settings.model_validate(base | update)
 
     def for_trial(self) -> Settings:
-        """Return a copy with few images to render, to test on and to probe with."""
-        brief: dict[str, Any] = {"n_test": min(self.n_test, 256), "probe_images": 1000, "probe_draws": 1}
+        """Return a copy with few images to generate, test and probe."""
+        update: dict[str, Any] = {"n_test": min(self.n_test, 256), "probe_images": 1000, "probe_draws": 1}
         if self.dataset == "fractals":
-            brief["n_images"] = min(self.n_images, 4096)
-        return self.model_copy(update=brief)
+            update["n_images"] = min(self.n_images, 4096)
+        return self.model_copy(update=update)
 
     def in_fp32(self) -> Settings:
         """Return a copy without bf16."""
@@ -182,12 +185,16 @@ class Settings(TrainingInSteps):
 
     def _data_faults(self) -> list[str]:
         if self.dataset == "fractals":
-            few = self.n_images < self.n_classes
-            return [f"n_images {self.n_images} is smaller than n_classes {self.n_classes}, so that classes have no image"] if few else []
-        side, classes, most = IMAGE_SETS[self.dataset]
+            too_few = self.n_images < self.n_classes
+            return (
+                [f"n_images {self.n_images} is smaller than n_classes {self.n_classes}, so some classes have no image"] if too_few else []
+            )
+        side, classes, n_available = IMAGE_SETS[self.dataset]
         faults = []
-        if self.n_images > most:
-            faults.append(f"n_images {self.n_images:,} is larger than {self.dataset}, which has {most:,} training images; lower n_images")
+        if self.n_images > n_available:
+            faults.append(
+                f"n_images {self.n_images:,} is larger than {self.dataset}, which has {n_available:,} training images; lower n_images"
+            )
         if self.n_images < classes:
             faults.append(f"n_images {self.n_images:,} is smaller than the {classes:,} classes of {self.dataset}; raise n_images")
         if "n_classes" in self.model_fields_set and self.n_classes not in (classes, Settings.model_fields["n_classes"].default):

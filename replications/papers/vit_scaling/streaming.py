@@ -1,8 +1,8 @@
-"""ImageNet as a stream: read in one global order, decoded by threads; it is trained on in `stream_trainer`.
+"""ImageNet as a stream: read in one global order and decoded by threads; `stream_trainer` trains on it.
 
-Every process reads the same sequence of undecoded images and decodes only its part of each global batch, so that the
-number of GPUs changes neither order nor augmentation. An image's augmentation follows from seed, epoch and row. An
-image that cannot be decoded is counted and its neighbour in the batch stands in for it, up to a stated share.
+Every process reads the same sequence of encoded images and decodes only its part of each global batch, so that order and
+augmentation do not depend on the number of GPUs. Seed, epoch and row determine the augmentation of an image. An image
+that cannot be decoded is counted and replaced by its neighbour in the batch, up to a maximum share.
 """
 
 from __future__ import annotations
@@ -43,18 +43,21 @@ IMAGENET_21K = DataSource(
     note="Streamed: neither size nor fingerprint can be checked before use, and the revision is not pinned.",
 )
 STREAMS = {"imagenet-1k": (IMAGENET_1K, "image", "label"), "imagenet-21k": (IMAGENET_21K, "jpg", "cls")}
-"""By data set: source, image column, label column. Not among `SOURCES`, because `data fetch` would store 150 GB."""
+"""Data set -> source, image column, label column. Not in `SOURCES`, because `data fetch` would store 150 GB."""
 
 MIN_JUDGED = 200
-"""Images read before the share of unreadable ones is judged."""
+"""Images read before the share of unreadable ones is checked."""
 
 
 def open_stream(settings: Settings, split: str) -> datasets.IterableDataset:
-    """Return the undecoded images of a split, from the local mirror where there is one, else from the hub at its revision.
+    """Return the encoded images of a split, from the local mirror if it has them, else from the hub at the declared revision.
 
     Args:
-        settings: data set.
+        settings: give the data set.
         split: name of the split in the source.
+
+    Returns:
+        A stream with the columns of image and label.
 
     Raises:
         DataError: neither is available, or the columns are not the declared ones.
@@ -63,11 +66,14 @@ def open_stream(settings: Settings, split: str) -> datasets.IterableDataset:
 
     source, image, label = STREAMS[settings.dataset]
     folder = mirror()
-    local = folder / "hub" / source.hub if folder else None
-    here = local is not None and local.is_dir()
+    local_folder = folder / "hub" / source.hub if folder else None
+    is_local = local_folder is not None and local_folder.is_dir()
     try:
         stream = datasets.load_dataset(
-            str(local) if here else source.hub, split=split, streaming=True, **({} if here else {"revision": source.revision})
+            str(local_folder) if is_local else source.hub,
+            split=split,
+            streaming=True,
+            **({} if is_local else {"revision": source.revision}),
         )
         columns = stream.column_names or list(next(iter(stream)))
         missing = {image, label} - set(columns)
@@ -75,19 +81,19 @@ def open_stream(settings: Settings, split: str) -> datasets.IterableDataset:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise DataError(f"{source.name}/{split} cannot be streamed: {reason} {how_to_get(source)}") from error
     if missing:
-        raise DataError(f"{source.name}/{split}: no column {sorted(missing)}; found {sorted(columns)}. It is another data set.")
+        raise DataError(f"{source.name}/{split}: no column {sorted(missing)}; it has {sorted(columns)}. This is not the declared data set.")
     return stream.select_columns([image, label]).cast_column(image, datasets.Image(decode=False))
 
 
 @dataclass(frozen=True)
 class EncodedImage:
-    """One undecoded image and its position in the stream.
+    """One encoded image and its position in the stream.
 
     Attributes:
-        data: content of the file.
+        data: content of the image file.
         label: its class.
-        epoch: number of the pass over the data.
-        row: number within the epoch.
+        epoch: number of the pass over the data, from 0.
+        row: position within the epoch, from 0.
     """
 
     data: bytes
@@ -97,18 +103,21 @@ class EncodedImage:
 
 
 def endless(settings: Settings, split: str, *, skip: int = 0) -> Iterator[EncodedImage]:
-    """Yield the first `n_images` of the stream's fixed order without end, each epoch in another order.
+    """Yield the first `n_images` images of a fixed order, repeatedly, in a new order in each epoch.
 
     Args:
-        settings: data set, N and buffer.
+        settings: give data set, N and shuffle buffer.
         split: name of the split in the source.
-        skip: images to leave out at the start, when a run continues.
+        skip: number of images to skip at the start, when a run resumes.
+
+    Yields:
+        Encoded images.
 
     Raises:
         DataError: the split has fewer than `n_images` images.
     """
     _, image, label = STREAMS[settings.dataset]
-    # The subset of a smaller N is the beginning of that of a larger one: both take from one fixed shuffling.
+    # Subsets are nested: all N take the first images of one fixed shuffling.
     subset = open_stream(settings, split).shuffle(seed=0, buffer_size=settings.shuffle_buffer).take(settings.n_images)
     epoch, row = 0, 0
     n = None
@@ -130,11 +139,11 @@ def endless(settings: Settings, split: str, *, skip: int = 0) -> Iterator[Encode
 
 
 class Decoder:
-    """Decodes files to augmented images, in threads (decoding releases the interpreter's lock).
+    """Decoder of image files to augmented images, in threads (decoding releases the interpreter lock).
 
     Args:
-        settings: size, augmentation, threads, allowed share of unreadable images.
-        seed: of the augmentation.
+        settings: give image size, augmentation, number of threads and maximum share of unreadable images.
+        seed: seed of the augmentation.
         training: True: random crops and flips; False: a central crop of 7/8.
     """
 
@@ -143,17 +152,21 @@ class Decoder:
 
         self.settings, self.seed, self.training = settings, seed, training
         self.pool = ThreadPoolExecutor(settings.workers)
-        self.randomly = v2.RandAugment(2, 10) if settings.augmentation == "strong" else None
+        self.rand_augment = v2.RandAugment(2, 10) if settings.augmentation == "strong" else None
         self.seen = self.corrupt = 0
 
     def _decode(self, raw: EncodedImage) -> Tensor | None:
-        """Return (3, side, side) uint8, or None where the image cannot be decoded."""
+        """Return a decoded and cropped image, (3, side, side) uint8, or None if it cannot be decoded.
+
+        Args:
+            raw: the encoded image.
+        """
         from PIL import Image
 
         try:
             with Image.open(io.BytesIO(raw.data)) as file:
                 image = file.convert("RGB")
-        except Exception:  # a damaged file can raise any exception, and all mean the same here
+        except Exception:  # a damaged file can raise any exception
             return None
         side = self.settings.image_size
         if not self.training:
@@ -170,42 +183,51 @@ class Decoder:
         return torch.from_numpy(np.array(image)).permute(2, 0, 1)
 
     def __call__(self, raws: list[EncodedImage]) -> tuple[Tensor, Tensor]:
-        """Decode a part of a batch.
+        """Return the decoded images of a part of a batch.
 
         Args:
-            raws: n undecoded images; a neighbour stands in for one that cannot be decoded.
+            raws: n encoded images; one that cannot be decoded is replaced by its neighbour.
 
         Returns:
             Images (n, 3, side, side) uint8 and labels (n,).
 
         Raises:
-            DataError: more than the allowed share of all images so far cannot be decoded, or none of this part.
+            DataError: more than the allowed share of all images so far cannot be decoded, or none of this part, or a label is not a class.
         """
         images = list(self.pool.map(self._decode, raws))
-        if self.randomly and self.training:
-            images = [None if p is None else self._randomly_augmented(p, raw) for p, raw in zip(images, raws, strict=True)]
-        good = {i: image for i, image in enumerate(images) if image is not None}
-        self.seen, self.corrupt = self.seen + len(raws), self.corrupt + len(raws) - len(good)
-        if not good:
+        if self.rand_augment and self.training:
+            images = [None if p is None else self._rand_augment(p, raw) for p, raw in zip(images, raws, strict=True)]
+        decoded = {i: image for i, image in enumerate(images) if image is not None}
+        self.seen, self.corrupt = self.seen + len(raws), self.corrupt + len(raws) - len(decoded)
+        if not decoded:
             raise DataError(
-                f"None of {len(raws)} images of {self.settings.dataset} in a row can be decoded. The copy is damaged: fetch it again."
+                f"None of {len(raws)} consecutive images of {self.settings.dataset} can be decoded. The copy is damaged: fetch it again."
             )
         self.check()
-        wrong = [raw.label for raw in raws if not 0 <= raw.label < self.settings.classes]
-        if wrong:
-            raise DataError(f"A label {wrong[0]} of {self.settings.dataset} does not fit its {self.settings.classes:,} classes.")
-        rows = list(good)
-        stand_ins = [rows[int(np.searchsorted(rows, i)) % len(rows)] for i in range(len(raws))]
-        return torch.stack([good[i] for i in stand_ins]), torch.tensor([raws[i].label for i in stand_ins])
+        invalid_labels = [raw.label for raw in raws if not 0 <= raw.label < self.settings.classes]
+        if invalid_labels:
+            raise DataError(f"A label {invalid_labels[0]} of {self.settings.dataset} does not fit its {self.settings.classes:,} classes.")
+        rows = list(decoded)
+        replacements = [rows[int(np.searchsorted(rows, i)) % len(rows)] for i in range(len(raws))]
+        return torch.stack([decoded[i] for i in replacements]), torch.tensor([raws[i].label for i in replacements])
 
-    def _randomly_augmented(self, image: Tensor, raw: EncodedImage) -> Tensor:
-        """Return the image after RandAugment, which draws from torch's global generator: it is seeded for each image."""
+    def _rand_augment(self, image: Tensor, raw: EncodedImage) -> Tensor:
+        """Return the image after RandAugment, with torch's global generator seeded per image, because RandAugment uses it.
+
+        Args:
+            image: (3, side, side) uint8.
+            raw: the encoded image, whose position gives the seed.
+        """
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(int(np.random.SeedSequence([self.seed, raw.epoch, raw.row, 1]).generate_state(1)[0]))
-            return self.randomly(image)  # type: ignore[misc]
+            return self.rand_augment(image)  # type: ignore[misc]
 
     def check(self) -> None:
-        """Raise DataError when too many images could not be decoded."""
+        """Raise an error if too many images could not be decoded.
+
+        Raises:
+            DataError: the share exceeds `corrupt_share`, after `MIN_JUDGED` images.
+        """
         share, allowed = self.corrupt / max(1, self.seen), self.settings.corrupt_share
         if self.seen >= MIN_JUDGED and share > allowed:
             raise DataError(
@@ -215,7 +237,16 @@ class Decoder:
 
 
 def _random_box(width: int, height: int, rng: np.random.Generator) -> tuple[float, float, float, float]:
-    """Return a crop of 5 to 100 % of the area and of aspect 3/4 to 4/3 (Beyer et al. 2022); the whole image after ten misses."""
+    """Return a random crop of 5 to 100 % of the area and of aspect ratio 3/4 to 4/3 (Beyer et al. 2022).
+
+    Args:
+        width: width of the image in pixels.
+        height: height of the image in pixels.
+        rng: random generator of the image.
+
+    Returns:
+        Left, top, right and bottom in pixels; the whole image if ten crops do not fit.
+    """
     for _ in range(10):
         area, aspect = width * height * rng.uniform(0.05, 1.0), np.exp(rng.uniform(np.log(3 / 4), np.log(4 / 3)))
         w, h = float(np.sqrt(area * aspect)), float(np.sqrt(area / aspect))

@@ -18,7 +18,7 @@ from replications.papers.vit_scaling.settings import Settings
 from replications.papers.vit_scaling.trainer import Trainer, accuracy, outputs
 
 PENALTIES = (1e-2, 1e-1, 1.0, 1e1, 1e2)
-"""Ridge penalties, relative to the total variance of the features; the best on validation images is used."""
+"""Ridge penalties relative to the total variance of the features; validation accuracy selects one."""
 
 FINETUNE_WARMUP_SHARE = 0.2
 """Linear warm-up of fine-tuning, as a share of its updates."""
@@ -26,19 +26,24 @@ FINETUNE_WARMUP_SHARE = 0.2
 
 @dataclass(frozen=True)
 class Features:
-    """Representations (n, features) and labels (n,) of one split."""
+    """Representations of the images of one split.
+
+    Attributes:
+        values: (n, features).
+        labels: (n,) int64.
+    """
 
     values: Tensor
     labels: Tensor
 
 
 def least_squares(training: Features, classes: int, penalty: float) -> tuple[Tensor, Tensor]:
-    """Fit regularised least squares from features to {-1, 1}^K (section 4.1, 'few-shot accuracies'), in closed form.
+    """Return the regularised least-squares map from features to {-1, 1}^K (section 4.1, 'few-shot accuracies'), in closed form.
 
     Args:
         training: n representations and their labels.
         classes: K.
-        penalty: ridge penalty, not of the offsets.
+        penalty: ridge penalty on the weights, positive; offsets are not penalised.
 
     Returns:
         Weights (features, classes) and offsets (classes,), in float64.
@@ -56,25 +61,31 @@ def least_squares(training: Features, classes: int, penalty: float) -> tuple[Ten
 
 
 def score(test: Features, weights: Tensor, offsets: Tensor) -> float:
-    """Return the accuracy of a linear probe in per cent.
+    """Return the accuracy of a linear probe.
 
     Args:
         test: representations (n, features) and their labels.
         weights: (features, classes) float64.
         offsets: (classes,) float64.
+
+    Returns:
+        Per cent.
     """
     predicted = (test.values.double() @ weights + offsets).argmax(1)
     return float((predicted == test.labels).double().mean() * 100)
 
 
 def probe(training: Features, validation: Features, test: Features, classes: int) -> float:
-    """Return the test accuracy in per cent of the least-squares probe whose penalty does best on validation data.
+    """Return the test accuracy of the least-squares probe whose penalty has the highest validation accuracy.
 
     Args:
-        training: representations to fit.
-        validation: representations by which the penalty is selected.
-        test: representations to score.
+        training: representations for the fit.
+        validation: representations for the selection of the penalty.
+        test: representations for the score.
         classes: number of classes.
+
+    Returns:
+        Per cent.
     """
     scale = training.values.double().var(0).sum().item() or 1.0
     fits = [least_squares(training, classes, penalty * scale) for penalty in PENALTIES]
@@ -83,34 +94,38 @@ def probe(training: Features, validation: Features, test: Features, classes: int
 
 
 def _standardised(parts: dict[str, Features]) -> dict[str, Features]:
-    """Return all splits shifted and scaled to mean 0 and deviation 1 of the training split."""
+    """Return all splits, standardised with mean and standard deviation of the training split.
+
+    Args:
+        parts: splits by name, 'train' among them.
+    """
     values = parts["train"].values
     mean, deviation = values.mean(0), values.std(0).clamp(min=1e-6)
     return {name: Features((part.values - mean) / deviation, part.labels) for name, part in parts.items()}
 
 
 def transfer(settings: Settings, context: Context, networks: list[Classifier]) -> None:
-    """Record linear probes at every number of shots, one on many images, and fine-tuning, all on the set `settings.transfer`.
+    """Record linear probes at every number of shots, one on many images, and fine-tuning, on the data set `settings.transfer`.
 
     Args:
-        settings: of the run.
+        settings: settings of the run.
         context: seeds and device; receives the records.
         networks: one per seed, on the device.
     """
     parts = {split: stored(context, settings.transfer, split, settings.image_size) for split in ("train", "validation", "test")}
     parts |= {split: parts[split][: settings.n_test] for split in ("validation", "test")}
     n_probe, classes = settings.probe_images or len(parts["train"]), parts["train"].classes
-    full: list[float] = []
-    few: dict[int, list[float]] = {shots: [] for shots in settings.shots}
+    probe_accuracies: list[float] = []
+    few_shot_accuracies: dict[int, list[float]] = {shots: [] for shots in settings.shots}
     for seed, network in zip(context.seeds, networks, strict=True):
         training = subset(parts["train"], n_probe, context.generator(seed, "probe subset", device="cpu"))
         splits = {"train": training, "validation": parts["validation"], "test": parts["test"]}
         features = _standardised({name: _features(network, part, settings, context) for name, part in splits.items()})
-        full.append(probe(features["train"], features["validation"], features["test"], classes))
-        for shots, values in few.items():
+        probe_accuracies.append(probe(features["train"], features["validation"], features["test"], classes))
+        for shots, values in few_shot_accuracies.items():
             values.append(_few_shot(settings, context, seed, features, shots, classes))
-    context.record("probe_accuracy", full, split="transfer", step=settings.n_steps, unit="%")
-    for shots, values in few.items():
+    context.record("probe_accuracy", probe_accuracies, split="transfer", step=settings.n_steps, unit="%")
+    for shots, values in few_shot_accuracies.items():
         context.record("few_shot_accuracy", values, split="transfer", axis="shots", at=shots, step=settings.n_steps, unit="%")
     if settings.finetune_steps:
         finetune(settings, context, networks, parts)
@@ -121,7 +136,16 @@ def _features(network: Classifier, data: LabelledImages, settings: Settings, con
 
 
 def _few_shot(settings: Settings, context: Context, seed: int, features: dict[str, Features], shots: int, classes: int) -> float:
-    """Return the mean test accuracy over draws of `shots` images per class; draws are equal for every network of a seed."""
+    """Return the mean test accuracy over random selections of `shots` images per class, in per cent.
+
+    Args:
+        settings: settings of the run.
+        context: provides the generators; selections are the same for every network of a seed.
+        seed: the seed.
+        features: standardised splits by name.
+        shots: images per class.
+        classes: number of classes.
+    """
     results = []
     labels = features["train"].labels.cpu()
     for draw in range(settings.probe_draws):
@@ -133,12 +157,12 @@ def _few_shot(settings: Settings, context: Context, seed: int, features: dict[st
 
 
 def finetune(settings: Settings, context: Context, networks: list[Classifier], parts: dict[str, LabelledImages]) -> None:
-    """Train copies of whole networks on the transfer set with a new linear head (section 3.2) and record their test accuracy.
+    """Record the test accuracy of copies of the networks, fine-tuned on the transfer set with a new linear head (section 3.2).
 
     Args:
-        settings: of the run.
+        settings: settings of the run.
         context: seeds and device; receives the records.
-        networks: one per seed, on the device; left as they are.
+        networks: one per seed, on the device; not changed.
         parts: splits 'train' and 'test' of the transfer set.
     """
     copies = [copy.deepcopy(network) for network in networks]
