@@ -1,4 +1,4 @@
-"""Figures of this paper. Free of torch; what they draw is selected in `figure_data`."""
+"""Figures: every public function returns one figure; its docstring is the caption. `figure_data` selects their data."""
 
 from __future__ import annotations
 
@@ -23,7 +23,14 @@ _NAMES = {"vit": "ViT", "resnet": "ResNet", "hybrid": "hybrid", "vit-large": "Vi
 
 
 def _draw(axes: Axes, data: pd.DataFrame, family: str, *, dy: float = 0) -> None:
-    """Draw one curve over N: a dot per seed, a line through the means, its name at the end."""
+    """Draw one curve over N: a dot per seed, a line through the means, its name at the end.
+
+    Args:
+        axes: axes to draw on.
+        data: columns n_images and value.
+        family: key of `_NAMES`.
+        dy: vertical offset of the name in points.
+    """
     colour = _COLOURS[family]
     dots(axes, data["n_images"], data["value"], colour=colour)
     means = data.groupby("n_images")["value"].mean()
@@ -32,31 +39,31 @@ def _draw(axes: Axes, data: pd.DataFrame, family: str, *, dy: float = 0) -> None
 
 
 def _grid(n: int) -> tuple[Canvas, np.ndarray]:
-    """Return a drawing with n panels in rows of two; a spare one is hidden."""
+    """Return a drawing with n panels in rows of two, and its axes in order; unused axes are hidden."""
     rows = -(-n // 2)
     figure, axes = canvas(height=2.6 * rows, columns=2, rows=rows)
-    for spare in axes.ravel()[n:]:
-        spare.axis("off")
+    for unused in axes.ravel()[n:]:
+        unused.axis("off")
     return figure, axes.ravel()
 
 
 def accuracy_by_training_images(results: Results) -> Figure:
-    """Accuracy against the number of training images at an equal number of steps and equal compute per image (the
-    paper's Figure 4). Every dot is one seed, lines join means.
+    """Accuracy against the number of training images, at an equal number of updates and equal compute per image (as in the paper's
+    Figure 4). Dots are seeds, lines join their means.
     """
     panels = figure_data.measured_panels(results)
     figure, axes = _grid(len(panels))
-    drawn = []
+    tables_drawn = []
     for ax, (title, tables) in zip(axes, panels, strict=False):
         ends = {family: table[table["n_images"] == table["n_images"].max()]["value"].mean() for family, table in tables.items()}
-        near = abs(ends["vit"] - ends["resnet"]) < 0.08 * np.ptp(np.concatenate([t["value"].to_numpy() for t in tables.values()]))
+        overlap = abs(ends["vit"] - ends["resnet"]) < 0.08 * np.ptp(np.concatenate([t["value"].to_numpy() for t in tables.values()]))
         for family, table in tables.items():
-            dy = (6.0 if ends[family] == max(ends.values()) else -6.0) if near else 0.0
+            dy = (6.0 if ends[family] == max(ends.values()) else -6.0) if overlap else 0.0
             _draw(ax, table, family, dy=dy)
-            drawn.append(table.assign(panel=title))
+            tables_drawn.append(table.assign(panel=title))
         ax.set(xscale="log", xlabel="training images N", ylabel="accuracy (%)", title=title)
         ax.margins(x=0.12)
-    data = pd.concat(drawn, ignore_index=True)
+    data = pd.concat(tables_drawn, ignore_index=True)
     return Figure(
         figure,
         data,
@@ -66,12 +73,12 @@ def accuracy_by_training_images(results: Results) -> Figure:
 
 
 def gap_by_training_images(results: Results) -> Figure:
-    """ViT minus ResNet, seed by seed. Below zero the ResNet is better; the line is the mean and the shaded range, where
-    curves cross zero, the 90 % interval of the crossing over seeds. The title of a panel says how often curves change sign.
+    """Accuracy of the ViT minus that of the ResNet, per seed; below zero the ResNet is better. Line: mean. Shaded, if curves cross zero:
+    90 % interval of the crossing over seeds. Each panel gives the number of sign changes per seed.
     """
     panels = figure_data.measured_panels(results)
     figure, axes = _grid(len(panels))
-    drawn = []
+    tables_drawn = []
     for ax, (title, tables) in zip(axes, panels, strict=False):
         wide = {family: table.pivot_table(index="seed", columns="n_images", values="value") for family, table in tables.items()}
         gaps = (wide["vit"] - wide["resnet"]).dropna()
@@ -86,14 +93,14 @@ def gap_by_training_images(results: Results) -> Figure:
             low, high = (math.exp(edge) for edge in statistics.t_interval(np.log(finite), level=0.90))
             ax.axvspan(max(low, sizes.min()), min(high, sizes.max()), color=PALETTE[5], alpha=0.25, linewidth=0)
         changes = [int((np.diff(np.sign(row[row != 0])) != 0).sum()) for row in gaps.to_numpy()]
-        note = f"sign changes by seed: {', '.join(map(str, changes))}"
+        note = f"sign changes per seed: {', '.join(map(str, changes))}"
         ax.text(
             0.02, 0.97, note, transform=ax.transAxes, fontsize=7, va="top", bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.8}
         )
         ax.set(xscale="log", xlabel="training images N", ylabel="ViT minus ResNet (points)", title=title)
         ax.margins(x=0.08, y=0.2)
-        drawn.append(gaps.melt(ignore_index=False, value_name="gap").reset_index().assign(panel=title))
-    data = pd.concat(drawn, ignore_index=True)
+        tables_drawn.append(gaps.melt(ignore_index=False, value_name="gap").reset_index().assign(panel=title))
+    data = pd.concat(tables_drawn, ignore_index=True)
     return Figure(
         figure,
         data,
@@ -103,7 +110,7 @@ def gap_by_training_images(results: Results) -> Figure:
 
 
 def _compute_axis(axes: Axes) -> None:
-    """Put ticks at 1 and 3 of every decade: a family may span less than one."""
+    """Set a logarithmic axis with ticks at 1 and 3 of every decade, because a family may span less than a decade."""
     axes.set_xscale("log")
     axes.xaxis.set_major_locator(LogLocator(subs=(1, 3)))
     axes.xaxis.set_major_formatter(LogFormatterSciNotation(labelOnlyBase=False, minor_thresholds=(np.inf, np.inf)))
@@ -111,13 +118,12 @@ def _compute_axis(axes: Axes) -> None:
 
 
 def accuracy_by_compute(results: Results) -> Figure:
-    """Accuracy against counted training compute. Left: our networks and durations, a dot per seed, lines along each
-    family's frontier of means. Right: the paper's Table 6 (ImageNet after pre-training on JFT), open markers, with the
-    frontiers computed by the same code.
+    """Accuracy against counted training compute. Left: our networks and training lengths; dots are seeds, lines are the Pareto frontiers
+    of the means. Right: the paper's Table 6 (ImageNet after pre-training on JFT), open markers, with frontiers from the same code.
     """
-    ours, theirs = figure_data.frontier_points(results), figure_data.published_points(results)
+    ours, published_rows = figure_data.frontier_points(results), figure_data.published_points(results)
     figure, axes = canvas(height=2.9, columns=2)
-    for ax, data, unit in ((axes[0, 0], ours, "FLOP"), (axes[0, 1], theirs, "exaFLOP")):
+    for ax, data, unit in ((axes[0, 0], ours, "FLOP"), (axes[0, 1], published_rows, "exaFLOP")):
         for family in sorted(set(data["family"])):
             points, colour = data[data["family"] == family], _COLOURS[family]
             means = points.groupby("model")[["compute", "accuracy"]].mean()
@@ -132,22 +138,22 @@ def accuracy_by_compute(results: Results) -> Figure:
         ax.legend(loc="lower right")
     axes[0, 0].set_title("Ours")
     axes[0, 1].set_title("Published, Table 6")
-    data = pd.concat([ours.assign(source="ours"), theirs.assign(source="published")], ignore_index=True)
+    data = pd.concat([ours.assign(source="ours"), published_rows.assign(source="published")], ignore_index=True)
     return Figure(
         figure,
         data,
-        alt=f"Mean accuracy of ours in per cent, from little to much compute: {in_words(ours.sort_values('compute'), 'model', 'accuracy', '.1f')}.",
+        alt=f"Our mean accuracy in per cent, by increasing compute: {in_words(ours.sort_values('compute'), 'model', 'accuracy', '.1f')}.",
         title="Accuracy by training compute",
     )
 
 
 def compute_ratio_at_equal_accuracy(results: Results) -> Figure:
-    """Compute of a ResNet over that of a ViT at equal accuracy: mean (dot) and range (line) along both
-    frontiers, one row per seed. Above 1 the ViT is cheaper. The shaded range is the paper's statement, about 2 to 4.
+    """Compute of a ResNet over that of a ViT at equal accuracy, one row per seed: mean (dot) and range (line) along both Pareto
+    frontiers. Above 1 the ViT is cheaper. Shaded: the paper's statement, about 2 to 4.
     """
     results.need("frontier")
     if not results.recorded("frontier", "compute_ratio"):
-        raise NotMeasured("needs two families whose frontiers share a range of accuracy")
+        raise NotMeasured("needs two families whose frontiers overlap in accuracy")
     columns = {name: results.final("frontier", name) for name in ("compute_ratio", "compute_ratio_low", "compute_ratio_high")}
     data = pd.DataFrame(columns).reset_index(names="seed")
     figure, axes = canvas(width=COLUMN * 1.3, height=0.9 + 0.3 * len(data))
@@ -168,7 +174,7 @@ def compute_ratio_at_equal_accuracy(results: Results) -> Figure:
 
 
 def counted_compute(results: Results) -> Figure:
-    """Counted training compute over the paper's Table 6, one open marker per architecture; 1 means equal."""
+    """Our count of training compute over the value of the paper's Table 6, one open marker per architecture; 1 means equal."""
     results.need("published-sizes")
     rows = results.ours("table-6")
     rows = rows[rows["measure"] == "exaflops"]
@@ -198,12 +204,12 @@ _PUBLISHED_SIZES: dict[str, dict[str, float]] = {
     "ViT-L/16": {"ViT-L/16, ImageNet": 1.3e6, "ViT-L/16, ImageNet-21k": 1.4e7, "ViT-L/16, JFT-300M": 3.03e8},
     "ViT-H/14": {"ViT-H/14, ImageNet-21k": 1.4e7, "ViT-H/14, JFT-300M": 3.03e8},
 }
-"""Rows of Table 5 with the number of their pre-training images, by model."""
+"""Model -> rows of Table 5, with their number of pre-training images."""
 
 
 def larger_models_need_data(results: Results) -> Figure:
-    """Gain of a larger ViT. Left: ours, fine-tuned on CIFAR-10 after pre-training on N formula-driven images, by
-    depth. Right: published, ImageNet accuracy by pre-training set (Table 5, the paper's Figure 3).
+    """Accuracy of smaller and larger ViTs by amount of pre-training data. Left: ours, by depth, fine-tuned on CIFAR-10 after pre-training
+    on N formula-driven images. Right: published ImageNet accuracy by pre-training set (Table 5; the paper's Figure 3).
     """
     tables = {series: figure_data.accuracy_by_size(results, figure_data.FINE_TUNED, series) for series in ("vit", "vit-large")}
     if any(table.empty for table in tables.values()):
@@ -222,13 +228,13 @@ def larger_models_need_data(results: Results) -> Figure:
     axes[0, 1].set(xscale="log", xlabel="pre-training images", ylabel="ImageNet accuracy (%)", title="Published, Table 5")
     axes[0, 1].legend(loc="lower right")
     data = pd.concat(tables.values(), ignore_index=True)
-    alt = f"Mean accuracy of ours in per cent by depth and N: {in_words(data, ['family', 'n_images'], form='.1f')}."
+    alt = f"Our mean accuracy in per cent by depth and N: {in_words(data, ['family', 'n_images'], form='.1f')}."
     return Figure(figure, data, alt=alt, title="Larger models need more data")
 
 
 def components(results: Results) -> Figure:
-    """Components of the difference: CIFAR-10 accuracy of every variant at equal steps, sorted; a dot per seed. The vertical
-    line is the mean of the plain ViT.
+    """Components of the difference: CIFAR-10 accuracy of every variant at an equal number of updates, sorted; dots are seeds. Vertical
+    line: mean of the plain ViT.
     """
     runs = [run for run in results.runs() if run.labels.get("comparison") == "components"]
     if not runs:
@@ -255,8 +261,8 @@ def components(results: Results) -> Figure:
 
 
 def attention_distance_by_depth(results: Results) -> Figure:
-    """Mean distance between a patch and what its heads attend to, by layer (the paper's Figure 7, right). Every dot is a
-    head of a seed; the dashed line is attention spread evenly over the image.
+    """Mean distance between a patch and the patches its heads attend to, by layer (the paper's Figure 7, right). One dot per head and
+    seed. Dashed line: attention spread uniformly over the image.
     """
     run = figure_data.run_with_attention(results)
     rows = []
@@ -269,23 +275,23 @@ def attention_distance_by_depth(results: Results) -> Figure:
     data = pd.DataFrame(rows)
     settings = run.settings_as(Settings)
     grid = settings.grid
-    at = np.stack(np.meshgrid(np.arange(grid), np.arange(grid)), -1).reshape(-1, 2) * (settings.image_size / grid)
-    even = float(np.linalg.norm(at[:, None] - at[None], axis=-1).mean())
+    centres = np.stack(np.meshgrid(np.arange(grid), np.arange(grid)), -1).reshape(-1, 2) * (settings.image_size / grid)
+    uniform = float(np.linalg.norm(centres[:, None] - centres[None], axis=-1).mean())
     figure, axes = canvas(width=1.3 * COLUMN, height=2.5)
     ax = axes[0, 0]
-    ax.axhline(even, color="#444444", linestyle="--", linewidth=0.9)
-    label_end(ax, 1, even, "even attention", "#444444", dx=0, dy=6)
+    ax.axhline(uniform, color="#444444", linestyle="--", linewidth=0.9)
+    label_end(ax, 1, uniform, "uniform attention", "#444444", dx=0, dy=6)
     shift = (data["seed"] - data["seed"].mean()) * 0.12
     dots(ax, data["layer"] + shift, data["distance"], colour=_COLOURS["vit"])
     ax.plot(*zip(*data.groupby("layer")["distance"].mean().items(), strict=True), color=_COLOURS["vit"])
     ax.set(xlabel="layer", ylabel="attention distance (pixels)", xticks=sorted(data["layer"].unique()), ylim=(0, None))
-    alt = f"Mean distance in pixels by layer: {in_words(data, 'layer', 'distance', '.1f')}; even attention would reach {even:.1f}."
+    alt = f"Mean distance in pixels by layer: {in_words(data, 'layer', 'distance', '.1f')}; uniform attention would give {uniform:.1f}."
     return Figure(figure, data, alt=alt, title="Attention distance by depth")
 
 
 def attention_rollouts(results: Results) -> Figure:
-    """Attention rollout (the paper's Figure 6): test images, and below each the same image with every patch dimmed in
-    inverse proportion to its contribution to the classifier's input. First seed of the ViT with the largest training set.
+    """Attention rollout (the paper's Figure 6). Top: test images. Bottom: the same images, with each patch dimmed the more, the less it
+    contributes to the classifier's input. First seed of the ViT with the largest training set.
     """
     run = figure_data.run_with_attention(results)
     arrays = results.artifacts(run.name)
@@ -299,20 +305,19 @@ def attention_rollouts(results: Results) -> Figure:
             axes[row, i].imshow(pixels, interpolation="nearest")
             axes[row, i].axis("off")
     rows = [{"image": i, "patch": p, "share": s} for i, share in enumerate(shares) for p, s in enumerate(share)]
-    most = shares.max(axis=1) * shares.shape[1]
-    alt = f"{len(images)} images; the patch with the largest share has {most.min():.1f} to {most.max():.1f} times an even share."
+    largest = shares.max(axis=1) * shares.shape[1]
+    alt = f"{len(images)} images; the patch with the largest share has {largest.min():.1f} to {largest.max():.1f} times the uniform share."
     return Figure(figure, pd.DataFrame(rows), alt=alt, title="Attention rollout")
 
 
 def position_embeddings_and_filters(results: Results) -> Figure:
-    """Left: cosine similarity of the position embedding of four patches (marked) to all others (the paper's Figure 7,
-    centre). Right: first principal components of the patch embedding's filters (Figure 7, left). First seed of the ViT
-    with the largest training set.
+    """Left: cosine similarity of the position embedding of four patches (marked) to all others (the paper's Figure 7, centre). Right:
+    first principal components of the filters of the patch embedding (Figure 7, left). First seed of the ViT with the largest training set.
     """
     run = figure_data.run_with_attention(results)
     arrays = results.artifacts(run.name)
     if "position_similarity" not in arrays or "filters" not in arrays:
-        raise NotMeasured("needs a ViT with positions and a patch embedding")
+        raise NotMeasured("needs a ViT with position embeddings and a patch embedding")
     similarity, filters = arrays["position_similarity"][0], arrays["filters"][0][:8]
     grid = round(len(similarity) ** 0.5)
     figure, axes = canvas(height=1.9, columns=8, rows=2)
@@ -330,13 +335,13 @@ def position_embeddings_and_filters(results: Results) -> Figure:
     axes[0, 4].set_title("Filters")
     rows = [{"patch": p, "other": q, "similarity": similarity[p, q]} for p in patches for q in range(len(similarity))]
     others = [row["similarity"] for row in rows if row["patch"] != row["other"]]
-    alt = f"Similarity of four positions to all others, from {min(others):.2f} to {max(others):.2f}, and eight filters."
+    alt = f"Similarity of four position embeddings to all others, from {min(others):.2f} to {max(others):.2f}, and eight filters."
     return Figure(figure, pd.DataFrame(rows), alt=alt, title="Position embeddings and patch filters")
 
 
 def training_loss(results: Results) -> Figure:
-    """Training loss by step for the smallest and largest N of both families; a line per seed. A small N is memorised,
-    a large one is not.
+    """Training loss by step for the smallest (dashed) and largest (solid) N of both families; one line per seed. A small training set is
+    memorised, a large one is not.
     """
     curves = {family: figure_data.curve(results, "pre-training", family) for family in ("vit", "resnet")}
     ends = [(family, runs[i]) for family, runs in curves.items() if runs for i in (0, -1)]

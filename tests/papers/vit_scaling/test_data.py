@@ -25,16 +25,16 @@ def test_points_lie_on_the_attractor_that_a_random_walk_reaches() -> None:
     maps = systems(3, siblings=1, spread=0.3)
     points = attractor(maps, 6).numpy()
     rng = np.random.default_rng(0)
-    for system, found in zip(maps.numpy(), points, strict=True):
+    for system, cloud in zip(maps.numpy(), points, strict=True):
         walker = np.zeros(2)
         for step in range(300):
-            chosen = system[rng.integers(4)]
-            walker = chosen[:, :2] @ walker + chosen[:, 2]
+            random_map = system[rng.integers(4)]
+            walker = random_map[:, :2] @ walker + random_map[:, 2]
             if step > 100:  # by then within 1e-5 of the attractor; 4096 points lie dense on it
-                assert np.linalg.norm(found - walker, axis=1).min() < 0.25 * np.ptp(found, axis=0).max()
-        images = np.concatenate([found @ chosen[:, :2].T + chosen[:, 2] for chosen in system])
-        nearest = np.linalg.norm(images[::97, None] - found[None], axis=2).min(1)
-        assert nearest.max() < 0.1 * np.ptp(found, axis=0).max()  # the maps send the attractor into itself
+                assert np.linalg.norm(cloud - walker, axis=1).min() < 0.25 * np.ptp(cloud, axis=0).max()
+        images = np.concatenate([cloud @ random_map[:, :2].T + random_map[:, 2] for random_map in system])
+        nearest = np.linalg.norm(images[::97, None] - cloud[None], axis=2).min(1)
+        assert nearest.max() < 0.1 * np.ptp(cloud, axis=0).max()  # the maps send the attractor into itself
 
 
 def test_every_map_contracts() -> None:
@@ -81,14 +81,14 @@ def test_subsets_are_balanced_and_nested() -> None:
     labels = torch.arange(100) % 5
     images = LabelledImages(torch.arange(100)[:, None, None, None].expand(-1, 3, 4, 4).to(torch.uint8), labels, 5)
 
-    def drawn(n: int) -> LabelledImages:
+    def subset_of(n: int) -> LabelledImages:
         return subset(images, n, torch.Generator().manual_seed(3))
 
-    assert torch.equal(drawn(20).labels.bincount(), torch.full((5,), 4))
-    ids = [set(drawn(n).images[:, 0, 0, 0].tolist()) for n in (10, 35, 100)]
+    assert torch.equal(subset_of(20).labels.bincount(), torch.full((5,), 4))
+    ids = [set(subset_of(n).images[:, 0, 0, 0].tolist()) for n in (10, 35, 100)]
     assert ids[0] < ids[1] < ids[2]
     with pytest.raises(DataError, match=r"101 images was requested, but there are 100; lower n_images"):
-        drawn(101)
+        subset_of(101)
 
 
 def test_digits_become_colour_images_by_other_writers(context: MakeContext, tmp_path: Path) -> None:
@@ -166,6 +166,6 @@ def test_mixed_images_have_mixed_targets() -> None:
 
 def test_the_mixing_share_has_the_moments_of_its_distribution() -> None:
     generator = torch.Generator().manual_seed(0)
-    drawn = torch.stack([beta(0.2, generator, torch.device("cpu")) for _ in range(3000)])
-    assert float(drawn.mean()) == pytest.approx(0.5, abs=0.03)
-    assert float(drawn.var()) == pytest.approx(1 / (4 * 1.4), abs=0.01)  # variance of Beta(a, a): 1 / (4 (2a + 1))
+    samples = torch.stack([beta(0.2, generator, torch.device("cpu")) for _ in range(3000)])
+    assert float(samples.mean()) == pytest.approx(0.5, abs=0.03)
+    assert float(samples.var()) == pytest.approx(1 / (4 * 1.4), abs=0.01)  # variance of Beta(a, a): 1 / (4 (2a + 1))

@@ -37,18 +37,18 @@ def test_a_click_chooses_the_patch_under_it(viewer: Page) -> None:
 
 
 def test_images_seeds_and_runs_change_what_is_drawn(viewer: Page) -> None:
-    drawn = [viewer.evaluate(ROLLOUT)]
+    rollouts = [viewer.evaluate(ROLLOUT)]
     viewer.get_by_role("button", name="Image 2", exact=True).click()
-    drawn.append(viewer.evaluate(ROLLOUT))
+    rollouts.append(viewer.evaluate(ROLLOUT))
     viewer.locator("#image").focus()
     viewer.keyboard.press("PageDown")
     expect(viewer.get_by_role("button", name="Image 3", exact=True)).to_have_attribute("aria-pressed", "true")
-    drawn.append(viewer.evaluate(ROLLOUT))
+    rollouts.append(viewer.evaluate(ROLLOUT))
     viewer.get_by_role("combobox", name="Seed").select_option("1")
-    drawn.append(viewer.evaluate(ROLLOUT))
+    rollouts.append(viewer.evaluate(ROLLOUT))
     viewer.get_by_role("combobox", name="Run").select_option("0")
-    drawn.append(viewer.evaluate(ROLLOUT))
-    assert len(set(drawn)) == 5
+    rollouts.append(viewer.evaluate(ROLLOUT))
+    assert len(set(rollouts)) == 5
 
 
 def test_the_overlay_can_be_taken_off(viewer: Page) -> None:

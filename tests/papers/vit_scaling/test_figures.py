@@ -76,10 +76,10 @@ def test_every_figure_is_drawn(figure: Callable[[Results], Figure], results: Res
         with pytest.raises(NotMeasured):
             figure(results)
         return
-    drawn = figure(results)
-    drawn.canvas.savefig(io.BytesIO(), format="png", dpi=40)
-    plt.close(drawn.canvas)
-    assert drawn.alt and drawn.title and len(drawn.data)
+    drawing = figure(results)
+    drawing.canvas.savefig(io.BytesIO(), format="png", dpi=40)
+    plt.close(drawing.canvas)
+    assert drawing.alt and drawing.title and len(drawing.data)
     assert inspect.getdoc(figure)
 
 

@@ -78,15 +78,15 @@ DIFFERENT = {reduced(entry.settings).model_dump_json(): entry for entry in rever
 def test_every_run_of_the_paper_tier_makes_two_steps(
     entry: Run, imagenet: Path, context: MakeContext, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    found = context(tmp_path, seeds=(0,))
-    monkeypatch.setattr(found, "save", lambda *_: None)  # 300 MB of state that nothing reads
+    run_context = context(tmp_path, seeds=(0,))
+    monkeypatch.setattr(run_context, "save", lambda *_: None)  # 300 MB of state that nothing reads
     assert isinstance(entry.settings, Settings)
     assert entry.seeds_per_job == 1
-    run(reduced(entry.settings), found)
-    losses = [row["value"] for row in found.rows if row["metric"] == "loss"]
+    run(reduced(entry.settings), run_context)
+    losses = [row["value"] for row in run_context.rows if row["metric"] == "loss"]
     assert len(losses) == 2
     assert losses[0] == pytest.approx(np.log(entry.settings.classes), rel=1e-3)  # an even guess over all classes
-    assert found.cost["examples"] == 8
+    assert run_context.cost["examples"] == 8
 
 
 def tiny(**changes: object) -> Settings:
@@ -95,8 +95,8 @@ def tiny(**changes: object) -> Settings:
     return reduced(base, size="custom", width=16, depth=1, n_heads=2, image_size=16, patch_size=8, n_steps=4, **changes)
 
 
-def losses(found: Context) -> list[float]:
-    return [row["value"] for row in found.rows if row["metric"] == "loss"]
+def losses(finished: Context) -> list[float]:
+    return [row["value"] for row in finished.rows if row["metric"] == "loss"]
 
 
 def test_a_stopped_stream_continues_where_it_stood(imagenet: Path, context: MakeContext, tmp_path: Path) -> None:
