@@ -86,7 +86,7 @@ def test_graded_scores_are_correlations_with_the_selected_sign() -> None:
     assert np.isnan(probe.auc).all()
 
 
-def test_moved_labels_find_nothing(example: tuple[Units, np.ndarray, np.ndarray, np.ndarray, np.ndarray]) -> None:
+def test_shifted_labels_are_scored_at_chance(example: tuple[Units, np.ndarray, np.ndarray, np.ndarray, np.ndarray]) -> None:
     units, _, _, selected, scored = example
     nothing = np.zeros((0, 2), dtype=np.int64)
     labels = [Labels({"comment": each}, {}, {"comment": np.zeros(N, dtype=np.int32)}, nothing) for each in (selected, scored)]
@@ -104,16 +104,16 @@ def test_a_label_that_hardly_occurs_is_not_scored(example: tuple[Units, np.ndarr
     assert (probe.p == 1).all()
 
 
-def test_holding_is_a_share_by_time_since_the_opening() -> None:
+def test_recall_is_a_share_of_open_characters_by_time_since_the_opening() -> None:
     on = np.array([1, 1, 0, 1, 0, 0], dtype=bool)
     label = np.array([1, 1, 1, 1, 0, 1], dtype=bool)
     since = np.array([0, 1, 2, 3, 0, 0])
-    found = recall_since_opening(on, label, since, [0, 2, 4, 9])
-    assert found[:2] == pytest.approx([2 / 3, 1 / 2])
-    assert np.isnan(found[2])
+    recall = recall_since_opening(on, label, since, [0, 2, 4, 9])
+    assert recall[:2] == pytest.approx([2 / 3, 1 / 2])
+    assert np.isnan(recall[2])
 
 
-def test_errors_are_peeled_off_kind_by_kind() -> None:
+def test_every_error_gets_the_first_kind_that_explains_it() -> None:
     text = "cat dog, cat elk cat bat"
     trained = word_counts("cat dog bat bat bat bat bat bat cat")
     n = len(text)

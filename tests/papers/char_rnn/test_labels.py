@@ -15,12 +15,12 @@ def marked(values: np.ndarray) -> str:
 
 def test_python_strings_comments_and_conditions() -> None:
     text = 'x = "a\\"b" + f"{y[0]}"  # c\nif (a and b): pass\n'
-    found = label(text, "python")
-    assert marked(found.binary["string"]) == "....#####.....#######..........................".ljust(len(text), ".")
-    assert marked(found.binary["comment"]) == "........................###....".ljust(len(text), ".")
-    inside = "".join(c for c, on in zip(text, found.binary["condition"], strict=True) if on)
+    labels = label(text, "python")
+    assert marked(labels.binary["string"]) == "....#####.....#######..........................".ljust(len(text), ".")
+    assert marked(labels.binary["comment"]) == "........................###....".ljust(len(text), ".")
+    inside = "".join(c for c, on in zip(text, labels.binary["condition"], strict=True) if on)
     assert inside == "(a and b", "a condition is open until its closing bracket"
-    assert found.brackets.tolist() == [[text.index(")"), text.index("(")]], "brackets inside strings do not count"
+    assert labels.brackets.tolist() == [[text.index(")"), text.index("(")]], "brackets inside strings do not count"
 
 
 def test_a_triple_quoted_string_is_open_for_all_of_its_lines() -> None:
@@ -30,29 +30,29 @@ def test_a_triple_quoted_string_is_open_for_all_of_its_lines() -> None:
 
 def test_c_comments_do_not_nest_and_strings_hide_brackets() -> None:
     text = '/* a /* b */ if (x == (1)) { s = "}\\"/*"; } // z\n'
-    found = label(text, "c")
+    labels = label(text, "c")
     start, end = text.index("/*"), text.index("*/") + 2
-    comment = "".join(c for c, on in zip(text, found.binary["comment"], strict=True) if on)
+    comment = "".join(c for c, on in zip(text, labels.binary["comment"], strict=True) if on)
     assert comment == text[start : end - 1] + "// z", "open until the last character of the closing mark"
-    string = "".join(c for c, on in zip(text, found.binary["string"], strict=True) if on)
+    string = "".join(c for c, on in zip(text, labels.binary["string"], strict=True) if on)
     assert string == '"}\\"/*'
-    condition = "".join(c for c, on in zip(text, found.binary["condition"], strict=True) if on)
+    condition = "".join(c for c, on in zip(text, labels.binary["condition"], strict=True) if on)
     assert condition == "(x == (1)"
-    assert [(text[a], text[b]) for a, b in found.brackets] == [(")", "("), (")", "("), ("}", "{")]
-    assert found.graded["depth"].max() == 2
+    assert [(text[a], text[b]) for a, b in labels.brackets] == [(")", "("), (")", "("), ("}", "{")]
+    assert labels.graded["depth"].max() == 2
 
 
 def test_time_since_the_opening_counts_from_zero() -> None:
     text = 'x = "abc"\n'
-    found = label(text, "cpp")
-    assert found.since["string"].tolist() == [0, 0, 0, 0, 0, 1, 2, 3, 0, 0]
+    labels = label(text, "cpp")
+    assert labels.since["string"].tolist() == [0, 0, 0, 0, 0, 1, 2, 3, 0, 0]
 
 
 def test_columns_and_indentation_are_of_the_line_as_far_as_read() -> None:
     text = "ab\n  c\n\td\n"
-    found = label(text, "c")
-    assert found.graded["column"].tolist() == [1, 2, 0, 1, 2, 3, 0, 1, 2, 0]
-    assert found.graded["indentation"].tolist() == [0, 0, 0, 1, 2, 2, 0, 8, 8, 0]
+    labels = label(text, "c")
+    assert labels.graded["column"].tolist() == [1, 2, 0, 1, 2, 3, 0, 1, 2, 0]
+    assert labels.graded["indentation"].tolist() == [0, 0, 0, 1, 2, 2, 0, 8, 8, 0]
 
 
 def test_quotes_of_prose_close_at_an_empty_line() -> None:

@@ -68,8 +68,8 @@ def test_a_row_has_equal_parameters(size: int, vocabulary: int) -> None:
     target = n_parameters("lstm", 1, size, vocabulary)
     for cell in CELLS:
         for layers in (1, 2, 3):
-            found = n_parameters(cell, layers, matched_hidden(cell, layers, size, vocabulary), vocabulary)
-            assert abs(found / target - 1) < 0.03, (cell, layers)
+            parameters = n_parameters(cell, layers, matched_hidden(cell, layers, size, vocabulary), vocabulary)
+            assert abs(parameters / target - 1) < 0.03, (cell, layers)
     assert matched_hidden("lstm", 1, size, vocabulary) == size
 
 
@@ -114,19 +114,19 @@ def test_recomputed_gates_of_a_gru_make_its_states() -> None:
 
 
 @pytest.mark.parametrize("n", [2, 999, SEGMENT, 2 * SEGMENT + 357])
-def test_a_text_read_in_stretches_gets_the_probabilities_of_one_reading(n: int) -> None:
+def test_a_text_read_in_segments_gets_the_probabilities_of_one_pass(n: int) -> None:
     model, tokens = network("lstm"), text(n)
-    found, expected = log_probabilities(model, tokens), read_slowly(model, tokens)
-    assert found.shape == (n,)
-    assert float(found[0]) == pytest.approx(-np.log(VOCABULARY), rel=1e-6)
-    assert torch.allclose(found[1:], expected, atol=1e-4), "200 characters of warming up make the zero state forgotten"
+    computed, expected = log_probabilities(model, tokens), read_slowly(model, tokens)
+    assert computed.shape == (n,)
+    assert float(computed[0]) == pytest.approx(-np.log(VOCABULARY), rel=1e-6)
+    assert torch.allclose(computed[1:], expected, atol=1e-4), "200 characters of warming up make the zero state forgotten"
 
 
 def test_activations_are_in_the_order_of_the_text() -> None:
     model, tokens = network("lstm"), text(2 * SEGMENT + 100)
-    found = activations(model, tokens, ("c", "forget"))
+    by_quantity = activations(model, tokens, ("c", "forget"))
     expected = forward_with_gates(model, tokens[:, None])
-    for key, values in found.items():
+    for key, values in by_quantity.items():
         assert values.shape == (2, len(tokens), 8)
         for layer in range(2):
             assert torch.allclose(values[layer], expected[layer][key][:, 0], atol=1e-4)
@@ -151,8 +151,8 @@ def test_samples_follow_the_softmax_and_greedy_takes_its_top() -> None:
     expected = logits[0, 0].softmax(0).numpy()
     generator = torch.Generator().manual_seed(1)
     first = [sample(model, vocabulary, 1, prompt="d", generator=generator) for _ in range(2000)]
-    found = np.array([first.count(character) / 2000 for character in vocabulary.characters])
-    assert np.abs(found - expected).max() < 0.04
+    frequencies = np.array([first.count(character) / 2000 for character in vocabulary.characters])
+    assert np.abs(frequencies - expected).max() < 0.04
     greedy = sample(model, vocabulary, 1, prompt="d", temperature=0, generator=generator)
     assert greedy == vocabulary.characters[int(expected.argmax())]
 

@@ -50,10 +50,10 @@ HISTORIES: list[list[int]] = [[], [0], [0, 1], [2, 2, 2, 0], [1, 0, 2, 0, 1], [3
 def test_every_order_equals_the_direct_computation_and_sums_to_one(order: int, history: list[int]) -> None:
     model = KneserNey(torch.tensor(TRAIN), VOCABULARY, order)
     before = torch.tensor(history, dtype=torch.int64)
-    found = [float(model.probabilities(torch.tensor([c]), before)[order - 1, 0]) for c in range(VOCABULARY)]
+    computed = [float(model.probabilities(torch.tensor([c]), before)[order - 1, 0]) for c in range(VOCABULARY)]
     expected = [slow_kneser_ney(TRAIN, order, history, c) for c in range(VOCABULARY)]
-    assert found == pytest.approx(expected, abs=1e-12)
-    assert sum(found) == pytest.approx(1, abs=1e-12)
+    assert computed == pytest.approx(expected, abs=1e-12)
+    assert sum(computed) == pytest.approx(1, abs=1e-12)
 
 
 def test_lower_rows_are_the_models_of_lower_order() -> None:

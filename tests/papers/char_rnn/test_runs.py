@@ -75,9 +75,9 @@ def short_text(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
 SENTENCES = "".join(f'int value_{i} = {i % 7}; // number {i % 5}\nif (a{i} > b) {{ call("{i}"); }}\n' for i in range(160))
 
 
-def finish(folder: Path, chosen: Settings, seeds: tuple[int, ...] = (0, 1)) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
+def finish(folder: Path, run_settings: Settings, seeds: tuple[int, ...] = (0, 1)) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
     given = context(folder, seeds)
-    experiment.run(chosen, given)
+    experiment.run(run_settings, given)
     return frame(given.rows), given.arrays
 
 
@@ -86,8 +86,8 @@ def test_a_stopped_run_continues_to_equal_records(
     optimiser: str, tmp_path: Path, short_text: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     short_text(SENTENCES)
-    chosen = settings(optimiser=optimiser, analyses=["samples"], analysed=["lstm-1"], epochs=0.35)
-    expected, arrays = finish(tmp_path / "whole", chosen)
+    run_settings = settings(optimiser=optimiser, analyses=["samples"], analysed=["lstm-1"], epochs=0.35)
+    expected, arrays = finish(tmp_path / "whole", run_settings)
     given = context(tmp_path / "stopped")
     update = ModelGroup.update
 
@@ -98,10 +98,10 @@ def test_a_stopped_run_continues_to_equal_records(
 
     monkeypatch.setattr(ModelGroup, "update", interrupted)
     with pytest.raises(Preempted, match="step 12"):
-        experiment.run(chosen, given)
+        experiment.run(run_settings, given)
     monkeypatch.setattr(ModelGroup, "update", update)
-    found, resumed = finish(tmp_path / "stopped", chosen)
-    pd.testing.assert_frame_equal(found, expected)
+    records, resumed = finish(tmp_path / "stopped", run_settings)
+    pd.testing.assert_frame_equal(records, expected)
     assert resumed.keys() == arrays.keys()
     for name, values in arrays.items():
         assert (resumed[name] == values).all(), name
@@ -138,8 +138,10 @@ def test_training_in_bf16_loses_nothing_that_seeds_would_not_hide(tmp_path: Path
     short_text(SENTENCES)
     losses = {}
     for precision in ("fp32", "bf16"):
-        chosen = settings(models=["lstm-1"], size=32, batch_size=8, seq_len=16, epochs=4, precision=precision, init="scaled", evaluations=1)
-        records, _ = finish(tmp_path / precision, chosen, seeds=(0, 1, 2))
+        run_settings = settings(
+            models=["lstm-1"], size=32, batch_size=8, seq_len=16, epochs=4, precision=precision, init="scaled", evaluations=1
+        )
+        records, _ = finish(tmp_path / precision, run_settings, seeds=(0, 1, 2))
         of_network = (records["metric"] == "cross_entropy_last") & (records["model"] == "lstm-1")
         losses[precision] = records[of_network]["value"].to_numpy()
     assert losses["fp32"].max() < 1.6, "it learns"
@@ -162,10 +164,10 @@ def test_everything_is_measured_drawn_and_explored(
     tmp_path: Path, short_text: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     short_text(SENTENCES)
-    chosen = settings(
+    run_settings = settings(
         models=["lstm-1"], analysed=["lstm-1"], analyses=["ngrams", "brackets", "errors", "gates", "cells", "samples"], init="scaled"
     )
-    records, arrays = finish(tmp_path / "state", chosen)
+    records, arrays = finish(tmp_path / "state", run_settings)
     assert np.isfinite(records["value"]).all()
     assert not records.duplicated(["seed", "model", "split", "step", "axis", "at", "metric"]).any()
     kinds = (
@@ -276,7 +278,7 @@ def test_the_real_corpora_are_the_declared_ones(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("local_data")
 def test_a_short_training_on_the_novel_learns(tmp_path: Path) -> None:
-    chosen = settings(
+    run_settings = settings(
         corpus="war-and-peace",
         models=["lstm-1"],
         size=48,
@@ -289,7 +291,7 @@ def test_a_short_training_on_the_novel_learns(tmp_path: Path) -> None:
         evaluation_characters=10_000,
         precision="auto",
     )
-    records, _ = finish(tmp_path, chosen, seeds=(0,))
+    records, _ = finish(tmp_path, run_settings, seeds=(0,))
     final = records[(records["metric"] == "cross_entropy") & (records["model"] == "lstm-1") & (records["split"] == "test")]["value"].item()
     assert final < 2.5, "better than the 1-gram of the novel, about 3.1 nats, after 160,000 characters"
 

@@ -67,13 +67,13 @@ def inputs(n: int = 37, width: int = 32) -> Tensor:
 @pytest.mark.parametrize("n", [1, 2, 3, 7, 8, 33, 100])
 def test_the_parallel_scan_equals_the_loop_with_its_gradient(n: int) -> None:
     a, b, weight = (torch.rand(n, 5, dtype=torch.float64, generator=torch.Generator().manual_seed(s)) for s in range(3))
-    found = []
+    results = []
     for recurrence in (linear_scan, linear_loop):
         leaves = [part.clone().requires_grad_() for part in (a, b)]
         h = recurrence(*leaves)
         (h * weight).sum().backward()
-        found.append([h.detach(), leaves[0].grad, leaves[1].grad])
-    for scanned, looped in zip(*found, strict=True):
+        results.append([h.detach(), leaves[0].grad, leaves[1].grad])
+    for scanned, looped in zip(*results, strict=True):
         torch.testing.assert_close(scanned, looped)
 
 
@@ -172,11 +172,11 @@ def test_counted_flops_are_those_of_the_products_made(name: str) -> None:
     mixer = make_mixer(network(name), 32, generators=generators(1), head_width=16)
     x = inputs(200)[:1, :1]
     with torch.no_grad():
-        found = matrix_flops(lambda: mixer(x))
+        products = matrix_flops(lambda: mixer(x))
     state = {"mingru": 2 * 32, "minlstm": 2 * 32, "ssm": 8 * 32 + 4 * 32 * 8}.get(name, 0) * 200  # updates of the state are no products
     if name == "linear":
         state = 256 * 32 * 2  # the running sums, padded to whole chunks of 64
-    assert flops(mixer, 200) == pytest.approx(found + state, rel=0.02)
+    assert flops(mixer, 200) == pytest.approx(products + state, rel=0.02)
 
 
 @pytest.mark.parametrize("name", ["rnn", "gru", "lstm"])
@@ -207,8 +207,8 @@ def test_generating_equals_reading(name: str) -> None:
     tokens = torch.randint(10, (2, 3, 12), generator=torch.Generator().manual_seed(4))
     states, logits = model.start(tokens), []
     for t in range(12):
-        found, states = model.step(tokens[:, :, t], states, t)
-        logits.append(found)
+        scores, states = model.step(tokens[:, :, t], states, t)
+        logits.append(scores)
     torch.testing.assert_close(torch.stack(logits, 2), model(tokens), atol=1e-5, rtol=1e-4)
 
 

@@ -57,7 +57,7 @@ def test_gradient_norms_are_those_of_the_jacobian(cell: str) -> None:
     layer = Recurrent(cell, 6, generators=generators(1)).double()
     x = torch.randn(1, 1, 7, 6, dtype=torch.float64, generator=torch.Generator().manual_seed(3))
     out = torch.randn(1, 1, 6, dtype=torch.float64, generator=torch.Generator().manual_seed(4))
-    found = gradient_by_distance(layer, x, out)[0]
+    norms = gradient_by_distance(layer, x, out)[0]
     states = [layer.start(x)]
     for t in range(7):
         states.append(layer.step(x[:, :, t], states[-1])[1])
@@ -72,16 +72,16 @@ def test_gradient_norms_are_those_of_the_jacobian(cell: str) -> None:
 
         jacobians = torch.autograd.functional.jacobian(last, states[first])
         expected = torch.cat([(out.view(-1) @ jacobian.reshape(6, 6)) for jacobian in jacobians]).norm()
-        assert float(found[distance]) == pytest.approx(float(expected), rel=1e-8)
+        assert float(norms[distance]) == pytest.approx(float(expected), rel=1e-8)
 
 
 def test_attention_s_gradient_is_that_to_its_inputs() -> None:
     layer = make_mixer(Network.model_validate("transformer"), 8, generators=generators(1), head_width=4).double()
     x = torch.randn(1, 1, 5, 8, dtype=torch.float64, generator=torch.Generator().manual_seed(3))
     out = torch.ones(1, 1, 8, dtype=torch.float64)
-    found = gradient_by_distance(layer, x, out)[0]
+    norms = gradient_by_distance(layer, x, out)[0]
     jacobian = torch.autograd.functional.jacobian(lambda z: layer(z)[0, 0, -1], x)[:, 0, 0]
-    torch.testing.assert_close(found, jacobian.sum(0).norm(dim=-1).flip(0))
+    torch.testing.assert_close(norms, jacobian.sum(0).norm(dim=-1).flip(0))
 
 
 def test_a_linear_recurrence_s_rate_is_its_spectral_radius() -> None:
@@ -113,9 +113,9 @@ def test_loss_by_position_is_that_of_one_window_at_a_time() -> None:
     assert targets[0].equal(text[1:13])
     expected = torch.zeros(2, 12)
     with torch.no_grad():
-        for window, wanted in zip(inputs, targets, strict=True):
+        for window, window_targets in zip(inputs, targets, strict=True):
             log_p = model(window.expand(2, 1, 12)).log_softmax(-1)[:, 0]
-            expected -= log_p.gather(2, wanted.expand(2, 12).unsqueeze(2)).squeeze(2) / 4
+            expected -= log_p.gather(2, window_targets.expand(2, 12).unsqueeze(2)).squeeze(2) / 4
     torch.testing.assert_close(loss_by_position(model, inputs, targets, 3).float(), expected, atol=1e-5, rtol=1e-4)
 
 

@@ -59,8 +59,8 @@ def settings(name: str, **changes: Any) -> Settings:
     return Settings.model_validate({"width": 16, "layers": 1, "head_width": 8} | RUNS[name] | changes)
 
 
-def untimed(found: Context) -> pd.DataFrame:
-    rows = frame(found.rows)
+def untimed(finished: Context) -> pd.DataFrame:
+    rows = frame(finished.rows)
     return rows[rows["split"] != "cost"].sort_values(["metric", "model", "split", "seed", "step", "axis", "at"], ignore_index=True)
 
 
@@ -80,18 +80,18 @@ def test_a_stopped_run_ends_with_the_records_of_an_uninterrupted_one(name: str, 
 
 
 def test_the_counted_cost_of_a_training_is_that_of_its_products(tmp_path: Path) -> None:
-    found = context(tmp_path)
-    run(settings("order"), found)
+    finished = context(tmp_path)
+    run(settings("order"), finished)
     of_one_position = 2 * (16 * 16 + 16 * 16)  # from the input and from the state before
-    sequences = TRAINING["n_steps"] * TRAINING["batch_size"] * 2 * len(found.seeds)  # two networks a seed
-    assert found.cost["flops"] == 3 * of_one_position * 12 * sequences  # forward, and twice that backward
+    sequences = TRAINING["n_steps"] * TRAINING["batch_size"] * 2 * len(finished.seeds)  # two networks per seed
+    assert finished.cost["flops"] == 3 * of_one_position * 12 * sequences  # forward, and twice that backward
 
 
 def test_a_seed_gives_the_same_alone(tmp_path: Path) -> None:
     together, alone = context(tmp_path / "a", (0, 1)), context(tmp_path / "b", (1,))
     run(settings("recall"), together)
     run(settings("recall"), alone)
-    one, other = (untimed(found)[lambda rows: rows["seed"] == 1].reset_index(drop=True) for found in (together, alone))
+    one, other = (untimed(finished)[lambda rows: rows["seed"] == 1].reset_index(drop=True) for finished in (together, alone))
     pd.testing.assert_frame_equal(one, other, rtol=1e-4)
     assert not one["value"].equals(untimed(together)[lambda rows: rows["seed"] == 0]["value"].reset_index(drop=True))
 
@@ -106,9 +106,9 @@ def test_a_batch_in_parts_trains_like_a_whole_one(name: str, tmp_path: Path, mon
     split = trainer.Trainer._parts
 
     def noted(trained: trainer.Trainer, *batch: torch.Tensor) -> list[trainer.Batch]:
-        found = list(split(trained, *batch))
-        parts.append(len(found))
-        return found
+        batches = list(split(trained, *batch))
+        parts.append(len(batches))
+        return batches
 
     monkeypatch.setattr(trainer.Trainer, "_parts", noted)
     run(settings(name, training=plain), parted)
@@ -120,25 +120,27 @@ def test_running_out_of_memory_is_a_result(tmp_path: Path, monkeypatch: pytest.M
     measured = cost.profiling.peak_bytes
 
     def limited(call: Any, device: torch.device) -> float:
-        found = measured(call, device)
-        if found > 1_000_000:
+        peak = measured(call, device)
+        if peak > 1_000_000:
             raise torch.OutOfMemoryError("CUDA out of memory")
-        return found
+        return peak
 
     monkeypatch.setattr(cost.profiling, "peak_bytes", limited)
-    found = context(tmp_path, (0,))
-    run(settings("cost", models=["transformer.naive"], sweep={"values": [8, 64, 512, 1024], "repetitions": 1, "least_seconds": 0}), found)
-    records = frame(found.rows)
+    finished = context(tmp_path, (0,))
+    run(
+        settings("cost", models=["transformer.naive"], sweep={"values": [8, 64, 512, 1024], "repetitions": 1, "least_seconds": 0}), finished
+    )
+    records = frame(finished.rows)
     oom = records[(records["metric"] == "out_of_memory") & (records["model"] == "transformer.naive")].set_index("at")["value"]
     assert oom.to_dict() == {8: 0.0, 64: 0.0, 512: 1.0}
     assert not ((records["metric"] == "training_seconds") & (records["at"] == 512)).any()
 
 
 def test_a_cpu_s_limit_counts_as_out_of_memory(tmp_path: Path) -> None:
-    found = context(tmp_path, (0,))
+    finished = context(tmp_path, (0,))
     sweep = {"values": [64, 128, 256, 512], "repetitions": 1, "least_seconds": 0, "memory_limit_gb": 0.001}
-    run(settings("cost", models=["transformer.naive"], sweep=sweep), found)
-    last = [row for row in found.rows if row["metric"] == "out_of_memory"][-1]
+    run(settings("cost", models=["transformer.naive"], sweep=sweep), finished)
+    last = [row for row in finished.rows if row["metric"] == "out_of_memory"][-1]
     assert (last["value"], last["at"] < 512 or last["value"]) == (1.0, True)
 
 
@@ -180,7 +182,10 @@ def test_a_text_shorter_than_the_context_is_refused() -> None:
         ({"experiment": "recall", "models": ["lstm"]}, "needs one network"),
         ({"experiment": "cost", "model": "lstm"}, "needs a list of networks"),
         ({"experiment": "recall", "model": "transformer", "width": 20, "head_width": 8}, "not a multiple of head_width"),
-        ({"experiment": "cost", "models": ["lstm"], "sweep": {"vary": "tokens", "tokens": 64, "values": [32, 128]}}, "batch would be empty"),
+        (
+            {"experiment": "cost", "models": ["lstm"], "sweep": {"vary": "tokens", "tokens": 64, "values": [32, 128]}},
+            "batch would be empty",
+        ),
         ({"experiment": "cost", "models": ["lstm"], "sweep": {"values": [0, 4]}}, "zero tokens"),
         ({"experiment": "recall", "model": "lstm", "task": {"pairs": [9], "length": 20}}, "need a length of 27"),
         ({"experiment": "copying", "model": "transformer.learned", "task": {"length": 8, "longer": [12]}}, "learned positions"),
@@ -198,13 +203,13 @@ def test_a_short_run_on_shakespeare(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("REPLICATIONS_DATA", str(folder))
     text = {"corpus": "tiny-shakespeare", "context": 48, "evaluation_characters": 4800, "early": 8}
     training = {"n_steps": 60, "batch_size": 16, "learning_rate": 1e-2, "evaluations": 3}
-    found = context(tmp_path, (0,))
+    finished = context(tmp_path, (0,))
     run(
         Settings.model_validate({"experiment": "language", "model": "lstm", "width": 32, "layers": 1, "text": text, "training": training}),
-        found,
+        finished,
     )
-    records = frame(found.rows)[lambda rows: rows["axis"] == ""].set_index(["metric", "split"])["value"]
+    records = frame(finished.rows)[lambda rows: rows["axis"] == ""].set_index(["metric", "split"])["value"]
     losses = records["loss", "validation"].to_numpy()
     assert 2.0 < losses[-1] < losses[0] < 4.17  # ln 65 is what guessing costs
-    assert found.arrays["loss_by_position"].shape == (1, 48)
-    assert float(records["loss", "test"]) == pytest.approx(found.arrays["loss_by_position"].mean(), rel=1e-6)
+    assert finished.arrays["loss_by_position"].shape == (1, 48)
+    assert float(records["loss", "test"]) == pytest.approx(finished.arrays["loss_by_position"].mean(), rel=1e-6)

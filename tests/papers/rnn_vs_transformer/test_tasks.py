@@ -12,52 +12,52 @@ def generator(seed: int = 0) -> torch.Generator:
 
 def test_recall_asks_for_every_key_s_value() -> None:
     tokens, targets = tasks.recall(50, 6, 24, 32, generator())
-    for row, wanted in zip(tokens.tolist(), targets.tolist(), strict=True):
+    for row, target in zip(tokens.tolist(), targets.tolist(), strict=True):
         memory = dict(zip(row[0:12:2], row[1:12:2], strict=True))
         assert len(memory) == 6
         assert set(memory) <= set(range(1, 17))
         assert set(memory.values()) <= set(range(17, 33))
         assert sorted(row[12:18]) == sorted(memory)
-        assert wanted == [-1] * 12 + [memory[key] for key in row[12:18]] + [-1] * 6
+        assert target == [-1] * 12 + [memory[key] for key in row[12:18]] + [-1] * 6
         assert row[18:] == [0] * 6
 
 
 def test_copying_repeats_the_string() -> None:
     tokens, targets = tasks.copying(60, 2, 7, 5, generator(1))
     lengths = set()
-    for row, wanted in zip(tokens.tolist(), targets.tolist(), strict=True):
+    for row, target in zip(tokens.tolist(), targets.tolist(), strict=True):
         n = row.index(6) - 1
         lengths.add(n)
         string = row[1 : n + 1]
         assert row[0] == 5
         assert max(string) < 5
         assert row == ([5, *string, 6, *string] + [7] * 15)[:15]
-        assert wanted == [-1] * (n + 1) + string + [-1] * (14 - 2 * n)
+        assert target == [-1] * (n + 1) + string + [-1] * (14 - 2 * n)
     assert lengths == {2, 3, 4, 5, 6, 7}
 
 
 def test_temporal_order_names_the_two_marks() -> None:
     tokens, classes = tasks.temporal_order(200, 30, generator(2))
-    for row, found in zip(tokens.tolist(), classes.tolist(), strict=True):
+    for row, label in zip(tokens.tolist(), classes.tolist(), strict=True):
         marks = [(place, symbol) for place, symbol in enumerate(row) if symbol < 2]
         assert [3 <= marks[0][0] < 6, 12 <= marks[1][0] < 15, len(marks)] == [True, True, 2]
-        assert found == 2 * marks[0][1] + marks[1][1]
+        assert label == 2 * marks[0][1] + marks[1][1]
     assert set(classes.tolist()) == {0, 1, 2, 3}
 
 
 @pytest.mark.parametrize(("language", "modulus"), [("parity", 2), ("counting", 5)])
 def test_counts_are_those_of_the_ones(language: str, modulus: int) -> None:
     tokens, targets = tasks.regular(language, 20, 33, generator(3))
-    for row, wanted in zip(tokens.tolist(), targets.tolist(), strict=True):
-        assert wanted == [sum(row[: t + 1]) % modulus for t in range(33)]
+    for row, target in zip(tokens.tolist(), targets.tolist(), strict=True):
+        assert target == [sum(row[: t + 1]) % modulus for t in range(33)]
 
 
 def test_dyck_is_well_nested_and_names_the_innermost_bracket() -> None:
     tokens, targets = tasks.regular("dyck", 60, 40, generator(4))
     deepest = 0
-    for row, wanted in zip(tokens.tolist(), targets.tolist(), strict=True):
+    for row, target in zip(tokens.tolist(), targets.tolist(), strict=True):
         stack: list[int] = []
-        for symbol, top in zip(row, wanted, strict=True):
+        for symbol, top in zip(row, target, strict=True):
             if symbol < 2:
                 stack.append(symbol)
             else:
