@@ -1,0 +1,106 @@
+"""Docstrings of finished folders: every public function, method and class with arguments describes them."""
+
+import ast
+from collections.abc import Iterator
+
+import pytest
+
+from replications.paths import ROOT
+
+FINISHED = ("replications/papers/char_rnn", "replications/papers/rnn_vs_transformer", "replications/papers/vit_scaling")
+"""Folders in which all docstrings are complete; add a folder when it is finished."""
+
+UNFINISHED = {"char_rnn/experiment.py", "vit_scaling/data.py", "vit_scaling/stream_trainer.py", "vit_scaling/trainer.py"}
+"""Files of these folders that still lack sections; take a file out when it is finished."""
+
+CAPTIONS = {"figures.py", "exhibits.py"}
+"""Files whose public functions have a caption as docstring: they all take the results and return a drawing."""
+
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+def arguments(function: Function, *, is_method: bool) -> list[str]:
+    """The names of a function's arguments, without self and cls."""
+    names = [argument.arg for argument in (*function.args.posonlyargs, *function.args.args, *function.args.kwonlyargs)]
+    static = any(isinstance(decorator, ast.Name) and decorator.id == "staticmethod" for decorator in function.decorator_list)
+    return names[1:] if is_method and not static else names
+
+
+def raises(function: Function) -> bool:
+    """Whether a function has a raise statement of its own; those of functions inside it do not count."""
+    pending: list[ast.AST] = list(function.body)
+    while pending:
+        node = pending.pop()
+        if isinstance(node, ast.Raise):
+            return True
+        if not isinstance(node, Function | ast.ClassDef | ast.Lambda):
+            pending.extend(ast.iter_child_nodes(node))
+    return False
+
+
+def incomplete(body: list[ast.stmt], owner: ast.ClassDef | None = None) -> Iterator[str]:
+    """Names of public definitions, each with the section that its docstring lacks."""
+    for node in body:
+        if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+            start = next((part for part in node.body if isinstance(part, Function) and part.name == "__init__"), None)
+            if start and arguments(start, is_method=True) and "Args:" not in (ast.get_docstring(node) or ""):
+                yield f"{node.name}: Args"
+            yield from incomplete(node.body, node)
+        elif isinstance(node, Function) and (not node.name.startswith("_") or node.name == "__call__"):
+            name, text = f"{owner.name}.{node.name}" if owner else node.name, ast.get_docstring(node) or ""
+            if arguments(node, is_method=owner is not None) and "Args:" not in text:
+                yield f"{name}: Args"
+            if raises(node) and "Raises:" not in text:
+                yield f"{name}: Raises"
+
+
+FILES = {
+    name: path
+    for folder in FINISHED
+    for path in sorted((ROOT / folder).rglob("*.py"))
+    if path.name not in CAPTIONS and (name := f"{path.parent.name}/{path.name}") not in UNFINISHED
+}
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_arguments_and_exceptions_are_described(name: str) -> None:
+    missing = list(incomplete(ast.parse(FILES[name].read_bytes()).body))
+    assert not missing, f"{name}: add these sections to the docstrings"
+
+
+def test_what_is_missing_is_found() -> None:
+    text = '''
+class Layer:
+    """A layer."""
+
+    def __init__(self, width): ...
+
+    def forward(self, x):
+        """Return x.
+
+        Args:
+            x: anything.
+        """
+
+    @staticmethod
+    def make(width):
+        """Return a layer."""
+
+    def _private(self, x): ...
+
+
+def build():
+    """Return a function."""
+    def inner():
+        raise ValueError
+
+
+def load(path):
+    """Return the content.
+
+    Args:
+        path: a file.
+    """
+    raise OSError
+'''
+    assert list(incomplete(ast.parse(text).body)) == ["Layer: Args", "Layer.make: Args", "load: Raises"]
