@@ -58,5 +58,7 @@ def cost_explorer(results: Results) -> Exhibit:
         for run in results.runs()
         for network in run.settings_as(Settings).models
     }
-    alt = f"Cost of {len(sweeps[0]['curves'])} layers over length and width; the figures of this section show the same data without scripts."
+    alt = (
+        f"Cost of {len(sweeps[0]['curves'])} layers over length and width; the figures of this section show the same data without scripts."
+    )
     return Exhibit("Cost explorer", alt, {"networks": networks, "sweeps": sweeps, "counted": counted})

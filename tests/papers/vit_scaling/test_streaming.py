@@ -185,7 +185,7 @@ def test_unreadable_images_are_counted_skipped_and_then_an_error() -> None:
     decoder = Decoder(settings, 0, training=True)
     images, labels = decoder([*good[:3], EncodedImage(b"no image", 99, 0, 3), *good[4:]])
     assert decoder.corrupt == 1
-    assert labels.tolist() == [0, 1, 2, 4, 4, 5, 6, 7]  # a neighbour stands in
+    assert labels.tolist() == [0, 1, 2, 4, 4, 5, 6, 7]  # replaced by a neighbour
     assert torch.equal(images[3], images[4])
     for _ in range(24):
         decoder(good)
@@ -196,7 +196,7 @@ def test_unreadable_images_are_counted_skipped_and_then_an_error() -> None:
             decoder([EncodedImage(b"", 1, 1, row), *good])
     decoder = Decoder(settings, 0, training=True)
     decoder(good)
-    with pytest.raises(DataError, match=r"None of 2 images of imagenet-1k in a row can be decoded\..*fetch it again"):
+    with pytest.raises(DataError, match=r"None of 2 consecutive images of imagenet-1k can be decoded\..*fetch it again"):
         decoder([EncodedImage(b"", 1, 0, 0), EncodedImage(b"", 2, 0, 1)])
 
 
