@@ -126,16 +126,19 @@ class ClaimContent:
         return f"{formatting.THIN}{self.unit}" if self.unit else ""
 
 
-def judged(paper: Paper, found: PaperResults, read: dict[str, Verdict], problems: list[Problem]) -> list[Verdict]:
-    """The verdicts of a paper: as stored, and computed anew from the records for claims that the file lacks."""
-    stored = [read[f"{paper.name}.{claim.id}"] for claim in paper.claims if f"{paper.name}.{claim.id}" in read]
-    if len(stored) == len(paper.claims):
-        return stored
+def judged(paper: Paper, found: PaperResults, problems: list[Problem]) -> list[Verdict]:
+    """Return the verdicts of a paper, judged now from the records.
+
+    Args:
+        paper: the paper.
+        found: its results.
+        problems: where a paper that cannot be judged is noted.
+    """
     try:
         return judge_paper(found.results)
     except ReplicationError as error:
         problems.append(Problem(paper.name, "claims", f"cannot be judged: {error}"))
-        return stored
+        return []
 
 
 def claim_of(paper: Paper, claim: Claim, verdict: Verdict | None, found: PaperResults) -> ClaimContent:

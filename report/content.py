@@ -8,7 +8,6 @@ from datetime import datetime
 from pathlib import Path
 
 from replications.errors import InputError, ReplicationError
-from replications.presentation.claims_csv import read_claims_csv
 from replications.registry.papers import Paper
 from replications.results import version_control
 from replications.results.reader import Results
@@ -104,32 +103,20 @@ def build(tier: str, source: str, runs: Path, derived: Path, papers: Sequence[Pa
         tier: name of the tier.
         source: 'runs' or 'reference'.
         runs: folder with `<paper>/<run>/seeds-*/`.
-        derived: folder with `claims.csv` and `<paper>/{figures,tables,exhibits}/`; the same as `runs` unless redrawn.
+        derived: folder with `<paper>/{figures,tables,exhibits}/`; the same as `runs` unless redrawn. Verdicts are judged here
+            from the records, never read from a file.
         papers: specifications of the papers to report.
         stamp: time of the report.
     """
-    problems: list[Problem] = []
-    read: dict[str, Verdict] = {}
-    try:
-        read = {verdict.id: verdict for verdict in read_claims_csv(derived / "claims.csv")}
-    except InputError as error:
-        problems.append(
-            Problem("", "claims", f"{str(error).replace(f'{derived}/', '')} Until then verdicts are computed from the records.")
-        )
-    built = [_paper(paper, tier, runs, derived, read) for paper in papers]
-    known = {f"{paper.name}.{claim.id}" for paper in papers for claim in paper.claims}
-    chosen = {paper.name for paper in papers}
-    for verdict in read.values():
-        if verdict.id not in known and verdict.paper in chosen:
-            problems.append(Problem(verdict.paper, "claims", f"'{verdict.id}' is judged in claims.csv, but no paper makes this claim."))
-    report = Report(tier, source, stamp, version_control.commit() or "", bool(version_control.dirty()), tuple(built), tuple(problems))
+    built = [_paper(paper, tier, runs, derived) for paper in papers]
+    report = Report(tier, source, stamp, version_control.commit() or "", bool(version_control.dirty()), tuple(built), ())
     return replace(report, facts=_facts(report))
 
 
-def _paper(paper: Paper, tier: str, runs: Path, derived: Path, read: dict[str, Verdict]) -> PaperContent:
+def _paper(paper: Paper, tier: str, runs: Path, derived: Path) -> PaperContent:
     found = read_paper_results(paper, tier, runs)
     problems = list(found.problems)
-    verdicts = {verdict.id: verdict for verdict in judged(paper, found, read, problems)}
+    verdicts = {verdict.id: verdict for verdict in judged(paper, found, problems)}
     claims = tuple(claim_of(paper, claim, verdicts.get(f"{paper.name}.{claim.id}"), found) for claim in paper.claims)
     base = derived / paper.name
     figures = figures_of(base / "figures", paper, "figure", problems)
@@ -147,7 +134,7 @@ def _paper(paper: Paper, tier: str, runs: Path, derived: Path, read: dict[str, V
         figures=figures,
         exhibits=exhibits,
         costs=tuple(row for run in found.runs if (row := cost_of(run.name, found)) is not None),
-        origins=tuple(origin_of(chunk) for chunk in found.chunks if chunk.provenance),
+        origins=tuple(origin_of(chunk) for chunk in found.chunks),
         problems=tuple(problems),
         planned_runs=len(found.runs),
         finished_runs=len(finished),

@@ -11,8 +11,9 @@ from typing import Any
 from replications.presentation.tables import compare
 from replications.registry.outputs import TABLE_KINDS
 from replications.registry.run_grid import seeds_label
+from replications.results.store import Chunk
 from report import formatting
-from report.results_folder import Chunk, PaperResults
+from report.results_folder import PaperResults
 
 
 @dataclass(frozen=True)

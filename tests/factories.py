@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +16,8 @@ from replications import paths
 from replications.registry import papers as spec
 from replications.registry import run_grid as grid
 from replications.registry.papers import Paper, read_paper
-from replications.registry.run_grid import settings_digest
-from replications.registry.schema import Strict
+from replications.registry.run_grid import Run, settings_digest
+from replications.registry.settings import RunSettings
 from replications.results.reader import Results
 from replications.results.store import collect, write_chunk
 
@@ -146,7 +146,21 @@ def read(tmp_path: Path) -> Callable[..., Results]:
     return results
 
 
-class Settings(Strict):
+def provenance_of(run: Run, seeds: Sequence[int]) -> dict[str, Any]:
+    """The least that a finished chunk of a planned run says of itself, for `write_chunk`."""
+    settings = run.settings.model_dump(mode="json")
+    content = {
+        "paper": run.paper,
+        "run": run.name,
+        "tier": run.tier,
+        "seeds": list(seeds),
+        "settings": settings,
+        "settings_digest": run.digest,
+    }
+    return content | {"labels": run.labels, "cost": {"seconds": 1.0}}
+
+
+class Settings(RunSettings):
     """A paper without settings."""
 
 

@@ -20,7 +20,6 @@ from replications.commands.options import (
     read_place,
 )
 from replications.commands.output import print_rows
-from replications.registry import run_grid as grid
 from replications.registry.papers import load_paper, paper_names
 from replications.results.reader import Results
 
@@ -74,13 +73,12 @@ def judge(
     from replications.presentation.claims_csv import write_claims_csv
     from replications.presentation.judging import judge_paper
     from replications.presentation.tables import write_table
-    from replications.results import records, store
+    from replications.results import records
 
     declared, folder = load_paper(paper), existing_results(tier, results)
     target = out or folder / paper
-    collected = store.collect(folder, paper, [run.name for run in grid.load_runs(paper, tier)])
-    records.write_records(target / "records.parquet", collected)
-    read = Results.read(declared, tier, folder, collected)
+    read = Results.read(declared, tier, folder)
+    records.write_records(target / "records.parquet", read.sound_records)
     write_claims_csv(target / "claims.csv", judge_paper(read))
     for name in declared.tables:
         write_table(name, read, target / "tables")
@@ -92,9 +90,9 @@ def merge(
     out: Annotated[Path, typer.Option(metavar="FILE", help="CSV file to write.")],
 ) -> None:
     """Write the verdicts of all papers into one file; a step of the workflow."""
-    from replications.presentation.claims_csv import read_claims_csv, write_claims_csv
+    from replications.presentation.claims_csv import merge_claims_csv
 
-    write_claims_csv(out, [verdict for file in files for verdict in read_claims_csv(file)])
+    merge_claims_csv(out, files)
 
 
 @app.command(epilog=examples("claims cite PAPER", "claims cite PAPER.ID --source reference"))

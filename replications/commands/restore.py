@@ -69,7 +69,7 @@ def _fault(run: Run, job: Job, reference: Path) -> str:
     chunk = Chunk(folder, run.paper, run.name)
     if faults := chunk.integrity_faults(run.tier):
         return " ".join(faults)
-    return "" if chunk.provenance.get("settings_digest") == run.digest else "trained with other settings"
+    return "" if grid.same_settings(chunk.provenance.get("settings"), run) else "trained with other settings"
 
 
 def _copy(source: Path, target: Path) -> None:

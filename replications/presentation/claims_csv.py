@@ -7,12 +7,11 @@ import dataclasses
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any
 
 from replications.errors import InputError
 from replications.files import replacing
 from replications.verdicts.verdict import Verdict
-from replications.verdicts.words import WORDS
 
 COLUMNS = [field.name for field in dataclasses.fields(Verdict)]
 SEPARATOR = ";"
@@ -40,50 +39,30 @@ def write_claims_csv(path: Path, verdicts: Sequence[Verdict]) -> None:
         writer.writerows(to_rows(verdicts))
 
 
-def read_claims_csv(path: Path) -> list[Verdict]:
-    """Read what `write_claims_csv` wrote. Raises InputError naming file, line and column when it is not that."""
-    try:
-        with path.open(encoding="utf-8", newline="") as file:
-            reader = csv.DictReader(file)
-            rows = list(reader)
-    except FileNotFoundError:
-        raise InputError(f"{path} is missing. Run `replications claims judge` for its paper.") from None
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{path} cannot be read ({error}). Delete it and judge its paper again.") from None
-    if reader.fieldnames != COLUMNS:
-        raise InputError(f"{path}: expected the columns {', '.join(COLUMNS)}. Delete it and judge its paper again.")
-    kinds = get_type_hints(Verdict)
-    return [_verdict(row, kinds, f"{path}, line {line}") for line, row in enumerate(rows, start=2)]
+def merge_claims_csv(path: Path, files: Sequence[Path]) -> None:
+    """Write the lines of several files of verdicts into one, as they are.
 
+    Nothing reads verdicts back: whoever shows them judges the records again, so that a word typed into a file is never shown.
 
-def _verdict(row: dict[str, str], kinds: dict[str, Any], where: str) -> Verdict:
-    values = {}
-    for name in COLUMNS:
+    Args:
+        path: the file that is written.
+        files: files that `write_claims_csv` wrote.
+
+    Raises:
+        InputError: a file is missing, or has other columns.
+    """
+    header = ",".join(COLUMNS) + "\n"
+    bodies = []
+    for file in files:
         try:
-            values[name] = _parse(row[name], kinds[name])
-        except (ValueError, TypeError):
-            raise InputError(f"{where}, column {name}: '{row[name]}' is no {kinds[name]}.") from None
-    if values["verdict"] not in WORDS:
-        raise InputError(f"{where}: '{values['verdict']}' is no verdict. Valid: {', '.join(WORDS)}.")
-    return Verdict(**values)
-
-
-def _parse(text: str, kind: Any) -> Any:
-    if text is None:  # the line ends before this column
-        raise ValueError
-    if kind is str:
-        return text
-    if kind == tuple[float, ...]:
-        return tuple(float(part) for part in text.split(SEPARATOR) if part)
-    if kind == tuple[str, ...]:
-        return tuple(part for part in text.split(SEPARATOR) if part)
-    optional = [option for option in getattr(kind, "__args__", ()) if option is not type(None)]
-    if optional and text == "":
-        return None
-    base = optional[0] if optional else kind
-    if base is bool:
-        return {"true": True, "false": False}[text] if text in {"true", "false"} else int("not a truth value")
-    return base(text)
+            first, _, body = file.read_text(encoding="utf-8").partition("\n")
+        except (OSError, UnicodeDecodeError) as error:
+            raise InputError(f"{file} cannot be read ({error}). Run `replications claims judge` for its paper.") from None
+        if f"{first}\n" != header:
+            raise InputError(f"{file}: expected the columns {', '.join(COLUMNS)}. Delete it and judge its paper again.")
+        bodies.append(body)
+    with replacing(path) as temporary:
+        temporary.write_text(header + "".join(bodies), encoding="utf-8", newline="")
 
 
 def to_object(verdict: Verdict) -> dict[str, Any]:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from replications.presentation.claims_csv import read_claims_csv
 from replications.presentation.judging import judge_paper
 from replications.registry.papers import Paper
 from replications.results.reader import Results
@@ -49,22 +48,21 @@ class Change:
 
 
 def read_side(folder: Path, papers: Sequence[Paper]) -> Side:
-    """Read one folder: its verdicts as it stored them in `claims.csv`, judged now where it has none.
+    """Return the verdicts on one folder, judged now by the claims as they are registered, and its costs.
 
     Raises:
         InputError: nothing is finished there, or a file is damaged.
     """
     tier = tier_of(folder)
     read = {paper.name: Results.read(paper, tier, folder) for paper in papers}
-    stored = folder / "claims.csv"
-    verdicts = read_claims_csv(stored) if stored.is_file() else [verdict for results in read.values() for verdict in judge_paper(results)]
+    verdicts = [verdict for results in read.values() for verdict in judge_paper(results)]
     costs = {
         (name, metric): float(rows["value"].sum())
         for name, results in read.items()
         for metric in COSTS
         if len(rows := results.select(split="cost", metric=metric))
     }
-    return Side(folder, tier, {verdict.id: verdict for verdict in verdicts if verdict.paper in read}, costs)
+    return Side(folder, tier, {verdict.id: verdict for verdict in verdicts}, costs)
 
 
 def compare(before: Side, after: Side) -> list[Change]:

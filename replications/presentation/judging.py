@@ -10,6 +10,7 @@ from replications.errors import InputError
 from replications.registry.claims import Claim, Items, Measure
 from replications.registry.scale import proxy_of
 from replications.results import store
+from replications.results.integrity import place
 from replications.results.reader import NotMeasured, Results
 from replications.verdicts.judge import judge_claims
 from replications.verdicts.outcome import ItemArrays, Samples
@@ -86,20 +87,22 @@ def basis_of(claim: Claim, results: Results) -> Basis:
     if results.tier not in claim.tiers:
         return Basis()
     runs = dict.fromkeys(measure.run for measure in claim.measures(results.tier))
-    chunks = [chunk for run in runs for chunk in store.chunks(results.folder, results.paper.name, run)]
-    faults = [f"{chunk.run}/{chunk.folder.name}: {fault}" for chunk in chunks for fault in chunk.integrity_faults(results.tier)]
+    checks = [results.integrity(run) for run in runs]
+    faults = tuple(fault for check in checks for fault in check.faults)
     if faults:
-        return Basis(integrity=tuple(faults))
+        return Basis(integrity=faults)
+    chunks = [chunk for run in runs for chunk in store.chunks(results.folder, results.paper.name, run)]
     today = claim.digest(results.tier, proxy=bool(proxy_of(claim, results.tier, results.scales)))
     registration, reason = _registration(claim, today, chunks)
-    return Basis(registration=registration, post_hoc=reason)
+    remarks = tuple(remark for check in checks for remark in check.remarks)
+    return Basis(remarks=remarks, registration=registration, post_hoc=reason)
 
 
 def _registration(claim: Claim, today: str, chunks: Sequence[store.Chunk]) -> tuple[str, str]:
     """Return 'post hoc', 'not registered' or nothing, and the reason: the digests that the chunks carry against today's."""
     later, unknown = [], []
     for chunk in chunks:
-        where, began = f"{chunk.run}/{chunk.folder.name}", str(chunk.provenance.get("started", ""))[:10]
+        where, began = place(chunk), str(chunk.provenance.get("started", ""))[:10]
         digests = chunk.provenance.get("claims")
         if not isinstance(digests, dict):
             unknown.append(where)

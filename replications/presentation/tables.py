@@ -33,6 +33,7 @@ class Absence(StrEnum):
     OTHER_TIER = "not at this tier"
     OTHER_MEASURE = "not measured"
     MISSING = "missing"
+    WITHHELD = "withheld"
 
 
 @dataclass(frozen=True)
@@ -116,6 +117,8 @@ def _absence(run: str | None, results: Results) -> Absence:
         return Absence.NO_RUN
     if run not in {plan.name for plan in results.runs()}:
         return Absence.OTHER_TIER
+    if results.integrity(run).faults:
+        return Absence.WITHHELD
     return Absence.OTHER_MEASURE if results.finished(run) else Absence.MISSING
 
 
@@ -123,7 +126,7 @@ def _kept(columns: list[Column], texts: list[list[str]], absences: tuple[Absence
     """Columns that say something; in a table of ours alone, none of it at this tier, one that says so."""
 
     def told(i: int) -> bool:
-        hole = columns[i].version is None and Absence.MISSING in absences
+        hole = columns[i].version is None and bool({Absence.MISSING, Absence.WITHHELD} & set(absences))
         return hole or any(cells[i] for cells in texts)
 
     return [i for i in range(len(columns)) if told(i)] or [next(i for i, column in enumerate(columns) if column.version is None)]

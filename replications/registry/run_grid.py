@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from replications.errors import InputError, nearest
 from replications.registry.papers import load_paper
@@ -151,6 +151,22 @@ class Run:
     def chunks(self) -> list[tuple[int, ...]]:
         """Return its seeds, cut into the chunks that one job trains."""
         return [self.seeds[i : i + self.seeds_per_job] for i in range(0, len(self.seeds), self.seeds_per_job)]
+
+
+def same_settings(stored: object, run: Run) -> bool:
+    """Return True when stored settings mean today's settings of a run, compared key by key.
+
+    A key that the settings gained later has its default there, which stands for the older behaviour, so that results survive
+    the growth of the code. A key that is gone, or a value that is not valid today, makes them other settings.
+
+    Args:
+        stored: settings as the provenance of a chunk holds them.
+        run: the run as it is planned today.
+    """
+    try:
+        return type(run.settings).model_validate(stored).model_dump(mode="json") == run.settings.model_dump(mode="json")
+    except ValidationError:
+        return False
 
 
 @dataclass(frozen=True)

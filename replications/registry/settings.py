@@ -15,6 +15,11 @@ Precision = Literal["fp32", "tf32", "bf16", "auto"]
 class RunSettings(Strict):
     """Base of a paper's `settings.Settings`: each field has a default, or a description of what to give."""
 
+    @property
+    def deterministic(self) -> bool:
+        """True where nothing in the run is random, so that every seed gives equal records; of any other run those would be copies."""
+        return False
+
     def for_trial(self) -> Self:
         """Return a copy for a trial run: the same networks, batches and recipe, with little to evaluate on."""
         return self

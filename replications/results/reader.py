@@ -18,6 +18,7 @@ from replications.registry.scale import Scales, scales
 from replications.registry.schema import TIERS
 from replications.registry.tables import Table
 from replications.results import store
+from replications.results.integrity import RunIntegrity, check_run
 
 
 class NotMeasured(ReplicationError):
@@ -31,7 +32,8 @@ class Results:
     `folder` holds `<paper>/<run>/seeds-*/`: a tier's results, or the committed reference. `used` gathers the runs whose
     records or artifacts were given out, so that whatever is made of them can name exactly those. `planned` holds the names
     of the runs that any tier plans, so that a misspelt or renamed run is an error; None accepts every name. `scales` says
-    what of each run of the tier is smaller than published.
+    what of each run of the tier is smaller than published. Runs that fail the integrity check have no records, artifacts or
+    values for anybody who asks; `checked` keeps what the check said.
     """
 
     paper: Paper
@@ -41,24 +43,21 @@ class Results:
     planned: frozenset[str] | None = field(default=None, repr=False)
     scales: Scales = field(default_factory=dict, repr=False)
     used: set[str] = field(default_factory=set, init=False, repr=False, compare=False)
+    checked: dict[str, RunIntegrity] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
-    def read(cls, paper: Paper, tier: str, folder: Path, collected: pd.DataFrame | None = None) -> Results:
-        """Return what is finished of a paper's runs at a tier.
+    def read(cls, paper: Paper, tier: str, folder: Path) -> Results:
+        """Return what is finished of a paper's runs at a tier, gathered from their chunks.
 
         Args:
             paper: the paper.
             tier: name of the tier.
             folder: folder of the tier's results.
-            collected: its records, where the caller has gathered them; default: the collected table where it is of today's chunks,
-                else gathered anew.
         """
-        if collected is None:
-            collected = store.read_collected(folder, paper.name)
-        if collected is None:
-            collected = store.collect(folder, paper.name, [run.name for run in load_runs(paper.name, tier)])
+        runs = load_runs(paper.name, tier)
+        collected = store.collect(folder, paper.name, [run.name for run in runs])
         planned = {run.name for name in TIERS for run in load_runs(paper.name, name)}
-        return cls(paper, tier, folder, collected, frozenset(planned), scales(load_runs(paper.name, tier)))
+        return cls(paper, tier, folder, collected, frozenset(planned), scales(runs))
 
     def unused(self) -> Results:
         """Return a copy with an empty access log."""
@@ -68,8 +67,23 @@ class Results:
         """Return the planned runs, finished or not."""
         return load_runs(self.paper.name, self.tier)
 
+    def integrity(self, run: str) -> RunIntegrity:
+        """Return what the integrity check of a run says; its faults withhold whatever reads the run.
+
+        Args:
+            run: name of a run.
+        """
+        if run not in self.checked:
+            plans = {plan.name: plan for plan in self.runs()} if self.planned is not None else {}
+            try:
+                chunks = store.chunks(self.folder, self.paper.name, run)
+                self.checked[run] = check_run(chunks, self.tier, plans.get(run))
+            except InputError as error:
+                self.checked[run] = RunIntegrity((str(error),))
+        return self.checked[run]
+
     def finished(self, run: str) -> bool:
-        """Return True when any seed of the run is recorded. Raises InputError when no tier plans the run."""
+        """Return True when any seed of the run is recorded and not withheld. Raises InputError when no tier plans the run."""
         self.check_run(run)
         return run in self._by_run
 
@@ -79,9 +93,13 @@ class Results:
         Raises:
             NotMeasured: one has none.
         """
-        missing = [run for run in runs if not self.finished(run)]
+        missing = [self._why_not(run) for run in runs if not self.finished(run)]
         if missing:
             raise NotMeasured(f"needs {', '.join(missing)}")
+
+    def _why_not(self, run: str) -> str:
+        faults = self.integrity(run).faults
+        return f"{run}, whose records are withheld ({faults[0].rstrip('.')})" if faults else run
 
     def select(
         self,
@@ -109,7 +127,7 @@ class Results:
         """
         if run is not None:
             self.check_run(run)
-        rows = self.records if run is None else self._by_run.get(run, self.records.iloc[:0])
+        rows = self.sound_records if run is None else self._by_run.get(run, self.records.iloc[:0])
         for column, value in (("metric", metric), ("split", split), ("model", model), ("axis", axis), ("at", at)):
             if value is None:
                 continue
@@ -137,7 +155,13 @@ class Results:
     @cached_property
     def _by_run(self) -> dict[str, pd.DataFrame]:
         """Records of each run. A report asks for a thousand values, one run each."""
-        return {str(run): rows for run, rows in self.records.groupby("run", sort=False, observed=True)}
+        return {str(run): rows for run, rows in self.sound_records.groupby("run", sort=False, observed=True)}
+
+    @cached_property
+    def sound_records(self) -> pd.DataFrame:
+        """Records of the runs that pass the integrity check."""
+        withheld = [run for run in self.records["run"].unique() if self.integrity(str(run)).faults]
+        return self.records[~self.records["run"].isin(withheld)] if withheld else self.records
 
     def values(self, measure: Measure) -> pd.Series[float]:
         """Return one value per seed, indexed by seed; empty when the run is not finished.
@@ -162,7 +186,7 @@ class Results:
     def labels(self, run: str) -> dict[str, Any]:
         """Return the labels of a run: those stored when it was trained, else those that the plan gives it."""
         self.check_run(run)
-        stored = [chunk.labels for chunk in store.chunks(self.folder, self.paper.name, run)]
+        stored = [] if self.integrity(run).faults else [chunk.labels for chunk in store.chunks(self.folder, self.paper.name, run)]
         planned = {plan.name: plan.labels for plan in self.runs()}
         return next((labels for labels in stored if labels), planned.get(run, {}))
 
@@ -181,12 +205,18 @@ class Results:
         Raises:
             NotMeasured: the run is not finished for this seed.
         """
-        self.check_run(run)
-        for chunk in store.chunks(self.folder, self.paper.name, run):
+        for chunk in self._chunks(run):
             if seed in chunk.seeds:
                 self.used.add(run)
                 return chunk.artifacts()
         raise NotMeasured(f"needs {run} (seed {seed})")
+
+    def _chunks(self, run: str) -> list[store.Chunk]:
+        """Return the chunks of a planned run. Raises NotMeasured when they are withheld."""
+        self.check_run(run)
+        if self.integrity(run).faults:
+            raise NotMeasured(f"needs {self._why_not(run)}")
+        return store.chunks(self.folder, self.paper.name, run)
 
     def by_seed(self, run: str, *names: str) -> dict[int, tuple[np.ndarray, ...]]:
         """Return named artifacts of a run, cut along their leading seed axis.
@@ -203,8 +233,7 @@ class Results:
             InputError: an artifact is missing or has another number of seeds than its chunk.
         """
         by_seed: dict[int, tuple[np.ndarray, ...]] = {}
-        self.check_run(run)
-        for chunk in store.chunks(self.folder, self.paper.name, run):
+        for chunk in self._chunks(run):
             arrays, seeds = chunk.artifacts(), chunk.seeds
             for name in names:
                 if name not in arrays:

@@ -11,10 +11,11 @@ from pydantic import Field
 from replications.errors import InputError, ReplicationError, nearest
 from replications.files import replacing
 from replications.registry.papers import Paper
-from replications.registry.run_grid import load_runs
+from replications.registry.run_grid import load_runs, same_settings
 from replications.registry.schema import TIERS, Strict, Tier
 from replications.registry.yaml_models import read_yaml, validate
 from replications.results import provenance
+from replications.results.integrity import check_run
 from replications.results.store import CHUNK_FILES, PROVENANCE, Chunk, chunks, file_digest
 
 LARGEST = 20_000_000
@@ -115,21 +116,28 @@ def reservations(finished: Sequence[Chunk], papers: Sequence[Paper], tier: str) 
 
 
 def doubts(finished: Sequence[Chunk], papers: Sequence[Paper], tier: str) -> list[str]:
-    """Return what is in doubt about finished chunks: other settings than today's, uncommitted code, files that do not belong together."""
+    """Return what is in doubt about finished chunks, one sentence each.
+
+    That is what the integrity check finds, other settings than today's, and uncommitted code.
+
+    Args:
+        finished: chunks of planned runs.
+        papers: the papers that they are of.
+        tier: the tier that they must be of.
+    """
     sentences = []
     for paper in papers:
-        plans = {run.name: run for run in load_runs(paper.name, tier)}
-        mine = [chunk for chunk in finished if chunk.paper == paper.name and chunk.run in plans]
-        changed = [chunk.run for chunk in mine if chunk.provenance.get("settings_digest") != plans[chunk.run].digest]
-        dirty = [chunk.run for chunk in mine if chunk.provenance.get("dirty")]
-        damaged = [chunk.run for chunk in mine if chunk.integrity_faults(tier)]
-        for names, what in (
-            (changed, "has other settings than runs.yaml in"),
-            (dirty, "ran uncommitted code in"),
-            (damaged, "has files that do not belong together in"),
-        ):
-            if names:
-                sentences.append(f"{paper.name} {what} {', '.join(dict.fromkeys(names))}.")
+        changed, dirty = [], []
+        for plan in load_runs(paper.name, tier):
+            mine = [chunk for chunk in finished if (chunk.paper, chunk.run) == (paper.name, plan.name)]
+            faults = check_run(mine, tier, plan).faults
+            sentences += [f"{paper.name} {fault}" for fault in faults]
+            if not faults and any(not same_settings(chunk.provenance.get("settings"), plan) for chunk in mine):
+                changed.append(plan.name)
+            if not faults and any(chunk.provenance.get("dirty") for chunk in mine):
+                dirty.append(plan.name)
+        for names, what in ((changed, "has other settings than runs.yaml in"), (dirty, "ran uncommitted code in")):
+            sentences += [f"{paper.name} {what} {', '.join(names)}."] if names else []
     return sentences
 
 

@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from replications.errors import InputError
-from replications.registry.run_grid import settings_digest
+from replications.registry.run_grid import parse_seeds, settings_digest
 from replications.results.provenance import cost_records, read_provenance, write_provenance
 from replications.results.records import DTYPES, frame, read_artifacts, read_records, write_artifacts, write_records
 
@@ -65,8 +65,15 @@ class Chunk:
         return read_artifacts(self.folder / ARTIFACTS)
 
     def cost(self) -> pd.DataFrame:
-        """Return its measured cost as records of split 'cost', under its first seed."""
-        return cost_records(self.provenance, self.paper, self.run)
+        """Return its measured cost as records of split 'cost', under its first seed.
+
+        Raises:
+            InputError: provenance is missing, damaged, or was edited into something else.
+        """
+        try:
+            return cost_records(self.provenance, self.paper, self.run)
+        except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:  # an edited file can lack any key or hold any type
+            raise InputError(f"{self.folder / PROVENANCE}: cost and seeds cannot be read ({error}). Run its job again.") from None
 
     @property
     def size(self) -> int:
@@ -80,7 +87,7 @@ class Chunk:
             tier: the tier that the chunk must be of; None: any.
         """
         try:
-            provenance, records = self.provenance, self.records()
+            provenance, records, _ = self.provenance, self.records(), self.cost()
         except InputError as error:
             return [str(error)]
         return list(_faults(self, provenance, records, tier))
@@ -154,37 +161,32 @@ def chunks(results: Path, paper: str, run: str) -> list[Chunk]:
 
 
 def seed_range(folder: Path) -> tuple[int, int]:
-    """Return the first and the last seed of a chunk's folder, from its name."""
-    numbers = folder.name.removeprefix("seeds-").split("-")
-    return int(numbers[0]), int(numbers[-1])
+    """Return the first and the last seed of a chunk's folder, from its name.
+
+    Raises:
+        InputError: the name is not 'seeds-<first>-<last>'.
+    """
+    seeds = parse_seeds(folder.name.removeprefix("seeds-"))
+    return seeds[0], seeds[-1]
 
 
 def collect(results: Path, paper: str, runs: Sequence[str]) -> pd.DataFrame:
-    """Return all records of the named runs in one sorted frame, with the measured cost of each chunk as split 'cost'."""
+    """Return all records of the named runs in one sorted frame, with the measured cost of each chunk as split 'cost'.
+
+    What cannot be read is left out; the integrity check of its run says so (`results.integrity`).
+
+    Args:
+        results: folder of a tier's results.
+        paper: name of the paper.
+        runs: names of runs.
+    """
     parts = [frame([])]
     for run in runs:
-        for chunk in chunks(results, paper, run):
-            parts += [chunk.records(), chunk.cost()]
+        try:
+            for chunk in chunks(results, paper, run):
+                parts += [chunk.records(), chunk.cost()]
+        except InputError:
+            continue
     merged = pd.concat([part for part in parts if len(part)] or parts[:1], ignore_index=True)
     order = ["run", "seed", "model", "split", "metric", "axis", "at", "step"]
-    gathered = merged.sort_values(order, kind="stable", ignore_index=True).astype(DTYPES)
-    gathered.attrs = {"chunks": _fingerprint(results, paper)}
-    return gathered
-
-
-def _fingerprint(results: Path, paper: str) -> str:
-    """Hash every chunk's records and provenance. Contents, not times: chunks are written by machines whose clocks differ."""
-    digest = hashlib.sha256()
-    for path in sorted((results / paper).glob("*/seeds-*/*")):
-        if path.name in (RECORDS, PROVENANCE):
-            digest.update(f"{path.relative_to(results)} ".encode() + hashlib.sha256(path.read_bytes()).digest())
-    return digest.hexdigest()
-
-
-def read_collected(results: Path, paper: str) -> pd.DataFrame | None:
-    """Return the table that `collect` wrote to `<results>/<paper>/records.parquet`, or None where it is missing or of other chunks."""
-    path = results / paper / RECORDS
-    if not path.is_file():
-        return None
-    gathered = read_records(path)
-    return gathered if gathered.attrs.get("chunks") == _fingerprint(results, paper) else None
+    return merged.sort_values(order, kind="stable", ignore_index=True).astype(DTYPES)

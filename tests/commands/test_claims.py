@@ -15,7 +15,6 @@ from typer.testing import CliRunner, Result
 
 from replications.commands.app import app
 from replications.errors import InputError
-from replications.presentation.claims_csv import read_claims_csv
 from replications.registry import run_grid
 from replications.registry.settings import RunSettings
 from replications.results.records import read_records
@@ -44,8 +43,8 @@ def test_the_pipeline_collects_judges_merges_and_tabulates(results: Path) -> Non
     assert set(read_records(mine / "records.parquet")["run"]) == {"lady"}
     assert (mine / "tables" / "cups.tex").is_file()
     assert call("claims", "merge", mine / "claims.csv", "--out", whole).exit_code == 0
-    assert [verdict.verdict for verdict in read_claims_csv(whole)] == ["replicated"]
-    assert pd.read_csv(whole)["id"].tolist() == ["tea.lady-error"]
+    assert pd.read_csv(whole)[["id", "verdict"]].to_numpy().tolist() == [["tea.lady-error", "replicated"]]
+    assert whole.read_bytes() == (mine / "claims.csv").read_bytes()
 
 
 def test_cite_prints_bibtex_and_a_sentence(results: Path) -> None:

@@ -1,5 +1,6 @@
-"""Verdicts survive their CSV unchanged, and a damaged file is refused by line and column."""
+"""Verdicts as CSV and as objects for programs; nothing here reads them back."""
 
+import csv
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -9,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from replications.errors import InputError
-from replications.presentation.claims_csv import COLUMNS, read_claims_csv, to_object, to_rows, write_claims_csv
+from replications.presentation.claims_csv import COLUMNS, merge_claims_csv, to_object, to_rows, write_claims_csv
 from replications.presentation.judging import judge_paper
 from replications.registry.papers import Paper
 from replications.results.reader import Results
@@ -35,10 +36,18 @@ verdicts = st.builds(
 
 
 @given(st.lists(verdicts, max_size=3))
-def test_verdicts_survive_their_csv(tmp_path_factory: pytest.TempPathFactory, given_verdicts: list[Verdict]) -> None:
+def test_a_program_reads_from_the_csv_what_the_verdicts_hold(
+    tmp_path_factory: pytest.TempPathFactory, given_verdicts: list[Verdict]
+) -> None:
     path = tmp_path_factory.mktemp("claims") / "claims.csv"
     write_claims_csv(path, given_verdicts)
-    assert read_claims_csv(path) == given_verdicts
+    with path.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["claim"] for row in rows] == [verdict.claim for verdict in given_verdicts]
+    for row, verdict in zip(rows, given_verdicts, strict=True):
+        for name in ("published", "ours", "low", "high", "p"):
+            assert (float(row[name]) if row[name] else None) == getattr(verdict, name)
+        assert tuple(float(value) for value in row["values"].split(";") if value) == verdict.values
 
 
 @pytest.fixture
@@ -57,22 +66,13 @@ def test_rows_and_objects_are_stable(lady: Verdict) -> None:
     assert content["registration"] == "not registered"
 
 
-def test_a_damaged_file_is_refused_with_its_place(tmp_path: Path, lady: Verdict) -> None:
-    path = tmp_path / "claims.csv"
-    with pytest.raises(InputError, match="is missing"):
-        read_claims_csv(path)
+def test_files_of_other_columns_are_not_merged(tmp_path: Path, lady: Verdict) -> None:
+    path, whole = tmp_path / "claims.csv", tmp_path / "all.csv"
+    with pytest.raises(InputError, match="cannot be read"):
+        merge_claims_csv(whole, [path])
     write_claims_csv(path, [lady])
-    text = path.read_text(encoding="utf-8")
-    for old, new, message in (
-        ("id,paper", "name,paper", "expected the columns"),
-        (",5,5,", ",5,many,", r"line 2, column seeds_finished: 'many'"),
-        (",replicated,", ",proven,", "'proven' is no verdict"),
-        (",true,", ",yes,", "column primary"),
-    ):
-        assert old in text
-        path.write_text(text.replace(old, new, 1), encoding="utf-8")
-        with pytest.raises(InputError, match=message):
-            read_claims_csv(path)
-    path.write_text("".join(text.splitlines(keepends=True)[:1]) + "tea.lady,tea\n", encoding="utf-8")
-    with pytest.raises(InputError, match="line 2"):
-        read_claims_csv(path)
+    merge_claims_csv(whole, [path, path])
+    assert len(whole.read_text(encoding="utf-8").splitlines()) == 3
+    path.write_text(path.read_text(encoding="utf-8").replace("id,paper", "name,paper", 1), encoding="utf-8")
+    with pytest.raises(InputError, match="expected the columns"):
+        merge_claims_csv(whole, [path])

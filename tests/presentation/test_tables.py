@@ -24,10 +24,13 @@ LADY = [1.30, 1.25, 1.35]
 def results(
     finish: Callable[..., None], make_paper: Callable[..., Paper], read: Callable[..., Results], discovered: None
 ) -> Callable[..., Results]:
-    finish("lady", error=LADY)
-    finish("guest", error=[48.0])
-    finish("robot", error=[3.0, math.nan])
-    return lambda tier="gpu": read(make_paper(), tier)
+    def at(tier: str = "gpu") -> Results:
+        for run, error in (("lady", LADY), ("guest", [48.0]), ("robot", [3.0, math.nan])):
+            finish(run, error=error, changes={"tier": tier})
+        return read(make_paper(), tier)
+
+    at()
+    return at
 
 
 def test_numbers_are_the_published_ones_and_the_95_percent_interval_of_ours(results: Callable[..., Results]) -> None:
@@ -55,11 +58,9 @@ def test_marks_are_shown_and_explained(results: Callable[..., Results]) -> None:
     assert any("stand-in" in note for note in smoke.notes)
 
 
-def test_what_a_claim_judges_as_published_is_no_stand_in_at_the_smallest_tier(
-    results: Callable[..., Results], paper_content: dict, make_paper: Callable[..., Paper], read: Callable[..., Results]
-) -> None:
+def test_what_a_claim_judges_as_published_is_no_stand_in_at_the_smallest_tier(results: Callable[..., Results], paper_content: dict) -> None:
     paper_content["claims"][0]["tiers"]["smoke"] = {"counted": True}
-    shown = compare("cups", read(make_paper(), "smoke")).shown["ours (%)"]
+    shown = compare("cups", results("smoke")).shown["ours (%)"]
     assert shown.tolist()[:2] == ["1.30 ± 0.12 (3 seeds)", "48.00* (1 seed)"]
 
 

@@ -26,6 +26,7 @@ from replications.presentation.tables import write_table
 from replications.registry import papers as spec
 from replications.registry import run_grid as grid
 from replications.registry.run_grid import settings_digest
+from replications.registry.scale import claim_digests, scales
 from replications.results.reader import Results
 from replications.results.store import write_chunk
 from replications.source_code import public_functions
@@ -184,8 +185,8 @@ tiers:
 SETTINGS = '''
 """Settings."""
 from pydantic import Field
-from replications.registry.schema import Strict
-class Settings(Strict):
+from replications.registry.settings import RunSettings
+class Settings(RunSettings):
     looks: int = Field(6, description="Looks a field.")
     learning_rate: float = Field(0.003, description="Step size.")
 '''
@@ -282,6 +283,7 @@ def write_run(
         "data": {"digits/test": {"fingerprint": "feedbeef", "licence": "CC0", "rows": "360"}},
         "started": "2026-01-01T10:00:00+00:00", "ended": "2026-01-01T10:05:00+00:00",
         "command": f"python -m replications run {paper} {run} --tier {tier} --seeds {seeds[0]}-{seeds[-1]}",
+        "claims": claim_digests(spec.load_paper(paper), tier, run, scales(grid.load_runs(paper, tier))),
         "cost": {"seconds": 41.5, "train_seconds": 38.0, "examples": 1.2e6, "flops": 3.4e12, "peak_memory": 3e8},
     }  # fmt: skip
     write_chunk(chunk, rows, {"path": np.zeros((len(seeds), 3))}, provenance | changes)

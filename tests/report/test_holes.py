@@ -7,13 +7,16 @@ import sys
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from replications.errors import ReplicationError
 from replications.registry.papers import load_papers
+from replications.registry.run_grid import settings_digest
 from report.build import write_report
 from report.command import command
+from tests.report.conftest import write_run
 
 PAPER = "lantern_reading"
 Build = Callable[[Path], tuple[list[str], str]]
@@ -45,23 +48,24 @@ def test_a_missing_run_is_named_and_its_cells_are_empty(results: Path, build: Bu
 
 
 def test_missing_seeds_are_named(results: Path, build: Build) -> None:
-    folder = results / PAPER / "looks-8"
-    (folder / "seeds-0-2").rename(folder / "seeds-0-1")
+    write_run(results, PAPER, "looks-8", range(2), 1.05, 0.06, tier="gpu")
+    shutil.rmtree(results / PAPER / "looks-8" / "seeds-0-2")
     assert "looks-8: seed 2 of 3 not finished." in build(results)[0]
 
 
-def test_half_a_record_is_left_out(results: Path, build: Build) -> None:
+def test_half_a_record_withholds_its_run(results: Path, build: Build) -> None:
     path = results / PAPER / "looks-8" / "seeds-0-2" / "records.parquet"
     path.write_bytes(path.read_bytes()[:200])
-    problems, _ = build(results)
-    assert any("looks-8/seeds-0-2: left out" in problem and "Delete it and run its job again" in problem for problem in problems)
+    problems, page = build(results)
+    assert any("looks-8: withheld" in problem and "Delete it and run its job again" in problem for problem in problems)
+    assert "withheld" in page
 
 
-def test_a_damaged_sidecar_leaves_the_numbers_and_takes_the_cost(results: Path, build: Build) -> None:
+def test_damaged_provenance_withholds_its_run(results: Path, build: Build) -> None:
     (results / PAPER / "looks-6" / "seeds-0-2" / "provenance.json").write_text('{"seeds": [0,')
     problems, page = build(results)
-    assert any("provenance cannot be read" in problem for problem in problems)
-    assert "1.39" in page
+    assert any(problem.startswith("looks-6: withheld: looks-6/seeds-0-2: ") for problem in problems)
+    assert 'data-verdict="withheld"' in page
 
 
 def test_a_run_that_nobody_planned_is_named_and_left_out(results: Path, build: Build) -> None:
@@ -69,48 +73,42 @@ def test_a_run_that_nobody_planned_is_named_and_left_out(results: Path, build: B
     assert any(problem.startswith("dreamt/seeds-0-2: is of a run that runs.yaml does not have") for problem in build(results)[0])
 
 
-def test_records_of_another_run_are_named_and_left_out(results: Path, build: Build) -> None:
+def test_records_of_another_run_are_named_and_withheld(results: Path, build: Build) -> None:
     shutil.copy(results / PAPER / "dense" / "seeds-0-2" / "records.parquet", results / PAPER / "looks-8" / "seeds-0-2" / "records.parquet")
-    assert any("holds records of 'dense'" in problem for problem in build(results)[0])
+    assert any("looks-8/seeds-0-2: records are of another run or paper" in problem for problem in build(results)[0])
 
 
 @pytest.mark.parametrize(
-    ("change", "words"),
+    ("changes", "words"),
     [
-        ({"settings_digest": "other"}, "different settings"),
-        ({"code_digest": "other"}, "different code"),
-        ({"lock": "other"}, "different package versions"),
-        ({"data": {"digits/test": {"fingerprint": "other"}}}, "different data for digits/test"),
+        ({"settings": {"looks": 6, "learning_rate": 0.1}}, "looks-6: withheld: looks-6: seeds 0-2 and seeds 3-5 have different settings"),
+        ({"code_digest": "other"}, "looks-6: The seeds of looks-6 were made by 2 states of the code"),
+        ({"lock": "other"}, "looks-6: The seeds of looks-6 were made by 2 sets of package versions"),
+        ({"data": {"digits/test": {"fingerprint": "other"}}}, "saw different data of digits/test"),
+        ({"dirty": True}, "looks-6: looks-6/seeds-3-5 ran uncommitted code."),
     ],
 )
-def test_seeds_with_conflicting_provenance_are_named(
-    results: Path, build: Build, edit_json: Callable[..., None], change: dict[str, object], words: str
-) -> None:
-    run = results / PAPER / "looks-6"
-    shutil.copytree(run / "seeds-0-2", run / "seeds-3-5")
-    edit_json(run / "seeds-3-5" / "provenance.json", seeds=[3, 4, 5], **change)
-    assert any(problem.startswith("looks-6: its seeds") and words in problem for problem in build(results)[0])
+def test_seeds_with_conflicting_provenance_are_named(results: Path, build: Build, changes: dict[str, Any], words: str) -> None:
+    if "settings" in changes:
+        changes |= {"settings_digest": settings_digest(PAPER, "looks-6", changes["settings"])}
+    write_run(results, PAPER, "looks-6", range(3, 6), 1.31, 0.06, tier="gpu", **changes)
+    assert any(words in problem for problem in build(results)[0])
 
 
-def test_settings_that_are_no_longer_planned_are_named(results: Path, build: Build, edit_json: Callable[..., None]) -> None:
-    edit_json(results / PAPER / "looks-6" / "seeds-0-2" / "provenance.json", settings_digest="old")
-    assert any("looks-6 was made with other settings than runs.yaml has now" in problem for problem in build(results)[0])
+def test_settings_that_are_no_longer_planned_are_named(results: Path, build: Build) -> None:
+    old = {"looks": 6, "learning_rate": 0.1}
+    write_run(results, PAPER, "looks-6", range(3), 1.31, 0.06, settings=old, settings_digest=settings_digest(PAPER, "looks-6", old))
+    assert "looks-6: looks-6/seeds-0-2 was made with other settings than runs.yaml has now." in build(results)[0]
 
 
-def test_half_a_table_of_claims_is_judged_anew(results: Path, build: Build) -> None:
-    path = results / "claims.csv"
-    whole = build(results)[1]
-    path.write_text(path.read_text()[:-300])
-    problems, page = build(results)
-    assert any("verdicts are computed from the records" in problem for problem in problems)
-    assert page.count('<tbody id="claim-') == whole.count('<tbody id="claim-')
-    assert "replicated" in page
-
-
-def test_a_verdict_on_an_unknown_claim_is_named(results: Path, build: Build) -> None:
-    path = results / "claims.csv"
-    path.write_text(path.read_text().replace(f"{PAPER}.six-looks", f"{PAPER}.nine-looks"))
-    assert any("'lantern_reading.nine-looks' is judged in claims.csv, but no paper makes this claim" in p for p in build(results)[0])
+def test_a_word_typed_into_the_table_of_claims_is_never_shown(results: Path, build: Build) -> None:
+    path, whole = results / "claims.csv", build(results)[1]
+    typed = path.read_text(encoding="utf-8").replace(",inconclusive,", ",replicated,").replace(",contradicted,", ",exceeded,")
+    assert typed != path.read_text(encoding="utf-8")
+    for text in (typed, typed[:-300]):
+        path.write_text(text, encoding="utf-8")
+        problems, page = build(results)
+        assert (problems, page) == ([], whole)
 
 
 def test_a_figure_without_its_files_is_a_hole(results: Path, build: Build) -> None:

@@ -3,7 +3,6 @@
 import errno
 import math
 import os
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,8 +16,7 @@ from hypothesis import strategies as st
 from replications.errors import InputError, ReplicationError
 from replications.files import replacing
 from replications.registry.claims import Measure
-from replications.registry.papers import Paper
-from replications.registry.run_grid import Scale
+from replications.registry.papers import Paper, load_paper
 from replications.results import records as store
 from replications.results.reader import NotMeasured, Results
 from replications.results.records import COLUMNS, frame, read_artifacts, read_records, write_artifacts, write_records
@@ -118,23 +116,13 @@ def test_seeds_in_two_chunks_count_once(tmp_path: Path, finish: Callable[..., No
     found = collect(tmp_path / "results", "tea", ["lady"])
     assert found[found["split"] == "test"]["value"].tolist() == [1, 2, 3]
     finish("lady", error=[5.0, 6.0], first=2)
-    with pytest.raises(InputError, match="share seeds"):
-        collect(tmp_path / "results", "tea", ["lady"])
+    assert collect(tmp_path / "results", "tea", ["lady"]).empty, "chunks that share seeds are withheld, see test_frauds"
 
 
-def test_the_collected_table_is_read_until_a_chunk_is_newer(
-    tmp_path: Path, finish: Callable[..., None], make_paper: Callable[..., Paper], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("replications.results.reader.load_runs", lambda *_: [type("Run", (), {"name": "lady", "scale": Scale()})])
-    folder = tmp_path / "results"
-    finish("lady", error=[1.0, 2.0])
-    merged = folder / "tea" / "records.parquet"
-    store.write_records(merged, collect(folder, "tea", ["lady"]).assign(unit="collected"))
-    assert set(Results.read(make_paper(), "gpu", folder).records["unit"]) == {"collected"}
-    finish("lady", error=[3.0], first=2)
-    newer = time.time_ns() + 10**9
-    os.utime(folder / "tea" / "lady" / "seeds-2-2" / "records.parquet", ns=(newer, newer))
-    assert Results.read(make_paper(), "gpu", folder).final("lady", "error").tolist() == [1, 2, 3]
+def test_results_are_read_from_the_chunks_and_never_from_the_collected_table(results: Path, discovered: None) -> None:
+    collected = collect(results, "tea", ["lady"])
+    store.write_records(results / "tea" / "records.parquet", collected.assign(value=0.0))
+    assert Results.read(load_paper("tea"), "gpu", results).final("lady", "error").tolist() == [1.3, 1.25, 1.35, 1.31, 1.2]
 
 
 def test_a_measure_is_the_last_record_of_each_seed_or_that_of_its_step(make_paper: Callable[..., Paper], tmp_path: Path) -> None:

@@ -234,7 +234,7 @@ def test_a_run_that_carries_no_digest_is_said_not_to_be_registered(finish: Finis
 def test_a_verdict_on_records_that_nobody_wrote_is_withheld(finish: Finish, verdict: Callable[..., Verdict]) -> None:
     finish("lady", error=GOOD, changes={"tier": "paper"})
     found = verdict()
-    assert (found.verdict, found.ours, found.p, found.seeds_finished) == ("withheld", None, None, 5)
+    assert (found.verdict, found.ours, found.p, found.seeds_finished) == ("withheld", None, None, 0)
     assert found.reason == "Withheld: lady/seeds-0-4: provenance is of tier 'paper', not 'gpu'."
 
 

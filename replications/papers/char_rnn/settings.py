@@ -86,6 +86,11 @@ class Settings(TrainingInEpochs):
         60_000, ge=2000, description="Characters on which units are selected, and as many others on which they are scored."
     )
 
+    @property
+    def deterministic(self) -> bool:
+        """N-grams are counted, nothing is trained."""
+        return not self.models
+
     def for_trial(self) -> Settings:
         """Return a copy with fewer characters to evaluate and to probe."""
         limit = 10_000

@@ -168,6 +168,11 @@ class Settings(RunSettings):
             raise ValueError(f"experiment '{self.experiment}' trains no network")
         return self.model
 
+    @property
+    def deterministic(self) -> bool:
+        """Costs are counted on networks whose weights do not matter."""
+        return self.experiment in ("cost", "generation", "counted")
+
     def for_trial(self) -> Settings:
         """Return a copy for a trial run: little text and few sequences to evaluate, and only the smallest points of a sweep."""
         points = {"values": sorted(self.sweep.values)[:2], "tokens": min(self.sweep.tokens, 1024), "repetitions": 1}

@@ -84,6 +84,11 @@ class Settings(TrainingInEpochs):
     neighbours: list[str] = Field(default_factory=list, description="Words whose nearest embeddings are recorded (Table 6).")
     samples: int = Field(0, ge=0, description="Test images that are stored with their captions for the gallery.")
 
+    @property
+    def deterministic(self) -> bool:
+        """Nearest neighbours and people's captions do not depend on a seed."""
+        return self.mode in ("nearest", "human")
+
     def for_trial(self) -> Settings:
         """Reduce the evaluation for a trial.
 

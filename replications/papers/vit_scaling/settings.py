@@ -165,6 +165,11 @@ class Settings(TrainingInSteps):
         base = self.model_dump() | {"experiment": "accuracy", "sub_runs": ()}
         return Settings.model_validate(base | update)
 
+    @property
+    def deterministic(self) -> bool:
+        """Sizes are counted, nothing is trained."""
+        return self.experiment == "counts"
+
     def for_trial(self) -> Settings:
         """Return a copy with few images to generate, test and probe."""
         update: dict[str, Any] = {"n_test": min(self.n_test, 256), "probe_images": 1000, "probe_draws": 1}

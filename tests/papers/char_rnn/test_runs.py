@@ -1,7 +1,6 @@
 """Whole runs: exact resuming, seeds, precision, real data, wrong input, figures and the explorer."""
 
 import base64
-import json
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -26,8 +25,10 @@ from replications.registry import run_grid as grid
 from replications.registry.papers import load_paper
 from replications.registry.yaml_models import validate
 from replications.results.reader import Results
-from replications.results.records import frame, write_artifacts, write_records
+from replications.results.records import frame
+from replications.results.store import write_chunk
 from tests.contexts import make_context
+from tests.factories import provenance_of
 
 TINY: dict[str, Any] = {
     "corpus": "program-text",
@@ -182,10 +183,9 @@ def test_everything_is_measured_drawn_and_explored(
     monkeypatch.setattr(grid, "load_runs", lambda *_: (run,))
     monkeypatch.setattr("replications.results.reader.load_runs", lambda *_: (run,))
     folder = grid.run_folder(tmp_path, run, run.chunks()[0])
-    records = pd.concat([records, records[records["seed"] == 1].assign(seed=2)]).assign(run=run.name)
-    write_records(folder / "records.parquet", records.reset_index(drop=True))
-    write_artifacts(folder / "artifacts.npz", arrays)
-    (folder / "provenance.json").write_text(json.dumps({"seeds": [0, 1, 2], "cost": {"seconds": 1.0}}))
+    third = records[records["seed"] == 1].assign(seed=2, value=lambda rows: 1.01 * rows["value"])
+    records = pd.concat([records, third]).assign(run=run.name)
+    write_chunk(folder, records.to_dict("records"), arrays, provenance_of(run, (0, 1, 2)))
     results = Results.read(load_paper("char_rnn"), "smoke", tmp_path)
     names = [name for name, one in vars(figures).items() if callable(one) and getattr(one, "__module__", "") == figures.__name__]
     for name in (name for name in names if not name.startswith("_")):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import json
 from pathlib import Path
 
 import numpy as np
@@ -19,9 +18,10 @@ from replications.registry.papers import load_paper
 from replications.registry.run_grid import load_runs
 from replications.registry.scale import proxy_of, scales
 from replications.results.reader import NotMeasured, Results
-from replications.results.records import frame, write_artifacts, write_records
+from replications.results.store import write_chunk
 from replications.verdicts.kinds.order import OrderClaim
 from replications.verdicts.kinds.value import ValueClaim
+from tests.factories import provenance_of
 
 PAPER = load_paper("show_and_tell")
 FIGURES = [
@@ -168,10 +168,7 @@ def _results(folder: Path) -> Results:
             for t in (50, 99)
         ]
         chunk = folder / "show_and_tell" / run.name / "seeds-0-2"
-        chunk.mkdir(parents=True)
-        write_records(chunk / "records.parquet", frame(rows))
-        write_artifacts(chunk / "artifacts.npz", arrays)
-        (chunk / "provenance.json").write_text(json.dumps({"cost": {}, "seeds": [0, 1, 2]}))
+        write_chunk(chunk, rows, arrays, provenance_of(run, (0, 1, 2)))
     return Results.read(PAPER, "smoke", folder)
 
 

@@ -1,0 +1,131 @@
+"""The integrity check of a run: whether its chunks are what the run wrote, and may be read together.
+
+A fault withholds every verdict, table cell and figure that reads the run. A remark is said beside the verdict.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from replications.registry.run_grid import Run, same_settings, seeds_label
+from replications.results.store import Chunk
+
+MEASURED_SPLITS = ("train", "validation", "test")
+"""Splits whose records depend on the seed; costs depend on the machine as well."""
+
+JITTER = 1e-5
+"""Relative difference of records below which two seeds are one seed copied: two trainings differ by far more in some record."""
+
+
+@dataclass(frozen=True)
+class RunIntegrity:
+    """What the integrity check of one run says, one sentence each.
+
+    Attributes:
+        faults: why nothing is to be judged from the run; empty when its records can be trusted.
+        remarks: what a reader should know and does not withhold a verdict: uncommitted code, several commits, older settings.
+    """
+
+    faults: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
+
+
+def check_run(chunks: Sequence[Chunk], tier: str, plan: Run | None = None) -> RunIntegrity:
+    """Return what is wrong with the chunks of one run, each alone and all together.
+
+    Args:
+        chunks: the finished chunks of the run, by first seed.
+        tier: the tier that they must be of.
+        plan: the run as it is planned today; None where it is not planned, so that settings are compared between chunks alone.
+    """
+    faults = [f"{place(chunk)}: {fault}" for chunk in chunks for fault in chunk.integrity_faults(tier)]
+    if faults:  # what cannot be read or trusted alone is not compared
+        return RunIntegrity(tuple(faults))
+    faults += _mixed(chunks)
+    if not (plan and plan.settings.deterministic):
+        faults += _copied_seeds(chunks)
+    return RunIntegrity(tuple(faults), tuple(_remarks(chunks, plan)))
+
+
+def place(chunk: Chunk) -> str:
+    """Return how messages name a chunk: its run and the folder of its seeds."""
+    return f"{chunk.run}/{chunk.folder.name}"
+
+
+def _mixed(chunks: Sequence[Chunk]) -> Iterator[str]:
+    """Chunks of different settings or data are different experiments, whose seeds have no common mean."""
+    if not chunks:
+        return
+    run = chunks[0].run
+    digests = _by_value(chunks, lambda content: str(content.get("settings_digest")))
+    if len(digests) > 1:
+        yield f"{run}: {_listed(digests)} have different settings, so that their seeds are not averaged."
+    sources = {source for chunk in chunks for source in _mapping(chunk.provenance.get("data"))}
+    for source in sorted(sources):
+        prints = _by_value(chunks, lambda content, source=source: _fingerprint(_mapping(content.get("data")).get(source)))  # type: ignore[misc]
+        if len(prints) > 1:
+            yield f"{run}: {_listed(prints)} saw different data of {source}, so that their seeds are not averaged."
+
+
+def _copied_seeds(chunks: Sequence[Chunk]) -> Iterator[str]:
+    """Two seeds whose whole records agree to `JITTER` are one training under two numbers."""
+    seeds: dict[int, pd.Series[float]] = {}
+    for chunk in chunks:
+        records = chunk.records()
+        records = records[records["split"].isin(MEASURED_SPLITS)]
+        keys = ["model", "split", "step", "axis", "at", "metric"]
+        seeds |= {int(str(seed)): rows.set_index(keys)["value"].sort_index() for seed, rows in records.groupby("seed")}
+    copies: dict[int, list[int]] = {}
+    for first, other in itertools.combinations(sorted(seeds), 2):
+        if _equal(seeds[first], seeds[other]) and not any(first in group for group in copies.values()):
+            copies.setdefault(first, []).append(other)
+    for first, others in copies.items():
+        listed = ", ".join(str(seed) for seed in (first, *others))
+        yield (
+            f"{chunks[0].run}: the records of seeds {listed} are the same up to rounding, as of one training under several numbers."
+            " Where nothing in a run is random, its settings say so (`deterministic`)."
+        )
+
+
+def _equal(first: pd.Series[float], other: pd.Series[float]) -> bool:
+    if not first.index.equals(other.index):
+        return False
+    return bool(np.allclose(first.to_numpy(), other.to_numpy(), rtol=JITTER, atol=0, equal_nan=True))
+
+
+def _remarks(chunks: Sequence[Chunk], plan: Run | None) -> Iterator[str]:
+    dirty = [place(chunk) for chunk in chunks if chunk.provenance.get("dirty")]
+    if dirty:
+        yield f"{', '.join(dirty)} ran uncommitted code."
+    for key, what in (("commit", "commits"), ("code_digest", "states of the code"), ("lock", "sets of package versions")):
+        values = _by_value(chunks, lambda content, key=key: str(content.get(key)))  # type: ignore[misc]
+        if len(values) > 1:
+            yield f"The seeds of {chunks[0].run} were made by {len(values)} {what}: {', '.join(value[:10] for value in values)}."
+    changed = [place(chunk) for chunk in chunks if plan and not same_settings(chunk.provenance.get("settings"), plan)]
+    if changed:
+        yield f"{', '.join(changed)} {'was' if len(changed) == 1 else 'were'} made with other settings than runs.yaml has now."
+
+
+def _by_value(chunks: Sequence[Chunk], value: Callable[[Mapping[str, Any]], str]) -> dict[str, list[Chunk]]:
+    groups: dict[str, list[Chunk]] = {}
+    for chunk in chunks:
+        groups.setdefault(value(chunk.provenance), []).append(chunk)
+    return groups
+
+
+def _listed(groups: Mapping[str, Sequence[Chunk]]) -> str:
+    return " and ".join(f"seeds {', '.join(seeds_label(chunk.seeds) for chunk in group)}" for group in groups.values())
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _fingerprint(note: object) -> str:
+    return str(note.get("fingerprint")) if isinstance(note, dict) else str(note)

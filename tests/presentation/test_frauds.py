@@ -1,0 +1,203 @@
+"""Planted frauds: whoever shows a verdict, a number or a figure withholds what its run did not write."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+from replications.commands.app import app
+from replications.errors import InputError
+from replications.presentation.judging import judge_paper
+from replications.presentation.tables import compare
+from replications.registry import run_grid
+from replications.registry.papers import load_paper, load_papers
+from replications.registry.run_grid import settings_digest
+from replications.registry.settings import RunSettings
+from replications.results.provenance import read_provenance, write_provenance
+from replications.results.reader import NotMeasured, Results
+from replications.results.records import read_records, write_records
+from replications.results.reference import promote
+from replications.results.store import PROVENANCE, RECORDS, write_chunk
+
+Finish = Callable[..., None]
+HONEST = [1.3, 1.25, 1.35, 1.31, 1.2]
+
+
+def chunk(results: Path, run: str = "lady", seeds: str = "0-4") -> Path:
+    return results / "tea" / run / f"seeds-{seeds}"
+
+
+def call(*arguments: object) -> str:
+    shown = CliRunner().invoke(app, [str(argument) for argument in arguments], catch_exceptions=False, env={"COLUMNS": "200"})
+    assert shown.exit_code == 0
+    return shown.output
+
+
+def everywhere(results: Path, why: str) -> None:
+    """Every reader gives the same answer: the verdict is withheld and says why, and nobody gets a number."""
+    read = Results.read(load_paper("tea"), "gpu", results)
+    (verdict,) = judge_paper(read)
+    assert (verdict.verdict, verdict.ours, verdict.p) == ("withheld", None, None)
+    assert why in verdict.reason
+    assert why in " ".join(verdict.integrity)
+    (row,) = json.loads(call("claims", "show", "--tier", "gpu", "--results", results, "--json"))
+    assert (row["verdict"], row["ours"]) == ("withheld", None)
+    assert "withheld" in call("claims", "show", "--tier", "gpu", "--results", results)
+    assert "Verdict: withheld" in call("claims", "cite", "tea.lady-error", "--tier", "gpu", "--results", results)
+    call("claims", "judge", "tea", "--tier", "gpu", "--results", results)
+    assert pd.read_csv(results / "tea" / "claims.csv")["verdict"].tolist() == ["withheld"]
+    assert "lady" not in set(read_records(results / "tea" / "records.parquet")["run"])
+    assert compare("cups", read).absences[0] == "withheld"
+    with pytest.raises(NotMeasured, match="needs lady, whose records are withheld"):
+        read.need("lady")
+    with pytest.raises(NotMeasured, match="withheld"):
+        read.artifacts("lady")
+    with pytest.raises(InputError, match="in doubt"):
+        promote(results, results / "reference", load_papers())
+
+
+def test_honest_records_are_judged(results: Path) -> None:
+    (verdict,) = judge_paper(Results.read(load_paper("tea"), "gpu", results))
+    assert (verdict.verdict, verdict.integrity) == ("replicated", ())
+
+
+@pytest.mark.parametrize("keep_hash", [True, False])
+def test_a_value_edited_by_hand(results: Path, keep_hash: bool) -> None:
+    path = chunk(results) / RECORDS
+    records = read_records(path)
+    records.loc[0, "value"] += 30
+    write_records(path, records)
+    if not keep_hash:
+        content = read_provenance(chunk(results) / PROVENANCE)
+        del content["sha256"]
+        write_provenance(chunk(results) / PROVENANCE, content)
+    everywhere(results, "SHA-256")
+
+
+@pytest.mark.parametrize("jitter", [0.0, 1e-6])
+@pytest.mark.parametrize("chunks", [1, 5])
+def test_one_training_under_several_seed_numbers(results: Path, jitter: float, chunks: int) -> None:
+    """The forger writes whole chunks with the suite's own writer, so that every hash is right."""
+    place = chunk(results)
+    records, content = read_records(place / RECORDS), read_provenance(place / PROVENANCE)
+    shutil.rmtree(place)
+    one = records[records["seed"] == 0]
+    noise = np.random.default_rng(0)
+    for seeds in np.array_split(np.arange(5), chunks):
+        rows: list[dict[str, Any]] = [
+            dict(row) | {"seed": int(seed), "value": row["value"] * (1 + jitter * noise.uniform(-1, 1))}
+            for seed in seeds
+            for _, row in one.iterrows()
+        ]
+        whole = [int(seed) for seed in seeds]
+        write_chunk(chunk(results, seeds=f"{whole[0]}-{whole[-1]}"), rows, {}, content | {"seeds": whole})
+    everywhere(results, "the records of seeds 0, 1, 2, 3, 4 are the same up to rounding")
+
+
+def test_one_copied_seed_among_real_ones(results: Path, finish: Finish) -> None:
+    shutil.rmtree(chunk(results))
+    finish("lady", error=[1.3, 1.25, 1.35, 1.3, 1.2], loss=[0.5, 0.4, 0.6, 0.5, 0.7])
+    place = chunk(results)
+    records = read_records(place / RECORDS)
+    records.loc[(records["seed"] == 3) & (records["split"] == "train"), "value"] = 1 / 3
+    content = read_provenance(place / PROVENANCE)
+    write_chunk(place, records.to_dict("records"), {}, content)  # type: ignore[arg-type]
+    everywhere(results, "the records of seeds 0, 3 are the same")
+
+
+def test_a_run_in_which_nothing_is_random_may_have_equal_seeds(results: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Counted(RunSettings):
+        @property
+        def deterministic(self) -> bool:
+            return True
+
+    test_records = read_records(chunk(results) / RECORDS)
+    test_records["value"] = 1.3
+    write_chunk(chunk(results), test_records.to_dict("records"), {}, read_provenance(chunk(results) / PROVENANCE))  # type: ignore[arg-type]
+    assert judge_paper(Results.read(load_paper("tea"), "gpu", results))[0].verdict == "withheld"
+    monkeypatch.setattr(run_grid, "settings_model", lambda _: Counted)
+    run_grid.load_runs.cache_clear()
+    assert judge_paper(Results.read(load_paper("tea"), "gpu", results))[0].integrity == ()
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_another_runs_records_under_this_name(results: Path, finish: Finish, whole: bool) -> None:
+    finish("guest", error=[1.29, 1.28, 1.3, 1.31, 1.27])
+    for name in (RECORDS, PROVENANCE, "artifacts.npz") if whole else (RECORDS,):
+        shutil.copy(chunk(results, "guest") / name, chunk(results) / name)
+    everywhere(results, "records are of another run or paper" if whole else "SHA-256 differs")
+
+
+def test_invented_seeds_in_a_folder_of_three(results: Path, finish: Finish) -> None:
+    shutil.rmtree(chunk(results))
+    finish("lady", error=HONEST)
+    chunk(results).rename(chunk(results, seeds="0-2"))
+    everywhere(results, "the folder's name says seeds [0, 1, 2], records say [0, 1, 2, 3, 4]")
+
+
+@pytest.mark.parametrize("hashed", [True, False])
+def test_a_seed_removed_inside_its_folder(results: Path, hashed: bool) -> None:
+    place = chunk(results)
+    records, content = read_records(place / RECORDS), read_provenance(place / PROVENANCE)
+    kept = records[records["seed"] != 2]
+    if hashed:
+        write_chunk(place, kept.to_dict("records"), {}, content)  # type: ignore[arg-type]
+    else:
+        write_records(place / RECORDS, kept)
+    everywhere(results, "records say [0, 1, 3, 4]")
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"settings": {"cups": 9}}, "settings do not have the digest that is stored with them"),
+        ({"tier": "paper"}, "provenance is of tier 'paper', not 'gpu'"),
+        ({"seeds": [0, 1, 2]}, "provenance says [0, 1, 2]"),
+        ({"cost": None}, "cost and seeds cannot be read"),
+    ],
+)
+def test_provenance_edited_by_hand(results: Path, changes: dict[str, Any], why: str, finish: Finish) -> None:
+    finish("guest", error=[50.0, 49.0, 51.0, 52.0, 48.0])  # so that the folder is of a tier at all
+    path = chunk(results) / PROVENANCE
+    write_provenance(path, read_provenance(path) | changes)
+    if "tier" in changes:
+        with pytest.raises(InputError, match="several tiers"):
+            promote(results, results / "reference", load_papers())
+        (verdict,) = judge_paper(Results.read(load_paper("tea"), "gpu", results))
+        assert (verdict.verdict, why in verdict.reason) == ("withheld", True)
+    else:
+        everywhere(results, why)
+
+
+def test_seeds_of_different_settings_are_never_averaged(results: Path, finish: Finish) -> None:
+    shutil.rmtree(chunk(results))
+    finish("lady", error=HONEST[:3])
+    other = {"cups": 9}
+    finish("lady", first=3, error=HONEST[3:], changes={"settings": other, "settings_digest": settings_digest("tea", "lady", other)})
+    everywhere(results, "seeds 0-2 and seeds 3-4 have different settings, so that their seeds are not averaged")
+
+
+def test_overlapping_chunks_are_withheld(results: Path, finish: Finish) -> None:
+    finish("lady", first=3, error=[1.0, 1.1, 1.2])
+    (verdict,) = judge_paper(Results.read(load_paper("tea"), "gpu", results))
+    assert (verdict.verdict, "share seeds" in verdict.reason) == ("withheld", True)
+
+
+def test_uncommitted_code_and_several_commits_are_said_and_do_not_withhold(results: Path, finish: Finish) -> None:
+    shutil.rmtree(chunk(results))
+    finish("lady", error=HONEST[:3])
+    finish("lady", first=3, error=HONEST[3:], changes={"dirty": True, "commit": "badbad" * 6, "code_digest": "other"})
+    (verdict,) = judge_paper(Results.read(load_paper("tea"), "gpu", results))
+    assert verdict.verdict == "replicated"
+    assert verdict.remarks == (
+        "lady/seeds-3-4 ran uncommitted code.",
+        "The seeds of lady were made by 2 commits: c0ffeec0ff, badbadbadb.",
+        "The seeds of lady were made by 2 states of the code: None, other.",
+    )
+    assert "uncommitted code" in call("claims", "cite", "tea.lady-error", "--tier", "gpu", "--results", results)
