@@ -10,9 +10,6 @@ from replications.paths import ROOT
 FINISHED = ("replications/papers/char_rnn", "replications/papers/rnn_vs_transformer", "replications/papers/vit_scaling")
 """Folders in which all docstrings are complete; add a folder when it is finished."""
 
-UNFINISHED = {"char_rnn/experiment.py", "vit_scaling/data.py", "vit_scaling/stream_trainer.py", "vit_scaling/trainer.py"}
-"""Files of these folders that still lack sections; take a file out when it is finished."""
-
 CAPTIONS = {"figures.py", "exhibits.py"}
 """Files whose public functions have a caption as docstring: they all take the results and return a drawing."""
 
@@ -55,10 +52,10 @@ def incomplete(body: list[ast.stmt], owner: ast.ClassDef | None = None) -> Itera
 
 
 FILES = {
-    name: path
+    f"{path.parent.name}/{path.name}": path
     for folder in FINISHED
     for path in sorted((ROOT / folder).rglob("*.py"))
-    if path.name not in CAPTIONS and (name := f"{path.parent.name}/{path.name}") not in UNFINISHED
+    if path.name not in CAPTIONS
 }
 
 

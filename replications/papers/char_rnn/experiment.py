@@ -1,4 +1,4 @@
-"""Train the networks of a run side by side, score them on held-out text, and take the chosen ones apart."""
+"""Train the networks of a run in parallel, evaluate them on held-out text, and analyse some of them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from replications.papers.char_rnn.settings import Network, Settings
 from replications.papers.char_rnn.trainer import ModelGroup
 
 Losses = Mapping[tuple[str, int], float]
-"""Cross-entropy in nats a character, by network and seed."""
+"""(network, seed) -> cross-entropy in nats per character."""
 SAMPLED = 300
 """Characters of a sample along training."""
 WIN = 0.03
@@ -43,7 +43,14 @@ def run(settings: Settings, context: Context) -> None:
 
 
 def train_models(settings: Settings, context: Context, corpus: Corpus, group: ModelGroup) -> None:
-    """Train every network, keep the weights that do best on validation text, and record the test cross-entropy of both."""
+    """Train every network, keep its weights with the lowest validation loss, and record the test cross-entropy of best and last weights.
+
+    Args:
+        settings: settings of the run.
+        context: seeds and device; receives the records.
+        corpus: the text.
+        group: the networks of all seeds.
+    """
     limit = settings.evaluation_characters
     validation = corpus.tokens("validation", context.device)[:limit]
     test = corpus.tokens("test", context.device)[:limit]

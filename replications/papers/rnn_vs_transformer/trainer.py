@@ -36,10 +36,13 @@ def make_model(settings: Settings, context: Context, vocabulary: int, n_position
     """Return the run's network with initial weights from each seed's own generator.
 
     Args:
-        settings: of the run.
-        context: of the run.
-        vocabulary: number of different tokens.
-        n_positions: number of positions that a network with learned positions gets.
+        settings: settings of the run.
+        context: seeds, device and generators.
+        vocabulary: number of distinct tokens.
+        n_positions: number of learned position embeddings, if the network has them.
+
+    Returns:
+        The networks of all seeds, on the device.
     """
     network = settings.network
     model = SequenceModel(

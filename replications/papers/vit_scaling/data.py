@@ -67,7 +67,14 @@ SOURCES = [CIFAR10, DIGITS]
 
 
 def needs(settings: Settings) -> list[tuple[DataSource, str]]:
-    """Return the splits that a run loads; streams are read while they are used and are not fetched before."""
+    """Return the data that a run loads; streams are read during training and not fetched beforehand.
+
+    Args:
+        settings: settings of the run.
+
+    Returns:
+        (source, split) pairs.
+    """
     splits: list[tuple[DataSource, str]] = []
     used = {settings.dataset, settings.transfer}
     used |= {settings.sub_run(sub_run.label).dataset for sub_run in settings.sub_runs}
@@ -100,15 +107,18 @@ class LabelledImages:
 
 
 def check(data: LabelledImages, side: int, where: str) -> LabelledImages:
-    """Return the images unchanged when they have three channels, this side, and labels that fit their number of classes.
+    """Return the images unchanged if they have three channels, the expected side, and labels within their number of classes.
 
     Args:
-        data: what was loaded.
+        data: loaded images.
         side: expected height and width in pixels.
-        where: origin, for messages.
+        where: origin of the images, for messages.
+
+    Returns:
+        The same images.
 
     Raises:
-        DataError: they do not.
+        DataError: a check fails.
     """
     shape = tuple(data.images.shape[1:])
     if shape != (3, side, side):
@@ -152,13 +162,16 @@ def stored(context: Context, dataset: str, split: str, side: int) -> LabelledIma
     """Return one whole split of CIFAR-10 or the digits.
 
     Args:
-        context: notes the fingerprint of what is loaded.
+        context: records the fingerprint of the loaded data.
         dataset: 'cifar10' or 'digits'.
         split: 'train', 'validation' or 'test'.
-        side: pixels of the result.
+        side: side of the returned images in pixels.
+
+    Returns:
+        Images and labels on the device of the context.
 
     Raises:
-        DataError: the set is missing, altered, of the wrong size or mode.
+        DataError: the data set is missing, altered, of the wrong size or mode.
     """
     source = DIGITS if dataset == "digits" else CIFAR10
     part = split if dataset == "digits" or split == "test" else "train"
@@ -178,12 +191,15 @@ def stored(context: Context, dataset: str, split: str, side: int) -> LabelledIma
 
 
 def subset(data: LabelledImages, n: int, generator: torch.Generator) -> LabelledImages:
-    """Return n of the images, in equal numbers per class as far as they reach; a smaller n gives a part of a larger one's.
+    """Return a subset of the images with equal numbers per class as far as possible; the subset of a smaller n is part of that of a larger n.
 
     Args:
-        data: to choose from.
-        n: images to return.
-        generator: source of the choice, on the CPU.
+        data: images to select from.
+        n: number of images.
+        generator: random numbers of the selection, on the CPU.
+
+    Returns:
+        n images with their labels.
 
     Raises:
         DataError: there are fewer than n images.
@@ -201,7 +217,14 @@ def subset(data: LabelledImages, n: int, generator: torch.Generator) -> Labelled
 
 
 def world(settings: Settings) -> FractalWorld:
-    """Return the formula-driven classes of these settings."""
+    """Return the formula-driven classes of a run.
+
+    Args:
+        settings: settings of the run.
+
+    Returns:
+        The classes and the variation of their images.
+    """
     return FractalWorld(
         n_classes=settings.n_classes,
         siblings=settings.siblings,
@@ -215,15 +238,18 @@ def world(settings: Settings) -> FractalWorld:
 
 
 def generated(settings: Settings, n: int, stream: int, device: torch.device) -> LabelledImages:
-    """Return the first n formula-driven images of a stream.
+    """Return the first formula-driven images of a stream.
 
-    The longest rendered part of each stream is kept for later runs of this process.
+    The longest generated part of each stream is cached for later runs of this process.
 
     Args:
-        settings: of the classes.
-        n: images to return.
+        settings: give the classes.
+        n: number of images.
         stream: number of the stream; streams share classes, not images.
-        device: of the result.
+        device: device of the result.
+
+    Returns:
+        n images with their labels.
     """
     classes = world(settings)
     key = f"{classes} {stream} {device}"
@@ -234,12 +260,15 @@ def generated(settings: Settings, n: int, stream: int, device: torch.device) -> 
 
 
 def training_images(settings: Settings, context: Context, seed: int) -> LabelledImages:
-    """Return the N images that one seed trains on.
+    """Return the N training images of one seed.
 
     Args:
-        settings: data set and N.
+        settings: give data set and N.
         context: device and generators.
-        seed: chooses the images.
+        seed: selects the images.
+
+    Returns:
+        N images with their labels.
     """
     if settings.dataset == "fractals":
         return check(generated(settings, settings.n_images, seed, context.device), settings.image_size, "formula-driven images")
@@ -248,12 +277,15 @@ def training_images(settings: Settings, context: Context, seed: int) -> Labelled
 
 
 def evaluation_images(settings: Settings, context: Context, split: str) -> LabelledImages:
-    """Return at most `settings.n_test` validation or test images, the same for every seed and N.
+    """Return validation or test images, the same for every seed and N.
 
     Args:
-        settings: data set and number of images.
-        context: device.
+        settings: give data set and number of images.
+        context: gives the device.
         split: 'validation' or 'test'.
+
+    Returns:
+        At most `settings.n_test` images with their labels.
     """
     if settings.dataset == "fractals":
         stream = _TEST_STREAM if split == "test" else _VALIDATION_STREAM

@@ -1,4 +1,4 @@
-"""Training on a stream, by one or many GPUs."""
+"""Training on a stream, on one or several GPUs."""
 
 from __future__ import annotations
 
@@ -21,21 +21,27 @@ from replications.papers.vit_scaling.streaming import STREAMS, Decoder, EncodedI
 from replications.papers.vit_scaling.trainer import clip_gradients, make_optimiser
 
 MEAN, DEVIATION = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
-"""Mean and deviation of ImageNet's red, green and blue, of 0..1."""
+"""Mean and standard deviation of ImageNet's red, green and blue channels, scaled to 0..1."""
 
 
 def _normalised(images: Tensor, device: torch.device) -> Tensor:
+    """Return images with about zero mean and unit standard deviation per channel, float32.
+
+    Args:
+        images: (n, 3, side, side) uint8.
+        device: device of the result.
+    """
     mean, deviation = (values.to(device)[:, None, None] * 255 for values in (MEAN, DEVIATION))
     return (images.to(device, non_blocking=True).float() - mean) / deviation
 
 
 class StreamTrainer:
-    """Trains one network on the stream, alone or in a team of processes; the step is also the position in the stream.
+    """Trainer of one network on the stream, in one or several processes; the step is also the position in the stream.
 
     Args:
-        settings: of the run.
-        context: device, team and generators.
-        seed: of weights and augmentation.
+        settings: settings of the run.
+        context: device, team of processes and generators.
+        seed: seed of weights and augmentation.
     """
 
     def __init__(self, settings: Settings, context: Context, seed: int) -> None:
@@ -48,7 +54,14 @@ class StreamTrainer:
         self.stream: Iterator[EncodedImage] | None = None
 
     def __call__(self, step: int) -> Metrics:
-        """Make update number `step`; return the training loss in nats, ()."""
+        """Make one update and return its training loss.
+
+        Args:
+            step: number of the update, from 0.
+
+        Returns:
+            `loss` in nats, scalar.
+        """
         s, team = self.settings, self.context.team
         if self.stream is None:
             self.stream = endless(s, "train", skip=step * s.batch_size)
@@ -80,14 +93,17 @@ class StreamTrainer:
 
 @torch.no_grad()
 def stream_accuracy(settings: Settings, context: Context, network: Classifier, split: str, limit: int) -> float:
-    """Return the accuracy in per cent over the first `limit` images of a split, computed by the whole team.
+    """Return the accuracy over the first images of a split, computed by all processes together.
 
     Args:
-        settings: data set, size of the images, precision.
-        context: device and team.
+        settings: give data set, image size and precision.
+        context: device and team of processes.
         network: on the device.
         split: name of the split in the source.
         limit: largest number of images.
+
+    Returns:
+        Per cent.
     """
     _, image, label = STREAMS[settings.dataset]
     decoder, network = Decoder(settings, 0, training=False), network.eval()

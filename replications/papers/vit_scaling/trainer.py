@@ -1,7 +1,7 @@
-"""One update of all seeds' networks, on images that live on the device.
+"""Updates of the networks of all seeds, on images that are stored on the device.
 
-Seeds share a job: their networks are separate, and on a GPU each has a CUDA stream of its own inside one captured graph,
-so that small networks fill the device together. Nothing waits for the host.
+The seeds of a job have separate networks. On a GPU each has its own CUDA stream inside one captured graph, so that small
+networks use the device together; nothing synchronises with the host.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ EVALUATION_BATCH = 512
 
 
 class BatchOrder:
-    """Rows of each step's batch: permutations of all N images, one after another, whatever the batch size.
+    """Rows of the batch of each step: permutations of all N images, one after the other, for any batch size.
 
-    Nothing is stored: a permutation follows from its number, so a resumed run needs only the step.
+    The number of a permutation determines it, so a resumed run needs only the step.
 
     Args:
-        n: images.
-        batch_size: images of one step.
+        n: number of images.
+        batch_size: images per step.
         permutation: epoch -> (n,) permutation.
     """
 
@@ -45,7 +45,14 @@ class BatchOrder:
         self._current: tuple[int, Tensor] | None = None
 
     def rows(self, step: int) -> Tensor:
-        """Return the rows of a step's batch, (batch_size,) int64."""
+        """Return the rows of the batch of one step.
+
+        Args:
+            step: number of the update, from 0.
+
+        Returns:
+            (batch_size,) int64.
+        """
         at, end, parts = step * self.batch_size, (step + 1) * self.batch_size, []
         while at < end:
             epoch, offset = divmod(at, self.n)
@@ -58,13 +65,16 @@ class BatchOrder:
 
 
 def make_optimiser(network: Classifier, settings: Settings, learning_rate: float, device: torch.device) -> torch.optim.AdamW:
-    """Return AdamW that decays matrices and filters but no bias, normalisation, class token or position.
+    """Return AdamW with weight decay for matrices and filters, but not for biases, normalisations, class token and position embeddings.
 
     Args:
         network: on its device.
-        settings: weight decay.
-        learning_rate: of the first step.
-        device: of the network; on a GPU the rate is a tensor, which captured graphs can read.
+        settings: give the weight decay.
+        learning_rate: learning rate of the first step.
+        device: device of the network; on a GPU the learning rate is a tensor, which captured graphs can read.
+
+    Returns:
+        The optimiser.
     """
     groups = decay_groups(network, settings.weight_decay, exclude=("positions", "class_token"))
     on_gpu = device.type == "cuda"
@@ -73,7 +83,12 @@ def make_optimiser(network: Classifier, settings: Settings, learning_rate: float
 
 
 def clip_gradients(parameters: Iterable[nn.Parameter], settings: Settings) -> None:
-    """Clip the gradients of one network in place, by element and by norm, as far as the settings ask for it."""
+    """Clip the gradients of one network in place, by value and by norm, as set.
+
+    Args:
+        parameters: parameters of the network.
+        settings: give `clip_value` and `clip_norm`; None: no clipping.
+    """
     parameters = list(parameters)
     if settings.clip_value is not None:
         clip_value(parameters, settings.clip_value)
@@ -82,16 +97,16 @@ def clip_gradients(parameters: Iterable[nn.Parameter], settings: Settings) -> No
 
 
 class Trainer:
-    """Trains one network per seed.
+    """Trainer of one network per seed.
 
     Args:
-        settings: recipe; `n_steps` and `learning_rate` are given apart, because fine-tuning has its own.
+        settings: recipe; `n_steps` and `learning_rate` are separate arguments, because fine-tuning has its own.
         context: seeds, device, generators.
         networks: one per seed; moved to the device.
         data: one per seed.
-        n_steps: updates.
+        n_steps: number of updates.
         learning_rate: peak learning rate.
-        stage: names the random streams.
+        stage: name of the random streams.
     """
 
     def __init__(
@@ -141,7 +156,14 @@ class Trainer:
         return parts
 
     def __call__(self, step: int) -> Metrics:
-        """Make update number `step` of every seed; return the training loss in nats, (seeds,)."""
+        """Make one update of the network of every seed and return the training losses.
+
+        Args:
+            step: number of the update, from 0.
+
+        Returns:
+            `loss` in nats, (seeds,).
+        """
         factor = schedule_factor(self.settings.schedule, step, self.n_steps, warmup_share=self.settings.warmup_share)
         for index, order in enumerate(self.orders):
             self.rows[index].copy_(order.rows(step))
@@ -175,14 +197,14 @@ class Trainer:
 
 @torch.no_grad()
 def outputs(network: Classifier, data: LabelledImages, settings: Settings, device: torch.device, *, features: bool = False) -> Tensor:
-    """Return the network's outputs for all images.
+    """Return the outputs of a network for all images.
 
     Args:
         network: on `device`.
         data: n images.
-        settings: precision.
-        device: of network and images.
-        features: True returns the representation before the head in place of logits.
+        settings: give the precision.
+        device: device of network and images.
+        features: return the representation before the head instead of logits.
 
     Returns:
         (n, classes) or (n, n_features) float32.
@@ -199,13 +221,16 @@ def outputs(network: Classifier, data: LabelledImages, settings: Settings, devic
 
 
 def accuracy(network: Classifier, data: LabelledImages, settings: Settings, device: torch.device) -> float:
-    """Return the share of images whose highest logit is their class, in per cent.
+    """Return the share of images whose highest logit is their class.
 
     Args:
         network: on `device`.
         data: images and their classes.
-        settings: precision.
-        device: of network and images.
+        settings: give the precision.
+        device: device of network and images.
+
+    Returns:
+        Per cent.
     """
     predicted = outputs(network, data, settings, device).argmax(1)
     return float((predicted == data.labels).double().mean() * 100)
