@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 
 def seeded_generator(seed: int, purpose: str, device: torch.device | str) -> torch.Generator:
@@ -65,3 +66,58 @@ def seeded_dropout(inputs: Tensor, rate: float, generators: Sequence[torch.Gener
         return inputs
     keep = torch.stack([torch.rand(inputs.shape[1:], generator=g, device=inputs.device) >= rate for g in generators])
     return inputs * keep / (1 - rate)
+
+
+class SeededDropout(nn.Module):
+    """Inverted dropout of one network, with masks from a generator that `set_dropout_generator` hands to all such layers.
+
+    Without training mode, or at rate 0, the input passes unchanged and nothing is drawn.
+
+    Args:
+        rate: share of elements set to zero, in [0, 1).
+    """
+
+    def __init__(self, rate: float) -> None:
+        super().__init__()
+        self.rate = rate
+        self.generator: torch.Generator | None = None
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Return `inputs` of any shape with dropout.
+
+        Args:
+            inputs: on the generator's device.
+
+        Raises:
+            RuntimeError: there is no generator to draw from.
+        """
+        if not self.training or not self.rate:
+            return inputs
+        if self.generator is None:
+            raise RuntimeError("dropout without a generator; call set_dropout_generator before training")
+        return seeded_dropout(inputs[None], self.rate, [self.generator])[0]
+
+
+def set_dropout_generator(network: nn.Module, generator: torch.Generator) -> None:
+    """Let all `SeededDropout` layers of a network draw from one generator.
+
+    Args:
+        network: one seed's network.
+        generator: on the network's device; part of the checkpoint, or made anew for every step.
+    """
+    for module in network.modules():
+        if isinstance(module, SeededDropout):
+            module.generator = generator
+
+
+@contextmanager
+def seeded_library(seed: int, device: torch.device) -> Iterator[None]:
+    """Seed torch's global generators within the block, for library layers that take no generator; restore them afterwards.
+
+    Args:
+        seed: of the block.
+        device: whose generators are restored, beside the CPU's.
+    """
+    with torch.random.fork_rng([device] if device.type == "cuda" else []):
+        torch.manual_seed(seed)
+        yield

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +23,7 @@ from replications.engine.context import Context
 from replications.engine.devices import GraphedStep
 from replications.engine.optimisation import clip_value, cosine, set_learning_rate
 from replications.engine.precision import uses_bf16
+from replications.engine.randomness import seeded_library
 from replications.engine.streams import make_streams, run_on_streams
 from replications.engine.text import Corpus, Streams
 from replications.engine.training import NetworkMetrics
@@ -168,13 +170,10 @@ class ModelGroup:
 
     def _one(self, trainee: TrainingState) -> Tensor:
         model, (inputs, targets) = trainee.model, self._chunks[trainee.seed]
-        if self.settings.dropout:  # the library's dropout draws from the global generator: fix it by seed, network and step
-            torch.manual_seed(
-                int(self.context.generator(trainee.seed, f"dropout {trainee.name} {self._step}", device="cpu").initial_seed())
-            )
         model.train()
-        bf16 = uses_bf16(self.settings.precision, self.context.device, cell=model.cell)
-        with torch.autocast(self.context.device.type, torch.bfloat16, enabled=bf16, cache_enabled=False):
+        device = self.context.device
+        bf16 = uses_bf16(self.settings.precision, device, cell=model.cell)
+        with self._dropout_seed(trainee), torch.autocast(device.type, torch.bfloat16, enabled=bf16, cache_enabled=False):
             logits, after = model(inputs, trainee.carried)
         loss = functional.cross_entropy(logits.float().flatten(0, 1), targets.flatten())
         trainee.optimiser.zero_grad()
@@ -184,6 +183,13 @@ class ModelGroup:
         for part, new in zip(trainee.carried, after, strict=True):
             part.copy_(new)
         return loss.detach()
+
+    def _dropout_seed(self, trainee: TrainingState) -> AbstractContextManager[None]:
+        """Fix the library's dropout, which draws from the global generator, by seed, network and step."""
+        if not self.settings.dropout:
+            return nullcontext()
+        generator = self.context.generator(trainee.seed, f"dropout {trainee.name} {self._step}", device="cpu")
+        return seeded_library(generator.initial_seed(), self.context.device)
 
     def keep_best(self, losses: Mapping[tuple[str, int], float]) -> None:
         """Keep the weights of every network whose validation loss is its lowest so far.

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from replications.engine.layers import SeedLinear
+from replications.engine.randomness import seeded_dropout
 from replications.errors import InputError
 from replications.papers.rnn_vs_transformer.attention import Attention, LinearAttention
 from replications.papers.rnn_vs_transformer.fused import (
@@ -100,10 +101,7 @@ class Dropout:
         Returns:
             Same shape.
         """
-        if not self.rate:
-            return x
-        mask = torch.stack([torch.rand(x.shape[1:], generator=g, device=x.device) >= self.rate for g in self.generators])
-        return x * mask / (1 - self.rate)
+        return seeded_dropout(x, self.rate, self.generators)
 
 
 class Block(nn.Module):

@@ -20,6 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from replications.engine.layers import SeedLinear, seeded_uniform
+from replications.engine.randomness import seeded_dropout
 from replications.papers.show_and_tell.fused_lstm import SlotLSTM, recurrence
 from replications.papers.show_and_tell.model import AttentiveCaptioner, Captioner, ImageFeatures, Output, State
 from replications.papers.show_and_tell.settings import Decoder as DecoderSettings
@@ -55,10 +56,7 @@ def dropout(inputs: Tensor, rate: float, noise: Noise | None) -> Tensor:
     Returns:
         (S, ...): the inputs with dropped elements at zero and the others scaled by 1 / (1 - rate); the inputs themselves without noise.
     """
-    if noise is None or rate == 0:
-        return inputs
-    keep = torch.stack([torch.rand(inputs.shape[1:], generator=g, device=inputs.device) for g in noise.generators]) >= rate
-    return inputs * keep / (1 - rate)
+    return inputs if noise is None else seeded_dropout(inputs, rate, noise.generators)
 
 
 class SlotEmbedding(nn.Module):

@@ -15,6 +15,8 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
+from replications.engine.randomness import SeededDropout
+
 
 @dataclass(frozen=True)
 class ViTShape:
@@ -251,7 +253,7 @@ class MLP(nn.Sequential):
     """
 
     def __init__(self, width: int, hidden: int, dropout: float) -> None:
-        super().__init__(nn.Linear(width, hidden), nn.GELU(), nn.Dropout(dropout), nn.Linear(hidden, width))
+        super().__init__(nn.Linear(width, hidden), nn.GELU(), SeededDropout(dropout), nn.Linear(hidden, width))
 
 
 class EncoderBlock(nn.Module):
@@ -267,7 +269,7 @@ class EncoderBlock(nn.Module):
         self.norm_1, self.norm_2 = nn.LayerNorm(shape.width, eps=1e-6), nn.LayerNorm(shape.width, eps=1e-6)
         self.attention = attention(shape.width, shape.n_heads)
         self.mlp = MLP(shape.width, shape.mlp_width, shape.dropout)
-        self.dropout = nn.Dropout(shape.dropout)
+        self.dropout = SeededDropout(shape.dropout)
 
     def forward(self, z: Tensor) -> Tensor:
         """Return z_l, given z_(l-1).
@@ -334,7 +336,7 @@ class VisionTransformer(Classifier):
         self.shape, self.patches, self.n_features = shape, patches, width
         self.class_token = nn.Parameter(torch.zeros(1, 1, width)) if with_token else None
         self.positions = PositionEmbedding(shape.positions, shape.grid, width, class_token=with_token)
-        self.dropout = nn.Dropout(shape.dropout)
+        self.dropout = SeededDropout(shape.dropout)
         self.blocks = cast("Sequence[EncoderBlock]", nn.ModuleList(EncoderBlock(shape, attention) for _ in range(shape.depth)))
         self.norm = nn.LayerNorm(width, eps=1e-6)
         self.hidden = nn.Sequential(nn.Linear(width, width), nn.Tanh()) if shape.head == "mlp" else nn.Identity()

@@ -10,6 +10,7 @@ from torch import Tensor
 from replications.engine.context import Context
 from replications.engine.optimisation import schedule_factor, set_learning_rate
 from replications.engine.precision import matmul_precision
+from replications.engine.randomness import set_dropout_generator
 from replications.engine.training import Metrics, train
 from replications.errors import InputError
 from replications.papers.vit_scaling.augmentation import beta, mix, mixed_loss
@@ -84,6 +85,8 @@ class StreamTrainer:
                 logits = self.model(images[part])
             return mixed_loss(logits, labels[part], share, s.label_smoothing)
 
+        if s.dropout:
+            set_dropout_generator(self.network, self.context.generator(self.seed, f"dropout {step}, process {team.rank}"))
         self.optimiser.zero_grad()
         loss = team.accumulate(self.model, loss_of, torch.arange(s.batch_size))
         clip_gradients(self.network.parameters(), s)

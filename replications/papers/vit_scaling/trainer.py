@@ -17,7 +17,7 @@ from replications.engine.context import Context
 from replications.engine.devices import GraphedStep
 from replications.engine.optimisation import clip_value, decay_groups, schedule_factor, set_learning_rate
 from replications.engine.precision import matmul_precision
-from replications.engine.randomness import Generators
+from replications.engine.randomness import Generators, set_dropout_generator
 from replications.engine.streams import make_streams, run_on_streams
 from replications.engine.training import Metrics
 from replications.papers.vit_scaling.augmentation import N_UNIFORMS, augment, beta, mix, mixed_loss, normalise
@@ -125,6 +125,8 @@ class Trainer:
         self.networks: list[Classifier] = [to_channels_last(network.to(device)).train() for network in networks]
         self.optimisers = [make_optimiser(network, settings, learning_rate, device) for network in self.networks]
         self.generators = [context.generator(seed, f"{stage} augmentation") for seed in context.seeds]
+        for network, generator in zip(self.networks, self.generators, strict=True):
+            set_dropout_generator(network, generator)
         self.orders = [
             BatchOrder(len(part), batch, self._permutation(seed, len(part), stage)) for seed, part in zip(context.seeds, data, strict=True)
         ]

@@ -57,6 +57,7 @@ def test_a_stopped_run_ends_like_an_uninterrupted_one(
         experiment="frontier",
         n_steps=4,
         augmentation="strong",
+        dropout=0.1,
         sub_runs=[
             {"label": "vit-a"},
             {"label": "vit-b", "settings": {"n_steps": 3}},
