@@ -1,4 +1,4 @@
-"""Docstrings of finished folders: every public function, method and class with arguments describes them."""
+"""Docstrings of finished folders: public functions, methods and classes with arguments describe them, what they return and raise."""
 
 import ast
 from collections.abc import Iterator
@@ -23,6 +23,11 @@ def arguments(function: Function, *, is_method: bool) -> list[str]:
     return names[1:] if is_method and not static else names
 
 
+def returns(function: Function) -> bool:
+    """Whether a function is annotated with something that it returns."""
+    return function.returns is not None and not (isinstance(function.returns, ast.Constant) and function.returns.value is None)
+
+
 def raises(function: Function) -> bool:
     """Whether a function has a raise statement of its own; those of functions inside it do not count."""
     pending: list[ast.AST] = list(function.body)
@@ -45,8 +50,11 @@ def incomplete(body: list[ast.stmt], owner: ast.ClassDef | None = None) -> Itera
             yield from incomplete(node.body, node)
         elif isinstance(node, Function) and (not node.name.startswith("_") or node.name == "__call__"):
             name, text = f"{owner.name}.{node.name}" if owner else node.name, ast.get_docstring(node) or ""
-            if arguments(node, is_method=owner is not None) and "Args:" not in text:
-                yield f"{name}: Args"
+            if arguments(node, is_method=owner is not None):
+                if "Args:" not in text:
+                    yield f"{name}: Args"
+                if returns(node) and not ("Returns:" in text or "Yields:" in text):
+                    yield f"{name}: Returns"
             if raises(node) and "Raises:" not in text:
                 yield f"{name}: Raises"
 
@@ -60,7 +68,7 @@ FILES = {
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_arguments_and_exceptions_are_described(name: str) -> None:
+def test_arguments_results_and_exceptions_are_described(name: str) -> None:
     missing = list(incomplete(ast.parse(FILES[name].read_bytes()).body))
     assert not missing, f"{name}: add these sections to the docstrings"
 
@@ -92,7 +100,7 @@ def build():
         raise ValueError
 
 
-def load(path):
+def load(path) -> str:
     """Return the content.
 
     Args:
@@ -100,4 +108,4 @@ def load(path):
     """
     raise OSError
 '''
-    assert list(incomplete(ast.parse(text).body)) == ["Layer: Args", "Layer.make: Args", "load: Raises"]
+    assert list(incomplete(ast.parse(text).body)) == ["Layer: Args", "Layer.make: Args", "load: Returns", "load: Raises"]

@@ -38,8 +38,11 @@ def rate_factor(settings: Settings, step: int, n_steps: int, steps_per_epoch: in
     Args:
         settings: give the schedule.
         step: number of the update, from 0.
-        n_steps: updates in all.
+        n_steps: total number of updates.
         steps_per_epoch: updates per pass over the training text.
+
+    Returns:
+        Factor in [0, 1].
     """
     if settings.schedule == "cosine":
         return cosine(step, n_steps, warmup=max(1, int(settings.warmup_share * n_steps)))
@@ -132,10 +135,13 @@ class ModelGroup:
         return self.settings.batch_size * self.settings.seq_len * sum(trainee.model.flops_per_character for trainee in self.trainees)
 
     def of(self, name: str) -> list[TrainingState]:
-        """Return one network's training states, in the order of the seeds.
+        """Return the training states of one network.
 
         Args:
-            name: of the network.
+            name: name of the network.
+
+        Returns:
+            One per seed, in the order of the seeds.
         """
         return [trainee for trainee in self.trainees if trainee.name == name]
 
