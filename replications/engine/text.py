@@ -1,17 +1,13 @@
-"""Texts for models that read characters: pinned corpora, vocabularies, splits, streams and crops.
+"""Texts for models that read characters: vocabularies, splits, streams and crops.
 
-A character here is a *byte* of the text's UTF-8 form, shown as the Latin-1 character of that number: that is what
-Karpathy's trainer reads, and only so do War and Peace's 3,258,246 characters of 87 kinds come out. ASCII is unaffected.
+A character here is a *byte* of the text's UTF-8 form, shown as the Latin-1 character of that number, as in trainers that
+read bytes. ASCII is unaffected.
 """
 
 from __future__ import annotations
 
-import importlib.util
-import itertools
-import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -27,74 +23,6 @@ if TYPE_CHECKING:
 Loader = Callable[[DataSource, str], "datasets.Dataset"]
 
 
-PROGRAM_CHARACTERS = 1_800_000
-
-
-def _arrow_headers(_: str) -> datasets.Dataset:
-    """Real C++ out of an installed, pinned dependency: Apache Arrow's headers, which every wheel of pyarrow carries.
-
-    Left out are the licence at the head of each file (the same 800 characters, hundreds of times), code vendored from
-    elsewhere, files that are not ASCII, and the one that names the build. Whole files follow in a fixed random order, as Karpathy et al. did with the
-    kernel's, up to `PROGRAM_CHARACTERS`.
-    """
-    import datasets
-
-    package = importlib.util.find_spec("pyarrow")
-    if package is None or package.origin is None:
-        raise DataError("The package pyarrow is not installed; it comes with requirements.lock. Run `make report` to set up .venv.")
-    paths = sorted((Path(package.origin).parent / "include" / "arrow").rglob("*.h"))
-    own = [path for path in paths if path.name != "config.h" and "vendored" not in path.parts]
-    files = [data.decode("ascii") for data in (path.read_bytes() for path in own) if data.isascii()]
-    texts = [text.partition("\n\n")[2] if text.startswith("// Licensed to the Apache") else text for text in files]
-    random.Random(0).shuffle(texts)  # noqa: S311 (an order, not a secret)
-    ends = itertools.accumulate(len(text) + 1 for text in texts)
-    return datasets.Dataset.from_dict(
-        {"text": ["\n".join(text for text, end in zip(texts, ends, strict=True) if end <= PROGRAM_CHARACTERS)]}
-    )
-
-
-TINY_SHAKESPEARE = DataSource(
-    name="tiny-shakespeare",
-    splits={"all": 1},
-    fingerprints={"all": "68753a8e2f7e6d80"},
-    address="https://raw.githubusercontent.com/karpathy/char-rnn/6f9487a6fe5b420b7ca9afb0d7c078e37c1d1b4e/data/tinyshakespeare/input.txt",
-    file="text/tinyshakespeare.txt.gz",
-    licence="public domain",
-    citation="Karpathy, A. (2015). char-rnn, data/tinyshakespeare.",
-)
-WAR_AND_PEACE = DataSource(
-    name="war-and-peace",
-    splits={"all": 1},
-    fingerprints={"all": "2a7986b0a3c50ddf"},
-    address="https://cs.stanford.edu/people/karpathy/char-rnn/warpeace_input.txt",
-    file="text/warpeace_input.txt.gz",
-    licence="public domain (Project Gutenberg 2600)",
-    citation="Tolstoy, L. War and Peace, translated by L. and A. Maude; file of Karpathy, A. (2015).",
-    note="The author's page is not versioned, so the fingerprint is what pins it. It is of a public copy with a stranger's closing lines"
-    " cut off; its 3,258,246 bytes of 87 kinds equal the paper's figures, but it was not compared with the author's file.",
-)
-LINUX = DataSource(
-    name="linux",
-    splits={"all": 1},
-    fingerprints={"all": "5b818f5355c81f2b"},
-    file="text/linux_kernel.txt.gz",
-    licence="GPL-2.0",
-    citation="The Linux kernel 4.19, directory kernel/.",
-    note="Not the authors' file (6,206,996 bytes), which was not found: 304 files of Linux 4.19's kernel/ in random order, 6,206,214"
-    " bytes of 101 kinds, from a copy not compared with upstream.",
-)
-PROGRAM_TEXT = DataSource(
-    name="arrow-headers",
-    splits={"all": 1},
-    fingerprints={"all": "27d4a8b3fa05b3d1"},
-    build=_arrow_headers,
-    licence="Apache-2.0",
-    citation="Apache Arrow developers (2026). Apache Arrow 26, C++ headers.",
-    note="C++ headers of pyarrow 26.0.1 as installed, without licence texts and vendored code. Another version has other headers: whoever renews"
-    " requirements.lock renews this fingerprint.",
-)
-
-
 @dataclass(frozen=True)
 class CorpusSpec:
     """A corpus by name: its source, the language its structure is parsed in, and its split.
@@ -107,15 +35,6 @@ class CorpusSpec:
     language: str
     validation: float
     test: float
-
-
-CORPORA = {
-    "tiny-shakespeare": CorpusSpec(TINY_SHAKESPEARE, "prose", 0.05, 0.05),
-    "war-and-peace": CorpusSpec(WAR_AND_PEACE, "prose", 0.1, 0.1),
-    "linux": CorpusSpec(LINUX, "c", 0.05, 0.05),
-    "program-text": CorpusSpec(PROGRAM_TEXT, "cpp", 0.05, 0.05),
-}
-"""Shares as recalled of Karpathy, Johnson and Fei-Fei (2015), section 4.1: 80/10/10 for the novel, 90/5/5 for the kernel."""
 
 
 @dataclass(frozen=True)
@@ -198,20 +117,21 @@ def split_text(text: str, validation: float, test: float) -> tuple[str, str, str
     return text[:first], text[first:second], text[second:]
 
 
-def load_corpus(name: str, load: Loader) -> Corpus:
+def load_corpus(name: str, corpora: Mapping[str, CorpusSpec], load: Loader) -> Corpus:
     """Load, verify and split a corpus.
 
     Args:
-        name: key of `CORPORA`.
+        name: key of `corpora`.
+        corpora: declared corpora by name.
         load: opens one split of a source, for example `Context.load`.
 
     Raises:
         InputError: no corpus of this name.
         DataError: the source is missing, altered, empty, or not text in UTF-8.
     """
-    if name not in CORPORA:
-        raise InputError(f"No corpus is called '{name}'. {nearest(name, CORPORA)}")
-    spec = CORPORA[name]
+    if name not in corpora:
+        raise InputError(f"No corpus is called '{name}'. {nearest(name, corpora)}")
+    spec = corpora[name]
     text = as_bytes(load(spec.source, "all")[0]["text"])
     return Corpus(name, spec.language, Vocabulary.of(text), *split_text(text, spec.validation, spec.test))
 

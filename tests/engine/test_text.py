@@ -11,10 +11,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from replications.engine.corpora import CORPORA, PROGRAM_TEXT, TINY_SHAKESPEARE
 from replications.engine.datasets import DataSource, load
 from replications.engine.text import (
-    PROGRAM_TEXT,
-    TINY_SHAKESPEARE,
     Corpus,
     Streams,
     Vocabulary,
@@ -99,7 +98,7 @@ def loaded(source: DataSource, split: str) -> datasets.Dataset:
 
 
 def test_the_program_text_is_the_declared_one() -> None:
-    corpus = load_corpus("program-text", loaded)
+    corpus = load_corpus("program-text", CORPORA, loaded)
     assert isinstance(corpus, Corpus)
     assert corpus.language == "cpp"
     assert (corpus.train + corpus.validation + corpus.test).isascii()
@@ -120,7 +119,7 @@ def mirrored(folder: Path, content: bytes, monkeypatch: pytest.MonkeyPatch) -> D
 def test_an_empty_corpus_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     source = mirrored(tmp_path, gzip.compress(b""), monkeypatch)
     with pytest.raises(DataError, match="The corpus is empty"):
-        load_corpus("tiny-shakespeare", lambda *_: loaded(source, "all"))
+        load_corpus("tiny-shakespeare", CORPORA, lambda *_: loaded(source, "all"))
 
 
 def test_a_corpus_that_is_not_text_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -136,5 +135,5 @@ def test_an_altered_corpus_is_refused(tmp_path: Path, monkeypatch: pytest.Monkey
 
 
 def test_an_unknown_corpus_gets_the_nearest_name() -> None:
-    with pytest.raises(InputError, match="Did you mean 'war-and-peace'"):
-        load_corpus("war-and-peas", loaded)
+    with pytest.raises(InputError, match="Did you mean 'tiny-shakespeare'"):
+        load_corpus("tiny-shakespear", CORPORA, loaded)

@@ -11,6 +11,7 @@ from replications.engine.text import Corpus, load_corpus
 from replications.engine.training import train
 from replications.papers.char_rnn.analysis import Analysis, known_words
 from replications.papers.char_rnn.breakdown import word_counts
+from replications.papers.char_rnn.data import CORPORA
 from replications.papers.char_rnn.inference import log_probabilities
 from replications.papers.char_rnn.sampling import sample
 from replications.papers.char_rnn.settings import Network, Settings
@@ -31,7 +32,7 @@ def run(settings: Settings, context: Context) -> None:
         settings: of the run.
         context: seeds, device, data and records.
     """
-    corpus = load_corpus(settings.corpus, context.load)
+    corpus = load_corpus(settings.corpus, CORPORA, context.load)
     analysis = Analysis(context, settings, corpus)
     if settings.models:
         group = ModelGroup(context, settings, corpus)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from replications.engine.corpora import CORPORA
 from replications.engine.datasets import DataSource
-from replications.engine.text import CORPORA, LINUX, PROGRAM_TEXT, TINY_SHAKESPEARE, WAR_AND_PEACE
 from replications.papers.rnn_vs_transformer.settings import Settings
 
-SOURCES: list[DataSource] = [TINY_SHAKESPEARE, WAR_AND_PEACE, LINUX, PROGRAM_TEXT]
+SOURCES: list[DataSource] = [corpus.source for corpus in CORPORA.values()]
 
 
 def needs(settings: Settings) -> list[tuple[DataSource, str]]:

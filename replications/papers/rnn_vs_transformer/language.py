@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from replications.engine.context import Context
+from replications.engine.corpora import CORPORA
 from replications.engine.precision import uses_bf16
 from replications.engine.text import load_corpus, random_crops
 from replications.errors import DataError
@@ -71,7 +72,7 @@ def train_language(settings: Settings, context: Context) -> None:
         context: receives the records.
     """
     text, training = settings.text, settings.training
-    corpus = load_corpus(text.corpus, context.load)
+    corpus = load_corpus(text.corpus, CORPORA, context.load)
     tokens = corpus.tokens("train", context.device)
     held_out = {
         split: windows(corpus.tokens(split, context.device), text.context, text.evaluation_characters, f"{text.corpus} ({split})")

@@ -115,7 +115,7 @@ class Sweep(Strict):
 class Text(Strict):
     """Text of the language-modelling experiment."""
 
-    corpus: Literal["tiny-shakespeare", "war-and-peace", "linux", "program-text"] = Field(
+    corpus: Literal["tiny-shakespeare", "linux", "program-text"] = Field(
         "program-text", description="Name of the corpus; characters are bytes."
     )
     context: int = Field(128, ge=2, description="Characters per training and per evaluated sequence.")

@@ -12,8 +12,9 @@ import pytest
 import torch
 
 from replications.engine.context import Context
+from replications.engine.corpora import PROGRAM_TEXT
 from replications.engine.devices import native_bf16
-from replications.engine.text import PROGRAM_TEXT, Corpus, Vocabulary, load_corpus
+from replications.engine.text import Corpus, Vocabulary, load_corpus
 from replications.errors import CheckpointError, DataError, InputError, Preempted
 from replications.papers.char_rnn import data, exhibits, experiment, figures
 from replications.papers.char_rnn.settings import Settings
@@ -268,7 +269,7 @@ def local_data(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("local_data")
 def test_the_real_corpora_are_the_declared_ones(tmp_path: Path) -> None:
     given = context(tmp_path)
-    sizes = {name: load_corpus(name, given.load) for name in ("war-and-peace", "linux", "tiny-shakespeare")}
+    sizes = {name: load_corpus(name, data.CORPORA, given.load) for name in ("war-and-peace", "linux", "tiny-shakespeare")}
     whole = {name: len(corpus.train) + len(corpus.validation) + len(corpus.test) for name, corpus in sizes.items()}
     assert whole == {"war-and-peace": 3_258_246, "linux": 6_206_214, "tiny-shakespeare": 1_115_394}
     kinds = {name: len(corpus.vocabulary) for name, corpus in sizes.items()}
