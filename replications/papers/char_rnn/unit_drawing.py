@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -79,7 +80,7 @@ def draw_activation_text(axis: Axes, unit: UnitOnText, *, width: int, height: in
         columns = np.flatnonzero(unit.truth[start : start + len(visible)]).tolist()
         underlines += [[(column, row + 0.97), (column + 1, row + 0.97)] for column in columns]
         for word in re.finditer(r"\S+", visible):  # word by word, so that a font of another width stays aligned with the cells
-            font = {"family": "DejaVu Sans Mono", "fontsize": 72 * 2 * COLUMN / width / MONOSPACE, "color": ON_LIGHT}
+            font: dict[str, Any] = {"family": "DejaVu Sans Mono", "fontsize": 72 * 2 * COLUMN / width / MONOSPACE, "color": ON_LIGHT}
             axis.text(word.start(), row + 0.5, word.group(), ha="left", va="center", parse_math=False, **font)
     axis.set_axis_off()
     axis.imshow(image, extent=(0, width, len(lines), 0), aspect="auto", interpolation="nearest")
