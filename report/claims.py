@@ -64,6 +64,7 @@ class ClaimContent:
     registration: str = ""
     post_hoc: str = ""
     tuning: str = ""
+    said_beside: tuple[str, ...] = ()
     runs: tuple[str, ...] = ()
     commands: tuple[str, ...] = ()
     advice: str = ""
@@ -155,5 +156,5 @@ def claim_of(paper: Paper, claim: Claim, verdict: Verdict | None, found: PaperRe
         return ClaimContent.unjudged(claim, base)
     told = advice(verdict.verdict, verdict.seeds_needed, verdict.seeds_finished, verdict.runs, found)
     shared = {f.name for f in fields(ClaimContent)} & {f.name for f in fields(Verdict)} - set(base)
-    copied = {name: getattr(verdict, name) for name in shared}
+    copied = {name: getattr(verdict, name) for name in shared} | {"said_beside": verdict.said_beside}
     return ClaimContent(**base, **copied, commands=tuple(dict.fromkeys(command for command in commands if command)), advice=told)

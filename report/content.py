@@ -9,6 +9,7 @@ from pathlib import Path
 
 from replications.errors import InputError, ReplicationError
 from replications.registry.papers import Paper
+from replications.registry.tuning import Trials, load_tuning
 from replications.results import version_control
 from replications.results.reader import Results
 from replications.verdicts.verdict import Verdict
@@ -24,6 +25,7 @@ TIER_NOTES: dict[str, str] = {
         "This tier shows that the machinery works, not that the papers hold. Everything below was trained in minutes on a CPU, on small"
         " embedded data, with stand-ins for most claims. For evidence about the papers, read a report of the tier gpu or paper."
     ),
+    "cpu": "Real data at published settings, as far as a processor trains them overnight.",
     "gpu": "Real data on one GPU in under an hour: the headline results, not every published size.",
     "paper": "Published sizes.",
 }
@@ -31,7 +33,7 @@ TIER_NOTES: dict[str, str] = {
 
 @dataclass(frozen=True)
 class PaperContent:
-    """Content of the report on one paper."""
+    """Content of the report on one paper; `tuning` is None where nobody wrote down what was tried before the runs of this tier."""
 
     spec: Paper
     results: Results
@@ -41,6 +43,7 @@ class PaperContent:
     tables: tuple[TableContent, ...]
     figures: tuple[FigureContent, ...]
     exhibits: tuple[FigureContent, ...]
+    tuning: tuple[Trials, ...] | None
     costs: tuple[CostRow, ...]
     origins: tuple[ProvenanceRow, ...]
     problems: tuple[Problem, ...]
@@ -133,12 +136,22 @@ def _paper(paper: Paper, tier: str, runs: Path, derived: Path) -> PaperContent:
         tables=tables,
         figures=figures,
         exhibits=exhibits,
+        tuning=_tuning(paper, tier, problems),
         costs=tuple(row for run in found.runs if (row := cost_of(run.name, found)) is not None),
         origins=tuple(origin_of(chunk) for chunk in found.chunks),
         problems=tuple(problems),
         planned_runs=len(found.runs),
         finished_runs=len(finished),
     )
+
+
+def _tuning(paper: Paper, tier: str, problems: list[Problem]) -> tuple[Trials, ...] | None:
+    try:
+        record = load_tuning(paper)
+    except InputError as error:
+        problems.append(Problem(paper.name, "tuning", str(error)))
+        return None
+    return next((tuple(rounds) for name, rounds in record.tiers.items() if name == tier), None) if record else None
 
 
 def _text_of(

@@ -14,6 +14,7 @@ from markdown_it.token import Token
 from markupsafe import Markup
 
 from replications.presentation.exhibits import write_page
+from replications.registry.tuning import MISSING
 from replications.verdicts.words import WORDS
 from report import prose, verdict_marks
 from report.bibliography import Entry, by_name
@@ -158,7 +159,11 @@ def _paper_page(environment: Environment, common: dict[str, Any], paper: PaperCo
     before, after = split_text(paper)
     rest = {kind: [item for item in items if item.name not in embedded(paper, kind)] for kind, items in shown.items()}
     columns = [(key, title) for key, title in COST_COLUMNS.items() if any(key in row.shown for row in paper.costs)]
-    contents = [("claims", "Claims and verdicts"), *((anchor_of(s.title), s.title) for s in before if s.title)]
+    contents = [
+        ("claims", "Claims and verdicts"),
+        ("tuning", "What was tried before"),
+        *((anchor_of(s.title), s.title) for s in before if s.title),
+    ]
     contents += [("differences", "What differs")] if paper.spec.deviations else []
     contents += [("tables", "Published tables")] if rest["table"] else []
     contents += [(anchor_of(s.title), s.title) for s in after if s.title]
@@ -167,6 +172,7 @@ def _paper_page(environment: Environment, common: dict[str, Any], paper: PaperCo
     return environment.get_template("paper.html.j2").render(
         context,
         prose=show,
+        no_tuning=MISSING,
         judged_first=judged_first(paper.claims),
         before=before,
         after=after,

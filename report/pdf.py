@@ -13,6 +13,7 @@ import typst
 
 from replications.errors import ReplicationError
 from replications.files import replacing
+from replications.registry.tuning import MISSING, Trials
 from replications.verdicts.words import WORDS
 from report import formatting, prose, verdict_marks
 from report.bibliography import Entry, by_name
@@ -98,6 +99,8 @@ def _paper(paper: PaperContent, folder: Path) -> dict[str, Any]:
         "source": f"{by_name(work.authors)}. {work.title}. {venue}.",
         "problems": [_problem(problem.where, problem.what) for problem in paper.problems],
         "claims": [_claim(claim) for claim in judged_first(paper.claims)],
+        "no_tuning": MISSING if paper.tuning is None else "",
+        "tuning": [_trials(entry) for entry in paper.tuning or ()],
         "before": [section(part) for part in before],
         "after": [section(part) for part in after],
         "deviations": [entry.model_dump() | {"effect": EFFECTS[entry.effect]} for entry in spec.deviations],
@@ -118,6 +121,22 @@ def _paper(paper: PaperContent, folder: Path) -> dict[str, Any]:
     }
 
 
+def _trials(entry: Trials) -> dict[str, str]:
+    unknown = "not recorded"
+    return {
+        "what": entry.what,
+        "runs": ", ".join(entry.runs),
+        "trials": unknown if entry.trials is None else str(entry.trials),
+        "seeds": unknown if entry.seeds is None else ", ".join(str(seed) for seed in entry.seeds) or formatting.NONE,
+        "overlap": entry.overlap,
+        "split": entry.split,
+        "values": entry.values,
+        "test_seen": entry.test_seen,
+        "chosen": entry.chosen,
+        "reason": entry.reason,
+    }
+
+
 def _claim(claim: ClaimContent) -> dict[str, Any]:
     margin = f"{claim.shown_margin}. {claim.margin_reason}" if claim.shown_margin else claim.margin_reason
     return {
@@ -132,6 +151,8 @@ def _claim(claim: ClaimContent) -> dict[str, Any]:
         "seeds": claim.shown_seeds,
         "verdict": claim.verdict,
         "reason": claim.reason,
+        "flag": claim.registration,
+        "beside": [sentence for sentence in claim.said_beside if sentence not in claim.integrity],
         "advice": claim.advice,
         "margin": margin,
     }

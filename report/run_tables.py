@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from replications.presentation.tables import compare
+from replications.presentation import tables
 from replications.registry.outputs import TABLE_KINDS
 from replications.registry.run_grid import seeds_label
 from replications.results.store import Chunk
@@ -85,16 +84,13 @@ class ProvenanceRow:
     packages: tuple[tuple[str, str], ...] = ()
 
 
-_OURS = re.compile(r"(?P<mean>.*?)(?: ± (?P<half>\S+))?(?: \((?P<seeds>\d+ seeds?)\))?")
-
-
 def table_beside_ours(name: str, found: PaperResults, folder: Path) -> TableContent:
     """The comparison of `presentation.tables` as cells: the mean large, its half-width and seeds small."""
-    table = compare(name, found.results)
+    table = tables.compare(name, found.results)
     rows = []
-    for (label, *texts), absence in zip(table.shown.to_numpy().tolist(), table.absences, strict=True):
+    for label, texts, absence in zip(table.shown.iloc[:, 0], table.cells, table.absences, strict=True):
         pairs = zip(texts, table.columns, strict=True)
-        rows.append((label, tuple(Cell(text, "", "published") if column.version else _ours(text, absence) for text, column in pairs)))
+        rows.append((str(label), tuple(_cell(cell, "published" if column.version else "ours", absence) for cell, column in pairs)))
     by_measure = groupby(f"{column.measure.label}{f', {column.measure.unit}' if column.measure.unit else ''}" for column in table.columns)
     return TableContent(
         name=name,
@@ -108,13 +104,9 @@ def table_beside_ours(name: str, found: PaperResults, folder: Path) -> TableCont
     )
 
 
-def _ours(text: str, absent: str) -> Cell:
-    if not text:
-        return Cell("", absent, "ours")
-    match = _OURS.fullmatch(text)
-    if match is None or not match["seeds"]:
-        return Cell("", text, "ours")
-    return Cell(match["mean"], " · ".join(part for part in (match["half"] and f"± {match['half']}", match["seeds"]) if part), "ours")
+def _cell(cell: tables.Cell, kind: str, absence: str) -> Cell:
+    """Return a cell for the page; an empty one of ours says why."""
+    return Cell(cell.number, cell.detail or (absence if kind == "ours" and not cell.number else ""), kind)
 
 
 def cost_of(run: str, found: PaperResults) -> CostRow | None:

@@ -161,7 +161,7 @@ def text_inputs(paper: str) -> list[str]:
     """The paper's own text and templates, which the report reads, and the style that exhibits share."""
     folder = PAPERS / paper
     style = PACKAGE / "presentation" / "exhibit.css"
-    found = [folder / "paper.yaml", folder / "section.md", style, *sorted((folder / "exhibits").glob("*.html"))]
+    found = [folder / "paper.yaml", folder / "tuning.yaml", folder / "section.md", style, *sorted((folder / "exhibits").glob("*.html"))]
     return relative([path for path in found if path.is_file()])
 
 

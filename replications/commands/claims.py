@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -22,6 +23,7 @@ from replications.commands.options import (
 from replications.commands.output import print_rows
 from replications.registry.papers import load_paper, paper_names
 from replications.results.reader import Results
+from replications.verdicts.verdict import Verdict
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode="markdown", help="Judge the papers' claims, show the verdicts, cite them.")
 
@@ -54,10 +56,26 @@ def show(
             "ours": "" if verdict.ours is None else number(verdict.ours, verdict.unit),
             "interval": "" if verdict.low is None or verdict.high is None else span(verdict.low, verdict.high),
             "seeds": f"{verdict.seeds_finished}/{verdict.seeds_planned}",
+            "registered": verdict.registration or ("yes" if verdict.runs and verdict.verdict != "withheld" else ""),
         }
         for verdict in verdicts
     ]
     print_rows(rows, fold=("published", "interval"))
+    print_beside(verdicts)
+
+
+def print_beside(verdicts: Sequence[Verdict]) -> None:
+    """Print below a table what is to be said beside its verdicts: each sentence once, with the claims that it is about.
+
+    Args:
+        verdicts: the verdicts of the table.
+    """
+    claims: dict[str, list[str]] = {}
+    for verdict in verdicts:
+        for sentence in verdict.said_beside:
+            claims.setdefault(sentence, []).append(verdict.id)
+    for sentence, ids in claims.items():
+        print(f"\n{sentence}\n  {', '.join(ids)}")
 
 
 @app.command(epilog=examples("claims judge PAPER --tier gpu"))

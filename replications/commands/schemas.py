@@ -16,10 +16,11 @@ from replications.files import replacing
 from replications.registry.configuration import Configuration
 from replications.registry.papers import Paper
 from replications.registry.run_grid import RunGrid
+from replications.registry.tuning import TuningRecord
 
 FOLDER = paths.ROOT / "config" / "schemas"
-MODELS: dict[str, type[BaseModel]] = {"config": Configuration, "paper": Paper, "runs": RunGrid}
-"""Models of `config/config.yaml`, and of every paper's `paper.yaml` and `runs.yaml`."""
+MODELS: dict[str, type[BaseModel]] = {"config": Configuration, "paper": Paper, "runs": RunGrid, "tuning": TuningRecord}
+"""Models of `config/config.yaml`, and of every paper's `paper.yaml`, `runs.yaml` and `tuning.yaml`."""
 EPILOG = examples("schemas", "schemas --write")
 
 
@@ -27,7 +28,7 @@ def schema_of(name: str) -> str:
     """Return a JSON schema as its file holds it.
 
     Args:
-        name: `config`, `paper` or `runs`.
+        name: a key of `MODELS`.
     """
     schema = MODELS[name].model_json_schema()
     if name == "paper":  # the folder's name, which discovery adds
@@ -40,7 +41,7 @@ def schemas(
     write: Annotated[bool, typer.Option("--write", help="Write the files that differ; default: only name them.")] = False,
     out: Annotated[Path, typer.Option(metavar="DIR", help="Folder of the schemas to write or compare.")] = FOLDER,
 ) -> None:
-    """Compare the JSON schemas of config.yaml, paper.yaml and runs.yaml with their models, or write them."""
+    """Compare the JSON schemas of the YAML files with their models, or write them."""
     outdated = [name for name in MODELS if not (out / f"{name}.json").is_file() or (out / f"{name}.json").read_text() != schema_of(name)]
     for name in outdated:
         if write:

@@ -194,9 +194,7 @@ def cite_verdict(verdict: Verdict, results: Results) -> Cited:
     published = "" if verdict.published is None else f", published {number(verdict.published, verdict.unit)}"
     seeds = f", {verdict.seeds_finished} of {verdict.seeds_planned} planned seeds"
     proxy = f". Stand-in: {verdict.proxy}" if verdict.proxy else ""
-    said = [*verdict.integrity, *([f"{verdict.registration.capitalize()}: {verdict.post_hoc}"] if verdict.registration else [])]
-    said += [*verdict.remarks, *([verdict.tuning] if verdict.tuning else [])]
-    beside = "".join(f". {sentence.rstrip('.')}" for sentence in said)
+    beside = "".join(f". {sentence.rstrip('.')}" for sentence in verdict.said_beside)
     finding = f"Verdict: {verdict.verdict}{published}{ours}{interval}{seeds}{proxy}".rstrip(".") + beside
     return _ours(results, verdict.id.partition(".")[2], verdict.claim.rstrip("."), verdict.runs, finding)
 

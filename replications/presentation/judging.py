@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from replications.errors import InputError
 from replications.registry.claims import Claim, Items, Measure
 from replications.registry.scale import proxy_of
+from replications.registry.tuning import load_tuning, tuning_remark
 from replications.results import store
 from replications.results.integrity import place
 from replications.results.reader import NotMeasured, Results
@@ -21,7 +23,9 @@ def judge_paper(results: Results) -> list[Verdict]:
     """Return the verdicts on all claims of a paper at the tier of its results, in the order written."""
     claims = results.paper.claims
     samples = {claim.id: gather(claim, results) for claim in claims}
-    return judge_claims(results.paper, results.tier, samples, {claim.id: basis_of(claim, results) for claim in claims})
+    tuning = tuning_remark(load_tuning(results.paper), results.tier, has_runs=bool(results.scales))
+    bases = {claim.id: replace(basis_of(claim, results), tuning=tuning) for claim in claims}
+    return judge_claims(results.paper, results.tier, samples, bases)
 
 
 def gather(claim: Claim, results: Results) -> Samples:

@@ -18,6 +18,7 @@ LABELS = {
         "**These are results of tier `smoke`**: small stand-ins, trained in minutes on a CPU on embedded data. They show that the"
         " machinery works, not that a paper holds."
     ),
+    "cpu": "These are results of tier `cpu`: real data at published settings, as far as a processor trains them overnight.",
     "gpu": "These are results of tier `gpu`: real data on one GPU, the headline results, not every published size.",
     "paper": "These are results of tier `paper`: published sizes.",
 }
@@ -27,10 +28,20 @@ def summary(reference: Reference, verdicts: Sequence[Verdict]) -> str:
     """Verdicts of the reference as Markdown: what tier it is, and for each paper how many claims got which verdict."""
     words = [word for word in WORDS if any(verdict.verdict == word for verdict in verdicts)]
     lines = [LABELS[reference.tier], ""]
-    lines += [f"| paper | {' | '.join(f'{WORDS[word].symbol} {word}' for word in words)} |", "|---|" + "--:|" * len(words)]
+    judged = [verdict for verdict in verdicts if verdict.verdict not in ("not tested", "withheld")]
+    flags = [flag for flag in ("post hoc", "not registered") if any(verdict.registration == flag for verdict in judged)]
+    titles = [*(f"{WORDS[word].symbol} {word}" for word in words), *(f"of these {flag}" for flag in flags)]
+    lines += [f"| paper | {' | '.join(titles)} |", "|---|" + "--:|" * len(titles)]
     for paper in dict.fromkeys(verdict.paper for verdict in verdicts):
         count = Counter(verdict.verdict for verdict in verdicts if verdict.paper == paper)
-        lines.append(f"| `{paper}` | {' | '.join(str(count[word] or '') for word in words)} |")
+        late = Counter(verdict.registration for verdict in judged if verdict.paper == paper)
+        cells = [*(count[word] for word in words), *(late[flag] for flag in flags)]
+        lines.append(f"| `{paper}` | {' | '.join(str(cell or '') for cell in cells)} |")
+    if flags:
+        lines += [
+            "",
+            "Post hoc: judged by a text of the claim that was edited or added after the run began; not registered: the run stores none.",
+        ]
     lines += ["", *(f"- {doubt}" for doubt in reference.promoted.reservations)]
     return "\n".join(lines).strip() + "\n"
 

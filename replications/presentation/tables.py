@@ -14,14 +14,17 @@ from replications.presentation.latex import escape
 from replications.registry.outputs import TABLE_KINDS
 from replications.registry.scale import proxy_of
 from replications.registry.tables import Table, TableMeasure, TableRow, Version
+from replications.results import store
 from replications.results.reader import Results
 from replications.verdicts import statistics
 
 RECALLED = "†"
 STAND_IN = "*"
+EDITED = "‡"
 NOTES = {
     RECALLED: f"{RECALLED} recalled, not checked against the paper; it decides nothing.",
     STAND_IN: f"{STAND_IN} measured by us on a scaled-down stand-in.",
+    EDITED: f"{EDITED} judged against published values that were edited after the run began, or that the run did not register.",
     "row": f"{STAND_IN} after a label: a row that we added; the paper has none.",
 }
 
@@ -50,6 +53,34 @@ class Column:
 
 
 @dataclass(frozen=True)
+class Cell:
+    """One cell as text: a number with its marks, and for ours the half-width and the number of seeds.
+
+    Attributes:
+        number: the number; empty where there is none.
+        half_width: half-width of the 95 % t-interval over seeds; empty for one seed and for published numbers.
+        seeds: number of seeds in words; empty for published numbers.
+        fault: what is said in place of a number.
+    """
+
+    number: str = ""
+    half_width: str = ""
+    seeds: str = ""
+    fault: str = ""
+
+    @property
+    def inline(self) -> str:
+        """The cell in one line, for example '1.30 ± 0.12 (3 seeds)'."""
+        spread = f" ± {self.half_width}" if self.half_width else ""
+        return self.fault or self.number + spread + (f" ({self.seeds})" if self.seeds else "")
+
+    @property
+    def detail(self) -> str:
+        """What stands below the number."""
+        return self.fault or " · ".join(part for part in (self.half_width and f"± {self.half_width}", self.seeds) if part)
+
+
+@dataclass(frozen=True)
 class Comparison:
     """A table beside ours.
 
@@ -57,6 +88,7 @@ class Comparison:
         numbers: one line per row: label, run, then per measure `<version>_<measure>` per version, `ours_<measure>`,
             `half_width_<measure>` (of the 95 % t-interval over seeds) and `seeds_<measure>`; nan where there is none.
         shown: the same as text: label, then `columns`, ours as mean ± half-width (seeds).
+        cells: the cells of `shown` behind the label, row by row.
         columns: the columns of `shown` behind the label. One in which nobody has a number is left out, unless a run that
             was planned is missing there; a note says which measures of the paper we do not have.
         absences: of each row, why its cells of ours are empty if they are.
@@ -67,6 +99,7 @@ class Comparison:
     location: str
     numbers: pd.DataFrame
     shown: pd.DataFrame
+    cells: tuple[tuple[Cell, ...], ...]
     columns: tuple[Column, ...]
     absences: tuple[Absence, ...]
     notes: tuple[str, ...]
@@ -79,30 +112,40 @@ def compare(name: str, results: Results) -> Comparison:
     absences = tuple(_absence(row.run, results) for row in table.rows)
     columns = [Column(measure, version) for measure in table.measures.values() for version in (*table.versions.values(), None)]
     numbers: list[dict[str, str | float]] = []
-    texts: list[list[str]] = []
+    grid: list[list[Cell]] = []
     for row in table.rows:
         values: dict[str, str | float] = {"label": row.label, "run": row.run or ""}
         cells = []
+        marks = (STAND_IN if row.run in stand_ins else "") + (EDITED if row.run and _edited(name, table, row.run, results) else "")
         for key, measure in table.measures.items():
             for version, spec in table.versions.items():
                 published = row.value(version, key)
                 mark = RECALLED if published is not None and (row.evidence or spec.evidence) == "recalled" else ""
                 values[f"{version}_{key}"] = math.nan if published is None else published
-                cells.append("" if published is None else f"{published:.{measure.digits}f}{mark}")
-            ours, text = _ours(results, row, key, measure, proxy=row.run in stand_ins)
+                cells.append(Cell() if published is None else Cell(f"{published:.{measure.digits}f}{mark}"))
+            ours, cell = _ours(results, row, key, measure, marks=marks)
             values |= {f"{column}_{key}": value for column, value in ours.items()}
-            cells.append(text)
+            cells.append(cell)
         numbers.append(values)
-        texts.append(cells)
-    kept = _kept(columns, texts, absences)
+        grid.append(cells)
+    kept = _kept(columns, grid, absences)
     chosen = tuple(columns[i] for i in kept)
     labels = [row.label + (STAND_IN if row.ours_only else "") for row in table.rows]
     shown = pd.DataFrame(
-        [[label, *(cells[i] for i in kept)] for label, cells in zip(labels, texts, strict=True)],
+        [[label, *(cells[i].inline for i in kept)] for label, cells in zip(labels, grid, strict=True)],
         columns=["", *(_heading(column, alone=len(table.measures) == 1) for column in chosen)],
     )
     notes = (*_left_out(table, chosen, absences, results.tier), *_notes(table, shown))
-    return Comparison(table.title, table.location, pd.DataFrame(numbers), shown, chosen, absences, notes)
+    kept_cells = tuple(tuple(cells[i] for i in kept) for cells in grid)
+    return Comparison(table.title, table.location, pd.DataFrame(numbers), shown, kept_cells, chosen, absences, notes)
+
+
+def _edited(name: str, table: Table, run: str, results: Results) -> bool:
+    """Return True when a finished run began with other published values of the table than today's, or registered none."""
+    if results.integrity(run).faults or not any(row.published for row in table.rows if row.run == run):
+        return False
+    digests = [chunk.provenance.get("tables") for chunk in store.chunks(results.folder, results.paper.name, run)]
+    return any(not isinstance(stored, dict) or stored.get(name) != table.digest for stored in digests)
 
 
 def _heading(column: Column, *, alone: bool) -> str:
@@ -122,12 +165,12 @@ def _absence(run: str | None, results: Results) -> Absence:
     return Absence.OTHER_MEASURE if results.finished(run) else Absence.MISSING
 
 
-def _kept(columns: list[Column], texts: list[list[str]], absences: tuple[Absence, ...]) -> list[int]:
+def _kept(columns: list[Column], grid: list[list[Cell]], absences: tuple[Absence, ...]) -> list[int]:
     """Columns that say something; in a table of ours alone, none of it at this tier, one that says so."""
 
     def told(i: int) -> bool:
         hole = columns[i].version is None and bool({Absence.MISSING, Absence.WITHHELD} & set(absences))
-        return hole or any(cells[i] for cells in texts)
+        return hole or any(cells[i].inline for cells in grid)
 
     return [i for i in range(len(columns)) if told(i)] or [next(i for i, column in enumerate(columns) if column.version is None)]
 
@@ -143,8 +186,8 @@ def _left_out(table: Table, kept: tuple[Column, ...], absences: tuple[Absence, .
     return [f"Not measured here: {', '.join(without)}."]
 
 
-def _ours(results: Results, row: TableRow, key: str, measure: TableMeasure, *, proxy: bool) -> tuple[dict[str, float], str]:
-    """Mean, half-width and seeds of one cell, and its text; seeds without a finite value are said, not left out."""
+def _ours(results: Results, row: TableRow, key: str, measure: TableMeasure, *, marks: str) -> tuple[dict[str, float], Cell]:
+    """Return mean, half-width and seeds of one cell, and its text; seeds without a finite value are said, not left out."""
     nothing = {"ours": math.nan, "half_width": math.nan, "seeds": 0.0}
     metric = row.metrics.get(key, measure.metric)
     at = measure.at if row.at is None else row.at
@@ -155,16 +198,15 @@ def _ours(results: Results, row: TableRow, key: str, measure: TableMeasure, *, p
         else None
     )
     if sample is None or not len(sample):
-        return nothing, ""
+        return nothing, Cell()
     lost = sum(not math.isfinite(value) for value in sample)
     if lost:
-        return nothing | {"seeds": float(len(sample))}, f"{lost} of {len(sample)} seeds not finite"
+        return nothing | {"seeds": float(len(sample))}, Cell(fault=f"{lost} of {len(sample)} seeds not finite")
     known = statistics.estimate(sample.to_numpy())
     half = known.interval()[1] - known.mean if known.n > 1 else math.nan
-    mark = STAND_IN if proxy else ""
-    spread = f" ± {half:.{measure.digits}f}" if known.n > 1 else ""
-    text = f"{known.mean:.{measure.digits}f}{mark}{spread} ({known.n} seed{'s' if known.n > 1 else ''})"
-    return {"ours": known.mean, "half_width": half, "seeds": float(known.n)}, text
+    spread = f"{half:.{measure.digits}f}" if known.n > 1 else ""
+    cell = Cell(f"{known.mean:.{measure.digits}f}{marks}", spread, f"{known.n} seed{'s' if known.n > 1 else ''}")
+    return {"ours": known.mean, "half_width": half, "seeds": float(known.n)}, cell
 
 
 def _stand_ins(results: Results) -> set[str]:
@@ -180,7 +222,7 @@ def _stand_ins(results: Results) -> set[str]:
 
 def _notes(table: Table, shown: pd.DataFrame) -> tuple[str, ...]:
     cells = shown.iloc[:, 1:].to_numpy().ravel().tolist()
-    notes = [NOTES[mark] for mark in (RECALLED, STAND_IN) if any(mark in cell for cell in cells)]
+    notes = [NOTES[mark] for mark in (RECALLED, STAND_IN, EDITED) if any(mark in cell for cell in cells)]
     notes += [NOTES["row"]] if any(row.ours_only for row in table.rows) else []
     half = ["Ours: mean over seeds ± half-width of its 95 % t-interval."] if any("±" in cell for cell in cells) else []
     return (*half, *notes, *([table.note] if table.note else []))

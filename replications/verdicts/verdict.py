@@ -104,6 +104,12 @@ class Verdict:
         return WORDS[self.verdict].symbol
 
     @property
+    def said_beside(self) -> tuple[str, ...]:
+        """What every reader of the verdict is told beside its word: faults, later texts of the claim, state of the code, tuning."""
+        late = [f"{self.registration.capitalize()}: {self.post_hoc}"] if self.registration else []
+        return (*self.integrity, *late, *self.remarks, *([self.tuning] if self.tuning else []))
+
+    @property
     def shape(self) -> str:
         """Shape of the verdict's word."""
         return WORDS[self.verdict].shape

@@ -9,7 +9,7 @@ from replications.commands.schemas import FOLDER, MODELS, schema_of
 from replications.paths import PAPERS, ROOT
 
 FILES = {ROOT / "config" / "config.yaml": "config"}
-FILES |= {path: path.stem for name in ("paper", "runs") for path in sorted(PAPERS.glob(f"*/{name}.yaml"))}
+FILES |= {path: path.stem for name in ("paper", "runs", "tuning") for path in sorted(PAPERS.glob(f"*/{name}.yaml"))}
 
 
 @pytest.mark.parametrize("name", MODELS)

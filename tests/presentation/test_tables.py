@@ -26,7 +26,7 @@ def results(
 ) -> Callable[..., Results]:
     def at(tier: str = "gpu") -> Results:
         for run, error in (("lady", LADY), ("guest", [48.0]), ("robot", [3.0, math.nan])):
-            finish(run, error=error, changes={"tier": tier})
+            finish(run, error=error, changes={"tier": tier, "tables": {"cups": make_paper().tables["cups"].digest}})
         return read(make_paper(), tier)
 
     at()
@@ -56,6 +56,23 @@ def test_marks_are_shown_and_explained(results: Callable[..., Results]) -> None:
     smoke = compare("cups", results("smoke"))
     assert smoke.shown.iloc[0, 3] == "1.30* ± 0.12 (3 seeds)"
     assert any("stand-in" in note for note in smoke.notes)
+
+
+def test_a_cell_beside_a_published_value_that_was_edited_after_its_run_says_so(
+    results: Callable[..., Results],
+    paper_content: dict,
+    make_paper: Callable[..., Paper],
+    read: Callable[..., Results],
+    finish: Callable[..., None],
+) -> None:
+    results()
+    finish("guest", error=[48.0])  # of a run that registered nothing
+    mine = read(make_paper())
+    assert compare("cups", mine).shown["ours (%)"].tolist()[:2] == ["1.30 ± 0.12 (3 seeds)", "48.00‡ (1 seed)"]
+    paper_content["tables"]["cups"]["rows"][0]["published"]["book"] = 1.30
+    edited = compare("cups", read(make_paper()))
+    assert edited.shown["ours (%)"].tolist()[0] == "1.30‡ ± 0.12 (3 seeds)"
+    assert any("edited after the run began" in note for note in edited.notes)
 
 
 def test_what_a_claim_judges_as_published_is_no_stand_in_at_the_smallest_tier(results: Callable[..., Results], paper_content: dict) -> None:

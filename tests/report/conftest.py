@@ -284,6 +284,7 @@ def write_run(
         "started": "2026-01-01T10:00:00+00:00", "ended": "2026-01-01T10:05:00+00:00",
         "command": f"python -m replications run {paper} {run} --tier {tier} --seeds {seeds[0]}-{seeds[-1]}",
         "claims": claim_digests(spec.load_paper(paper), tier, run, scales(grid.load_runs(paper, tier))),
+        "tables": {name: table.digest for name, table in spec.load_paper(paper).tables.items()},
         "cost": {"seconds": 41.5, "train_seconds": 38.0, "examples": 1.2e6, "flops": 3.4e12, "peak_memory": 3e8},
     }  # fmt: skip
     write_chunk(chunk, rows, {"path": np.zeros((len(seeds), 3))}, provenance | changes)
