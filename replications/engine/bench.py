@@ -1,6 +1,6 @@
 """Our speed beside a baseline's: both in one process, by turns, on the same input, as a ratio of medians.
 
-Turns cancel what changes slowly (clock rates, other work on the machine). CPU seconds are the better compare_speed on a shared
+Turns cancel what changes slowly (clock rates, other work on the machine). CPU seconds are the better measure on a shared
 machine, wall seconds what a user waits; both are given.
 """
 
@@ -61,12 +61,15 @@ class Speeds:
 
 
 def compare_speed(comparison: Comparison, *, rounds: int = 7, seconds: float = 0.5) -> Speeds:
-    """Run both by turns.
+    """Return how fast both sides are, measured by turns.
 
     Args:
         comparison: what to run; one call of each warms up.
         rounds: turns of each.
         seconds: wall time that a turn should last; each side calls itself often enough for that.
+
+    Returns:
+        Medians over the rounds; the ratio is the median of each round's ratio.
     """
     sides = (comparison.ours, comparison.baseline)
     calls = [_calls(side, seconds) for side in sides]

@@ -28,11 +28,18 @@ class Stateful(Protocol):
     """Anything with a state that can be saved: modules, optimisers, schedules, samplers."""
 
     def state_dict(self) -> dict[str, Any]:
-        """Tensors, numbers and containers of them."""
+        """Return the state as tensors, numbers and containers of them, by name."""
         ...
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> Any:
-        """Take over what `state_dict` gave."""
+        """Continue from a saved state.
+
+        Args:
+            state_dict: what `state_dict` returned.
+
+        Returns:
+            Nothing that callers use; modules return the keys that did not fit.
+        """
         ...
 
 
@@ -56,10 +63,15 @@ class CheckpointStore:
     @classmethod
     @contextlib.contextmanager
     def alone(cls, folder: Path, key: str, warn: Callable[[str], None]) -> Iterator[CheckpointStore]:
-        """The store, while no other job may write the same chunk, on this machine or (NFS) on another.
+        """Yield the store, while no other job may write the same chunk, on this machine or (NFS) on another.
+
+        Args:
+            folder: where the state lives.
+            key: identity of the run; state of another key is discarded.
+            warn: called with a sentence when something is discarded or a damaged file is passed over.
 
         Raises:
-            ReplicationError: when another job holds it, or the folder cannot be written. Nothing has been touched then.
+            ReplicationError: another job holds it, or the folder cannot be written. Nothing has been touched then.
         """
         lock = FileLock(folder.with_name(f"{folder.name}.lock"), warn)
         if not lock.acquire():
@@ -83,10 +95,14 @@ class CheckpointStore:
         return content if isinstance(content, dict) else {}
 
     def save(self, stage: str, content: dict[str, Any]) -> None:
-        """Save one stage's state; the generation before it stays until the next save.
+        """Save the state of one stage; the generation before it stays until the next save.
+
+        Args:
+            stage: name of a training of the run.
+            content: tensors, numbers and containers of them.
 
         Raises:
-            CheckpointError: when it cannot be written; the earlier state is intact.
+            CheckpointError: it cannot be written; the earlier state is intact.
         """
         buffer = io.BytesIO()
         torch.save(content, buffer)
@@ -106,7 +122,15 @@ class CheckpointStore:
             raise CheckpointError(f"Checkpoint not saved. {error} The state saved before is intact.") from error
 
     def load(self, stage: str, device: torch.device) -> dict[str, Any] | None:
-        """The newest undamaged state of a stage, or None. A damaged file is passed over with a warning."""
+        """Return the newest undamaged state of a stage. A damaged file is passed over with a warning.
+
+        Args:
+            stage: name of a training of the run.
+            device: of the loaded tensors.
+
+        Returns:
+            What was saved; None when nothing undamaged is there.
+        """
         candidates = [self.folder / f"{stage}.next", *self._paths(stage)]
         for path in candidates:
             try:
@@ -122,7 +146,14 @@ class CheckpointStore:
         return self.folder / f"{stage}.checkpoint", self.folder / f"{stage}.previous"
 
     def finish(self, outputs: list[Path]) -> None:
-        """Keep the finished outputs under the run's key and drop the training state."""
+        """Keep the finished outputs under the run's key and drop the training state.
+
+        Args:
+            outputs: files of the chunk; hard links to them are kept where the file system allows it.
+
+        Raises:
+            ReplicationError: the folder of the state cannot be written.
+        """
         done = self.folder / "done"
         with replacing(self.folder / "header.json") as temporary:
             temporary.write_text(json.dumps({"key": self.key}), encoding="utf-8")
@@ -136,7 +167,14 @@ class CheckpointStore:
                 path.unlink(missing_ok=True)
 
     def restore_finished(self, folder: Path) -> bool:
-        """Put the outputs of an already finished, identical run back into `folder`; False when there are none."""
+        """Put the outputs of an already finished, identical run back.
+
+        Args:
+            folder: folder of the chunk; made when missing.
+
+        Returns:
+            True when the outputs were there and undamaged; False when nothing was put back.
+        """
         done = self.folder / "done"
         try:
             hashes = json.loads((done / "complete.json").read_text(encoding="utf-8"))

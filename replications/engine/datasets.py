@@ -58,18 +58,26 @@ class DataSource:
 
 
 def mirror() -> Path | None:
-    """The local mirror's folder. Raises DataError when the variable names none."""
+    """Return the folder of the local mirror, or None when `REPLICATIONS_DATA` is not set.
+
+    Raises:
+        DataError: the variable does not name a folder.
+    """
     value = os.environ.get(ENVIRONMENT)
     if not value:
         return None
     folder = Path(value)
     if not folder.is_dir():
-        raise DataError(f"{ENVIRONMENT}={value} is no folder. Correct it, or unset it to download from the hub.")
+        raise DataError(f"{ENVIRONMENT}={value} is not a folder. Correct it, or unset it to download from the hub.")
     return folder
 
 
 def how_to_get(source: DataSource) -> str:
-    """Return instructions for obtaining a missing data set."""
+    """Return instructions for obtaining a missing data set.
+
+    Args:
+        source: the missing data set.
+    """
     where = f"hub/{source.hub}" if source.hub else source.file
     return (
         f"Two ways to get it: (1) with a network: `replications data fetch {source.name}`; (2) without: put a copy at "
@@ -78,7 +86,11 @@ def how_to_get(source: DataSource) -> str:
 
 
 def load(source: DataSource, split: str) -> tuple[datasets.Dataset, dict[str, str]]:
-    """Load one split and check its size and fingerprint.
+    """Load one split and check its size and fingerprint. A process decodes and hashes each split once.
+
+    Args:
+        source: declared data set.
+        split: name of one of its splits.
 
     Returns:
         The data set, and a note for the provenance: origin, rows, fingerprint, and whether it was verified.
@@ -195,7 +207,14 @@ def _download(source: DataSource) -> Path:
 
 
 def fingerprint(loaded: datasets.Dataset) -> str:
-    """sha256 over the decoded columns, in order of their names, 16 hex digits."""
+    """Return a digest of the decoded content.
+
+    Args:
+        loaded: data set; its columns are read in the order of their names.
+
+    Returns:
+        First 16 hexadecimal digits of the sha256.
+    """
     digest = hashlib.sha256()
     for name in sorted(loaded.column_names):
         digest.update(name.encode() + b"\0")
@@ -205,7 +224,7 @@ def fingerprint(loaded: datasets.Dataset) -> str:
 
 
 def _column(loaded: datasets.Dataset, name: str) -> Iterator[Any]:
-    """Values of one column, decoded a thousand at a time; those of others (pictures!) stay as they are stored."""
+    """Yield the values of one column, decoded a thousand at a time; other columns (images) are not decoded."""
     alone = loaded.select_columns(name)
     for start in range(0, len(alone), 1000):
         yield from alone[start : start + 1000][name]
@@ -221,13 +240,21 @@ def _content(value: Any) -> bytes:
 
 
 def images_and_labels(loaded: datasets.Dataset, image: str, label: str) -> tuple[np.ndarray, np.ndarray]:
-    """Decode an image column to uint8 (n, height, width[, channels]) and a label column to int64 (n,).
+    """Decode a column of images and one of labels.
+
+    Args:
+        loaded: data set of n rows.
+        image: name of the column of images.
+        label: name of the column of class numbers.
+
+    Returns:
+        Images, uint8 (n, height, width) or (n, height, width, channels), and labels, int64 (n,).
 
     Raises:
-        DataError: when pictures differ in size or mode.
+        DataError: images differ in size or mode.
     """
-    pictures = [np.asarray(picture) for picture in _column(loaded, image)]
-    shapes = {picture.shape for picture in pictures}
+    images = [np.asarray(value) for value in _column(loaded, image)]
+    shapes = {one.shape for one in images}
     if len(shapes) != 1:
-        raise DataError(f"Pictures of column '{image}' differ in size or mode: {sorted(map(str, shapes))[:5]}. Use one size and mode.")
-    return np.stack(pictures).astype(np.uint8), np.asarray(list(_column(loaded, label)), dtype=np.int64)
+        raise DataError(f"Images of column '{image}' differ in size or mode: {sorted(map(str, shapes))[:5]}. Use one size and mode.")
+    return np.stack(images).astype(np.uint8), np.asarray(list(_column(loaded, label)), dtype=np.int64)

@@ -21,9 +21,15 @@ SCHEDULERS = ("SLURM_JOB_ID", "PBS_JOBID", "LSB_JOBID", "JOB_ID", "KUBERNETES_SE
 
 
 def usable_devices(environment: Mapping[str, str]) -> list[str]:
-    """Ids of the GPUs that jobs of this user may be given: those in CUDA_VISIBLE_DEVICES, else all that NVML finds.
+    """Return the ids of the GPUs that jobs of this user may be given.
 
     Needs no torch, whose import takes seconds and fixes the visible devices.
+
+    Args:
+        environment: of the process.
+
+    Returns:
+        The ids in CUDA_VISIBLE_DEVICES, else those of all GPUs that NVML finds; empty where there is none.
     """
     listed = environment.get("CUDA_VISIBLE_DEVICES")
     if listed is not None:
@@ -38,12 +44,16 @@ def usable_devices(environment: Mapping[str, str]) -> list[str]:
 
 
 def scheduled(environment: Mapping[str, str]) -> bool:
-    """Return True when a scheduler started this process and has chosen its GPUs."""
+    """Return True when a scheduler started this process and has chosen its GPUs.
+
+    Args:
+        environment: of the process.
+    """
     return any(name in environment for name in SCHEDULERS)
 
 
 def default_folder() -> Path:
-    """The lock files of this user on this machine; never on a shared file system, where machines would block each other."""
+    """Return the folder of this user's lock files, on this machine: on a shared file system machines would block each other."""
     return Path(tempfile.gettempdir()) / f"replications-gpu-slots-{os.getuid()}"
 
 
@@ -61,13 +71,19 @@ class DeviceSlots:
         self.locks: list[FileLock] = []
 
     def acquire(self, gpus: int, slots: int, *, patience: float = float("inf"), every: float = 0.5) -> list[str]:
-        """Lock `slots` quarters of each of `gpus` devices, waiting until they are free; the locks end with this process.
+        """Lock quarters of devices, waiting until they are free; the locks end with this process.
+
+        Args:
+            gpus: number of devices.
+            slots: quarters of each device, 1 to `QUARTERS`.
+            patience: longest wait, in seconds.
+            every: time between two attempts, in seconds.
 
         Returns:
-            The devices' ids.
+            Ids of the devices.
 
         Raises:
-            InputError: when the machine has fewer GPUs, or after `patience` seconds.
+            InputError: the machine has fewer GPUs, or they were not free within `patience` seconds.
         """
         if gpus > len(self.devices):
             raise InputError(f"The run asks for {gpus} GPUs; this machine shows {len(self.devices)}: {', '.join(self.devices) or 'none'}.")

@@ -21,10 +21,16 @@ PEAK_BF16 = {"H200": 989e12, "H100": 989e12, "A100": 312e12, "L40S": 362e12, "V1
 
 
 def choose_device(name: str | None) -> torch.device:
-    """The device of this name, or the first GPU, or the CPU.
+    """Return a device that is there.
+
+    Args:
+        name: 'cpu', 'cuda' or 'cuda:N'; None: the first GPU, or the CPU where there is none.
+
+    Returns:
+        The device; a GPU always with its index.
 
     Raises:
-        InputError: when a GPU is named that is not there.
+        InputError: the name is unknown, or that GPU is not there.
     """
     if name is None:
         return torch.device("cuda:0" if torch.cuda.is_available() else "cpu")
@@ -44,14 +50,25 @@ def choose_device(name: str | None) -> torch.device:
 
 
 def device_name(device: torch.device) -> str:
-    """The device's own name."""
+    """Return the model name of a processor or GPU.
+
+    Args:
+        device: a device of this machine.
+    """
     from replications.results.provenance import cpu_name
 
     return torch.cuda.get_device_name(device) if device.type == "cuda" else cpu_name()
 
 
 def peak_flops(device: torch.device) -> float | None:
-    """Peak bf16 FLOP/s of a known GPU, else None (utilisation is then not reported)."""
+    """Return the peak of a GPU in dense bf16 FLOP/s.
+
+    Args:
+        device: a device of this machine.
+
+    Returns:
+        FLOP/s; None for CPUs and unknown GPUs, whose utilisation is not reported.
+    """
     if device.type != "cuda":
         return None
     name = torch.cuda.get_device_name(device)
@@ -59,7 +76,11 @@ def peak_flops(device: torch.device) -> float | None:
 
 
 def native_bf16(device: torch.device) -> bool:
-    """Return True when the device multiplies bf16 in hardware; elsewhere it is emulated, and slower than fp32."""
+    """Return True when the device multiplies bf16 in hardware; elsewhere it is emulated, and slower than fp32.
+
+    Args:
+        device: a device of this machine.
+    """
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported())
     capabilities = torch.backends.cpu.get_cpu_capability() if hasattr(torch.backends, "cpu") else ""
@@ -135,9 +156,15 @@ class GraphedStep:
 
 
 class Meter:
-    """Wall time, peak memory and, where the driver counts them, energy and busy time of a block.
+    """Context manager that measures wall time, peak memory and, where the driver counts them, energy and busy time of a block.
 
-    Energy and busy time are the whole device's: of jobs that share it, each notes all.
+    Energy and busy time are those of the whole device: of jobs that share it, each records all.
+
+    Args:
+        device: on which the block runs.
+
+    Attributes:
+        cost: after the block: seconds, peak_memory (bytes), and on a GPU gpu_seconds, energy (joules), gpu_busy (share of time).
 
     >>> with Meter(torch.device("cpu")) as meter: pass
     >>> sorted(meter.cost) == ["peak_memory", "seconds"]

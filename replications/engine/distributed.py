@@ -22,6 +22,9 @@ dropout inside the network differs by process, as it does with every data-parall
 Evaluation: `mine = team.shard(indices)`, predict, `team.gather(predictions, len(indices))` gives all in the order of
 `indices` to every process. `context.record`, `artifact`, `load` and checkpoints need no care: process 0 alone writes.
 Where only one process may do something (build a cache) use `with team.main_first():`.
+
+Collectives call `torch.distributed`, not Fabric: Fabric's move every tensor to the GPU first, and its barrier uses the group
+of the gradients, so that flags and checks would wait for the GPU; here they have a gloo group of their own (`control`).
 """
 
 from __future__ import annotations
@@ -56,14 +59,21 @@ GONE = ("connection closed", "connection reset", "timed out", "timeout", "broken
 
 @dataclass(frozen=True)
 class Team:
-    """The processes that train one run together. The default is a process alone, for which every method is trivial."""
+    """The processes that train one run together. The default is a process alone, for which every method is trivial.
+
+    Attributes:
+        rank: number of this process, from 0.
+        size: number of processes.
+        device: of this process.
+        fabric: Lightning Fabric, which averages gradients; None in a process alone.
+        control: gloo group of the small messages between processors, which never wait for a GPU; None in a process alone.
+    """
 
     rank: int = 0
     size: int = 1
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     fabric: Any = field(default=None, repr=False)
     control: Any = field(default=None, repr=False)
-    """Group of the small messages between processors, which never wait for a GPU."""
 
     @property
     def main(self) -> bool:
@@ -72,6 +82,10 @@ class Team:
 
     def setup(self, model: nn.Module, *optimisers: torch.optim.Optimizer) -> tuple[Any, ...]:
         """Move a model to this process's device and let its gradients be averaged over all processes.
+
+        Args:
+            model: equal in every process.
+            optimisers: of the model's parameters.
 
         Returns:
             The model to train (its `state_dict` has the keys of the one given), then the optimisers.
@@ -83,7 +97,11 @@ class Team:
         return prepared if isinstance(prepared, tuple) else (prepared,)
 
     def shard(self, batch: Tensor) -> Tensor:
-        """This process's part of `batch` (n, ...): a view of consecutive rows; parts differ in length by one at most."""
+        """Return this process's part of a global batch: consecutive rows, as a view. Parts differ in length by one at most.
+
+        Args:
+            batch: (n, ...), equal in every process.
+        """
         first, last = self._part(len(batch))
         return batch[first:last]
 
@@ -91,7 +109,11 @@ class Team:
         return n * self.rank // self.size, n * (self.rank + 1) // self.size
 
     def pieces(self, n: int, at_most: int | None = None) -> list[slice]:
-        """Return this process' part of a global batch of n: near-equal slices of at most `at_most` rows.
+        """Return this process's part of a global batch as near-equal slices.
+
+        Args:
+            n: rows of the global batch.
+            at_most: largest number of rows of a slice; None: no limit.
 
         >>> Team(rank=1, size=2).pieces(16, at_most=3)
         [slice(8, 10, None), slice(10, 13, None), slice(13, 16, None)]
@@ -133,7 +155,14 @@ class Team:
         return self.mean(total)
 
     def mean(self, values: Tensor) -> Tensor:
-        """Mean over the processes of a tensor that has the same shape in each."""
+        """Return the mean of a tensor over the processes.
+
+        Args:
+            values: of the same shape in every process, on its device.
+
+        Returns:
+            Detached, of the same shape, equal in every process; of a process alone `values` itself.
+        """
         if self.size == 1:
             return values
         total = values.detach().clone()
@@ -141,7 +170,15 @@ class Team:
         return total / self.size
 
     def gather(self, part: Tensor, n: int) -> Tensor:
-        """All rows (n, ...) in their order, from the `part` that each process got by `share`."""
+        """Return the rows of all processes in the order of the global batch.
+
+        Args:
+            part: rows of this process, as many as `shard` gave it.
+            n: rows of the global batch.
+
+        Returns:
+            (n, ...), equal in every process.
+        """
         if self.size == 1:
             return part
         longest = -(-n // self.size)
@@ -153,7 +190,11 @@ class Team:
         return torch.cat([rows[:length] for rows, length in zip(parts, lengths, strict=True)])
 
     def any_rank(self, flag: bool) -> bool:
-        """Return the logical OR of a flag over all ranks. Costs 0.1-0.3 ms, and no wait for a GPU."""
+        """Return the logical OR of a flag over all ranks. It costs 0.1-0.3 ms and does not wait for a GPU.
+
+        Args:
+            flag: of this process.
+        """
         if self.size == 1:
             return flag
         answer = torch.tensor([int(flag)])
@@ -161,7 +202,11 @@ class Team:
         return bool(answer.item())
 
     def sum(self, value: float) -> float:
-        """Sum of one number over the processes."""
+        """Return the sum of one number over the processes, equal in each.
+
+        Args:
+            value: of this process.
+        """
         if self.size == 1:
             return value
         total = torch.tensor([value], dtype=torch.float64)
@@ -169,7 +214,15 @@ class Team:
         return float(total.item())
 
     def check_equal(self, value: int, what: str) -> None:
-        """Raise ReplicationError unless every process has the same value: a slow shared file system shows them different files."""
+        """Check that every process has the same value: a slow shared file system shows them different files.
+
+        Args:
+            value: of this process.
+            what: the things that are counted, for the message.
+
+        Raises:
+            ReplicationError: the values differ.
+        """
         if self.size == 1:
             return
         values = [torch.zeros(1, dtype=torch.int64) for _ in range(self.size)]
@@ -198,7 +251,7 @@ def launched() -> bool:
 
 @contextmanager
 def team(device: str | None = None, *, timeout: timedelta = PATIENCE) -> Iterator[Team]:
-    """This process's team: alone, or with the others that torchrun started. The process ends when the block fails.
+    """Yield this process's team: alone, or with the others that torchrun started. The process ends when the block fails.
 
     Args:
         device: 'cpu', 'cuda', 'cuda:N' or None for a GPU where there is one; a team gives each process its own GPU.

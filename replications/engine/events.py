@@ -31,7 +31,11 @@ class EventFiles:
         self._fresh = True
 
     def write(self, rows: list[dict[str, Any]]) -> None:
-        """Append the curves' new rows; `rows` are all records so far. A disk that refuses them stops nothing."""
+        """Append the new rows of the curves. A disk that refuses them stops nothing.
+
+        Args:
+            rows: all records so far; those of earlier calls come first.
+        """
         new, self._written = rows[self._written :], len(rows)
         by_seed: dict[int, list[dict[str, Any]]] = {}
         for row in new:

@@ -16,7 +16,7 @@ from replications.errors import InputError
 from replications.registry.run_grid import Resources, Run
 
 SIGNALS = "SIGTERM,SIGINT,SIGHUP,SIGQUIT,SIGUSR1"
-"""What torchrun hands on to its processes. SIGUSR1 is not among its own choice, and would kill it and leave them."""
+"""Signals that torchrun forwards. By default SIGUSR1 kills torchrun and orphans its workers."""
 GRACE_SECONDS = 60
 """How long torchrun lets its processes save their state before it kills them."""
 
@@ -62,8 +62,13 @@ def prepare(
 def take_devices(need: Resources, devices: list[str], say: Callable[[str], None]) -> int:
     """Choose this process's GPUs, and let it see no others, unless a scheduler has done so.
 
-    Fewer GPUs than asked for change how long the run takes; its global batch stays. A run that asks for none, in a tier
+    Fewer GPUs than requested change how long the run takes; its global batch stays. A run that requests none, in a tier
     made for the CPU, shares one with others.
+
+    Args:
+        need: resources of the run.
+        devices: ids of the usable GPUs.
+        say: called with a sentence when there are fewer GPUs, or when the process has to wait.
 
     Returns:
         How many processes should train on this machine: one per GPU.
@@ -80,7 +85,13 @@ def take_devices(need: Resources, devices: list[str], say: Callable[[str], None]
 
 
 def first_host(nodelist: str) -> str:
-    """The first machine of a Slurm node list.
+    """Return the name of the first machine of a Slurm node list.
+
+    Args:
+        nodelist: as in SLURM_JOB_NODELIST.
+
+    Raises:
+        InputError: it names no machine.
 
     >>> first_host("gpu[007-009,012],login1"), first_host("n1")
     ('gpu007', 'n1')
@@ -105,13 +116,18 @@ def _address(host: str) -> str:
 
 
 def torchrun(arguments: Sequence[str], *, processes: int) -> list[str]:
-    """The command that runs `python -m replications <arguments>` in several processes of this machine."""
+    """Return the command that runs `python -m replications <arguments>` in several processes of this machine.
+
+    Args:
+        arguments: of the command line.
+        processes: number of processes.
+    """
     start = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
     return [*start, *_common(), "-m", "--", "replications", *arguments]
 
 
 def torchrun_nodes(arguments: Sequence[str], *, processes: int, nodes: int, environment: Mapping[str, str]) -> list[str]:
-    """The command that does so on every machine of this Slurm job: `srun` starts one torchrun on each.
+    """Return the command that runs `python -m replications <arguments>` on every machine of this Slurm job: `srun` starts one torchrun on each.
 
     Args:
         arguments: arguments of the command line.

@@ -42,10 +42,11 @@ class SeedLinear(nn.Module):
     on (He et al. 2015); that of `torch.nn.Linear` is 1.
 
     Args:
-        n_in, n_out: widths.
+        n_in: width of the inputs.
+        n_out: width of the outputs.
         generators: one per seed, on the CPU.
         gain: of the initial weights.
-        bias: whether there is one.
+        bias: add a bias.
     """
 
     def __init__(self, n_in: int, n_out: int, *, generators: Sequence[torch.Generator], gain: float = 1.0, bias: bool = True) -> None:
@@ -54,7 +55,14 @@ class SeedLinear(nn.Module):
         self.bias = nn.Parameter(torch.zeros(len(generators), 1, n_out)) if bias else None
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """Map (seeds, n, n_in) to (seeds, n, n_out)."""
+        """Return x W + b of every seed.
+
+        Args:
+            inputs: (seeds, n, n_in).
+
+        Returns:
+            (seeds, n, n_out).
+        """
         if self.bias is None:
             return torch.bmm(inputs, self.weight)
         return torch.baddbmm(self.bias, inputs, self.weight)
@@ -77,7 +85,7 @@ class _KnownLinearReLU(torch.autograd.Function):
 
 
 def known_linear_relu(value: Tensor, inputs: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """Give `value` the gradient of ReLU(inputs @ weight + bias), which it must equal.
+    """Return `value` with the gradient of ReLU(inputs @ weight + bias), which it must equal.
 
     A recurrent network that must run step by step (its next input depends on its state) can run without gradients, and
     then get them for all steps at once: one large product per layer instead of one small one per step.
@@ -85,9 +93,11 @@ def known_linear_relu(value: Tensor, inputs: Tensor, weight: Tensor, bias: Tenso
     Args:
         value: (seeds, n, n_out); n may run over steps and batch.
         inputs: (seeds, n, n_in).
-        weight, bias: (seeds, n_in, n_out), (seeds, 1, n_out).
-        weight: (seeds, inputs, outputs).
-        bias: (seeds, 1, outputs).
+        weight: (seeds, n_in, n_out).
+        bias: (seeds, 1, n_out).
+
+    Returns:
+        (seeds, n, n_out).
     """
     return _KnownLinearReLU.apply(value, inputs, weight, bias)
 
@@ -121,14 +131,16 @@ class _KnownReLURecurrence(torch.autograd.Function):
 
 
 def known_relu_recurrence(value: Tensor, inputs: Tensor, input_weight: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """Give `value` the gradient of h_t = ReLU(inputs_t @ input_weight + h_{t-1} @ weight + bias), h_0 = 0, which it must equal.
+    """Return `value` with the gradient of h_t = ReLU(inputs_t @ input_weight + h_{t-1} @ weight + bias), h_0 = 0, which it must equal.
 
     Args:
         value: (seeds, steps, n, hidden).
         inputs: (seeds, steps, n, n_in).
-        input_weight, weight, bias: (seeds, n_in, hidden), (seeds, hidden, hidden), (seeds, 1, hidden).
-        input_weight: (seeds, inputs, hidden).
+        input_weight: (seeds, n_in, hidden).
         weight: (seeds, hidden, hidden).
         bias: (seeds, 1, hidden).
+
+    Returns:
+        (seeds, steps, n, hidden).
     """
     return _KnownReLURecurrence.apply(value, inputs, input_weight, weight, bias)

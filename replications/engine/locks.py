@@ -2,7 +2,7 @@
 
 POSIX record locks, because the kernel (and an NFS server, when the client's lease runs out) frees them at the holder's
 death, because a forked data worker does not inherit them, and because they survive the `exec` that starts torchrun.
-File systems without locks (some Lustre mounts without `-o flock`) are said in a warning and go unprotected.
+File systems without locks (some Lustre mounts without `-o flock`) are reported in a warning and go unprotected.
 """
 
 from __future__ import annotations
@@ -38,10 +38,16 @@ class FileLock:
         self._file: int | None = None
 
     def acquire(self, *, wait: bool = False) -> bool:
-        """Take the lock; False when another process holds it and `wait` is not set.
+        """Take the lock.
+
+        Args:
+            wait: wait until it is free.
+
+        Returns:
+            False when another process holds it and `wait` is not set; True otherwise, also where the file system has no locks.
 
         Raises:
-            ReplicationError: when the file cannot be made.
+            ReplicationError: the file cannot be made or locked.
         """
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -66,7 +72,11 @@ class FileLock:
         return True
 
     def sign(self, **content: Any) -> None:
-        """Write down who holds the lock: machine, process and time, with what is given besides."""
+        """Write into the file who holds the lock: machine, process and time.
+
+        Args:
+            content: further entries, written as JSON.
+        """
         if self._file is not None:
             note = {"host": platform.node(), "process": os.getpid(), "since": now()} | content
             os.ftruncate(self._file, 0)
@@ -85,7 +95,11 @@ class FileLock:
 
 
 def holder(path: Path) -> dict[str, Any]:
-    """Return what the last holder wrote into a lock file: host, process, since; empty when there is nothing to read."""
+    """Return what the last holder wrote into a lock file: host, process, since; empty when there is nothing to read.
+
+    Args:
+        path: of the lock file.
+    """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -94,7 +108,11 @@ def holder(path: Path) -> dict[str, Any]:
 
 
 def held(path: Path) -> bool:
-    """Return True when another process holds the lock, asked without taking it, so that asking never disturbs a job that starts."""
+    """Return True when another process holds the lock. It is not taken, so that asking never disturbs a job that starts.
+
+    Args:
+        path: of the lock file.
+    """
     try:
         file = os.open(path, os.O_RDONLY)
     except OSError:

@@ -12,7 +12,11 @@ from typing import Any
 
 
 def duration(seconds: float) -> str:
-    """Seconds as m:ss or h:mm:ss."""
+    """Return a duration as m:ss or h:mm:ss.
+
+    Args:
+        seconds: 0 or more; rounded to whole seconds.
+    """
     whole = max(0, round(seconds))
     hours, rest = divmod(whole, 3600)
     return f"{hours}:{rest // 60:02}:{rest % 60:02}" if hours else f"{rest // 60}:{rest % 60:02}"
@@ -36,7 +40,11 @@ class Progress:
         self._began: dict[str, tuple[float, int]] = {}
 
     def say(self, text: str) -> None:
-        """Print one line at once."""
+        """Print one line at once.
+
+        Args:
+            text: what follows the title.
+        """
         if self.quiet:
             return
         line = f"{self.title}  {text}"
@@ -47,12 +55,25 @@ class Progress:
                 print(line, file=file)
 
     def due(self, stage: str, done: int, total: int) -> bool:
-        """Return True when the next update would print, so that callers fetch values from a device only then."""
+        """Return True when the next update would print, so that callers fetch values from a device only then.
+
+        Args:
+            stage: name of a training or another loop.
+            done: units done so far.
+            total: units in all.
+        """
         self._began.setdefault(stage, (time.monotonic(), done))
         return not self.quiet and (time.monotonic() - self._last >= self.every or done == total)
 
     def update(self, stage: str, done: int, total: int, **values: float) -> None:
-        """Print how far a stage is, if enough time has passed since the last line or the stage ends."""
+        """Print how far a stage is, if enough time has passed since the last line or the stage ends.
+
+        Args:
+            stage: name of a training or another loop.
+            done: units done so far.
+            total: units in all.
+            values: current values, printed by name.
+        """
         if not self.due(stage, done, total):
             return
         self._last = time.monotonic()

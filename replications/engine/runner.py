@@ -31,7 +31,17 @@ from replications.source_code import code_digest
 
 
 def run_key(run: Run, seeds: tuple[int, ...], device: torch.device, trial: Trial | None = None) -> str:
-    """Identity of a chunk's state: settings, seeds, code, kind of device, and how short a trial is."""
+    """Return the identity of a chunk's state; a checkpoint of another identity is not continued.
+
+    Args:
+        run: its settings and the code of its paper count.
+        seeds: seeds of the chunk.
+        device: its kind counts, not its number.
+        trial: limit of a trial; its number of steps counts.
+
+    Returns:
+        32 hexadecimal digits.
+    """
     parts = f"{run.digest} {seeds_label(seeds)} {code_digest(run.paper)} {device.type}"
     parts += f" trial of {trial.steps}" if trial else ""
     return hashlib.sha256(parts.encode()).hexdigest()[:32]
@@ -93,7 +103,14 @@ def execute(
 
 @contextlib.contextmanager
 def noted_failure(path: Path) -> Iterator[None]:
-    """Leave a note beside the state when the block fails, which `replications status` shows until the next attempt."""
+    """Write a note beside the state when the block fails; `replications status` shows it until the next attempt.
+
+    Args:
+        path: file of the note; an earlier one is removed first.
+
+    Raises:
+        Exception: whatever the block raised, unchanged.
+    """
     with contextlib.suppress(OSError):
         path.unlink(missing_ok=True)
     try:

@@ -11,7 +11,12 @@ Result = TypeVar("Result")
 
 
 def make_streams(n_networks: int, device: torch.device) -> list[torch.cuda.Stream]:
-    """Return one stream per network on a GPU, and no stream on a CPU or for a single network."""
+    """Return one stream per network on a GPU, and no stream on a CPU or for a single network.
+
+    Args:
+        n_networks: networks that are updated together.
+        device: of the networks.
+    """
     return [torch.cuda.Stream(device) for _ in range(n_networks)] if device.type == "cuda" and n_networks > 1 else []
 
 

@@ -28,7 +28,10 @@ class CorpusSpec:
     """A corpus by name: its source, the language its structure is parsed in, and its split.
 
     Attributes:
-        validation, test: shares of the text, cut from its end; the rest trains.
+        source: data set with one split 'all' of one row 'text'.
+        language: 'prose', 'c' or 'cpp'.
+        validation: share of the text for validation, in [0, 1); it is cut from the end, before the test part.
+        test: share of the text for the test, in [0, 1); it is cut from the end. The rest trains.
     """
 
     source: DataSource
@@ -45,7 +48,14 @@ class Vocabulary:
 
     @classmethod
     def of(cls, text: str) -> Vocabulary:
-        """Every character of a text. Raises DataError when it is empty."""
+        """Return the vocabulary of a text: every character that is in it.
+
+        Args:
+            text: not empty.
+
+        Raises:
+            DataError: the text is empty.
+        """
         if not text:
             raise DataError("The corpus is empty: it has no character to make a vocabulary of. Remove the file and fetch it again.")
         return cls("".join(sorted(set(text))))
@@ -54,10 +64,16 @@ class Vocabulary:
         return len(self.characters)
 
     def encode(self, text: str) -> np.ndarray:
-        """Tokens of a text, int64 (len(text),).
+        """Return the tokens of a text.
+
+        Args:
+            text: its characters must be in the vocabulary.
+
+        Returns:
+            int64 (len(text),).
 
         Raises:
-            InputError: naming the first character that is not in the vocabulary, and where it stands.
+            InputError: a character is not in the vocabulary; the message says which and where.
         """
         known = np.array([ord(c) for c in self.characters], dtype=np.uint32)
         codes = np.frombuffer(text.encode("utf-32-le"), dtype=np.uint32)
@@ -72,15 +88,26 @@ class Vocabulary:
         return tokens.astype(np.int64)
 
     def decode(self, tokens: np.ndarray | Tensor | list[int]) -> str:
-        """The text of tokens."""
+        """Return the text of tokens.
+
+        Args:
+            tokens: positions in the vocabulary, (n,).
+        """
         return "".join(self.characters[int(token)] for token in tokens)
 
     def state_dict(self) -> dict[str, Any]:
-        """For checkpoints: the characters, as code points."""
+        """Return the characters as code points, for checkpoints."""
         return {"code_points": [ord(c) for c in self.characters]}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Check that a checkpoint was trained on the same characters. Raises CheckpointError when not."""
+        """Check that a checkpoint was trained on the same characters.
+
+        Args:
+            state_dict: what `state_dict` returned.
+
+        Raises:
+            CheckpointError: the characters differ.
+        """
         saved = "".join(map(chr, state_dict["code_points"]))
         if saved != self.characters:
             lost, new = sorted(set(saved) - set(self.characters)), sorted(set(self.characters) - set(saved))
@@ -92,7 +119,16 @@ class Vocabulary:
 
 @dataclass(frozen=True)
 class Corpus:
-    """A split text. The vocabulary is that of the whole text, as in the authors' trainer."""
+    """A split text.
+
+    Attributes:
+        name: of the corpus, for messages.
+        language: see `CorpusSpec`.
+        vocabulary: characters of the whole text, the held-out parts included.
+        train: first part of the text.
+        validation: the part before the last.
+        test: last part.
+    """
 
     name: str
     language: str
@@ -102,23 +138,44 @@ class Corpus:
     test: str
 
     def tokens(self, split: str, device: torch.device | str = "cpu") -> Tensor:
-        """Tokens of 'train', 'validation' or 'test', int64 (n,)."""
+        """Return the tokens of one split.
+
+        Args:
+            split: 'train', 'validation' or 'test'.
+            device: of the result.
+
+        Returns:
+            int64 (n,).
+        """
         return torch.from_numpy(self.vocabulary.encode(getattr(self, split))).to(device)
 
 
 def as_bytes(text: str) -> str:
-    """The bytes of the UTF-8 form of a text, each as one character (U+0000 to U+00FF)."""
+    """Return the bytes of a text's UTF-8 form, each as one character (U+0000 to U+00FF).
+
+    Args:
+        text: any text; ASCII is returned unchanged.
+    """
     return text if text.isascii() else text.encode("utf-8").decode("latin-1")
 
 
 def split_text(text: str, validation: float, test: float) -> tuple[str, str, str]:
-    """Cut a text into contiguous training, validation and test parts; shares of `validation` and `test` from its end."""
+    """Cut a text into contiguous parts.
+
+    Args:
+        text: the whole text.
+        validation: share of the validation part, in [0, 1).
+        test: share of the test part at the end, in [0, 1).
+
+    Returns:
+        Training, validation and test part, which together are the text.
+    """
     first, second = round(len(text) * (1 - validation - test)), round(len(text) * (1 - test))
     return text[:first], text[first:second], text[second:]
 
 
 def load_corpus(name: str, corpora: Mapping[str, CorpusSpec], load: Loader) -> Corpus:
-    """Load, verify and split a corpus.
+    """Return a corpus, loaded, verified and split.
 
     Args:
         name: key of `corpora`.
@@ -161,17 +218,41 @@ class Streams:
         self._index = starts + torch.arange(seq_len + 1, device=tokens.device).unsqueeze(1)
 
     def begins_anew(self, i: int) -> bool:
-        """Return True when chunk i is the first of a pass over the text, so that carried state must be zeroed."""
+        """Return True when a chunk is the first of a pass over the text, so that carried state must be zeroed.
+
+        Args:
+            i: number of the chunk, from 0.
+        """
         return i % self.n_chunks == 0
 
     def chunk(self, i: int) -> tuple[Tensor, Tensor]:
-        """Inputs and targets (the next characters) of chunk i, both int64 (seq_len, batch); passes repeat for ever."""
+        """Return inputs and targets of a chunk; passes over the text repeat for ever.
+
+        Args:
+            i: number of the chunk, from 0.
+
+        Returns:
+            Inputs and targets (the next characters), int64 (seq_len, batch) each.
+        """
         window = self.tokens[(self._index + (i % self.n_chunks) * self.seq_len) % len(self.tokens)]
         return window[:-1], window[1:]
 
 
 def random_crops(tokens: Tensor, batch: int, seq_len: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Inputs and targets at random places, both int64 (batch, seq_len). Raises DataError when the text is too short."""
+    """Return inputs and targets at random places of a text.
+
+    Args:
+        tokens: int64 (n,).
+        batch: number of crops.
+        seq_len: characters of a crop.
+        generator: source of the places.
+
+    Returns:
+        Inputs and targets (the next characters), int64 (batch, seq_len) each.
+
+    Raises:
+        DataError: the text is shorter than a crop and its last target.
+    """
     if len(tokens) <= seq_len:
         raise DataError(f"The corpus has {len(tokens):,} characters; a crop of {seq_len} needs {seq_len + 1:,}. Use a smaller seq_len.")
     starts = torch.randint(len(tokens) - seq_len, (batch, 1), generator=generator, device=generator.device).to(tokens.device)

@@ -85,7 +85,7 @@ def test_offline_without_data_names_both_ways(tmp_path: Path, monkeypatch: pytes
 
 def test_a_mirror_that_is_no_folder_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("REPLICATIONS_DATA", "no-such-folder")
-    with pytest.raises(DataError, match="no-such-folder is no folder"):
+    with pytest.raises(DataError, match="no-such-folder is not a folder"):
         load(source(), "train")
 
 
