@@ -195,21 +195,21 @@ class Results:
         columns = {name: rows["run"].map({run: self.labels(run).get(name) for run in rows["run"].unique()}) for name in names}
         return rows.assign(**columns)
 
-    def artifacts(self, run: str, seed: int = 0) -> dict[str, np.ndarray]:
+    def artifacts(self, run: str, seed: int | None = None) -> dict[str, np.ndarray]:
         """Return the artifacts of the chunk that holds a seed, by name.
 
         Args:
             run: name of the run.
-            seed: one of its seeds.
+            seed: one of its seeds; None: the smallest one that is finished, because a tier's seeds may begin anywhere.
 
         Raises:
             NotMeasured: the run is not finished for this seed.
         """
         for chunk in self._chunks(run):
-            if seed in chunk.seeds:
+            if seed is None or seed in chunk.seeds:
                 self.used.add(run)
                 return chunk.artifacts()
-        raise NotMeasured(f"needs {run} (seed {seed})")
+        raise NotMeasured(f"needs {run}" if seed is None else f"needs {run} (seed {seed})")
 
     def _chunks(self, run: str) -> list[store.Chunk]:
         """Return the chunks of a planned run. Raises NotMeasured when they are withheld."""
