@@ -22,7 +22,7 @@ TRANSFER_TABLES = {"flickr8k": "table-2-flickr8k", "flickr30k": "table-2-flickr3
 
 def gallery(results: Results) -> Figure:
     """Test images with NIC's caption and, in grey, the first reference caption. The images were drawn by a fixed seed before any caption was
-    generated, and none was left out. Bold orange marks nouns of absent objects (known for rendered scenes only). Seed 0, beam size of the
+    generated, and none was left out. Bold orange marks nouns of absent objects (known for rendered scenes only). First seed, beam size of the
     headline scores.
     """
     run = finished_run(results, "nic")
@@ -38,7 +38,7 @@ def gallery(results: Results) -> Figure:
 
 def worst_captions(results: Results) -> Figure:
     """The test images on which NIC has the lowest CIDEr, with its caption and, in grey, the first reference caption. Bold orange marks nouns
-    of absent objects. Seed 0, beam size of the headline scores.
+    of absent objects. First seed, beam size of the headline scores.
     """
     run = finished_run(results, "nic")
     arrays = results.artifacts(run)
@@ -53,7 +53,7 @@ def worst_captions(results: Results) -> Figure:
 
 def missing_company(results: Results) -> Figure:
     """Scenes in which an object lacks the companion that it had in 85 % of the training scenes, with NIC's captions. Bold orange marks nouns
-    of absent objects; grey lists the objects in the scene. The first scenes of the split, seed 0.
+    of absent objects; grey lists the objects in the scene. The first scenes of the split, first seed.
     """
     run = finished_run(results, "nic", ("scenes",))
     arrays = results.artifacts(run)
@@ -193,7 +193,7 @@ def _published_bleu(results: Results, run: str, target: str) -> float | None:
 
 def attention_by_word(results: Results) -> Figure:
     """Weights of soft attention before each word: brighter means a larger weight, relative to the largest one of the image. The first images
-    of the gallery, seed 0. Bold orange marks nouns of absent objects.
+    of the gallery, first seed. Bold orange marks nouns of absent objects.
     """
     run = finished_run(results, "attention")
     arrays = results.artifacts(run)
@@ -237,9 +237,9 @@ def learning_curves(results: Results) -> Figure:
     for index, (run, name) in enumerate(curves):
         colour, dash = PALETTE[index % len(PALETTE)], ("-", "--")[index // len(PALETTE) % 2]
         curve = results.select(run=run, metric="perplexity", split="validation")
-        for seed, line in curve.groupby("seed"):
+        for number, (_, line) in enumerate(curve.groupby("seed")):
             axes[0, 0].plot(
-                line["step"], line["value"], color=colour, linestyle=dash, linewidth=0.9, alpha=0.8, label=name if seed == 0 else None
+                line["step"], line["value"], color=colour, linestyle=dash, linewidth=0.9, alpha=0.8, label=None if number else name
             )
             dots(axes[0, 0], line["step"], line["value"], colour=colour)
         rows += curve[["run", "seed", "step", "value"]].to_dict("records")
@@ -290,7 +290,7 @@ PUBLISHED_NEIGHBOURS = {
 
 
 def word_neighbours(results: Results) -> Figure:
-    """Nearest neighbours of word embeddings, seed 0, beside Table 6 of the paper. A dash: the word is not in the vocabulary."""
+    """Nearest neighbours of word embeddings, first seed, beside Table 6 of the paper. A dash: the word is not in the vocabulary."""
     run = finished_run(results, "nic")
     arrays = results.artifacts(run)
     if "neighbours" not in arrays:

@@ -225,6 +225,8 @@ def record_metrics(context: Context, task: Task, model: CaptionerGroup) -> None:
 def _record_seed(context: Context, task: Task, model: CaptionerGroup, slots: list[int], seed: int) -> dict[str, np.ndarray]:
     settings = task.settings
     arrays: dict[str, np.ndarray] = {}
+    if settings.greedy_validation_images:
+        _record_greedy_validation(context, task, model, slots, seed)
     for name in scored_splits(settings, task.splits):
         split, images = task.splits[name], task.slot_images(name, slots)
         captions = generate(model, images, task.vocabulary, beam_size=settings.beam_size, max_length=settings.max_length)
@@ -243,6 +245,17 @@ def _record_seed(context: Context, task: Task, model: CaptionerGroup, slots: lis
         if name == "broken" and hallucination is not None:
             arrays |= samples.broken_arrays(task, captions.best(), hallucination)
     return arrays
+
+
+def _record_greedy_validation(context: Context, task: Task, model: CaptionerGroup, slots: list[int], seed: int) -> None:
+    """Record scores and mean length of greedy captions of the first validation images, so that settings can be chosen without test images."""
+    split = task.splits["validation"].first(task.settings.greedy_validation_images)
+    images = task.slot_images("validation", slots)
+    rows = torch.arange(len(split), device=images.vector.device)
+    captions = generate(model, images.rows(rows), task.vocabulary, beam_size=1, max_length=task.settings.max_length).best()
+    _record_scores(context, seed, scorer(split).score(captions).corpus, "validation", beam_size=1)
+    length = float(np.mean([len(caption) for caption in captions]))
+    context.record("length_mean", length, split="validation", axis="beam_size", at=1, seed=seed, unit="words")
 
 
 def _record_test(

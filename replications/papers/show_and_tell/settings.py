@@ -75,6 +75,12 @@ class Settings(TrainingInEpochs):
         False,
         description="Caption and score validation images as well, as split 'validation': to choose settings without test images.",
     )
+    greedy_validation_images: int = Field(
+        0,
+        ge=0,
+        description="First validation images that are captioned greedily and scored after training, as split 'validation' at beam_size 1: "
+        "cheap enough for every run; 0: none.",
+    )
     beam_size: int = Field(20, ge=1, description="Beam of the headline scores (section 3.1: 20).")
     beam_sizes: list[int] = Field(default_factory=list, description="Further beam sizes at which captions are scored.")
     max_length: int = Field(20, ge=2, description="Maximum length of a generated caption in words.")
@@ -101,6 +107,7 @@ class Settings(TrainingInEpochs):
                 "validation_images": min(self.validation_images or n_images, n_images),
                 "test_images": min(self.test_images or n_images, n_images),
                 "retrieval_images": min(self.retrieval_images, n_images),
+                "greedy_validation_images": min(self.greedy_validation_images, n_images),
             }
         )
 
@@ -121,6 +128,8 @@ class Settings(TrainingInEpochs):
             raise ValueError("attention is trained on a frozen CNN, as in Xu et al.; set cnn_training: frozen")
         if self.ensemble_size > 1 and self.cnn_training != "frozen":
             raise ValueError("an ensemble shares one frozen CNN; set cnn_training: frozen or ensemble_size: 1")
+        if self.greedy_validation_images and self.score_validation:
+            raise ValueError("score_validation captions all validation images; leave greedy_validation_images at 0 beside it")
         if 0 < self.list_beam < self.n_best:
             raise ValueError(f"list_beam {self.list_beam} is smaller than n_best {self.n_best}; raise list_beam or lower n_best")
         return self

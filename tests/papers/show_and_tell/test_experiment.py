@@ -156,6 +156,18 @@ def test_validation_images_are_scored_only_when_asked_and_change_nothing_else(mo
         assert captions[captions["metric"] == "bleu_4"]["at"].dropna().tolist() == [1, 2]
 
 
+def test_greedy_captions_of_validation_images_score_as_a_beam_of_one_and_change_nothing_else(tmp_path: Path) -> None:
+    without = _values(_run(tmp_path / "without"))
+    greedy = _values(_run(tmp_path / "greedy", greedy_validation_images=TINY["validation_images"]))
+    whole = _values(_run(tmp_path / "whole", beam_sizes=[1], score_validation=True))
+    added = greedy["split"].eq("validation") & greedy["axis"].eq("beam_size")
+    pd.testing.assert_frame_equal(without, greedy[~added].reset_index(drop=True), check_exact=True)
+    expected = whole[whole["split"].eq("validation") & whole["at"].eq(1)].set_index(["metric", "seed"])["value"]
+    found = greedy[added].set_index(["metric", "seed"])["value"]
+    assert found.to_dict() == {key: expected[key] for key in found.index}
+    assert ("bleu_4", 1) in found.index
+
+
 def test_a_moving_cnn_is_counted_forward_always_and_backward_once_it_learns(tmp_path: Path) -> None:
     convolutions = 576 * 3 * 16 + 144 * 16 * 32 + 36 * 32 * 64
     one_image = 2 * 9 * (convolutions + 64 * (SceneCnn.n_what + SceneCnn.n_where))  # 9: cells, and pixels under a filter
