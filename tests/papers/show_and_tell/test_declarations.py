@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,12 +12,14 @@ import pytest
 from replications.papers.show_and_tell import exhibits, figures
 from replications.papers.show_and_tell.grammar import KIND_OF
 from replications.papers.show_and_tell.images import absent_words
+from replications.papers.show_and_tell.settings import Settings
 from replications.presentation.exhibits import page
 from replications.presentation.figure_writer import Figure
 from replications.registry.checks import check_claims
 from replications.registry.papers import load_paper
-from replications.registry.run_grid import load_runs
+from replications.registry.run_grid import Run, load_runs, run_folder
 from replications.registry.scale import proxy_of, scales
+from replications.registry.schema import Tier
 from replications.results.reader import NotMeasured, Results
 from replications.results.store import write_chunk
 from replications.verdicts.kinds.order import OrderClaim
@@ -24,13 +27,18 @@ from replications.verdicts.kinds.value import ValueClaim
 from tests.factories import provenance_of
 
 PAPER = load_paper("show_and_tell")
+PER_SEED = (
+    "gallery_captions gallery_cider gallery_lists gallery_novel gallery_attention lengths neighbours "
+    "worst_captions worst_images worst_kinds worst_cider worst_references broken_captions broken_images broken_kinds broken_absent"
+).split()
+"""Artifacts whose first axis is the seed."""
 FIGURES = [
     f for name, f in inspect.getmembers(figures, inspect.isfunction) if not name.startswith("_") and f.__module__ == figures.__name__
 ]
 
 
-@pytest.mark.parametrize("tier", ["smoke", "gpu", "paper"])
-def test_every_claim_can_be_decided_by_the_planned_runs(tier: str) -> None:
+@pytest.mark.parametrize("tier", ["smoke", "cpu", "gpu", "paper"])
+def test_every_claim_can_be_decided_by_the_planned_runs(tier: Tier) -> None:
     check_claims(PAPER, tier, load_runs("show_and_tell", tier))
 
 
@@ -99,23 +107,41 @@ def test_a_small_beam_does_not_suffice_where_the_wide_one_is_worse_than_greedy(w
     assert claim.judge_samples([small, large, greedy]).word == word
 
 
-def test_only_photographs_without_a_small_cnn_are_no_proxy_at_tier_gpu() -> None:
-    of_runs = scales(load_runs("show_and_tell", "gpu"))
-    real = {claim.id for claim in PAPER.claims if "gpu" in claim.tiers and not proxy_of(claim, "gpu", of_runs)}
+@pytest.mark.parametrize("tier", ["cpu", "gpu"])
+def test_only_photographs_without_a_small_cnn_are_no_proxy(tier: Tier) -> None:
+    of_runs = scales(load_runs("show_and_tell", tier))
+    real = {claim.id for claim in PAPER.claims if tier in claim.tiers and not proxy_of(claim, tier, of_runs)}
     assert real == {"flickr8k-human-bleu1"}
 
 
-def _results(folder: Path) -> Results:
-    """Made-up records and artifacts of the smoke tier, in the form in which runs leave them."""
+def test_tier_cpu_keeps_to_its_budget_and_to_seeds_that_no_pilot_used() -> None:
+    runs = load_runs("show_and_tell", "cpu")
+    assert sum(run.resources.minutes * len(run.chunks()) for run in runs) <= 160  # core-minutes
+    assert {run.resources.threads for run in runs} == {1}
+    assert min(seed for run in runs for seed in run.seeds) == 10
+    assert len(next(run for run in runs if run.name == "flickr8k-nic").seeds) == 5
+
+
+def test_variants_at_tier_cpu_differ_from_nic_in_what_they_vary_alone() -> None:
+    runs = {run.name: run.settings_as(Settings).model_dump() for run in load_runs("show_and_tell", "cpu")}
+    measured = {"beam_sizes", "list_beam", "samples", "neighbours"}
+    differing = {
+        name: {key for key, value in settings.items() if value != runs["flickr8k-nic"][key]} - measured
+        for name, settings in runs.items()
+        if settings["mode"] == "train"
+    }
+    assert differing == {
+        "flickr8k-nic": set(),
+        "flickr8k-plain": {"dropout"},
+        "flickr8k-every-step": {"decoder"},
+        "flickr8k-quarter": {"train_share", "epochs"},
+        "flickr8k-attention": {"decoder"},
+    }
+
+
+def _results(folder: Path, tier: Tier = "smoke") -> Results:
+    """Made-up records and artifacts of a tier, in the form in which runs leave them."""
     generator = np.random.default_rng(0)
-    metrics = [
-        "bleu_1",
-        "bleu_4",
-        "cider",
-        "perplexity",
-        "chair_i",
-    ]
-    by_beam_size = ["bleu_4", "cider", "length_mean", "memorised"]
     text = np.array([["a red ball is left of a moon", "", "two objects", "a box"]] * 3)
     images = generator.integers(0, 255, (4, 3, 48, 48)).astype(np.uint8)
     kinds = np.array(["ball box", "star", "", "box"])
@@ -139,37 +165,35 @@ def _results(folder: Path) -> Results:
     for name in ("worst", "broken"):
         arrays |= {f"{name}_captions": text, f"{name}_images": several, f"{name}_kinds": np.stack([kinds] * 3)}
     arrays |= {"worst_cider": generator.random((3, 4)), "worst_references": np.array([[["a ball"] * 5] * 4] * 3), "broken_absent": text}
-    for run in load_runs("show_and_tell", "smoke"):
-        base = {"paper": "show_and_tell", "run": run.name, "unit": ""}
-        rows = [
-            base | {"seed": seed, "split": split, "step": 0, "metric": metric, "value": float(generator.uniform(5, 60))}
-            for seed in range(3)
-            for split in ("test", "broken", "scenes", "sketches")
-            for metric in metrics
-        ]
-        rows += [
-            {
-                **base,
-                "step": 0,
-                "seed": seed,
-                "split": "test",
-                "metric": metric,
-                "axis": "beam_size",
-                "at": beam,
-                "value": float(generator.uniform(5, 60)),
-            }
-            for seed in range(3)
-            for metric in by_beam_size
-            for beam in (1, 3, 20)
-        ]
-        rows += [
-            base | {"seed": s, "split": "validation", "step": t, "metric": "perplexity", "value": 9.0 - t / 99}
-            for s in range(3)
-            for t in (50, 99)
-        ]
-        chunk = folder / "show_and_tell" / run.name / "seeds-0-2"
-        write_chunk(chunk, rows, arrays, provenance_of(run, (0, 1, 2)))
-    return Results.read(PAPER, "smoke", folder)
+    for run in load_runs("show_and_tell", tier):
+        for seeds in run.chunks():
+            _write_chunk(run_folder(folder, run, seeds), run, seeds, generator, arrays)
+    return Results.read(PAPER, tier, folder)
+
+
+def _write_chunk(folder: Path, run: Run, seeds: tuple[int, ...], generator: np.random.Generator, arrays: dict[str, np.ndarray]) -> None:
+    metrics = ["bleu_1", "bleu_4", "cider", "perplexity", "chair_i"]
+    by_beam_size = ["bleu_4", "cider", "length_mean", "memorised"]
+    base: dict[str, Any] = {"paper": "show_and_tell", "run": run.name, "unit": "", "step": 0}
+    rows = [
+        base | {"seed": seed, "split": split, "metric": metric, "value": float(generator.uniform(5, 60))}
+        for seed in seeds
+        for split in (("test", "broken", "scenes", "sketches") if run.settings_as(Settings).cnn == "scene" else ("test",))
+        for metric in metrics
+    ]
+    rows += [
+        base | {"seed": seed, "split": "test", "metric": metric, "axis": "beam_size", "at": beam, "value": float(generator.uniform(5, 60))}
+        for seed in seeds
+        for metric in by_beam_size
+        for beam in (1, 3, 20)
+    ]
+    rows += [
+        base | {"seed": seed, "split": "validation", "step": step, "metric": "perplexity", "value": 9.0 - step / 99}
+        for seed in seeds
+        for step in (50, 99)
+    ]
+    own = arrays | {"seeds": np.array(seeds)} | {name: array[: len(seeds)] for name, array in arrays.items() if name in PER_SEED}
+    write_chunk(folder, rows, own, provenance_of(run, seeds))
 
 
 @pytest.fixture(scope="module")
@@ -185,6 +209,27 @@ def test_every_figure_is_drawn_and_describes_itself(function: object, results: R
     assert figure.alt
     assert len(figure.data)
     assert function.__doc__
+
+
+NOT_AT_CPU = {"hallucination", "missing_company", "transfer_matrix"}
+"""Figures of rendered scenes and of several data sets, which tier cpu does not have."""
+
+
+def test_figures_of_tier_cpu_are_drawn_from_one_chunk_per_seed(tmp_path: Path) -> None:
+    results = _results(tmp_path, "cpu")
+    for function in FIGURES:
+        if function.__name__ in NOT_AT_CPU:
+            with pytest.raises(NotMeasured):
+                function(results)
+            continue
+        figure = function(results)
+        figure.canvas.draw_without_rendering()
+        assert len(figure.data), function.__name__
+    curves = figures.learning_curves(results)
+    legend = curves.canvas.axes[0].get_legend()
+    assert legend is not None
+    assert [text.get_text() for text in legend.get_texts()].count("NIC") == 1
+    assert exhibits.caption_explorer(results).data
 
 
 def test_figures_without_their_runs_say_so(tmp_path: Path) -> None:
