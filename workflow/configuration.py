@@ -1,4 +1,4 @@
-"""The configuration as a command or a Snakefile gives it, checked."""
+"""Reading of the configuration that a command or a Snakefile passes."""
 
 from __future__ import annotations
 
@@ -11,10 +11,17 @@ from replications.results.reference import reference_tier
 
 
 def read_configuration(content: dict[str, Any], where: str = "config/config.yaml") -> Configuration:
-    """Validate a configuration; of the reference the largest tier is read, whatever is asked for.
+    """Validate a configuration. With `source: reference` its tier is replaced by the largest tier of the reference.
+
+    Args:
+        content: keys and values as Snakemake merged them from file and command line; `papers` may be one name.
+        where: origin of the content, for error messages.
+
+    Returns:
+        The configuration with all defaults filled in.
 
     Raises:
-        InputError: naming file, key and the nearest valid key; or there are no reference results to draw from.
+        InputError: a key or value is wrong (the message names it and the nearest valid one), or there is no reference to read.
     """
     papers = content.get("papers")
     listed = {"papers": [papers]} if isinstance(papers, str) else {}

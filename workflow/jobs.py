@@ -1,4 +1,4 @@
-"""Jobs of the workflow, with what they read and write, known before anything runs."""
+"""The jobs of the workflow: their inputs, outputs and resources, all known before anything runs."""
 
 from __future__ import annotations
 
@@ -24,7 +24,20 @@ FORMS = {".tex": "LaTeX", ".md": "Markdown"}
 
 @dataclass(frozen=True)
 class TrainingRule:
-    """One rule: the runs of one group; its jobs are the chunks of seeds."""
+    """One Snakemake rule that trains the runs of one group; each of its jobs is a chunk of seeds.
+
+    Attributes:
+        name: of the rule.
+        paper: of the runs.
+        runs: names of the runs, which a job trains one after the other.
+        code: modules that the experiment imports, compared by content.
+        outputs: files of all runs, with the wildcard `seeds`.
+        digests: of the runs' settings; a parameter of the rule, so that a changed setting retrains.
+        resources: in Snakemake's names.
+        threads: cores of one job.
+        priority: 100 and more, so that training starts before what is derived from it; grows with the expected minutes, so that
+            the longest jobs start first.
+    """
 
     name: str
     paper: str
@@ -35,32 +48,51 @@ class TrainingRule:
     resources: dict[str, Any]
     threads: int
     priority: int
-    """Longest first, so that no long job is left alone at the end; training before all that is derived from it."""
 
 
 def environment() -> dict[str, str]:
-    """Variables of every job: the suite and its Python are found from any folder, whether or not they are activated.
+    """Compute the environment variables with which jobs find the suite and its Python from any folder, even without an active environment.
 
     Returns:
         Variable -> value, for `os.environ.update`.
     """
     paths = {"PATH": Path(sys.executable).parent, "PYTHONPATH": ROOT}
-    found = {name: os.pathsep.join(filter(None, [str(first), os.environ.get(name)])) for name, first in paths.items()}
-    return found | wait_policy(os.environ)
+    variables = {name: os.pathsep.join(filter(None, [str(first), os.environ.get(name)])) for name, first in paths.items()}
+    return variables | wait_policy(os.environ)
 
 
 def relative(paths: list[Path]) -> list[str]:
-    """Paths as seen from the working folder, so that a moved clone has the same inputs."""
+    """Convert paths to paths relative to the working folder, so that a clone that was moved has the same inputs.
+
+    Args:
+        paths: absolute or relative.
+
+    Returns:
+        Relative paths, in the same order.
+    """
     return [os.path.relpath(path) for path in paths]
 
 
 def code_of(*modules: str) -> list[str]:
-    """Files of this package that modules import, as inputs that are compared by content."""
+    """List the source files on which modules depend, as rule inputs that are compared by content.
+
+    Args:
+        modules: names without the package, for example 'papers.char_rnn.experiment'.
+
+    Returns:
+        Sorted relative paths of the modules and of all modules of the package that they import.
+    """
     return relative(sorted({path for module in modules for path in import_closure(f"{PACKAGE.name}.{module}")}))
 
 
 def training_rules(config: Configuration) -> list[TrainingRule]:
-    """Every group of runs of the chosen papers at the configured tier.
+    """Create one rule per group of runs of the configured papers and tier.
+
+    Args:
+        config: papers, tier and folders.
+
+    Returns:
+        The rules.
 
     Raises:
         InputError: a claim names a run, or more seeds, than the tier plans.
@@ -90,25 +122,39 @@ def training_rules(config: Configuration) -> list[TrainingRule]:
     return rules
 
 
-def growing(first: int, growth: float) -> Callable[..., int]:
-    """A resource that a job killed for want of it gets more of at its next attempt.
+def retry_resource(first: int, growth: float) -> Callable[..., int]:
+    """Create a resource that grows with every attempt of a job.
 
-    >>> [growing(100, 1.5)(None, attempt) for attempt in (1, 2, 3)]
+    >>> [retry_resource(100, 1.5)(None, attempt) for attempt in (1, 2, 3)]
     [100, 150, 225]
+
+    Args:
+        first: value of the first attempt.
+        growth: factor from one attempt to the next.
+
+    Returns:
+        A function of wildcards and attempt, as Snakemake calls it.
     """
     return lambda _, attempt: round(first * growth ** (attempt - 1))
 
 
 def job_resources(need: grid.Resources, config: Configuration) -> dict[str, Any]:
-    """Return the resources of a job in Snakemake's standard names, which every executor translates.
+    """Convert the resources of a job to Snakemake's standard names, which every executor translates.
 
-    `nodes` is always said: without it Slurm may spread the GPUs of one job over machines that do not share memory. Run
-    time is twice what is expected, since a site's GPUs may be slower, and grows with each attempt; at least ten minutes,
-    so that Slurm's warning two minutes before the end (profiles/slurm) never meets a job that has hardly begun.
+    `nodes` is always given: without it Slurm may distribute the GPUs of one job over machines that do not share memory. `runtime` is twice
+    the expected time, since a site's GPUs may be slower, and grows with each attempt; it is at least ten minutes, so that Slurm's warning
+    two minutes before the limit (profiles/slurm) never reaches a job that has only just started.
+
+    Args:
+        need: resources in runs.yaml: GB, minutes, GPUs, nodes, threads.
+        config: gives the GPU model.
+
+    Returns:
+        Resource -> value, or function of the attempt; `mem_mb` in MB, `runtime` in minutes.
     """
     resources: dict[str, Any] = {
-        "mem_mb": growing(int(need.memory_gb * 1024), 1.5),
-        "runtime": growing(max(10, round(need.minutes * 2)), 1.5),
+        "mem_mb": retry_resource(int(need.memory_gb * 1024), 1.5),
+        "runtime": retry_resource(max(10, round(need.minutes * 2)), 1.5),
         "nodes": need.nodes,
     }
     if need.gpus:
@@ -122,7 +168,15 @@ def job_resources(need: grid.Resources, config: Configuration) -> dict[str, Any]
 
 
 def run_outputs(config: Configuration, paper: str) -> list[str]:
-    """Every file that the runs of a paper write at the configured tier; of the reference, every file that it has."""
+    """List the files that the runs of a paper write at the configured tier; of the reference, the files that it has.
+
+    Args:
+        config: tier, source and folders.
+        paper: name of the paper.
+
+    Returns:
+        Paths of all files of all chunks.
+    """
     folders = [grid.run_folder(config.runs_folder, run, seeds) for run in grid.load_runs(paper, config.tier) for seeds in run.chunks()]
     if config.source == "reference":
         folders = sorted(path.parent for path in (config.runs_folder / paper).glob(f"*/seeds-*/{CHUNK_FILES[0]}"))
@@ -130,43 +184,90 @@ def run_outputs(config: Configuration, paper: str) -> list[str]:
 
 
 def figure_outputs(config: Configuration, paper: str) -> list[str]:
-    """Every file that a paper's figures are written to."""
+    """List the files of a paper's figures.
+
+    Args:
+        config: gives the folder.
+        paper: name of the paper.
+
+    Returns:
+        Paths of all figures in all formats, and of their index.
+    """
     return _outputs(config, paper, "figures", FIGURE_KINDS)
 
 
 def drawing_priority(config: Configuration, paper: str) -> int:
-    """The paper with the most figures is judged and drawn first; tables and exhibits, which take a second, come last. Below all training."""
+    """Compute the priority of judging and drawing a paper: papers with more figures come first, all after training.
+
+    Args:
+        config: gives the folder.
+        paper: name of the paper.
+
+    Returns:
+        Priority, 0 to 99; tables and exhibits, which take a second, have 0.
+    """
     return min(99, len(figure_outputs(config, paper)))
 
 
 def exhibit_outputs(config: Configuration, paper: str) -> list[str]:
-    """Every file that a paper's exhibits are written to; none where it has no exhibits."""
+    """List the files of a paper's exhibits.
+
+    Args:
+        config: gives the folder.
+        paper: name of the paper.
+
+    Returns:
+        Paths of all exhibits, their metadata and their index; empty for a paper without exhibits.
+    """
     return _outputs(config, paper, "exhibits", EXHIBIT_KINDS)
 
 
 def _outputs(config: Configuration, paper: str, module: str, kinds: tuple[str, ...]) -> list[str]:
-    """One file per public function and kind, and the index that keeps their order."""
+    """Return one path per public function and format, and the path of the index that keeps their order."""
     folder = config.derived_folder / paper / module
     names = public_functions(PAPERS / paper / f"{module}.py")
     return [f"{folder}/{name}.{kind}" for name in names for kind in (*kinds, METADATA_KIND)] + ([f"{folder}/{INDEX}"] if names else [])
 
 
 def table_outputs(config: Configuration, paper: str) -> list[str]:
-    """Every file that a paper's published tables beside ours are written to."""
+    """List the files of a paper's published tables beside our results.
+
+    Args:
+        config: gives the folder.
+        paper: name of the paper.
+
+    Returns:
+        Paths of all tables in all formats.
+    """
     folder = config.derived_folder / paper / "tables"
     return [f"{folder}/{name}.{kind}" for name in load_paper(paper).tables for kind in TABLE_KINDS]
 
 
 def text_inputs(paper: str) -> list[str]:
-    """The paper's own text and templates, which the report reads, and the style that exhibits share."""
+    """List the text files of a paper that the report reads, and the style sheet that exhibits share.
+
+    Args:
+        paper: name of the paper.
+
+    Returns:
+        Relative paths of the files that exist.
+    """
     folder = PAPERS / paper
     style = PACKAGE / "presentation" / "exhibit.css"
-    found = [folder / "paper.yaml", folder / "tuning.yaml", folder / "section.md", style, *sorted((folder / "exhibits").glob("*.html"))]
-    return relative([path for path in found if path.is_file()])
+    texts = [folder / name for name in ("paper.yaml", "tuning.yaml", "section.md")]
+    candidates = [*texts, style, *sorted((folder / "exhibits").glob("*.html"))]
+    return relative([path for path in candidates if path.is_file()])
 
 
 def labels(path: str) -> dict[str, str]:
-    """Return the labels of a figure, table or exhibit for `snakemake --report`: its name and form; none for metadata or an index."""
+    """Return the labels with which `snakemake --report` lists a figure, table or exhibit.
+
+    Args:
+        path: of the file.
+
+    Returns:
+        'name' and 'form'; empty for metadata and indices, which are not listed.
+    """
     file = Path(path)
     name = file.stem.replace("_", " ").replace("-", " ")
     if file.suffix == f".{METADATA_KIND}":
@@ -175,16 +276,24 @@ def labels(path: str) -> dict[str, str]:
 
 
 def report_code() -> list[str]:
-    """Return all files that the report generator is made of, what it imports from the suite included."""
+    """List the files of the report generator, including the modules of the suite that it imports.
+
+    Returns:
+        Sorted relative paths.
+    """
     folder = ROOT / "report"
     kinds = {".py", ".j2", ".css", ".js", ".typ"}
-    own = [path for path in folder.rglob("*") if path.suffix in kinds]
-    imported = {name for path in own if path.suffix == ".py" for name in imported_names(path)}
-    return relative(sorted({*own, *(path for name in imported for path in import_closure(name))}))
+    sources = [path for path in folder.rglob("*") if path.suffix in kinds]
+    imports = {name for path in sources if path.suffix == ".py" for name in imported_names(path)}
+    return relative(sorted({*sources, *(path for name in imports for path in import_closure(name))}))
 
 
 def workflow_files() -> list[Path]:
-    """The workflow, how it is configured, and its lock, which a report hands out with its results."""
+    """List the files of the workflow, its configuration and the lock, which are published with a report.
+
+    Returns:
+        Paths of the files that exist.
+    """
     patterns = ("workflow/Snakefile", "workflow/rules/*.smk", "workflow/report/*.rst", "config/config.yaml", "config/schemas/*.json")
-    found = [path for pattern in patterns for path in sorted(ROOT.glob(pattern))]
-    return [path for path in (*found, ROOT / "requirements.lock") if path.is_file()]
+    matches = [path for pattern in patterns for path in sorted(ROOT.glob(pattern))]
+    return [path for path in (*matches, ROOT / "requirements.lock") if path.is_file()]

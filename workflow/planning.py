@@ -1,7 +1,7 @@
-"""Cost of a tier before it runs: jobs, GPU-hours, wall time over N GPUs, and what a budget would decide.
+"""Cost of a tier before it runs: jobs, GPU-hours, wall time on a number of GPUs, and the claims that a budget decides.
 
-The minutes of a job are those its paper's `runs.yaml` expects, corrected by what was measured: a finished run of the tier
-counts as measured, the others are scaled by the ratio of measured to expected time of their paper.
+The minutes of a job are those expected in its paper's `runs.yaml`, corrected by measurements: a finished run of the tier counts with its
+measured time, and the other runs of its paper are scaled by the ratio of measured to expected time.
 """
 
 from __future__ import annotations
@@ -27,15 +27,28 @@ QUARTERS = 4
 
 @dataclass(frozen=True)
 class Estimate:
-    """Minutes of one chunk of a run, and what they rest on: 'expected', 'measured', or 'scaled' by its paper's ratio."""
+    """Duration of one chunk of a run.
+
+    Attributes:
+        minutes: of one chunk.
+        basis: 'expected', 'measured', or 'scaled' by the ratio of its paper.
+    """
 
     minutes: float
     basis: str
 
 
 def measured_minutes(folder: Path, run: Run) -> float | None:
-    """Mean minutes of a run's finished chunks below a tier's folder; None when there are none, or of another kind of device."""
-    found = []
+    """Compute the mean duration of a run's finished chunks.
+
+    Args:
+        folder: results of a tier.
+        run: the run.
+
+    Returns:
+        Minutes; None when no chunk is finished on the planned kind of device.
+    """
+    minutes = []
     for seeds in run.chunks():
         try:
             provenance = Chunk(run_folder(folder, run, seeds), run.paper, run.name).provenance
@@ -43,37 +56,59 @@ def measured_minutes(folder: Path, run: Run) -> float | None:
         except (InputError, KeyError):
             continue
         if bool(run.resources.gpus) == (hardware.get("kind") == "cuda"):
-            # After a resume `seconds` is the last attempt's alone, `train_seconds` that of all.
-            found.append(max(cost.get("seconds", 0.0), cost.get("train_seconds", 0.0)) / 60)
-    return sum(found) / len(found) if found else None
+            # After a resume `seconds` covers the last attempt only, `train_seconds` all attempts.
+            minutes.append(max(cost.get("seconds", 0.0), cost.get("train_seconds", 0.0)) / 60)
+    return sum(minutes) / len(minutes) if minutes else None
 
 
 def estimates(runs: Sequence[Run], folder: Path) -> dict[str, Estimate]:
-    """Minutes of one chunk of every run of one paper, by name."""
+    """Estimate the duration of one chunk of every run of one paper.
+
+    Args:
+        runs: of the paper.
+        folder: results of the tier, from which finished runs are read.
+
+    Returns:
+        Name of the run -> estimate.
+    """
     measured = {run.name: measured_minutes(folder, run) for run in runs}
     ratios = [minutes / run.resources.minutes for run in runs if (minutes := measured[run.name])]
     ratio = geometric_mean(ratios) if ratios else None
-    found = {}
+    by_name = {}
     for run in runs:
         minutes = measured[run.name]
         if minutes is not None:
-            found[run.name] = Estimate(minutes, "measured")
+            by_name[run.name] = Estimate(minutes, "measured")
         elif ratio is not None:
-            found[run.name] = Estimate(run.resources.minutes * ratio, "scaled")
+            by_name[run.name] = Estimate(run.resources.minutes * ratio, "scaled")
         else:
-            found[run.name] = Estimate(run.resources.minutes, "expected")
-    return found
+            by_name[run.name] = Estimate(run.resources.minutes, "expected")
+    return by_name
 
 
 def gpu_share(run: Run) -> float:
-    """GPUs that a run fills: a quarter to all of one, or several."""
+    """Compute the number of GPUs that a run occupies.
+
+    Args:
+        run: the run.
+
+    Returns:
+        0, a quarter to all of one GPU, or several.
+    """
     need = run.resources
     return need.gpus * (need.gpu_slots / QUARTERS if need.gpus == 1 else 1)
 
 
 @dataclass(frozen=True)
 class Task:
-    """A job as the simulation sees it: minutes on `gpus` whole GPUs or `slots` quarters of one, or on CPU cores."""
+    """A job as the simulation sees it.
+
+    Attributes:
+        minutes: duration.
+        gpus: whole GPUs; 0 for a job on CPU cores; 1 with fewer than four slots for a part of one.
+        slots: quarters of a GPU.
+        threads: CPU cores.
+    """
 
     minutes: float
     gpus: int
@@ -82,25 +117,41 @@ class Task:
 
 
 def task(job: Job, minutes: dict[str, Estimate]) -> Task:
-    """The job with the estimated minutes of its runs, one after the other."""
+    """Convert a job to a task of the simulation.
+
+    Args:
+        job: its runs are trained one after the other.
+        minutes: name of the run -> estimate.
+
+    Returns:
+        The task.
+    """
     need = job.resources
     return Task(sum(minutes[run.name].minutes for run in job.runs), need.gpus, need.gpu_slots, need.threads)
 
 
 def wall_minutes(tasks: Iterable[Task], *, gpus: int, cores: int) -> float:
-    """Time from the first start to the last end, by simulated list scheduling: longest first, whoever fits starts.
+    """Simulate list scheduling, longest task first, and return the time from the first start to the last end.
 
-    A job that wants more GPUs than there are takes all, and as much longer. GPU jobs do not compete for cores, since a
-    machine has several per GPU. Jobs that use no GPU share the cores.
+    A task that needs more GPUs than there are uses all of them, and its duration scales up accordingly. GPU tasks do not compete for
+    cores, since a machine has several per GPU. Tasks without a GPU share the cores.
+
+    Args:
+        tasks: all tasks, in any order.
+        gpus: number of GPUs.
+        cores: number of cores for tasks without a GPU.
+
+    Returns:
+        Wall time in minutes.
     """
     waiting: dict[tuple[int, int, int], list[float]] = defaultdict(list)
-    for one in tasks:
-        if one.gpus and gpus:
-            count = min(one.gpus, gpus)
-            slots = one.slots if count == 1 and one.gpus == 1 else QUARTERS
-            waiting[count, slots, 0].append(one.minutes * one.gpus / count)
+    for item in tasks:
+        if item.gpus and gpus:
+            count = min(item.gpus, gpus)
+            slots = item.slots if count == 1 and item.gpus == 1 else QUARTERS
+            waiting[count, slots, 0].append(item.minutes * item.gpus / count)
         else:
-            waiting[0, 0, min(one.threads, cores)].append(one.minutes)
+            waiting[0, 0, min(item.threads, cores)].append(item.minutes)
     for lengths in waiting.values():
         lengths.sort()
     free, free_cores = [QUARTERS] * gpus, cores
@@ -126,13 +177,27 @@ def wall_minutes(tasks: Iterable[Task], *, gpus: int, cores: int) -> float:
 
 
 def runs_of(claim: Claim, tier: str) -> set[str]:
-    """Names of the runs that a claim's rule reads at a tier."""
+    """List the runs that a claim's rule reads at a tier.
+
+    Args:
+        claim: the claim.
+        tier: the tier.
+
+    Returns:
+        Names of runs.
+    """
     return {read.run for read in claim.measures(tier) if isinstance(read, Items) or read.run}
 
 
 @dataclass(frozen=True)
 class ClaimCost:
-    """One claim that a tier tests: its runs, and what they cost by themselves."""
+    """One claim that a tier tests, with its runs.
+
+    Attributes:
+        id: '<paper>.<claim>'.
+        primary: whether the claim is primary.
+        runs: (paper, run) of every run that its rule reads.
+    """
 
     id: str
     primary: bool
@@ -140,25 +205,42 @@ class ClaimCost:
 
 
 def claim_costs(paper: str, tier: str) -> list[ClaimCost]:
-    """The claims of a paper that the tier's runs can decide, in the order written."""
+    """List the claims of a paper that the runs of a tier can decide.
+
+    Args:
+        paper: name of the paper.
+        tier: the tier.
+
+    Returns:
+        Claims in the order of paper.yaml.
+    """
     planned = {run.name for run in grid.load_runs(paper, tier)}
-    found = []
+    costs = []
     for claim in load_paper(paper).claims:
         if tier in claim.tiers and (needed := runs_of(claim, tier)) <= planned:
-            found.append(ClaimCost(f"{paper}.{claim.id}", claim.primary, frozenset((paper, name) for name in needed)))
-    return found
+            costs.append(ClaimCost(f"{paper}.{claim.id}", claim.primary, frozenset((paper, name) for name in needed)))
+    return costs
 
 
 def decided_by(budget: float, claims: Sequence[ClaimCost], hours: dict[tuple[str, str], float]) -> set[str]:
-    """Claims that a budget of GPU-hours pays for: primary ones first, and always the one that adds least to what is run already."""
-    left, chosen, have = budget, set(), set[tuple[str, str]]()
+    """Select the claims that a budget pays for: greedily, primary claims first, each time the claim that adds the fewest GPU-hours.
+
+    Args:
+        budget: GPU-hours.
+        claims: all claims.
+        hours: (paper, run) -> GPU-hours of all its chunks.
+
+    Returns:
+        Ids of the claims.
+    """
+    remaining, decided, paid_runs = budget, set(), set[tuple[str, str]]()
     pending = list(claims)
     while pending:
-        extra = {claim.id: math.fsum(hours[run] for run in claim.runs - have) for claim in pending}
-        best = min(pending, key=lambda claim: (not claim.primary, extra[claim.id]))
-        if extra[best.id] <= left:
-            left -= extra[best.id]
-            have |= best.runs
-            chosen.add(best.id)
-        pending.remove(best)
-    return chosen
+        extra = {claim.id: math.fsum(hours[run] for run in claim.runs - paid_runs) for claim in pending}
+        cheapest = min(pending, key=lambda claim: (not claim.primary, extra[claim.id]))
+        if extra[cheapest.id] <= remaining:
+            remaining -= extra[cheapest.id]
+            paid_runs |= cheapest.runs
+            decided.add(cheapest.id)
+        pending.remove(cheapest)
+    return decided

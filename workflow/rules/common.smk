@@ -1,4 +1,4 @@
-# The configuration, checked before anything runs, and the names that the rules share.
+# The configuration, validated before anything runs, and the names that the rules share.
 import os
 import sys
 from pathlib import Path
@@ -28,12 +28,12 @@ REPORT = f"{DERIVED}/report"
 LOGS = f"logs/{Path(DERIVED).name}"
 
 
-def shown(path, paper, kind):
-    """An output that `snakemake --report` shows under its paper, by name and form; metadata and indices stay out of it."""
+def report_output(path, paper, kind):
+    """Return an output that `snakemake --report` lists under its paper; metadata and indices are plain paths, which it does not list."""
     labels = jobs.labels(path)
-    where = {"category": load_paper(paper).short, "subcategory": f"{kind}s"}
+    place = {"category": load_paper(paper).short, "subcategory": f"{kind}s"}
     caption = f"../report/{kind}.rst"
-    return report(path, labels=labels, caption=caption, **where) if labels else path
+    return report(path, labels=labels, caption=caption, **place) if labels else path
 
 
 wildcard_constraints:

@@ -1,4 +1,4 @@
-# Fetch and verify each paper's data where there is a network, before any job that may have none.
+# Fetch and verify each paper's data on the head, which has a network, before jobs that may have none.
 
 
 rule data:

@@ -1,4 +1,4 @@
-# Figures and exhibits: redrawn when records or drawing code change, never a reason to train.
+# Figures and exhibits: redrawn when records or drawing code change; no training depends on them.
 
 
 rule figures:
@@ -21,7 +21,7 @@ for paper in PAPERS:
             code=jobs.code_of(f"papers.{paper}.figures"),
         output:
             [
-                shown(path, paper, "figure")
+                report_output(path, paper, "figure")
                 for path in jobs.figure_outputs(CONFIG, paper)
             ],
         log:
@@ -49,7 +49,7 @@ for paper in PAPERS:
                 code=jobs.code_of(f"papers.{paper}.exhibits"),
             output:
                 [
-                    shown(path, paper, "exhibit")
+                    report_output(path, paper, "exhibit")
                     for path in jobs.exhibit_outputs(CONFIG, paper)
                 ],
             log:

@@ -1,4 +1,4 @@
-# Everything in one folder that opens from disk, the same content as a PDF, and as files in one archive.
+# The report: one folder of pages that open from disk, the same content as a PDF, and an archive of all files.
 
 
 rule report_pages:

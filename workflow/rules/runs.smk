@@ -1,5 +1,5 @@
-# One rule per group of runs; its jobs are chunks of seeds. A job resumes what a stopped one left behind.
-# exec: a scheduler's signal reaches the training itself, not a shell that would die of it and leave the training.
+# One rule per group of runs; its jobs are chunks of seeds. A job resumes from the state of a job that was stopped.
+# exec: a scheduler's signal must reach the training process; a shell in between would exit and leave the training running.
 
 for group in TRAINING:
 
@@ -7,7 +7,7 @@ for group in TRAINING:
         name:
             group.name
         input:
-            # Only its presence: a restored chunk is not retrained because data were verified anew; declarations are part of the code.
+            # ancient: only its presence counts, so that verifying data again does not retrain restored chunks.
             data=ancient(f"{RUNS}/{group.paper}/data.json"),
             code=group.code,
         output:

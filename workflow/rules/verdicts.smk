@@ -1,4 +1,4 @@
-# Per paper, in one process: records of all runs in one table, claims judged by rule, published tables beside ours.
+# Per paper, in one process: one table of the records of all runs, verdicts by rule, published tables beside our results.
 
 for paper in PAPERS:
 
@@ -13,7 +13,7 @@ for paper in PAPERS:
             records=f"{DERIVED}/{paper}/records.parquet",
             claims=f"{DERIVED}/{paper}/claims.csv",
             tables=[
-                shown(path, paper, "table")
+                report_output(path, paper, "table")
                 for path in jobs.table_outputs(CONFIG, paper)
             ],
         log:
