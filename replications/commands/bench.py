@@ -1,4 +1,4 @@
-"""`bench`: our speed beside a baseline's, measured now, in one process."""
+"""`bench`: interleaved benchmarks of our code against baselines, in one process."""
 
 from __future__ import annotations
 
@@ -22,7 +22,11 @@ if TYPE_CHECKING:
 
 
 def comparisons() -> dict[str, Callable[[], Comparison]]:
-    """Return every public function of every paper's `bench.py`, by <paper>.<function>."""
+    """List the speed comparisons of all papers: the public functions of their `bench.py`.
+
+    Returns:
+        '<paper>.<function>' -> function that sets up the comparison.
+    """
     functions: dict[str, Callable[[], Comparison]] = {}
     for paper in paper_names():
         if (PAPERS / paper / "bench.py").is_file():
@@ -33,18 +37,23 @@ def comparisons() -> dict[str, Callable[[], Comparison]]:
     return functions
 
 
-def _named(name: str | None) -> dict[str, Callable[[], Comparison]]:
-    everything = comparisons()
-    matching = {key: make for key, make in everything.items() if name in (None, key, key.partition(".")[0])}
+def _matching(name: str | None) -> dict[str, Callable[[], Comparison]]:
+    """Return the comparisons of a paper, or the one of this name; all where no name is given.
+
+    Raises:
+        InputError: there is none; the message names the nearest valid name.
+    """
+    available = comparisons()
+    matching = {key: make for key, make in available.items() if name in (None, key, key.partition(".")[0])}
     if name and not matching:
-        valid = [*everything, *{key.partition(".")[0] for key in everything}]
+        valid = [*available, *{key.partition(".")[0] for key in available}]
         raise InputError(f"No comparison is called '{name}'. {nearest(name, valid)}")
     return matching
 
 
 def bench(
     name: Annotated[str | None, typer.Argument(help="A paper, or paper.comparison; default: all.")] = None,
-    rounds: Annotated[int, typer.Option(min=1, help="Turns of each side; medians are printed.")] = 7,
+    rounds: Annotated[int, typer.Option(min=1, help="Measurements of each side, interleaved; medians are printed.")] = 7,
     threads: Annotated[int | None, typer.Option(min=1, help="Threads of this process; default: torch's choice.")] = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -56,7 +65,7 @@ def bench(
     if threads:
         torch.set_num_threads(threads)
     rows = []
-    for key, make in _named(name).items():
+    for key, make in _matching(name).items():
         print(f"{key} ...", file=sys.stderr, flush=True)
         try:
             rows.append({"id": key} | dataclasses.asdict(compare_speed(make(), rounds=rounds)))
@@ -66,7 +75,7 @@ def bench(
 
 
 def _line(row: dict[str, Any]) -> dict[str, Any]:
-    """Return the columns that fit a terminal: ratios of wall and CPU time, and the promised ratio."""
+    """Return the columns that fit a terminal: ratios of wall and CPU time, and the expected minimum ratio."""
     return {
         "comparison": row["name"],
         "baseline": row["baseline_name"],

@@ -22,10 +22,11 @@ def costs(
     results: ResultsOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Print minutes of all jobs and from the first to the last, energy, and how busy the GPU was, by paper.
+    """Print job minutes, wall time, energy and GPU utilisation, by paper.
 
-    `busy` is the share of the jobs' time in which the device computed, `of peak` counted FLOPs of the trainings over the FLOPs that the
-    device could have done in that time. Jobs that share a device each measure the whole device: their energy counts twice.
+    `wall min` is the time from the first start to the last end. `busy` is the share of the jobs' time in which the device computed,
+    `of peak` the counted FLOPs of the trainings divided by the FLOPs that the device could have done in that time. Jobs that share a
+    device each measure the whole device, so that its energy is counted once per job.
     """
     tier, folder = read_place(tier, source, results)
     by_paper = {
@@ -38,11 +39,14 @@ def costs(
 
 
 def summary(name: str, jobs: Sequence[Provenance]) -> dict[str, Any]:
-    """Return one row: sums over jobs, and means weighted by the seconds that were measured. None where nothing was measured.
+    """Sum up the costs of finished chunks.
 
     Args:
         name: first column of the row.
-        jobs: provenance of the finished chunks.
+        jobs: provenance of the chunks.
+
+    Returns:
+        One row: sums over jobs, and means weighted by the seconds of the measurement; None where nothing was measured.
     """
     measured = [job["cost"] for job in jobs if isinstance(job.get("cost"), dict)]
     times = [datetime.fromisoformat(job[when]) for job in jobs for when in ("started", "ended") if job.get(when)]

@@ -23,31 +23,38 @@ Names = Annotated[list[str] | None, typer.Argument(metavar="[NAME...]", help="Da
 
 
 def sources() -> dict[str, DataSource]:
-    """Return every declared source by name, over all papers. Raises InputError when two differ under one name."""
+    """List the declared data sources of all papers.
+
+    Returns:
+        Name -> source.
+
+    Raises:
+        InputError: two different sources have the same name.
+    """
     declared: dict[str, DataSource] = {}
     for paper in paper_names():
         for source in importlib.import_module(f"replications.papers.{paper}.data").SOURCES:
             if declared.setdefault(source.name, source) is not source:
-                raise InputError(f"Two data sources are called '{source.name}'; one is in {paper}. Share it through engine/datasets.py.")
+                raise InputError(f"Two data sources are named '{source.name}'; one is in {paper}. Share it through engine/datasets.py.")
     return declared
 
 
-def _named(names: list[str] | None) -> list[DataSource]:
+def _select(names: list[str] | None) -> list[DataSource]:
     declared = sources()
     for name in names or ():
         if name not in declared:
-            raise InputError(f"No data set is called '{name}'. {nearest(name, declared)}")
+            raise InputError(f"Data set '{name}' does not exist. {nearest(name, declared)}")
     return [declared[name] for name in names or declared]
 
 
-def _place(source: DataSource) -> str:
+def _mirror_path(source: DataSource) -> str:
     """Return the source's path inside a mirror; empty for embedded data."""
     return f"hub/{source.hub}" if source.hub else source.file
 
 
 @app.command("list")
 def list_sources(as_json: JsonOption = False) -> None:
-    """List name, origin, revision, sizes and licence of every data set, and what could not be checked about it."""
+    """List name, origin, revision, sizes and licence of every data set, and what is not verified about it."""
     local = mirror()
     rows = [
         {
@@ -55,7 +62,7 @@ def list_sources(as_json: JsonOption = False) -> None:
             "from": source.hub or source.address or source.file or "embedded",
             "revision": source.revision[:12],
             "splits": " ".join(f"{split}={count:,}" for split, count in source.splits.items()),
-            "in mirror": "yes" if local and _place(source) and (local / _place(source)).exists() else "",
+            "in mirror": "yes" if local and _mirror_path(source) and (local / _mirror_path(source)).exists() else "",
             "licence": source.licence,
             "note": source.note,
         }
@@ -74,12 +81,12 @@ def fetch(
     out: Annotated[Path | None, typer.Option(metavar="FILE", help="JSON file of verified fingerprints to write.")] = None,
     log: Annotated[Path | None, typer.Option(metavar="FILE", help="File that also gets the printed lines.")] = None,
 ) -> None:
-    """Download data sets where they are missing, and verify them.
+    """Download missing data sets and verify all of them.
 
-    With --paper, embedded data is left out: it cannot be missing, and the runs verify it when they load it.
+    With --paper, embedded data are left out: they cannot be missing, and a run verifies them when it loads them.
     """
-    everything = {} if paper else {(source.name, split): source for source in _named(names) for split in source.splits}
-    splits = _needs(paper, tier) if paper else everything
+    by_name = {} if paper else {(source.name, split): source for source in _select(names) for split in source.splits}
+    splits = _needs(paper, tier) if paper else by_name
     notes, lines = {}, []
     for (name, split), source in sorted(splits.items()):
         _, note = load(source, split)
@@ -96,7 +103,7 @@ def fetch(
 
 
 def _needs(paper: str, tier: str) -> dict[tuple[str, str], DataSource]:
-    """Return what the runs of a paper at a tier download: its `data.needs(settings)` over all runs, without embedded data."""
+    """Return the splits that the runs of a paper at a tier download: its `data.needs(settings)` over all runs, without embedded data."""
     module = importlib.import_module(f"replications.papers.{paper}.data")
     loaded = {(source.name, split): source for run in grid.load_runs(paper, tier) for source, split in module.needs(run.settings)}
     return {key: source for key, source in loaded.items() if source.build is None}
@@ -104,9 +111,9 @@ def _needs(paper: str, tier: str) -> dict[tuple[str, str], DataSource]:
 
 @app.command("verify")
 def verify(names: Names = None) -> None:
-    """Check size and fingerprint of the data sets on this machine; exit with 2 when one is missing or is not the declared data."""
+    """Verify size and fingerprint of the data sets on this machine; exit with 2 if one is missing or differs from its declaration."""
     rows, failed = [], False
-    for source in _named(names):
+    for source in _select(names):
         for split in source.splits:
             try:
                 _, note = load(source, split)
@@ -117,4 +124,4 @@ def verify(names: Names = None) -> None:
                 rows.append({"data": f"{source.name}/{split}", "result": str(error), "from": ""})
     print_rows(rows, fold=("result",))
     if failed:
-        raise DataError("A data set is missing or is not the declared data; see above.")
+        raise DataError("A data set is missing or differs from its declaration; see the table above.")

@@ -1,4 +1,4 @@
-"""`figures` and `exhibits`: drawn anew from the records, without training anything."""
+"""`figures` and `exhibits`: drawn from records and artifacts, without training."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def figures(
     results: ResultsOption = None,
     out: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder of figures to write; default: RESULTS/PAPER/figures.")] = None,
 ) -> None:
-    """Draw every figure of a paper as SVG, PDF, PNG and CSV, with metadata each and their order in index.json."""
+    """Draw every figure of a paper as SVG, PDF, PNG and CSV, with its metadata, and write their order to index.json."""
     from replications.presentation.figure_writer import write_figure
 
     _write_all(write_figure, paper, "figures", tier, results, out)
@@ -35,15 +35,15 @@ def exhibits(
     results: ResultsOption = None,
     out: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder of pages to write; default: RESULTS/PAPER/exhibits.")] = None,
 ) -> None:
-    """Write every exhibit of a paper as one self-contained page, with metadata each and their order in index.json."""
+    """Write every exhibit of a paper as one self-contained page, with its metadata, and their order to index.json."""
     _write_all(write_exhibit, paper, "exhibits", tier, results, out)
 
 
 def _write_all(write: Callable[..., Any], paper: str, module: str, tier: str, results: Path | None, out: Path | None) -> None:
-    declared = load_paper(paper)
-    read = Results.read(declared, tier, existing_results(tier, results))
-    folder = out or read.folder / paper / module
-    names = public_functions(declared.folder / f"{module}.py")
+    definition = load_paper(paper)
+    recorded = Results.read(definition, tier, existing_results(tier, results))
+    folder = out or recorded.folder / paper / module
+    names = public_functions(definition.folder / f"{module}.py")
     for name in names:
-        write(getattr(importlib.import_module(f"replications.papers.{paper}.{module}"), name), read, folder)
+        write(getattr(importlib.import_module(f"replications.papers.{paper}.{module}"), name), recorded, folder)
     write_index(folder, names)

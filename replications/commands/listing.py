@@ -1,4 +1,4 @@
-"""`list` and `settings`: what can be trained, and the settings it is trained with."""
+"""`list` and `settings`: the runs of a tier, and the reference of a paper's settings."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def list_runs(tier: TierOption = DEFAULT_TIER, papers: PapersOption = None, as_j
 def settings(paper: PaperArgument, as_json: JsonOption = False) -> None:
     """Print the reference of a paper's settings: name, type, default, bounds and description of each key.
 
-    They are given under `settings:` in the paper's runs.yaml.
+    The keys are set under `settings:` in the paper's runs.yaml.
     """
     fields = grid.settings_model(paper).model_fields
     rows = [
@@ -59,7 +59,14 @@ def settings(paper: PaperArgument, as_json: JsonOption = False) -> None:
 
 
 def type_name(annotation: Any) -> str:
-    """Return a type as the reference prints it: `int`, `float or null`, `cosine | linear`, `list[int]`."""
+    """Format a type as the reference of settings prints it.
+
+    Args:
+        annotation: of a pydantic field.
+
+    Returns:
+        For example `int`, `float or null`, `cosine | linear`, `list[int]`.
+    """
     if annotation is type(None):
         return "null"
     if inspect.isclass(annotation) and not get_args(annotation):
@@ -74,6 +81,13 @@ def type_name(annotation: Any) -> str:
 
 
 def bounds(field: FieldInfo) -> str:
-    """Return the bounds of a numeric setting, for example `>= 0, < 1`; empty where it has none."""
+    """Format the bounds of a numeric setting.
+
+    Args:
+        field: the pydantic field.
+
+    Returns:
+        For example `>= 0, < 1`; empty where there are none.
+    """
     limits = [(sign, getattr(part, name)) for part in field.metadata for name, sign in BOUNDS.items() if hasattr(part, name)]
     return ", ".join(f"{sign} {limit:g}" for sign, limit in limits)

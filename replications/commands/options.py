@@ -1,6 +1,6 @@
 """Arguments and options that several commands share, with one meaning each.
 
-`--results` is the folder that is read, `--out` the folder or file that is written; `--tier` is `smoke` unless it is given.
+`--results` is the folder that is read, `--out` the folder or file that is written; the default of `--tier` is `smoke`.
 """
 
 from __future__ import annotations
@@ -19,26 +19,66 @@ DEFAULT_TIER = "smoke"
 
 
 def check_tier(tier: str) -> str:
-    """Return the tier. Raises InputError with the nearest one unless it exists."""
+    """Check that a tier exists.
+
+    Args:
+        tier: name.
+
+    Returns:
+        The name.
+
+    Raises:
+        InputError: it does not exist; the message names the nearest tier.
+    """
     if tier not in TIERS:
-        raise InputError(f"No tier is called '{tier}'. {nearest(tier, TIERS)}")
+        raise InputError(f"Tier '{tier}' does not exist. {nearest(tier, TIERS)}")
     return tier
 
 
 def check_paper(paper: str | None) -> str | None:
-    """Return the paper's name. Raises InputError with the nearest one unless it exists."""
+    """Check that a paper exists.
+
+    Args:
+        paper: name, or None.
+
+    Returns:
+        The name, or None.
+
+    Raises:
+        InputError: it does not exist; the message names the nearest paper.
+    """
     return load_paper(paper).name if paper is not None else None
 
 
 def check_papers(papers: list[str] | None) -> list[str]:
-    """Return the papers' names; those of all papers where none is given. Raises InputError with the nearest one unless all exist."""
+    """Check that papers exist.
+
+    Args:
+        papers: names; None or empty for all papers.
+
+    Returns:
+        The names.
+
+    Raises:
+        InputError: one does not exist; the message names the nearest paper.
+    """
     return [load_paper(name).name for name in papers or paper_names()]
 
 
 def check_source(source: str) -> str:
-    """Return the source. Raises InputError unless it is `runs` or `reference`."""
+    """Check the source of results.
+
+    Args:
+        source: name.
+
+    Returns:
+        The name.
+
+    Raises:
+        InputError: it is neither 'runs' nor 'reference'.
+    """
     if source not in {"runs", "reference"}:
-        raise InputError(f"No source is called '{source}'. Valid: reference, runs.")
+        raise InputError(f"Source '{source}' does not exist. Valid: reference, runs.")
     return source
 
 
@@ -49,39 +89,58 @@ PapersOption = Annotated[
 TierOption = Annotated[str, typer.Option(metavar="TIER", help=f"How much compute: {', '.join(TIERS)}.", callback=check_tier)]
 SourceOption = Annotated[
     str,
-    typer.Option(metavar="SOURCE", help="runs: made here; reference: the committed results, at their own tier.", callback=check_source),
+    typer.Option(
+        metavar="SOURCE", help="runs: results made here; reference: the committed results, at their own tier.", callback=check_source
+    ),
 ]
 ResultsOption = Annotated[
     Path | None, typer.Option(metavar="DIR", help="Folder of results to read; default: results/TIER, or results/reference.")
 ]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print a list of objects.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print a JSON list of objects.")]
 DeviceOption = Annotated[str | None, typer.Option(help="cpu, cuda or cuda:N; default: a GPU if there is one.")]
 
 
 def examples(*commands: str) -> str:
-    """Return the end of a command's help text: examples, one per line."""
+    """Format examples for the end of a command's help text.
+
+    Args:
+        commands: without the program's name.
+
+    Returns:
+        Markdown with one example per line.
+    """
     return "\n\n".join(["Examples:", *(f"  replications {command}" for command in commands)])
 
 
 def existing_results(tier: str, results: Path | None) -> Path:
-    """Return the folder of a tier's results.
+    """Locate the results of a tier, which must exist.
 
     Args:
-        tier: the tier, of which `results/<tier>` is the default folder.
+        tier: the tier; `results/<tier>` is the default folder.
         results: another folder; None: the default.
+
+    Returns:
+        The folder.
 
     Raises:
         InputError: there is no such tier, or the folder does not exist.
     """
     folder = results or Path("results") / check_tier(tier)
     if not folder.is_dir():
-        made = f"`make report TIER={tier}` makes it; " if results is None else ""
-        raise InputError(f"There are no results in {folder}: the folder does not exist. {made}--results DIR reads another folder.")
+        command = f"`make report TIER={tier}` creates it; " if results is None else ""
+        raise InputError(f"There are no results in {folder}: the folder does not exist. {command}--results DIR reads another folder.")
     return folder
 
 
 def optional_results(tier: str, results: Path | None) -> Path:
-    """Return the folder of a tier's results, which need not exist yet unless it was named.
+    """Locate the results of a tier, which need not exist yet unless the folder was given.
+
+    Args:
+        tier: the tier; `results/<tier>` is the default folder.
+        results: another folder; None: the default.
+
+    Returns:
+        The folder.
 
     Raises:
         InputError: `results` is given and does not exist.
@@ -90,12 +149,15 @@ def optional_results(tier: str, results: Path | None) -> Path:
 
 
 def read_place(tier: str, source: str, results: Path | None) -> tuple[str, Path]:
-    """Return tier and folder of the results that a command reads.
+    """Locate the results that a command reads.
 
     Args:
-        tier: tier of results made here; the reference has its own.
-        source: `runs` or `reference`.
-        results: another folder than the source's default.
+        tier: of results made here; the reference has its own.
+        source: 'runs' or 'reference'.
+        results: another folder than the default of the source.
+
+    Returns:
+        Tier and folder.
 
     Raises:
         InputError: the folder does not exist, or does not hold a reference.

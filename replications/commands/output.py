@@ -1,4 +1,4 @@
-"""Output of the commands: tables for people, lists of objects for programs."""
+"""Output of the commands: tables for people, JSON for programs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def print_rows(rows: Sequence[dict[str, Any]], *, as_json: bool = False, fold: S
     Args:
         rows: one mapping of column to value per row.
         as_json: print JSON instead of a table.
-        fold: columns of prose, which may be broken over several lines; all others, identifiers among them, never are.
+        fold: columns of prose, which may be broken over several lines; other columns, such as identifiers, never are.
     """
     if as_json:
         print(json.dumps(list(rows), indent=2, allow_nan=False))
@@ -33,7 +33,7 @@ def print_rows(rows: Sequence[dict[str, Any]], *, as_json: bool = False, fold: S
         table.add_column(column, overflow="fold", no_wrap=column not in fold)
     for row in rows:
         table.add_row(*(Text(_cell(value)) for value in row.values()))
-    # A pipe has no width of its own, and 80 columns would break most tables.
+    # A pipe has no width; the default of 80 columns would wrap most tables.
     console = Console(width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else 160)
     narrowest = Measurement.get(console, console.options.update_width(100_000), table).minimum
     console.width = max(console.width, narrowest)

@@ -1,4 +1,4 @@
-"""`plan`: what a tier will cost and decide."""
+"""`plan`: the cost of a tier, and the claims that it decides."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ from workflow import planning
 
 def plan(
     tier: TierOption = DEFAULT_TIER,
-    gpus: Annotated[int, typer.Option(min=0, help="GPUs that work at the same time.")] = 8,
+    gpus: Annotated[int, typer.Option(min=0, help="Number of GPUs.")] = 8,
     cores: Annotated[int | None, typer.Option(min=1, help="Cores for jobs without a GPU; default: this machine's.")] = None,
     price: Annotated[float, typer.Option(min=0, help="Price of one GPU-hour, in any currency.")] = 2.5,
-    budget: Annotated[float | None, typer.Option(min=0, help="GPU-hours to spend: which claims would they decide?")] = None,
+    budget: Annotated[float | None, typer.Option(min=0, help="GPU-hours to spend; marks the claims that they decide.")] = None,
     results: ResultsOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Print jobs, GPU-hours, wall time and cost of a tier, in all, per paper and per claim.
+    """Print jobs, GPU-hours, wall time and cost of a tier: in total, per paper and per claim.
 
-    Minutes are those of runs.yaml, corrected by what finished runs of the tier measured. Wall time is simulated: longest job
-    first, small jobs sharing a GPU by quarters. Nothing is run.
+    Minutes are those of runs.yaml, corrected by what finished runs of the tier measured. Wall time is simulated: longest job first, small
+    jobs share a GPU by quarters. Nothing is run.
     """
     rows = _plan_rows(tier, optional_results(tier, results), gpus, cores or os.cpu_count() or 1, price, budget)
     if as_json:
         print_rows(rows, as_json=True)
         return
-    headings = {"id": "id", "jobs": "jobs", "gpu_hours": "GPU h", "wall_hours": "wall h", "cost": "cost", "rests_on": "rests on"}
+    headings = {"id": "id", "jobs": "jobs", "gpu_hours": "GPU h", "wall_hours": "wall h", "cost": "cost", "rests_on": "basis"}
     headings |= {"decided": "decided"} if budget is not None else {}
     print_rows([{heading: rounded(row[key]) for key, heading in headings.items()} for row in rows])
     print(f"\n{gpus} GPUs, {price:g} per GPU-hour. A claim's row is the cost of its runs alone; claims share runs.")
@@ -58,16 +58,16 @@ def _plan_rows(tier: str, folder: Path, gpus: int, cores: int, price: float, bud
     decided = planning.decided_by(budget, claims, hours) if budget is not None else set()
 
     def row(level: str, name: str, runs_of_row: set[tuple[str, str]], verdict: bool | None) -> dict[str, Any]:
-        matching = [one for (paper, names), many in tasks.items() if any((paper, run) in runs_of_row for run in names) for one in many]
-        spent = sum(hours[run] for run in runs_of_row)
+        row_tasks = [task for (paper, names), jobs in tasks.items() if any((paper, run) in runs_of_row for run in names) for task in jobs]
+        gpu_hours = sum(hours[run] for run in runs_of_row)
         return {
             "level": level,
             "id": name,
             "runs": len(runs_of_row),
-            "jobs": len(matching),
-            "gpu_hours": spent,
-            "wall_hours": planning.wall_minutes(matching, gpus=gpus, cores=cores) / 60,
-            "cost": spent * price,
+            "jobs": len(row_tasks),
+            "gpu_hours": gpu_hours,
+            "wall_hours": planning.wall_minutes(row_tasks, gpus=gpus, cores=cores) / 60,
+            "cost": gpu_hours * price,
             "rests_on": ", ".join(sorted({basis[run] for run in runs_of_row})),
             "decided": verdict,
         }
@@ -80,7 +80,14 @@ def _plan_rows(tier: str, folder: Path, gpus: int, cores: int, price: float, bud
 
 
 def rounded(value: object) -> object:
-    """Return a truth value as yes or no and a number with two decimals; anything else as it is."""
+    """Format a value for a table.
+
+    Args:
+        value: of a row.
+
+    Returns:
+        'yes' or 'no' for a truth value, a float with two decimals, any other value unchanged.
+    """
     if isinstance(value, bool):
         return "yes" if value else "no"
     return f"{value:,.2f}" if isinstance(value, float) else value

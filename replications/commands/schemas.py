@@ -1,4 +1,4 @@
-"""`schemas`: the JSON schemas of the YAML files, generated from their models, by which editors complete and check."""
+"""`schemas`: the JSON schemas of the YAML files, generated from their models, with which editors complete and check."""
 
 from __future__ import annotations
 
@@ -25,10 +25,13 @@ EPILOG = examples("schemas", "schemas --write")
 
 
 def schema_of(name: str) -> str:
-    """Return a JSON schema as its file holds it.
+    """Generate a JSON schema as its file stores it.
 
     Args:
         name: a key of `MODELS`.
+
+    Returns:
+        JSON text.
     """
     schema = MODELS[name].model_json_schema()
     if name == "paper":  # the folder's name, which discovery adds

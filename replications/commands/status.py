@@ -1,4 +1,4 @@
-"""`status`: how far a tier is."""
+"""`status`: the progress of a tier."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def status(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Print which runs are done, running, stopped, failed and waiting, the progress and last loss of each running job, and the hours left."""
+    """Print the state of every run (done, running, stopped, failed, outdated or waiting), progress and last loss, and the hours left."""
     folder = optional_results(tier, results)
     rows = []
     for name in papers or paper_names():
@@ -51,7 +51,7 @@ def status(
 
 
 def _json(path: Path) -> dict[str, Any]:
-    """Return a file's object; empty where the file is being replaced or was never written."""
+    """Return the object in a file; empty while the file is being replaced, or if it does not exist."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -67,27 +67,27 @@ def _chunk(run: Run, seeds: tuple[int, ...], results: Path, unfinished: Path, mi
     provenance, progress, failure = _json(folder / "provenance.json"), _json(state / "progress.json"), _json(state / "failure.json")
     share, note = 0.0, ""
     if held(lock):
-        word, share, note = "running", _share(progress), f"on {holder(lock).get('host', '?')}"
+        state_name, share, note = "running", _share(progress), f"on {holder(lock).get('host', '?')}"
     elif provenance and provenance.get("settings_digest") == run.digest:
-        word, share = "done", 1.0
+        state_name, share = "done", 1.0
     elif failure:
-        word, share, note = "failed", _share(progress), str(failure.get("error", ""))
+        state_name, share, note = "failed", _share(progress), str(failure.get("error", ""))
     elif progress:
-        word, share, note = "stopped", _share(progress), "the next attempt continues here"
+        state_name, share, note = "stopped", _share(progress), "the next attempt resumes here"
     elif provenance:
-        word, note = "outdated", "its settings have changed"
+        state_name, note = "outdated", "its settings have changed"
     else:
-        word = "waiting"
-    values = progress.get("values", {}) if word != "done" else {}
+        state_name = "waiting"
+    values = progress.get("values", {}) if state_name != "done" else {}
     hours = minutes / 60 * (1 - share)
     return {
         "paper": run.paper,
         "run": f"{run.paper} {run.name}",
         "seeds": grid.seeds_label(seeds),
-        "state": word,
-        "progress": f"{progress['stage']} {progress['done']:,}/{progress['total']:,}" if progress and word != "done" else "",
+        "state": state_name,
+        "progress": f"{progress['stage']} {progress['done']:,}/{progress['total']:,}" if progress and state_name != "done" else "",
         "values": "  ".join(f"{name} {value:.4g}" for name, value in values.items()),
-        "resumes": int(provenance.get("resumes", 0) if word == "done" else progress.get("resumes", 0)),
+        "resumes": int(provenance.get("resumes", 0) if state_name == "done" else progress.get("resumes", 0)),
         "hours_left": hours,
         "gpu_hours_left": hours * planning.gpu_share(run),
         "note": note,

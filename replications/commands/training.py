@@ -27,7 +27,7 @@ def run_runs(
     processes: Annotated[int | None, typer.Option(min=1, help="Processes that train together; default: one per GPU of the run.")] = None,
     show_launch: Annotated[bool, typer.Option("--show-launch", help="Print the launch command and exit.")] = False,
 ) -> None:
-    """Train and measure runs of one paper, one after the other; continue unfinished ones."""
+    """Train and measure runs of one paper, one after the other; unfinished ones are resumed."""
     runs = [grid.find_run(paper, tier, name) for name in names]
     only_seeds = grid.parse_seeds(seeds) if seeds else None
     from replications.engine import launch

@@ -37,7 +37,7 @@ def test_a_new_paper_runs_draws_and_passes_the_tests_of_papers(tmp_path: Path) -
 
 @pytest.mark.parametrize("name", ["Upper", "with-hyphen", "2fast", "double__line", ""])
 def test_a_name_that_python_cannot_import_is_refused(name: str) -> None:
-    with pytest.raises(InputError, match="cannot be a paper's name"):
+    with pytest.raises(InputError, match="is not a valid name of a paper"):
         new(name)
 
 
