@@ -15,7 +15,8 @@ from replications.papers.rnn_vs_transformer.fused import (
     ScannedSSM,
     scan_depth,
 )
-from replications.papers.rnn_vs_transformer.mixers import GATES, MinimalRNN, Mixer, Recurrent, SelectiveSSM
+from replications.papers.rnn_vs_transformer.linear_recurrences import MinimalRNN, SelectiveSSM
+from replications.papers.rnn_vs_transformer.mixers import GATES, Mixer, Recurrent
 from replications.papers.rnn_vs_transformer.model import SequenceModel
 
 

@@ -1,7 +1,7 @@
 """Fast forms of the mixers: PyTorch's recurrent kernels, a parallel scan, chunked linear attention, and fused attention.
 
-Each class computes the same function as its base class in `mixers.py` or `attention.py`, for all positions in parallel; tests check
-that outputs and gradients agree.
+Each class computes the same function as its base class (in `mixers.py`, `linear_recurrences.py` or `attention.py`), for all positions
+in parallel; tests check that outputs and gradients agree.
 
 The linear recurrence h_t = a_t h_{t-1} + b_t is computed by Blelloch's odd-even scan: neighbours are combined until one element
 remains, then a second pass fills in the others. The work is O(n), the longest chain of dependent kernels 2 log2 n. The gradient is
@@ -17,7 +17,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from replications.papers.rnn_vs_transformer.attention import Attention, LinearAttention
-from replications.papers.rnn_vs_transformer.mixers import MinimalRNN, Recurrent, SelectiveSSM, project
+from replications.papers.rnn_vs_transformer.linear_recurrences import MinimalRNN, SelectiveSSM
+from replications.papers.rnn_vs_transformer.mixers import Recurrent, project
 
 
 def scan_depth(n: int) -> int:

@@ -27,7 +27,8 @@ from replications.papers.rnn_vs_transformer.fused import (
     ScannedMinimalRNN,
     ScannedSSM,
 )
-from replications.papers.rnn_vs_transformer.mixers import MinimalRNN, Mixer, Recurrent, SelectiveSSM, State, project
+from replications.papers.rnn_vs_transformer.linear_recurrences import MinimalRNN, SelectiveSSM
+from replications.papers.rnn_vs_transformer.mixers import Mixer, Recurrent, State, project
 from replications.papers.rnn_vs_transformer.settings import RECURRENT, Network
 
 
