@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -64,6 +66,41 @@ def loss_by_position(model: SequenceModel, inputs: Tensor, targets: Tensor, batc
     return total / len(inputs)
 
 
+@torch.no_grad()
+def mean_random_loss(
+    model: SequenceModel,
+    tokens: Tensor,
+    batches: int,
+    batch: int,
+    context_length: int,
+    places: Sequence[torch.Generator],
+    *,
+    bf16: bool = False,
+) -> Tensor:
+    """Return the mean cross-entropy over random batches of a text (`estimate_loss` of nanoGPT's train.py).
+
+    Args:
+        model: the networks of all seeds.
+        tokens: int64 (characters,).
+        batches: number of batches.
+        batch: crops of a batch.
+        context_length: characters of a crop.
+        places: one generator per seed, which draws where its crops begin.
+        bf16: compute matrix products in bf16.
+
+    Returns:
+        Nats, float64 (seeds,).
+    """
+    crops = [random_crops(tokens, batches * batch, context_length, generator) for generator in places]
+    inputs, targets = (torch.stack(part) for part in zip(*crops, strict=True))
+    total = torch.zeros(model.n_seeds, dtype=torch.float64, device=tokens.device)
+    for part, wanted in zip(inputs.split(batch, dim=1), targets.split(batch, dim=1), strict=True):
+        with torch.autocast(tokens.device.type, torch.bfloat16, enabled=bf16):
+            logits = model(part)
+        total += token_loss(logits, wanted).double().mean((1, 2))
+    return total / batches
+
+
 def train_language(settings: Settings, context: Context) -> None:
     """Train one network per seed on a corpus; record validation and test loss, loss by position, parameters and compute.
 
@@ -92,6 +129,12 @@ def train_language(settings: Settings, context: Context) -> None:
         rows = [r["value"] for r in context.rows if r["metric"] == "loss" and r["split"] == "validation" and r["seed"] == seed]
         best[seed] = min(rows)
     context.record("best_loss", list(best.values()), split="validation", unit="nats/char")
+    if text.random_batches:
+        # nanoGPT has no test part: its validation text is all that is held out, scored at random places.
+        every = torch.cat([corpus.tokens(split, context.device) for split in ("validation", "test")])
+        places = [context.generator(seed, "scored") for seed in context.seeds]
+        score = mean_random_loss(model, every, text.random_batches, training.batch_size, text.context, places, bf16=bf16)
+        context.record("random_loss", score, unit="nats/char")
     by_position = loss_by_position(model, *held_out["test"], training.batch_size, bf16=bf16)
     context.artifact("loss_by_position", by_position)
     _record_positions(context, by_position, text.early)

@@ -112,17 +112,19 @@ class Block(nn.Module):
         mixer: the layer that mixes positions.
         generators: one per seed, on the CPU; they draw the initial weights.
         layers: number of blocks of the network.
+        bias: whether the MLP has biases.
     """
 
-    def __init__(self, mixer: Mixer, generators: Sequence[torch.Generator], layers: int) -> None:
+    def __init__(self, mixer: Mixer, generators: Sequence[torch.Generator], layers: int, *, bias: bool = True) -> None:
         super().__init__()
         width, seeds = mixer.width, len(generators)
         self.mixer = mixer
-        for_mlp = 12 * width**2 - sum(p.numel() for p in mixer.parameters()) / seeds - 2 * width
+        for_mlp = 12 * width**2 - sum(p.numel() for p in mixer.parameters()) / seeds
         self.norms = nn.ModuleList([Norm(width, seeds), Norm(width, seeds)])
-        self.inner = max(1, round((for_mlp - width) / (2 * width + 1)))
-        self.fc_in = SeedLinear(width, self.inner, generators=generators)
-        self.fc_out = SeedLinear(self.inner, width, generators=generators)
+        # With biases, these and the norms' gains are among the 12 width^2; without, the matrices alone are, as in nanoGPT.
+        self.inner = max(1, round((for_mlp - 3 * width) / (2 * width + 1) if bias else for_mlp / (2 * width)))
+        self.fc_in = SeedLinear(width, self.inner, generators=generators, bias=bias)
+        self.fc_out = SeedLinear(self.inner, width, generators=generators, bias=bias)
         with torch.no_grad():  # scaled so that the residual stream does not grow with depth (GPT-2)
             for linear in (self.fc_out, getattr(mixer, "out_proj", None)):
                 if linear is not None:
@@ -179,6 +181,9 @@ class SequenceModel(nn.Module):
         head_width: features per attention head.
         d_state: size of the state per feature of the state-space layer.
         n_positions: number of positions of a network with learned position embeddings.
+        initial: `uniform` or `gpt2`, as in the settings.
+        tied_output: the output layer has the weights of the embedding.
+        bias: whether MLPs and output layer have biases.
     """
 
     def __init__(
@@ -192,6 +197,9 @@ class SequenceModel(nn.Module):
         head_width: int = 32,
         d_state: int = 8,
         n_positions: int = 0,
+        initial: str = "uniform",
+        tied_output: bool = False,
+        bias: bool = True,
     ) -> None:
         super().__init__()
         self.network, self.vocabulary, self.width, self.n_seeds = network, vocabulary, width, len(generators)
@@ -202,9 +210,35 @@ class SequenceModel(nn.Module):
         self.token_embedding = normal(vocabulary)
         self.position_embedding = normal(n_positions) if network.positions == "learned" else None
         mixers = [make_mixer(network, width, generators=generators, head_width=head_width, d_state=d_state) for _ in range(layers)]
-        self.blocks = cast("Sequence[Block]", nn.ModuleList([Block(mixer, generators, layers) for mixer in mixers]))
+        self.blocks = cast("Sequence[Block]", nn.ModuleList([Block(mixer, generators, layers, bias=bias) for mixer in mixers]))
         self.norm = Norm(width, self.n_seeds)
-        self.head = SeedLinear(width, vocabulary, generators=generators)
+        self.head = None if tied_output else SeedLinear(width, vocabulary, generators=generators, bias=bias)
+        if initial == "gpt2":
+            self._start_as_gpt2(generators, layers)
+
+    @torch.no_grad()
+    def _start_as_gpt2(self, generators: Sequence[torch.Generator], layers: int) -> None:
+        """Draw all matrices anew, normal with deviation 0.02, and divide what a block adds by sqrt(2 layers) (nanoGPT, model.py)."""
+        for name, parameter in self.named_parameters():
+            if name.endswith(("weight", "embedding")):
+                added = "fc_out" in name or "out_proj" in name
+                deviation = 0.02 / math.sqrt(2 * layers) if added else 0.02
+                parameter.copy_(torch.stack([torch.randn(parameter.shape[1:], generator=g) * deviation for g in generators]))
+
+    def output(self, x: Tensor) -> Tensor:
+        """Return the logits of the next token.
+
+        Args:
+            x: residual stream after the last block, (seeds, ..., width).
+
+        Returns:
+            (seeds, ..., vocabulary).
+        """
+        normalised = self.norm(x)
+        if self.head is not None:
+            return project(self.head, normalised)
+        logits = torch.bmm(normalised.reshape(len(x), -1, self.width), self.token_embedding.mT)
+        return logits.view(*x.shape[:-1], self.vocabulary)
 
     def embed(self, tokens: Tensor, first: int = 0) -> Tensor:
         """Return the embeddings of tokens.
@@ -248,7 +282,7 @@ class SequenceModel(nn.Module):
         x = dropout(self.embed(tokens))
         for block in self.blocks:
             x = block(x, dropout)
-        return project(self.head, self.norm(x))
+        return self.output(x)
 
     def start(self, tokens: Tensor) -> list[State]:
         """Return the states of all blocks before the first token.
@@ -278,7 +312,7 @@ class SequenceModel(nn.Module):
         for block, state in zip(self.blocks, states, strict=True):
             x, new_state = block.step(x, state)
             new_states.append(new_state)
-        return project(self.head, self.norm(x)), new_states
+        return self.output(x), new_states
 
     @property
     def n_parameters(self) -> int:

@@ -120,6 +120,9 @@ class Text(Strict):
     )
     context: int = Field(128, ge=2, description="Characters per training and per evaluated sequence.")
     evaluation_characters: int = Field(20_000, ge=1, description="Largest number of evaluated characters.")
+    random_batches: int = Field(
+        0, ge=0, description="Random batches of all held-out text that are scored at the end too (nanoGPT's `eval_iters`); 0: none."
+    )
     early: int = Field(20, ge=1, description="Number of first positions that count as early.")
 
 
@@ -152,6 +155,13 @@ class Settings(RunSettings):
     layers: int = Field(2, ge=1, description="Number of blocks.")
     head_width: int = Field(32, ge=2, description="Features per attention head; must divide the width.")
     d_state: int = Field(8, ge=1, description="State size per feature of the state-space layer.")
+    initial: Literal["uniform", "gpt2"] = Field(
+        "uniform",
+        description="Initial weights. uniform: +-1/sqrt(inputs), embeddings normal with deviation 0.1. gpt2: all normal with deviation 0.02."
+        " What a block adds is divided by sqrt(2 layers) in both.",
+    )
+    tied_output: bool = Field(False, description="The output layer has the weights of the embedding, and no bias.")
+    bias: bool = Field(True, description="Biases in MLPs and output layer.")
     training: Training = Field(default_factory=Training, description="Training.")
     sweep: Sweep = Field(default_factory=Sweep, description="Points at which cost is measured.")
     text: Text = Field(default_factory=Text, description="Text of a language-modelling run.")

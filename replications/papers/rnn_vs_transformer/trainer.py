@@ -54,6 +54,9 @@ def make_model(settings: Settings, context: Context, vocabulary: int, n_position
         head_width=settings.head_width,
         d_state=settings.d_state,
         n_positions=n_positions,
+        initial=settings.initial,
+        tied_output=settings.tied_output,
+        bias=settings.bias,
     )
     return model.to(context.device)
 

@@ -12,7 +12,7 @@ from replications.verdicts.kinds.order import OrderClaim
 from replications.verdicts.kinds.value import ValueClaim
 
 PAPER = load_paper("rnn_vs_transformer")
-TIERS = ("smoke", "gpu", "paper")
+TIERS = ("smoke", "cpu", "gpu", "paper")
 
 
 def proxies(tier: str) -> dict[str, str]:
@@ -44,11 +44,11 @@ def test_every_cell_of_table_1_with_a_run_is_judged() -> None:
 
 def test_memory_counted_on_a_processor_is_a_proxy() -> None:
     memory = {"naive-memory-quadratic", "fused-memory-linear", "memory-ratio-2k", "memory-ratio-4k"}
-    assert all(proxies("smoke")[name] for name in memory)
+    assert all(proxies(tier)[name] for tier in ("smoke", "cpu") for name in memory)
     assert not any(proxies("gpu")[name] for name in memory)
 
 
-@pytest.mark.parametrize("tier", ["gpu", "paper"])
+@pytest.mark.parametrize("tier", ["cpu", "gpu", "paper"])
 def test_small_texts_and_networks_are_proxies(tier: str) -> None:
     judged = proxies(tier)
     for claim in PAPER.claims:
@@ -70,3 +70,10 @@ def test_what_is_only_recalled_is_said_once_more_without_its_number() -> None:
     assert (checked.evidence, recalled.evidence) == ("paper", "recalled")
     assert checked.ranking == recalled.ranking
     assert checked.min_difference < recalled.min_difference
+
+
+def test_on_processors_the_recipe_for_processors_is_no_proxy_and_times_are() -> None:
+    judged = proxies("cpu")
+    assert judged["nanogpt-processor"] == ""
+    assert PAPER.claim("nanogpt-processor").planned_seeds("cpu") == 5
+    assert all(judged[name] for name in ("scan-50x", "attention-time-quadratic", "parallel-time-flat", "stepwise-time-linear"))
