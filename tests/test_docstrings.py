@@ -7,7 +7,12 @@ import pytest
 
 from replications.paths import ROOT
 
-FINISHED = ("replications/papers/char_rnn", "replications/papers/rnn_vs_transformer", "replications/papers/vit_scaling")
+FINISHED = (
+    "replications/engine",
+    "replications/papers/char_rnn",
+    "replications/papers/rnn_vs_transformer",
+    "replications/papers/vit_scaling",
+)
 """Folders in which all docstrings are complete; add a folder when it is finished."""
 
 CAPTIONS = {"figures.py", "exhibits.py"}

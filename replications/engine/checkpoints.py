@@ -70,6 +70,9 @@ class CheckpointStore:
             key: identity of the run; state of another key is discarded.
             warn: called with a sentence when something is discarded or a damaged file is passed over.
 
+        Yields:
+            The store.
+
         Raises:
             ReplicationError: another job holds it, or the folder cannot be written. Nothing has been touched then.
         """

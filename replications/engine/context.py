@@ -48,6 +48,9 @@ class Context(Recording):
             seed: one of the chunk's seeds, or a fixed number for what all seeds share.
             purpose: what the numbers are for, for example 'initialise'.
             device: of the tensors that will be drawn; default: the chunk's.
+
+        Returns:
+            A generator at the start of its stream.
         """
         return seeded_generator(seed, purpose, device or self.device)
 

@@ -77,6 +77,9 @@ def how_to_get(source: DataSource) -> str:
 
     Args:
         source: the missing data set.
+
+    Returns:
+        One sentence with the two ways.
     """
     where = f"hub/{source.hub}" if source.hub else source.file
     return (

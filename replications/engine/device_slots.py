@@ -48,6 +48,9 @@ def scheduled(environment: Mapping[str, str]) -> bool:
 
     Args:
         environment: of the process.
+
+    Returns:
+        False on a machine without a scheduler, and outside its jobs.
     """
     return any(name in environment for name in SCHEDULERS)
 

@@ -54,6 +54,9 @@ def device_name(device: torch.device) -> str:
 
     Args:
         device: a device of this machine.
+
+    Returns:
+        As the driver or the operating system gives it.
     """
     from replications.results.provenance import cpu_name
 
@@ -80,6 +83,9 @@ def native_bf16(device: torch.device) -> bool:
 
     Args:
         device: a device of this machine.
+
+    Returns:
+        Of a CPU: True with AVX-512 bf16 instructions.
     """
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported())
@@ -116,7 +122,11 @@ class GraphedStep:
         self._outputs: Mapping[str, Tensor] = {}
 
     def __call__(self) -> Mapping[str, Tensor]:
-        """Make one step and return its outputs; on CUDA the same tensors are overwritten by every replay."""
+        """Make one step and return its outputs; on CUDA the same tensors are overwritten by every replay.
+
+        Raises:
+            torch.OutOfMemoryError: the step does not fit into the memory of the GPU.
+        """
         if self.device.type != "cuda":
             return self.function()
         if self.warmup > 0:

@@ -101,6 +101,9 @@ class Team:
 
         Args:
             batch: (n, ...), equal in every process.
+
+        Returns:
+            (n / size, ...), rounded up or down.
         """
         first, last = self._part(len(batch))
         return batch[first:last]
@@ -114,6 +117,9 @@ class Team:
         Args:
             n: rows of the global batch.
             at_most: largest number of rows of a slice; None: no limit.
+
+        Returns:
+            Slices of the global batch, in order.
 
         >>> Team(rank=1, size=2).pieces(16, at_most=3)
         [slice(8, 10, None), slice(10, 13, None), slice(13, 16, None)]
@@ -194,6 +200,9 @@ class Team:
 
         Args:
             flag: of this process.
+
+        Returns:
+            The same answer in every process.
         """
         if self.size == 1:
             return flag
@@ -206,6 +215,9 @@ class Team:
 
         Args:
             value: of this process.
+
+        Returns:
+            The sum, rounded as float64.
         """
         if self.size == 1:
             return value
@@ -256,6 +268,9 @@ def team(device: str | None = None, *, timeout: timedelta = PATIENCE) -> Iterato
     Args:
         device: 'cpu', 'cuda', 'cuda:N' or None for a GPU where there is one; a team gives each process its own GPU.
         timeout: how long to wait for another process before giving up.
+
+    Yields:
+        The team.
     """
     if not launched():
         yield Team(device=choose_device(device))

@@ -90,6 +90,9 @@ def first_host(nodelist: str) -> str:
     Args:
         nodelist: as in SLURM_JOB_NODELIST.
 
+    Returns:
+        A host name.
+
     Raises:
         InputError: it names no machine.
 
@@ -121,6 +124,9 @@ def torchrun(arguments: Sequence[str], *, processes: int) -> list[str]:
     Args:
         arguments: of the command line.
         processes: number of processes.
+
+    Returns:
+        Program and arguments.
     """
     start = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
     return [*start, *_common(), "-m", "--", "replications", *arguments]
@@ -134,6 +140,9 @@ def torchrun_nodes(arguments: Sequence[str], *, processes: int, nodes: int, envi
         processes: on each machine.
         nodes: number of machines.
         environment: of the job; SLURM_JOB_ID and SLURM_JOB_NODELIST say who meets where.
+
+    Returns:
+        Program and arguments.
 
     Raises:
         InputError: outside a Slurm job.

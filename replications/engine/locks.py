@@ -99,6 +99,9 @@ def holder(path: Path) -> dict[str, Any]:
 
     Args:
         path: of the lock file.
+
+    Returns:
+        Entries as `FileLock.sign` wrote them.
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
@@ -112,6 +115,9 @@ def held(path: Path) -> bool:
 
     Args:
         path: of the lock file.
+
+    Returns:
+        False also where the file is missing or the file system has no locks.
     """
     try:
         file = os.open(path, os.O_RDONLY)

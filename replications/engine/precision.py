@@ -23,6 +23,9 @@ def uses_bf16(precision: Precision, device: torch.device, *, cell: str = "") -> 
         precision: as set.
         device: on which the network runs.
         cell: recurrent cell of the network (`lstm`, `gru`, `rnn`); empty for other networks.
+
+    Returns:
+        False: products are in fp32, or in TF32 where that is allowed.
     """
     if precision not in ("bf16", "auto"):
         return False
@@ -39,6 +42,9 @@ def matmul_precision(precision: Precision, device: torch.device, *, cell: str = 
         precision: as set. On a GPU, products that stay in fp32 use TF32 unless fp32 is set.
         device: on which the network runs.
         cell: see `uses_bf16`.
+
+    Yields:
+        Nothing.
     """
     before = torch.get_float32_matmul_precision()
     if device.type == "cuda":

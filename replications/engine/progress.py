@@ -16,6 +16,9 @@ def duration(seconds: float) -> str:
 
     Args:
         seconds: 0 or more; rounded to whole seconds.
+
+    Returns:
+        For example 4:05 or 1:02:03.
     """
     whole = max(0, round(seconds))
     hours, rest = divmod(whole, 3600)
@@ -61,6 +64,9 @@ class Progress:
             stage: name of a training or another loop.
             done: units done so far.
             total: units in all.
+
+        Returns:
+            Always False in a quiet process.
         """
         self._began.setdefault(stage, (time.monotonic(), done))
         return not self.quiet and (time.monotonic() - self._last >= self.every or done == total)

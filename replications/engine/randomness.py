@@ -18,6 +18,9 @@ def seeded_generator(seed: int, purpose: str, device: torch.device | str) -> tor
         seed: of the run, 0 or more.
         purpose: what the numbers are for, for example 'initialise'.
         device: of the tensors that will be drawn.
+
+    Returns:
+        A generator at the start of its stream.
     """
     source = np.random.SeedSequence([seed, *purpose.encode()]).generate_state(2, dtype=np.uint32)
     generator = torch.Generator(device=device)
@@ -88,6 +91,9 @@ class SeededDropout(nn.Module):
         Args:
             inputs: on the generator's device.
 
+        Returns:
+            Of the shape of `inputs`.
+
         Raises:
             RuntimeError: there is no generator to draw from.
         """
@@ -117,6 +123,9 @@ def seeded_library(seed: int, device: torch.device) -> Iterator[None]:
     Args:
         seed: of the block.
         device: whose generators are restored, beside the CPU's.
+
+    Yields:
+        Nothing.
     """
     with torch.random.fork_rng([device] if device.type == "cuda" else []):
         torch.manual_seed(seed)

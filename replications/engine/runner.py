@@ -108,6 +108,9 @@ def noted_failure(path: Path) -> Iterator[None]:
     Args:
         path: file of the note; an earlier one is removed first.
 
+    Yields:
+        Nothing.
+
     Raises:
         Exception: whatever the block raised, unchanged.
     """

@@ -16,6 +16,9 @@ def make_streams(n_networks: int, device: torch.device) -> list[torch.cuda.Strea
     Args:
         n_networks: networks that are updated together.
         device: of the networks.
+
+    Returns:
+        `n_networks` streams, or none.
     """
     return [torch.cuda.Stream(device) for _ in range(n_networks)] if device.type == "cuda" and n_networks > 1 else []
 

@@ -53,6 +53,9 @@ class Vocabulary:
         Args:
             text: not empty.
 
+        Returns:
+            A vocabulary in code order.
+
         Raises:
             DataError: the text is empty.
         """
@@ -92,6 +95,9 @@ class Vocabulary:
 
         Args:
             tokens: positions in the vocabulary, (n,).
+
+        Returns:
+            n characters.
         """
         return "".join(self.characters[int(token)] for token in tokens)
 
@@ -155,6 +161,9 @@ def as_bytes(text: str) -> str:
 
     Args:
         text: any text; ASCII is returned unchanged.
+
+    Returns:
+        As many characters as the UTF-8 form has bytes.
     """
     return text if text.isascii() else text.encode("utf-8").decode("latin-1")
 
@@ -181,6 +190,9 @@ def load_corpus(name: str, corpora: Mapping[str, CorpusSpec], load: Loader) -> C
         name: key of `corpora`.
         corpora: declared corpora by name.
         load: opens one split of a source, for example `Context.load`.
+
+    Returns:
+        The corpus in its three parts.
 
     Raises:
         InputError: no corpus of this name.
@@ -222,6 +234,9 @@ class Streams:
 
         Args:
             i: number of the chunk, from 0.
+
+        Returns:
+            False for all other chunks of the pass.
         """
         return i % self.n_chunks == 0
 
