@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
 from replications.errors import ReplicationError
 from replications.presentation.judging import judge_paper
+from replications.presentation.verdict_log import LoggedVerdict, history_sentence
 from replications.registry.claims import Claim
 from replications.registry.papers import Paper
 from replications.verdicts.verdict import Verdict
@@ -65,6 +67,7 @@ class ClaimContent:
     post_hoc: str = ""
     tuning: str = ""
     said_beside: tuple[str, ...] = ()
+    made: str = ""
     runs: tuple[str, ...] = ()
     commands: tuple[str, ...] = ()
     advice: str = ""
@@ -142,8 +145,16 @@ def judged(paper: Paper, found: PaperResults, problems: list[Problem]) -> list[V
         return []
 
 
-def claim_of(paper: Paper, claim: Claim, verdict: Verdict | None, found: PaperResults) -> ClaimContent:
-    """A claim with its verdict and the commands that made what it was judged by."""
+def claim_of(paper: Paper, claim: Claim, verdict: Verdict | None, found: PaperResults, made: Sequence[LoggedVerdict] = ()) -> ClaimContent:
+    """Return a claim with its verdict and the commands that made what it was judged by.
+
+    Args:
+        paper: the paper.
+        claim: one of its claims.
+        verdict: the verdict on it; None where it could not be judged.
+        found: the paper's results.
+        made: the rows of the claim in the log of verdicts.
+    """
     commands = [str(chunk.provenance.get("command", "")) for run in (verdict.runs if verdict else ()) for chunk in found.chunks_of(run)]
     base: dict[str, Any] = {
         "key": f"{paper.name}.{claim.id}",
@@ -157,4 +168,5 @@ def claim_of(paper: Paper, claim: Claim, verdict: Verdict | None, found: PaperRe
     told = advice(verdict.verdict, verdict.seeds_needed, verdict.seeds_finished, verdict.runs, found)
     shared = {f.name for f in fields(ClaimContent)} & {f.name for f in fields(Verdict)} - set(base)
     copied = {name: getattr(verdict, name) for name in shared} | {"said_beside": verdict.said_beside}
+    copied["made"] = history_sentence(made, verdict.unit)
     return ClaimContent(**base, **copied, commands=tuple(dict.fromkeys(command for command in commands if command)), advice=told)

@@ -8,6 +8,7 @@ from datetime import datetime
 from pathlib import Path
 
 from replications.errors import InputError, ReplicationError
+from replications.presentation.verdict_log import LoggedVerdict, history
 from replications.registry.papers import Paper
 from replications.registry.tuning import Trials, load_tuning
 from replications.results import version_control
@@ -120,7 +121,9 @@ def _paper(paper: Paper, tier: str, runs: Path, derived: Path) -> PaperContent:
     found = read_paper_results(paper, tier, runs)
     problems = list(found.problems)
     verdicts = {verdict.id: verdict for verdict in judged(paper, found, problems)}
-    claims = tuple(claim_of(paper, claim, verdicts.get(f"{paper.name}.{claim.id}"), found) for claim in paper.claims)
+    made = _history(paper, runs, tier, problems)
+    keys = {claim.id: f"{paper.name}.{claim.id}" for claim in paper.claims}
+    claims = tuple(claim_of(paper, claim, verdicts.get(keys[claim.id]), found, made.get(keys[claim.id], ())) for claim in paper.claims)
     base = derived / paper.name
     figures = figures_of(base / "figures", paper, "figure", problems)
     exhibits = figures_of(base / "exhibits", paper, "exhibit", problems)
@@ -143,6 +146,14 @@ def _paper(paper: Paper, tier: str, runs: Path, derived: Path) -> PaperContent:
         planned_runs=len(found.runs),
         finished_runs=len(finished),
     )
+
+
+def _history(paper: Paper, runs: Path, tier: str, problems: list[Problem]) -> dict[str, list[LoggedVerdict]]:
+    try:
+        return history(runs, tier)
+    except InputError as error:
+        problems.append(Problem(paper.name, "log of verdicts", str(error)))
+        return {}
 
 
 def _tuning(paper: Paper, tier: str, problems: list[Problem]) -> tuple[Trials, ...] | None:

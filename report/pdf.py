@@ -152,7 +152,7 @@ def _claim(claim: ClaimContent) -> dict[str, Any]:
         "verdict": claim.verdict,
         "reason": claim.reason,
         "flag": claim.registration,
-        "beside": [sentence for sentence in claim.said_beside if sentence not in claim.integrity],
+        "beside": [sentence for sentence in claim.said_beside if sentence not in claim.integrity] + ([claim.made] if claim.made else []),
         "advice": claim.advice,
         "margin": margin,
     }

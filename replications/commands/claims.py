@@ -39,6 +39,7 @@ def show(
     """Show each claim with the published value, ours, its interval and the verdict, judged now from the records."""
     from replications.presentation.claims_csv import to_object
     from replications.presentation.judging import judge_paper
+    from replications.presentation.verdict_log import history
     from replications.verdicts.outcome import number, span
 
     tier, folder = read_place(tier, source, results)
@@ -46,6 +47,7 @@ def show(
     if as_json:
         print_rows([to_object(verdict) for verdict in verdicts], as_json=True)
         return
+    made = history(folder, tier)
     rows: list[dict[str, Any]] = [
         {
             "": verdict.symbol,
@@ -56,6 +58,7 @@ def show(
             "ours": "" if verdict.ours is None else number(verdict.ours, verdict.unit),
             "interval": "" if verdict.low is None or verdict.high is None else span(verdict.low, verdict.high),
             "seeds": f"{verdict.seeds_finished}/{verdict.seeds_planned}",
+            "made": len(made.get(verdict.id, ())) or "",
             "registered": verdict.registration or ("yes" if verdict.runs and verdict.verdict != "withheld" else ""),
         }
         for verdict in verdicts

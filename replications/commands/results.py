@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -19,8 +20,9 @@ from replications.errors import DataError, InputError
 from replications.files import replacing
 from replications.paths import ROOT
 from replications.presentation import readme as readme_text
-from replications.registry.papers import load_papers
+from replications.registry.papers import Paper, load_papers
 from replications.results import reference as store
+from replications.results.provenance import now
 
 FOLDER = Path("results") / "reference"
 
@@ -41,17 +43,60 @@ def promote(
     partial: Annotated[
         bool, typer.Option("--partial", help="Add chunks that are in doubt too; the reference and the report name them.")
     ] = False,
+    reason: Annotated[
+        str, typer.Option(metavar="TEXT", help="Why results that the reference holds were made again; kept in the log.")
+    ] = "",
 ) -> None:
     """Add the finished chunks of a tier to the committed reference, from which figures and report are redrawn without a GPU."""
     papers = load_papers()
-    chunks = store.promote(source, out, papers, partial=partial)
+    promotion = store.promote(source, out, papers, partial=partial, reason=reason)
+    log_promotion(out, store.tier_of(source), papers, promotion, reason)
     rows = []
     for paper in papers:
-        mine = [chunk for chunk in chunks if chunk.paper == paper.name]
+        mine = [chunk for chunk in promotion.held if chunk.paper == paper.name]
         size = sum(chunk.size for chunk in mine)
         rows.append({"paper": paper.name, "runs": len({chunk.run for chunk in mine}), "chunks": len(mine), "MB": round(size / 1e6, 2)})
     print_rows(rows)
     write_readmes(out, readme)
+
+
+def log_promotion(folder: Path, tier: str, papers: Sequence[Paper], promotion: store.Promotion, reason: str) -> None:
+    """Add the verdicts that a promotion changed or added to the log beside the reference.
+
+    Args:
+        folder: the reference.
+        tier: the tier that was promoted.
+        papers: the papers that were promoted.
+        promotion: what was written.
+        reason: why chunks were made again.
+    """
+    from replications.presentation.verdict_log import FILE, append_log, log_rows
+    from replications.results.reader import Results
+
+    today = now()[:10]
+    rows = [
+        row
+        for paper in papers
+        if (changed := promotion.runs_written(paper.name))
+        for row in log_rows(Results.read(paper, tier, folder / tier), changed, today, reason)
+    ]
+    if rows:
+        append_log(folder / FILE, rows)
+
+
+@app.command(epilog=examples("results log", "results log --paper PAPER"))
+def log(
+    papers: PapersOption = None,
+    reference: ReferenceOption = FOLDER,
+    as_json: Annotated[bool, typer.Option("--json", help="Print a list of objects.")] = False,
+) -> None:
+    """Print every verdict that was ever promoted to the reference, oldest first: how often each was made, and what changed."""
+    from replications.presentation.verdict_log import BEFORE, FILE, read_log
+
+    rows = [row.model_dump() for row in read_log(reference / FILE) if not papers or row.claim.partition(".")[0] in papers]
+    print_rows(rows, as_json=as_json, fold=("reason",))
+    if not as_json:
+        print(f"\n{BEFORE}")
 
 
 @app.command(epilog=examples("results restore --tier gpu", "results restore --tier gpu --paper PAPER"))

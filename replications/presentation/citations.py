@@ -16,6 +16,7 @@ from replications.paths import ROOT
 from replications.presentation.judging import judge_paper
 from replications.presentation.latex import escape
 from replications.presentation.metadata import read_metadata
+from replications.presentation.verdict_log import history, history_sentence
 from replications.registry.outputs import METADATA_KIND
 from replications.registry.papers import Citation
 from replications.registry.run_grid import seeds_label
@@ -194,7 +195,8 @@ def cite_verdict(verdict: Verdict, results: Results) -> Cited:
     published = "" if verdict.published is None else f", published {number(verdict.published, verdict.unit)}"
     seeds = f", {verdict.seeds_finished} of {verdict.seeds_planned} planned seeds"
     proxy = f". Stand-in: {verdict.proxy}" if verdict.proxy else ""
-    beside = "".join(f". {sentence.rstrip('.')}" for sentence in verdict.said_beside)
+    made = history_sentence(history(results.folder, results.tier).get(verdict.id, ()), verdict.unit)
+    beside = "".join(f". {sentence.rstrip('.')}" for sentence in (*verdict.said_beside, *([made] if made else [])))
     finding = f"Verdict: {verdict.verdict}{published}{ours}{interval}{seeds}{proxy}".rstrip(".") + beside
     return _ours(results, verdict.id.partition(".")[2], verdict.claim.rstrip("."), verdict.runs, finding)
 

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from replications.errors import InputError
+from replications.presentation.verdict_log import BEFORE
 from replications.results.reference import Reference
 from replications.verdicts.verdict import Verdict
 from replications.verdicts.words import WORDS
@@ -72,5 +73,7 @@ a GPU and without training:
 
 This folder is never edited: `make report TIER=gpu`, then `.venv/bin/replications results promote results/gpu` adds each
 finished chunk, and commit. `.venv/bin/replications results diff results/reference/gpu results/gpu` says before that what
-would change; `.venv/bin/replications results restore --tier gpu` puts the chunks into `results/gpu`, to go on from there.
+would change. A chunk that is here with other content is replaced only with `--reason "..."`. `verdicts.log` has one row per claim
+and promotion, to which rows are only added; `.venv/bin/replications results log` prints it. {BEFORE}
+`.venv/bin/replications results restore --tier gpu` puts the chunks into `results/gpu`, to go on from there.
 """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import Field
@@ -15,7 +16,7 @@ from replications.registry.run_grid import load_runs, same_settings
 from replications.registry.schema import TIERS, Strict, Tier
 from replications.registry.yaml_models import read_yaml, validate
 from replications.results import provenance
-from replications.results.integrity import check_run
+from replications.results.integrity import check_run, place
 from replications.results.store import CHUNK_FILES, PROVENANCE, Chunk, chunks, file_digest
 
 LARGEST = 20_000_000
@@ -141,10 +142,28 @@ def doubts(finished: Sequence[Chunk], papers: Sequence[Paper], tier: str) -> lis
     return sentences
 
 
-def promote(source: Path, target: Path, papers: Sequence[Paper], *, partial: bool = False) -> list[Chunk]:
+@dataclass(frozen=True)
+class Promotion:
+    """What a promotion did.
+
+    Attributes:
+        held: the chunks of the tier that the reference then holds.
+        written: those of them that were added or replaced.
+    """
+
+    held: tuple[Chunk, ...]
+    written: tuple[Chunk, ...]
+
+    def runs_written(self, paper: str) -> list[str]:
+        """Return the names of a paper's runs of which a chunk was added or replaced."""
+        return list(dict.fromkeys(chunk.run for chunk in self.written if chunk.paper == paper))
+
+
+def promote(source: Path, target: Path, papers: Sequence[Paper], *, partial: bool = False, reason: str = "") -> Promotion:
     """Add the finished chunks of one tier to the reference, one by one; each is added whole or not at all.
 
-    A chunk that is there already is left alone if its files are equal, else replaced. Chunks of other tiers, and of seeds
+    A chunk that is there already is left alone if its files are equal, and replaced only for a reason: a result that was made
+    again is a second try, which the log of verdicts keeps. Chunks of other tiers, and of seeds
     that `source` does not have, stay. Chunks of runs that the tier no longer plans are removed.
 
     Args:
@@ -152,12 +171,14 @@ def promote(source: Path, target: Path, papers: Sequence[Paper], *, partial: boo
         target: the reference's folder.
         papers: the papers whose chunks are added.
         partial: add chunks that are in doubt as well; `reference.json` and the report then say so.
+        reason: why chunks that the reference holds with other content were made again; empty: such chunks are refused.
 
     Returns:
-        The chunks of the tier that the reference then holds.
+        What the reference then holds, and what of it is new.
 
     Raises:
-        InputError: `source` is not a results folder, holds trials or chunks in doubt, or the reference would be larger than `LARGEST`.
+        InputError: `source` is not a results folder, holds trials, chunks in doubt or chunks made again without a reason, or the
+            reference would be larger than `LARGEST`.
         ReplicationError: the target cannot be written; the chunks that it held are intact.
     """
     tier = tier_of(source)
@@ -174,10 +195,18 @@ def promote(source: Path, target: Path, papers: Sequence[Paper], *, partial: boo
             f"{source} holds chunks in doubt:\n  {lines}\nMake them again with `snakemake --config tier={tier}`, or give --partial."
         )
     folder_of_tier = target / tier
-    _check_size(finished, target, {folder_of_tier / chunk.folder.relative_to(source) for chunk in finished})
+    places = {chunk: folder_of_tier / chunk.folder.relative_to(source) for chunk in finished}
+    new = [chunk for chunk in finished if not _equal(chunk, places[chunk])]
+    again = [place(chunk) for chunk in new if places[chunk].exists()]
+    if again and not reason.strip():
+        raise InputError(
+            f"The reference holds other results of {', '.join(again)}. A result that is made again is a second try: say why with"
+            ' --reason "...", which the log of verdicts keeps, or promote only what is new.'
+        )
+    _check_size(finished, target, set(places.values()))
     try:
-        for chunk in finished:
-            _add(chunk, folder_of_tier / chunk.folder.relative_to(source))
+        for chunk in new:
+            _add(chunk, places[chunk])
         planned = {(paper.name, run.name) for paper in papers for run in load_runs(paper.name, tier)}
         for paper in papers:
             for folder in sorted((folder_of_tier / paper.name).glob("*/")):
@@ -194,7 +223,8 @@ def promote(source: Path, target: Path, papers: Sequence[Paper], *, partial: boo
             temporary.write_text(Reference(tiers=before | {tier: description}).model_dump_json(indent=2) + "\n", encoding="utf-8")
     except OSError as error:
         raise ReplicationError(f"Cannot write {target}: {error.strerror or error}. The chunks that it held are unchanged.") from error
-    return held
+    written = {places[chunk] for chunk in new}
+    return Promotion(tuple(held), tuple(chunk for chunk in held if chunk.folder in written))
 
 
 def _check_size(finished: Sequence[Chunk], target: Path, replaced: set[Path]) -> None:
@@ -209,22 +239,24 @@ def _check_size(finished: Sequence[Chunk], target: Path, replaced: set[Path]) ->
         )
 
 
-def _add(chunk: Chunk, place: Path) -> None:
-    """Copy a chunk to its place, or leave an equal one alone. Readers see the old chunk or the new one, never a part."""
-    if all(file_digest(place / name) == file_digest(chunk.folder / name) for name in CHUNK_FILES):
-        return
-    fresh, old = place.with_name(f".{place.name}.new"), place.with_name(f".{place.name}.old")
+def _equal(chunk: Chunk, folder: Path) -> bool:
+    return all(file_digest(folder / name) == file_digest(chunk.folder / name) for name in CHUNK_FILES)
+
+
+def _add(chunk: Chunk, folder: Path) -> None:
+    """Copy a chunk to its folder. Readers see the old chunk or the new one, never a part."""
+    fresh, old = folder.with_name(f".{folder.name}.new"), folder.with_name(f".{folder.name}.old")
     for leftover in (fresh, old):
         shutil.rmtree(leftover, ignore_errors=True)
     fresh.mkdir(parents=True)
     try:
         for name in CHUNK_FILES:
             shutil.copyfile(chunk.folder / name, fresh / name)
-        if place.exists():
-            place.rename(old)
-        fresh.rename(place)
+        if folder.exists():
+            folder.rename(old)
+        fresh.rename(folder)
     finally:
-        if old.exists() and not place.exists():
-            old.rename(place)
+        if old.exists() and not folder.exists():
+            old.rename(folder)
         for leftover in (fresh, old):
             shutil.rmtree(leftover, ignore_errors=True)

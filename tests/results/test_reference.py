@@ -11,6 +11,7 @@ from typer.testing import CliRunner, Result
 from replications.commands.app import app
 from replications.errors import InputError, ReplicationError
 from replications.presentation.readme import BEGIN, END
+from replications.presentation.verdict_log import read_log
 from replications.registry.papers import load_papers
 from replications.registry.run_grid import settings_digest
 from replications.results import reference
@@ -57,7 +58,7 @@ def test_a_finished_tier_becomes_the_reference_and_nothing_else_is_kept(whole: P
     shown = call("results", "promote", whole, "--out", target, "--readme", readme).output
     assert "tea" in shown
     kept = {f"gpu/tea/{run}/seeds-0-4/{name}" for run in RUNS for name in CHUNK_FILES}
-    assert set(content(target)) == kept | {"reference.json", "README.md"}
+    assert set(content(target)) == kept | {"reference.json", "README.md", "verdicts.log"}
     assert read_reference(target).tier == "gpu"
     assert read_reference(target).promoted.reservations == []
     assert "old" not in readme.read_text()
@@ -92,9 +93,36 @@ def test_a_remade_chunk_replaces_the_old_one_and_a_run_of_no_plan_goes(whole: Pa
     promote(whole, target, load_papers())
     shutil.copytree(target / "gpu" / "tea" / "lady", target / "gpu" / "tea" / "ghost")
     finish("lady", error=[1.0, 1.1, 1.2, 1.3, 1.4])
-    promote(whole, target, load_papers())
+    promotion = promote(whole, target, load_papers(), reason="The kettle was cold.")
+    assert [chunk.run for chunk in promotion.written] == ["lady"]
     assert content(target / "gpu" / "tea" / "lady") == content(whole / "tea" / "lady")
     assert not (target / "gpu" / "tea" / "ghost").exists()
+
+
+def test_every_promotion_is_logged_and_a_second_making_needs_a_reason(
+    whole: Path, finish: Callable[..., None], tmp_path: Path, readme: Path
+) -> None:
+    target = tmp_path / "results" / "reference"
+    promotion = ("results", "promote", whole, "--out", target, "--readme", readme)
+    call(*promotion)
+    call(*promotion)  # nothing new: nothing is logged
+    finish("lady", error=[5.3, 5.25, 5.35, 5.31, 5.2])
+    with pytest.raises(InputError, match=r"The reference holds other results of lady/seeds-0-4\. .*--reason"):
+        call(*promotion)
+    call(*promotion, "--reason", "The kettle was cold.")
+    first, second = read_log(target / "verdicts.log")
+    assert (first.claim, first.verdict, first.seeds, first.reason) == ("tea.lady-error", "replicated", 5, "")
+    assert (second.verdict, second.ours, second.reason) == ("contradicted", pytest.approx(5.282), "The kettle was cold.")
+    assert first.digest == second.digest == load_papers()[0].claims[0].digest("gpu")
+    rows = json.loads(call("results", "log", "--results", target, "--json").output)
+    assert [row["verdict"] for row in rows] == ["replicated", "contradicted"]
+    assert "contradicted" in call("results", "log", "--results", target).output
+    cited = call("claims", "cite", "tea.lady-error", "--tier", "gpu", "--results", target / "gpu").output
+    assert "Made 2 times" in cited and "because: The kettle was cold" in cited
+    text = (target / "verdicts.log").read_text(encoding="utf-8")
+    (target / "verdicts.log").write_text(text.replace("tea.lady-error,", "", 1), encoding="utf-8")
+    with pytest.raises(InputError, match="line 2: not a row of the log"):
+        call("results", "log", "--results", target)
 
 
 def test_too_large_a_reference_is_refused_by_the_name_of_its_largest_part(
@@ -118,7 +146,7 @@ def test_a_failed_copy_leaves_the_reference_as_it_was(
 
     monkeypatch.setattr(shutil, "copyfile", full)
     with pytest.raises(ReplicationError, match=r"No space left on device\. The chunks that it held are unchanged"):
-        promote(whole, target, load_papers())
+        promote(whole, target, load_papers(), reason="The kettle was cold.")
     assert content(target) == before
 
 

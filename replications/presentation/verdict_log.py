@@ -1,0 +1,179 @@
+"""The log of verdicts beside the reference: one row per claim and promotion that added or changed a chunk it reads.
+
+Rows are only ever added, so that a fifth try can be seen as the fifth.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import itertools
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Self
+
+from pydantic import ConfigDict, ValidationError
+
+from replications.errors import InputError
+from replications.files import replacing
+from replications.presentation.judging import judge_paper
+from replications.registry.scale import proxy_of
+from replications.registry.schema import Strict
+from replications.results import store
+from replications.results.reader import Results
+from replications.verdicts.outcome import number
+from replications.verdicts.verdict import Verdict
+
+FILE = "verdicts.log"
+BEFORE = (
+    "Before the log existed, the reference of tier smoke was made five times, and three claims changed their word on the way;"
+    " those makings have no rows."
+)
+
+
+class LoggedVerdict(Strict):
+    """One row of the log.
+
+    Attributes:
+        date: day of the promotion, ISO 8601.
+        tier: tier of the chunks.
+        commit: commits that made the chunks which the claim reads, separated by blanks.
+        claim: `<paper>.<claim>`.
+        digest: digest of the claim by which it was judged.
+        verdict: its word.
+        ours: our value; None where there is none.
+        low: lower end of its interval.
+        high: upper end.
+        seeds: finished seeds.
+        reason: why a chunk that existed was made again; empty when chunks were only added.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    date: str
+    tier: str
+    commit: str
+    claim: str
+    digest: str
+    verdict: str
+    ours: float | None
+    low: float | None
+    high: float | None
+    seeds: int
+    reason: str
+
+    @classmethod
+    def of(cls, verdict: Verdict, results: Results, date: str, reason: str) -> Self:
+        """Return the row of a verdict.
+
+        Args:
+            verdict: a verdict of the paper.
+            results: the records that it was judged from.
+            date: day of the promotion.
+            reason: why chunks were made again.
+        """
+        claim = results.paper.claim(verdict.id.partition(".")[2])
+        chunks = [chunk for run in verdict.runs for chunk in store.chunks(results.folder, results.paper.name, run)]
+        return cls(
+            date=date,
+            tier=verdict.tier,
+            commit=" ".join(sorted({str(chunk.provenance.get("commit"))[:10] for chunk in chunks})),
+            claim=verdict.id,
+            digest=claim.digest(verdict.tier, proxy=bool(proxy_of(claim, verdict.tier, results.scales))),
+            verdict=verdict.verdict,
+            ours=verdict.ours,
+            low=verdict.low,
+            high=verdict.high,
+            seeds=verdict.seeds_finished,
+            reason=reason,
+        )
+
+
+COLUMNS = list(LoggedVerdict.model_fields)
+
+
+def log_rows(results: Results, changed: Iterable[str], date: str, reason: str) -> list[LoggedVerdict]:
+    """Return a row for each claim of a paper that reads a run whose chunks were added or changed.
+
+    Args:
+        results: the paper's records as the reference holds them now.
+        changed: names of those runs.
+        date: day of the promotion, ISO 8601.
+        reason: why existing chunks were made again.
+    """
+    runs = set(changed)
+    return [LoggedVerdict.of(verdict, results, date, reason) for verdict in judge_paper(results) if runs & set(verdict.runs)]
+
+
+def read_log(path: Path) -> list[LoggedVerdict]:
+    """Return the rows of a log in the order written; none where there is no file.
+
+    Raises:
+        InputError: the file is damaged; its line is named.
+    """
+    if not path.is_file():
+        return []
+    rows = []
+    with path.open(encoding="utf-8", newline="") as file:
+        for line, row in enumerate(csv.DictReader(file), start=2):
+            try:
+                empty_is_none = {name: row[name] or None for name in ("ours", "low", "high")}
+                rows.append(LoggedVerdict.model_validate(row | empty_is_none))
+            except (KeyError, ValidationError, TypeError) as error:
+                raise InputError(f"{path}, line {line}: not a row of the log ({error}). Restore the file from git.") from None
+    return rows
+
+
+def append_log(path: Path, rows: Sequence[LoggedVerdict]) -> None:
+    """Add rows to the end of a log, whole or not at all; what is there stays as it is.
+
+    Args:
+        path: the log; made where there is none.
+        rows: the new rows.
+
+    Raises:
+        InputError: the file is damaged.
+    """
+    read_log(path)
+    text = io.StringIO()
+    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+    before = path.read_text(encoding="utf-8") if path.is_file() else ""
+    if not before:
+        writer.writeheader()
+    writer.writerows(row.model_dump() for row in rows)
+    with replacing(path) as temporary:
+        temporary.write_text(before + text.getvalue(), encoding="utf-8", newline="")
+
+
+def history(folder: Path, tier: str) -> dict[str, list[LoggedVerdict]]:
+    """Return the rows of each claim at a tier, by claim id, from the log of the reference to which a results folder belongs.
+
+    Args:
+        folder: results of one tier, either a run's (`results/<tier>`) or the reference's (`results/reference/<tier>`).
+        tier: name of the tier.
+    """
+    places = (folder.parent / FILE, folder.parent / "reference" / FILE)
+    rows = next((read_log(path) for path in places if path.is_file()), [])
+    claims: dict[str, list[LoggedVerdict]] = {}
+    for row in rows:
+        if row.tier == tier:
+            claims.setdefault(row.claim, []).append(row)
+    return claims
+
+
+def history_sentence(rows: Sequence[LoggedVerdict], unit: str = "") -> str:
+    """Return how often a verdict was made for the reference and what changed, for example 'Made 2 times: ...'; empty without rows.
+
+    Args:
+        rows: its rows, oldest first.
+        unit: unit of our value.
+    """
+    if not rows:
+        return ""
+    made = []
+    for row in rows:
+        value = "" if row.ours is None else f" ({number(row.ours, unit)})"
+        made.append(f"{row.date} {row.verdict}{value}" + (f", because: {row.reason.rstrip('.')}" if row.reason else ""))
+    changed = sum(a.digest != b.digest for a, b in itertools.pairwise(rows))
+    texts = f" The claim's text changed {'once' if changed == 1 else f'{changed} times'} in between." if changed else ""
+    return f"Made {'once' if len(rows) == 1 else f'{len(rows)} times'}: {'; '.join(made)}.{texts}"
