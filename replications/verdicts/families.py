@@ -32,8 +32,9 @@ def adjust(verdicts: Sequence[Verdict]) -> list[Verdict]:
 
     Primary claims by Holm's method (family-wise error), all others of the paper by Benjamini and Hochberg's (share of
     false decisions). Both families hold every claim that was tested at the tier, proxies included, with the p-value of the
-    direction that is decided: of a claim and its contradiction one is true, so that each claim has one chance of an error
-    (Shaffer 1980 for directional decisions by Holm's method, Benjamini and Yekutieli 2005 by theirs).
+    direction that is decided. So among claims that all are false at most 5 % of papers have one that holds, and among claims
+    that all are true at most 5 % one that is contradicted (Shaffer 1980 for directional decisions by Holm's method,
+    Benjamini and Yekutieli 2005 by theirs).
 
     Args:
         verdicts: of all claims of a paper at one tier.

@@ -65,9 +65,9 @@ class Estimate:
             return math.nan
         if self.error == 0:
             return 0.5**self.n if self.mean > bound else 1.0
-        from scipy import stats
+        from scipy import special
 
-        return float(stats.t.sf((self.mean - bound) / self.error, self.df))
+        return float(special.stdtr(self.df, (bound - self.mean) / self.error))
 
     def p_below(self, bound: float) -> float:
         """Return the one-sided p-value of 'the true mean is smaller than `bound`'; nan for one value.
