@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -103,6 +104,21 @@ def judge(
     write_claims_csv(target / "claims.csv", judge_paper(read))
     for name in declared.tables:
         write_table(name, read, target / "tables")
+
+
+@app.command(epilog=examples("claims characteristics", "claims characteristics --write"))
+def characteristics(
+    write: Annotated[bool, typer.Option("--write", help="Simulate anew, about three minutes, and write the table.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Show how often each rule decides, rightly or wrongly, where the truth is known: the table that the report prints."""
+    from replications.presentation.characteristics_csv import read_characteristics, write_characteristics
+    from replications.verdicts.characteristics import simulate
+    from replications.verdicts.scenarios import scenarios
+
+    if write:
+        write_characteristics([simulate(scenario) for scenario in scenarios()])
+    print_rows([dataclasses.asdict(rates) for rates in read_characteristics()], as_json=as_json, fold=("situation",))
 
 
 @app.command(hidden=True)

@@ -62,6 +62,15 @@ def simulate(scenario: Scenario, draws: int | None = None) -> Rates:
     holds = sum(any(word in POSITIVE for word in study) for study in words)
     contradicted = sum(any(word in CONTRADICTED for word in study) for study in words)
     decided = sum(any(word in (*POSITIVE, *CONTRADICTED) for word in study) for study in words)
-    shares = [round(number / count, 4) for number in (holds, contradicted, count - decided)]
     error = " or ".join(scenario.wrong)
-    return Rates(scenario.rule, scenario.situation, scenario.seeds, count, *shares, error, scenario.limit if error else None)
+    return Rates(
+        rule=scenario.rule,
+        situation=scenario.situation,
+        seeds=scenario.seeds,
+        draws=count,
+        holds=round(holds / count, 4),
+        contradicted=round(contradicted / count, 4),
+        open=round(1 - decided / count, 4),
+        error=error,
+        limit=scenario.limit if error else None,
+    )

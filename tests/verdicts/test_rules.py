@@ -265,12 +265,12 @@ def test_noise_that_makes_single_curves_cross_several_times_contradicts_nothing(
 
 
 def test_absence_of_a_crossing_contradicts_it_when_enough_seeds_agree() -> None:
-    never = (np.array(FIVE) + 5).tolist()
+    never: list[list[float]] = (np.array(FIVE) + 5).tolist()
     assert crossing(never[:4]).word == "inconclusive"
     found = crossing(never)
     assert found.word == "contradicted"
     assert found.p_against == pytest.approx(1 / 32)  # none of five
-    mixed = crossing([*UP, *never[:1]])
+    mixed = crossing(UP + never[:1])
     assert (mixed.word, mixed.seeds_needed) == ("inconclusive", None)
 
 

@@ -168,7 +168,7 @@ def test_a_claim_waits_for_what_must_hold_first(finish: Finish, verdict: Callabl
 
 def test_a_claim_waits_for_other_claims_and_for_theirs(finish: Finish, make_paper: Make, read: Read) -> None:
     finish("lady", error=GOOD)
-    chain = [{"requires": [{"claim": "claim-1"}]}, {"requires": [{"claim": "claim-2"}]}, {}]
+    chain: list[dict[str, Any]] = [{"requires": [{"claim": "claim-1"}]}, {"requires": [{"claim": "claim-2"}]}, {}]
     assert [found.verdict for found in judge_paper(read(make_paper(*chain)))] == ["replicated"] * 3
     chain[2] = {"published": 9}
     found = judge_paper(read(make_paper(*chain)))
