@@ -81,7 +81,7 @@ class TierRuns(Strict):
     settings: dict[str, Any] = Field(default_factory=dict)
     resources: dict[str, Any] = Field(default_factory=dict)
     scale: dict[str, str] = Field(default_factory=dict, description="What is smaller than published at this tier (see `Scale`).")
-    include: list[str] | None = Field(None, description="Entries of the extended tier that this one keeps; default: all.")
+    include: list[str] | None = Field(None, description="Entries of the extended tier that this one keeps, in this order; default: all.")
     exclude: list[str] = Field(default_factory=list, description="Entries of the extended tier that this one leaves out.")
     runs: dict[str, RunEntry] = Field(default_factory=dict)
 
@@ -255,7 +255,8 @@ def _inherit(content: dict[str, Any], tier: str, path: Path, seen: tuple[str, ..
         for name in names:
             if name not in base["runs"]:
                 raise InputError(f"{path}: tiers.{tier}.{key}: no run '{name}' at tier {own['extends']}. {nearest(name, base['runs'])}")
-    base = base | {"runs": {name: entry for name, entry in base["runs"].items() if name in kept and name not in left_out}}
+    # In the order of `include`: jobs start in the order written, so a tier that extends another can put its own first ones first.
+    base = base | {"runs": {name: base["runs"][name] for name in kept if name not in left_out}}
     return _merge(base, own)
 
 

@@ -7,7 +7,9 @@ import itertools
 import pytest
 
 from replications.papers.char_rnn.experiment import WIN
+from replications.papers.char_rnn.settings import Network, Settings
 from replications.registry.checks import check_claims
+from replications.registry.claims import Measure
 from replications.registry.papers import load_paper
 from replications.registry.run_grid import load_runs
 from replications.registry.scale import proxy_of, scales
@@ -25,7 +27,7 @@ def loss(row: TableRow, network: str) -> float:
     return value
 
 
-@pytest.mark.parametrize("tier", ["smoke", "gpu", "paper"])
+@pytest.mark.parametrize("tier", ["smoke", "cpu", "gpu", "paper"])
 def test_every_claim_can_be_decided_by_the_planned_runs(tier: str) -> None:
     check_claims(PAPER, tier, load_runs("char_rnn", tier))
 
@@ -96,7 +98,7 @@ def test_only_claims_with_a_checked_source_are_primary() -> None:
 
 
 def test_short_trainings_and_other_kernel_files_make_a_proxy() -> None:
-    for tier, real in (("gpu", {"war-and-peace-20-gram"}), ("paper", None)):
+    for tier, real in (("cpu", {"war-and-peace-20-gram"}), ("gpu", {"war-and-peace-20-gram"}), ("paper", None)):
         of_runs = scales(load_runs("char_rnn", tier))
         judged = {claim.id: proxy_of(claim, tier, of_runs) for claim in PAPER.claims if tier in claim.tiers}
         if real:
@@ -104,3 +106,24 @@ def test_short_trainings_and_other_kernel_files_make_a_proxy() -> None:
         reads_kernel = {c.id for c in PAPER.claims if tier in c.tiers and any(m.run.startswith("linux") for m in c.measures(tier))}
         assert reads_kernel
         assert all("kernel files" in judged[name] for name in reads_kernel)
+
+
+def test_networks_of_different_size_are_compared_after_equal_training_on_processors() -> None:
+    """Growth from 64 to 512 units, and cells of equal parameters, are compared at equal epochs, batch and rate."""
+    runs = {run.name: run.settings_as(Settings) for run in load_runs("char_rnn", "cpu")}
+    small, large = runs["war-and-peace-64"], runs["war-and-peace-512"]
+    for key in ("epochs", "batch_size", "seq_len", "learning_rate", "schedule"):
+        assert getattr(small, key) == getattr(large, key), key
+    for row in ("war-and-peace-128", "linux-128"):
+        cells = [Network.parse(name) for name in runs[row].models]
+        assert {(cell.cell, cell.layers) for cell in cells} == set(itertools.product(("lstm", "gru", "rnn"), (1, 2)))
+
+
+def test_networks_that_claims_name_on_processors_are_trained_and_analysed_there() -> None:
+    runs = {run.name: run.settings_as(Settings) for run in load_runs("char_rnn", "cpu")}
+    for claim in PAPER.claims:
+        for measure in claim.measures("cpu") if "cpu" in claim.tiers else ():
+            if isinstance(measure, Measure) and measure.model not in ("", "ngram", "lstm", "gru", "rnn"):
+                assert measure.model in runs[measure.run].models, claim.id
+                if measure.metric != "cross_entropy":
+                    assert measure.model in runs[measure.run].analysed, claim.id
