@@ -187,7 +187,7 @@ def frontier(points: pd.DataFrame) -> pd.DataFrame:
 
 
 def run_with_attention(results: Results) -> Run:
-    """Return the finished ViT of the pre-training curve with the largest N.
+    """Return the finished ViT with the largest N whose attention was analysed: of the pre-training curve, else of the one from scratch.
 
     Args:
         results: results of the paper.
@@ -198,7 +198,8 @@ def run_with_attention(results: Results) -> Run:
     Raises:
         NotMeasured: no such run is finished.
     """
-    runs = [run for run in curve(results, "pre-training", "vit") if results.finished(run.name)]
+    of_curves = [*curve(results, "scratch", "vit"), *curve(results, "pre-training", "vit")]
+    runs = [run for run in of_curves if run.settings_as(Settings).save_attention and results.finished(run.name)]
     if not runs:
         raise NotMeasured("needs a finished ViT of the curve over N")
     return runs[-1]

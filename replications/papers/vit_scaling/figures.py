@@ -178,7 +178,8 @@ def counted_compute(results: Results) -> Figure:
     results.need("published-sizes")
     rows = results.ours("table-6")
     rows = rows[rows["measure"] == "exaflops"]
-    wide = rows[rows["seed"] <= 0].pivot_table(index="row", columns="version", values="value").reset_index()
+    first = rows["seed"] == rows.groupby(["row", "version"])["seed"].transform("min")  # counts are the same for every seed
+    wide = rows[first].pivot_table(index="row", columns="version", values="value").reset_index()
     wide["ratio"] = wide["ours"] / wide["v2"]
     wide = wide.sort_values("ratio", ignore_index=True)
     figure, axes = canvas(width=1.5 * COLUMN, height=3.4)
@@ -343,7 +344,10 @@ def training_loss(results: Results) -> Figure:
     """Training loss by step for the smallest (dashed) and largest (solid) N of both families; one line per seed. A small training set is
     memorised, a large one is not.
     """
-    curves = {family: figure_data.curve(results, "pre-training", family) for family in ("vit", "resnet")}
+    families = ("vit", "resnet")
+    curves = {
+        family: figure_data.curve(results, "pre-training", family) or figure_data.curve(results, "scratch", family) for family in families
+    }
     ends = [(family, runs[i]) for family, runs in curves.items() if runs for i in (0, -1)]
     if not ends:
         raise NotMeasured("needs both families at several sizes")
