@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from replications.papers.vit_scaling.counting import counts
+from replications.papers.vit_scaling.settings import Settings
 from replications.registry.checks import check_claims
 from replications.registry.papers import load_paper
 from replications.registry.run_grid import load_runs
+from replications.registry.scale import proxy_of, scales
 from replications.registry.schema import TIERS
 from replications.verdicts.kinds.value import ValueClaim
 
@@ -57,3 +60,29 @@ def test_margins_of_counted_tables_follow_one_rule() -> None:
             else:
                 expected = rounding + blocks
             assert claim.margin == pytest.approx(expected, rel=0.005), claim.id
+
+
+def test_tier_cpu_keeps_to_its_budget_and_to_seeds_that_no_pilot_used() -> None:
+    runs = load_runs("vit_scaling", "cpu")
+    assert sum(run.resources.minutes * len(run.chunks()) for run in runs) <= 110  # core-minutes
+    assert {run.resources.threads for run in runs} == {1}
+    assert min(seed for run in runs for seed in run.seeds) == 10
+
+
+def test_families_of_tier_cpu_have_equal_size_and_differ_in_the_rate_alone() -> None:
+    runs = {run.name: run.settings_as(Settings) for run in load_runs("vit_scaling", "cpu")}
+    vit, resnet = runs["cifar-vit"], runs["cifar-resnet"]
+    assert counts(resnet) == pytest.approx(counts(vit), rel=0.06)  # parameters and multiply-adds
+    of_family = {"family", "learning_rate", "save_attention"}
+    assert vit.model_dump(exclude=of_family) == resnet.model_dump(exclude=of_family)
+    for n_images in (500, 5000):
+        for name, whole in (("vit", vit), ("resnet", resnet)):
+            part = runs[f"scratch-{name}-n{n_images}"].model_dump(exclude={"n_images", "save_attention"})
+            assert part == whole.model_dump(exclude={"n_images", "save_attention"})
+
+
+def test_what_is_trained_at_tier_cpu_is_no_proxy_only_for_statements_of_its_own_setting() -> None:
+    of_runs = scales(load_runs("vit_scaling", "cpu"))
+    real = {c.id for c in PAPER.claims if "cpu" in c.tiers and not c.at("cpu").counted and not proxy_of(c, "cpu", of_runs)}
+    assert real == {c.id for c in PAPER.claims if c.id.startswith("small-")}
+    assert {c.evidence for c in PAPER.claims if c.id in real} == {"ours"}

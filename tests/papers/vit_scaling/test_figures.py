@@ -16,16 +16,23 @@ from replications.presentation.figure_writer import Figure
 from replications.registry.papers import load_paper
 from replications.registry.run_grid import load_runs, run_folder
 from replications.results.reader import NotMeasured, Results
-from replications.results.records import frame, write_artifacts, write_records
+from replications.results.store import write_chunk
+from tests.factories import provenance_of
 
 FIGURES = [f for name, f in vars(figures).items() if inspect.isfunction(f) and f.__module__ == figures.__name__ and name[0] != "_"]
 
 
-@pytest.fixture(scope="module", params=["smoke", "gpu"])
+NOT_DRAWN = {
+    "smoke": ("larger_models_need_data", "components"),
+    "cpu": ("larger_models_need_data", "accuracy_by_compute", "compute_ratio_at_equal_accuracy"),
+}
+"""Figures of runs that a tier does not have."""
+
+
+@pytest.fixture(scope="module", params=["smoke", "cpu", "gpu"])
 def results(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Results:
     """Random records and artifacts of every run of a tier, in the shapes that experiments give them."""
     tier, folder, rng = request.param, tmp_path_factory.mktemp("results"), np.random.default_rng(0)
-    rows: list[dict[str, object]] = []
     for run in load_runs("vit_scaling", tier):
         settings = run.settings_as(Settings)
         keys: list[tuple[str, str, str, str, float | None]] = []
@@ -39,40 +46,42 @@ def results(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
             keys += [(metric, "test", sub_run.label, "", None) for metric in ("accuracy", "compute", "exaflops")]
         if settings.experiment == "frontier":
             keys += [(metric, "test", "", "", None) for metric in ("compute_ratio", "compute_ratio_low", "compute_ratio_high")]
-        rows += [
-            {
-                "paper": "vit_scaling",
-                "run": run.name,
-                "seed": seed,
-                "model": model,
-                "split": split,
-                "step": step,
-                "axis": axis,
-                "at": at,
-                "metric": metric,
-                "value": float(rng.uniform(1, 90)),
-                "unit": "",
-            }
-            for seed in run.seeds
-            for metric, split, model, axis, at in keys
-            for step in ((1, 2) if metric == "loss" else (2,))
-        ]
-        if not settings.save_attention or settings.family != "vit":
-            continue
-        place = run_folder(folder, run, run.seeds)
-        write_records(place / "records.parquet", frame([]))
-        grid, side = settings.grid, settings.image_size
-        n, patches = len(run.seeds), grid**2
-        arrays = {"rollout_images": rng.integers(0, 256, (12, side, side, 3), dtype=np.uint8)}
-        arrays |= {"rollout": rng.dirichlet(np.ones(patches), (n, 12)), "attention_distance": rng.uniform(1, 9, (n, 3, 4))}
-        arrays |= {"position_similarity": rng.uniform(-1, 1, (n, patches, patches)), "filters": rng.random((n, 28, 3, 4, 4))}
-        write_artifacts(place / "artifacts.npz", arrays)
-    return Results(load_paper("vit_scaling"), tier, folder, frame(rows))
+        for seeds in run.chunks():
+            rows: list[dict[str, object]] = [
+                {
+                    "paper": "vit_scaling",
+                    "run": run.name,
+                    "seed": seed,
+                    "model": model,
+                    "split": split,
+                    "step": step,
+                    "axis": axis,
+                    "at": at,
+                    "metric": metric,
+                    "value": float(rng.uniform(1, 90)),
+                    "unit": "",
+                }
+                for seed in seeds
+                for metric, split, model, axis, at in keys
+                for step in ((1, 2) if metric == "loss" else (2,))
+            ]
+            write_chunk(run_folder(folder, run, seeds), rows, _arrays(settings, len(seeds), rng), provenance_of(run, seeds))
+    return Results.read(load_paper("vit_scaling"), tier, folder)
+
+
+def _arrays(settings: Settings, n: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
+    """Artifacts of n seeds of a ViT whose attention is analysed; none of another run."""
+    if not settings.save_attention or settings.family != "vit":
+        return {}
+    side, patches = settings.image_size, settings.grid**2
+    arrays: dict[str, np.ndarray] = {"rollout_images": rng.integers(0, 256, (12, side, side, 3), dtype=np.uint8)}
+    arrays |= {"rollout": rng.dirichlet(np.ones(patches), (n, 12)), "attention_distance": rng.uniform(1, 9, (n, 3, 4))}
+    return arrays | {"position_similarity": rng.uniform(-1, 1, (n, patches, patches)), "filters": rng.random((n, 28, 3, 4, 4))}
 
 
 @pytest.mark.parametrize("figure", FIGURES, ids=lambda f: f.__name__)
 def test_every_figure_is_drawn(figure: Callable[[Results], Figure], results: Results) -> None:
-    if results.tier == "smoke" and figure in (figures.larger_models_need_data, figures.components):
+    if figure.__name__ in NOT_DRAWN.get(results.tier, ()):
         with pytest.raises(NotMeasured):
             figure(results)
         return
@@ -95,4 +104,4 @@ def test_the_exhibit_is_self_contained(results: Results) -> None:
 def test_every_measured_curve_has_a_panel(results: Results) -> None:
     titles = [title for title, _ in figure_data.measured_panels(results)]
     expected = [panel.title for panel in figure_data.PANELS]
-    assert titles == (expected[:2] if results.tier == "smoke" else expected)
+    assert titles == {"smoke": expected[:2], "cpu": expected[3:], "gpu": expected}[results.tier]
