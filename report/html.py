@@ -13,6 +13,7 @@ from markdown_it.renderer import RendererHTML
 from markdown_it.token import Token
 from markupsafe import Markup
 
+from replications.presentation.characteristics_csv import read_characteristics
 from replications.presentation.exhibits import write_page
 from replications.registry.tuning import MISSING
 from replications.verdicts.words import WORDS
@@ -103,6 +104,7 @@ def write_pages(report: Report, citations: dict[str, Entry], out: Path) -> None:
         "dots": verdict_marks.dot_plot,
         "words": WORDS,
         "verdicts": VERDICTS,
+        "characteristics": read_characteristics(),
         "order": {word: position for position, word in enumerate(VERDICTS)},
         "evidence": EVIDENCE,
         "effects": EFFECTS,

@@ -10,6 +10,7 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 
+from replications.presentation.characteristics_csv import read_characteristics
 from replications.presentation.citations import cite
 from replications.registry.papers import load_papers
 from replications.results.reader import Results
@@ -72,6 +73,12 @@ def pages(folder: Path) -> dict[str, Page]:
 
 def test_there_is_an_opening_page_and_one_page_per_paper(pages: dict[str, Page]) -> None:
     assert sorted(pages) == ["index.html", "lantern_reading.html"]
+
+
+def test_the_simulated_rates_of_every_rule_are_printed(pages: dict[str, Page]) -> None:
+    text = "".join(pages["index.html"].text)
+    for row in read_characteristics():
+        assert row.situation in text
 
 
 def test_every_element_is_closed_in_order(pages: dict[str, Page]) -> None:

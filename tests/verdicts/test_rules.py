@@ -229,7 +229,7 @@ def test_a_trend_is_judged_on_the_curve_of_each_seed() -> None:
 X = (1.0, 10.0, 100.0, 1000.0)
 
 
-def crossing(curves: list[list[float]], direction: str = "up", within: tuple[float, float] = (2.0, 500.0), **keys: Any) -> Any:
+def crossing(curves: Any, direction: str = "up", within: tuple[float, float] = (2.0, 500.0), **keys: Any) -> Any:
     """The outcome of a crossing claim on one curve per seed."""
     points = [dict(enumerate(column)) for column in np.array(curves, dtype=float).T]
     return trend("crossing", within, x=X[: len(points)], direction=direction, **keys).judge_points(points)
