@@ -40,6 +40,7 @@ RESULTS = {
 }
 """Kinds of parts that the run made, and what they are."""
 
+# Not `mimetypes`: it reads the machine's own tables, and two builds must be equal everywhere.
 FORMATS = {
     ".html": "text/html",
     ".css": "text/css",

@@ -1,4 +1,7 @@
-"""Markdown tokens as Typst markup, with every special character of the text escaped."""
+"""Markdown tokens as Typst markup, with every special character of the text escaped.
+
+Not Typst's cmarker: it is downloaded when a document is typeset, and pages and PDF are rendered from the same tokens here.
+"""
 
 from __future__ import annotations
 

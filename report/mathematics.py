@@ -1,6 +1,7 @@
 """Equations: LaTeX source to MathML for the pages, and from the same MathML to Typst for the PDF.
 
 One parser reads the source, so that what the pages show and what the PDF shows cannot differ in meaning.
+Not Typst's mitex: packages are downloaded when a document is typeset, and it would be a second parser.
 """
 
 from __future__ import annotations

@@ -136,7 +136,7 @@ def update_readme(
 def write_readmes(folder: Path, readme: Path) -> None:
     """Write the README's table of verdicts and the page that explains the reference's folder."""
     generated = generated_summary(folder)
-    filled = readme_text.fill_readme(readme.read_text(encoding="utf-8"), generated, str(readme))
+    filled = readme_text.fill_papers(readme_text.fill_readme(readme.read_text(encoding="utf-8"), generated, str(readme)), load_papers())
     for path, content in ((readme, filled), (folder / "README.md", readme_text.page(store.read_reference(folder), generated))):
         with replacing(path) as temporary:
             temporary.write_text(content, encoding="utf-8")

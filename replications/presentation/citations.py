@@ -90,7 +90,8 @@ def _names(authors: Sequence[str]) -> str:
     return ", ".join(authors[:-1]) + (" and " if len(authors) > 1 else "") + authors[-1]
 
 
-def _short(citation: Citation) -> str:
+def short_citation(citation: Citation) -> str:
+    """Return authors and year, for example 'Mnih et al. (2014)'."""
     several = " et al." if len(citation.authors) > 2 else ""
     first = _surname(citation.authors[0])
     pair = f" and {_surname(citation.authors[1])}" if len(citation.authors) == 2 else ""
@@ -172,7 +173,7 @@ def _ours(results: Results, name: str, what: str, runs: Iterable[str], finding: 
     ours = suite()
     origin = origin_of(results, runs)
     key = f"replications-{results.paper.name}.{name}"
-    subject = _short(results.paper.citation)
+    subject = short_citation(results.paper.citation)
     note = ". ".join(part for part in (finding, f"Tier {results.tier}", origin.text()) if part)
     version = f", version {ours['version']}" if ours["version"] else ""
     fields = {

@@ -1,4 +1,7 @@
-"""Plain text for LaTeX and BibTeX: nothing in it is a command, and accents survive engines that read ASCII only."""
+"""Plain text for LaTeX and BibTeX: nothing in it is a command, and accents survive engines that read ASCII only.
+
+Not pylatexenc: the table below is short, and knows which few symbols the suite's own tables print.
+"""
 
 from __future__ import annotations
 
@@ -21,6 +24,7 @@ _SPECIAL = {
     '"': r"\textquotedbl{}",
     "±": r"$\pm$",
     "†": r"\textsuperscript{\textdagger}",
+    "‡": r"\textsuperscript{\textdaggerdbl}",
     "×": r"$\times$",  # noqa: RUF001 (the sign itself is what is replaced)
     "−": "$-$",  # noqa: RUF001
     "≥": r"$\ge$",

@@ -6,13 +6,17 @@ from collections import Counter
 from collections.abc import Sequence
 
 from replications.errors import InputError
+from replications.presentation.citations import short_citation
 from replications.presentation.verdict_log import BEFORE
+from replications.registry.papers import Paper
 from replications.results.reference import Reference
 from replications.verdicts.verdict import Verdict
 from replications.verdicts.words import WORDS
 
 BEGIN, END = "<!-- verdicts of the reference: written by `replications results update-readme` -->", "<!-- end of the verdicts -->"
 
+
+BEGIN_PAPERS, END_PAPERS = "<!-- papers: written by `replications results update-readme` -->", "<!-- end of the papers -->"
 
 LABELS = {
     "smoke": (
@@ -47,8 +51,39 @@ def summary(reference: Reference, verdicts: Sequence[Verdict]) -> str:
     return "\n".join(lines).strip() + "\n"
 
 
+def papers_table(papers: Sequence[Paper]) -> str:
+    """Return the papers as a Markdown table: folder, work and question, as they are declared.
+
+    Args:
+        papers: the papers.
+    """
+    rows = [f"| `{paper.name}` | {short_citation(paper.citation)}: {paper.question} |" for paper in papers]
+    return "\n".join(["| paper | question |", "|---|---|", *rows]) + "\n"
+
+
+def fill_papers(text: str, papers: Sequence[Paper]) -> str:
+    """Return a README with its table of papers written anew; unchanged where it has no place for one.
+
+    Args:
+        text: the README.
+        papers: the papers.
+    """
+    before, begin, rest = text.partition(BEGIN_PAPERS)
+    _, end, after = rest.partition(END_PAPERS)
+    return f"{before}{begin}\n\n{papers_table(papers)}\n{end}{after}" if begin and end else text
+
+
 def fill_readme(text: str, generated: str, where: str) -> str:
-    """A README with the part between its two marks replaced. Raises InputError when it has no such marks."""
+    """Return a README with the verdicts between their two marks replaced.
+
+    Args:
+        text: the README.
+        generated: what `summary` returned.
+        where: its path, for messages.
+
+    Raises:
+        InputError: it has no such marks.
+    """
     before, begin, rest = text.partition(BEGIN)
     _, end, after = rest.partition(END)
     if not begin or not end:

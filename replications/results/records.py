@@ -64,9 +64,6 @@ def read_records(path: Path) -> pd.DataFrame:
         raise InputError(f"{path} is missing. Run its job again.") from None
     except Exception as error:  # pyarrow has a dozen kinds for a damaged file
         raise InputError(f"{path} cannot be read ({error}). Delete it and run its job again.") from None
-    for column in ("model", "axis", "at"):  # records written before these columns existed
-        if column not in records:
-            records[column] = math.nan if column == "at" else ""
     records = records.reindex(columns=COLUMNS) if set(records.columns) == set(COLUMNS) else records
     if list(records.columns) != COLUMNS:
         raise InputError(f"{path}: expected the columns {COLUMNS}, got {list(records.columns)}.")

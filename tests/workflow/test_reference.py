@@ -13,8 +13,8 @@ from matplotlib import pyplot as plt
 
 from replications.commands.results import generated_summary
 from replications.paths import PAPERS, ROOT
-from replications.presentation.readme import fill_readme
-from replications.registry.papers import load_paper
+from replications.presentation.readme import fill_papers, fill_readme
+from replications.registry.papers import load_paper, load_papers
 from replications.results.reader import NotMeasured, Results
 from replications.results.reference import LARGEST, read_reference, reference_tier
 from replications.source_code import public_functions
@@ -56,7 +56,8 @@ def test_the_readme_shows_what_the_committed_reference_says_now() -> None:
             "run `replications results update-readme` and commit"
         )
     text = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert fill_readme(text, generated_summary(REFERENCE), "README.md") == text
+    assert fill_papers(fill_readme(text, generated_summary(REFERENCE), "README.md"), load_papers()) == text
+    assert all(f"| `{paper}` |" in text for paper in PAPER_NAMES)
 
 
 def test_the_committed_reference_is_small_and_of_clean_code() -> None:
