@@ -68,6 +68,7 @@ class ClaimContent:
     tuning: str = ""
     said_beside: tuple[str, ...] = ()
     made: str = ""
+    tier: str = ""
     runs: tuple[str, ...] = ()
     commands: tuple[str, ...] = ()
     advice: str = ""
@@ -155,6 +156,7 @@ def claim_of(paper: Paper, claim: Claim, verdict: Verdict | None, found: PaperRe
         found: the paper's results.
         made: the rows of the claim in the log of verdicts.
     """
+    found = found.of_tier(verdict.tier) if verdict else found
     commands = [str(chunk.provenance.get("command", "")) for run in (verdict.runs if verdict else ()) for chunk in found.chunks_of(run)]
     base: dict[str, Any] = {
         "key": f"{paper.name}.{claim.id}",

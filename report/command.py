@@ -27,7 +27,7 @@ def _stamp() -> datetime:
 
 
 def command(
-    tier: Annotated[str, typer.Option(help="How much compute: smoke, gpu or paper.")] = "smoke",
+    tier: Annotated[str, typer.Option(help=f"How much compute: {', '.join(TIERS)}.")] = "smoke",
     results: Annotated[Path | None, typer.Option(help="Folder of the runs; default results/<tier>.")] = None,
     derived: Annotated[Path | None, typer.Option(help="Folder of claims.csv, figures, tables, exhibits; default: --results.")] = None,
     out: Annotated[Path | None, typer.Option(help="Folder of the report; default <derived>/report.")] = None,
@@ -40,8 +40,8 @@ def command(
         raise InputError(f"No tier is called '{tier}'. {nearest(tier, TIERS)}")
     if source not in {"runs", "reference"}:
         raise InputError(f"No source is called '{source}'. {nearest(source, ('runs', 'reference'))}")
-    runs = results or Path("results") / tier
-    made = derived or runs
+    runs = results or Path("results") / ("reference" if source == "reference" else tier)
+    made = derived or (runs.parent / "from-reference" if source == "reference" else runs)
     folder = out or made / "report"
     report = write_report(tier, source, runs, made, load_papers(paper), folder, _stamp())
     for problem in report.all_problems:

@@ -10,6 +10,7 @@ from pathlib import Path
 from replications.errors import InputError, ReplicationError
 from replications.presentation.verdict_log import LoggedVerdict, history
 from replications.registry.papers import Paper
+from replications.registry.schema import TIERS
 from replications.registry.tuning import Trials, load_tuning
 from replications.results import version_control
 from replications.results.reader import Results
@@ -70,7 +71,7 @@ class PaperContent:
 class Report:
     """The whole report."""
 
-    tier: str
+    tiers: tuple[str, ...]
     source: str
     stamp: datetime
     commit: str
@@ -78,6 +79,16 @@ class Report:
     papers: tuple[PaperContent, ...]
     problems: tuple[Problem, ...]
     facts: tuple[tuple[str, str], ...] = field(default=())
+
+    @property
+    def tier(self) -> str:
+        """The tier of its results; of the committed reference all that it has, the smallest first."""
+        return " and ".join(self.tiers)
+
+    @property
+    def tier_note(self) -> str:
+        """What results of these tiers can show."""
+        return " ".join(f"Tier {tier}: {TIER_NOTES[tier]}" if len(self.tiers) > 1 else TIER_NOTES[tier] for tier in self.tiers)
 
     @property
     def claims(self) -> tuple[ClaimContent, ...]:
@@ -104,21 +115,24 @@ def build(tier: str, source: str, runs: Path, derived: Path, papers: Sequence[Pa
     """Build the content from results.
 
     Args:
-        tier: name of the tier.
+        tier: name of the tier; of the reference, each paper and claim has the largest that there are results of.
         source: 'runs' or 'reference'.
-        runs: folder with `<paper>/<run>/seeds-*/`.
+        runs: folder with `<paper>/<run>/seeds-*/`, or the reference, which has one such folder for each tier.
         derived: folder with `<paper>/{figures,tables,exhibits}/`; the same as `runs` unless redrawn. Verdicts are judged here
             from the records, never read from a file.
         papers: specifications of the papers to report.
         stamp: time of the report.
     """
-    built = [_paper(paper, tier, runs, derived) for paper in papers]
-    report = Report(tier, source, stamp, version_control.commit() or "", bool(version_control.dirty()), tuple(built), ())
+    read = [Results.read_reference(paper, runs) if source == "reference" else Results.read(paper, tier, runs) for paper in papers]
+    built = [_paper(results, derived) for results in read]
+    present = {layer.tier for results in read for layer in results.layers}
+    tiers, commit = tuple(tier for tier in TIERS if tier in present), version_control.commit() or ""
+    report = Report(tiers, source, stamp, commit, bool(version_control.dirty()), tuple(built), ())
     return replace(report, facts=_facts(report))
 
 
-def _paper(paper: Paper, tier: str, runs: Path, derived: Path) -> PaperContent:
-    found = read_paper_results(paper, tier, runs)
+def _paper(results: Results, derived: Path) -> PaperContent:
+    paper, found = results.paper, read_paper_results(results)
     problems = list(found.problems)
     verdicts = {verdict.id: verdict for verdict in judged(paper, found, problems)}
     made = _history(paper, runs, tier, problems)

@@ -18,6 +18,7 @@ from rocrate.rocrate import ROCrate
 
 from replications.presentation.citations import citation_file
 from replications.registry.papers import Citation
+from replications.registry.schema import TIERS
 from report.bibliography import TITLE
 from report.content import Report
 from report.exports import LOCK, README, Part
@@ -183,7 +184,7 @@ class _Builder:
             | _said({"creator": authors, "author": authors}),
         )
         workflow["input"] = [
-            self.parameter("tier", "Text", "How much compute: smoke, gpu or paper."),
+            self.parameter("tier", "Text", f"How much compute: {', '.join(TIERS)}."),
             self.parameter("source", "Text", "runs, or reference for committed results."),
             self.parameter("papers", "Text", "The papers that are replicated."),
         ]

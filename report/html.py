@@ -20,7 +20,7 @@ from replications.verdicts.words import WORDS
 from report import prose, verdict_marks
 from report.bibliography import Entry, by_name
 from report.claims import EVIDENCE, VERDICTS, ClaimContent
-from report.content import TIER_NOTES, PaperContent, Report
+from report.content import PaperContent, Report
 from report.figures import FigureContent
 from report.inline_svg import themed_svg
 from report.mathematics import mathml
@@ -109,7 +109,7 @@ def write_pages(report: Report, citations: dict[str, Entry], out: Path) -> None:
         "evidence": EVIDENCE,
         "effects": EFFECTS,
         "deviations": {paper.name: len(paper.spec.deviations) for paper in report.papers},
-        "tier_note": TIER_NOTES[report.tier],
+        "tier_note": report.tier_note,
         "shorts": {paper.name: paper.spec.short for paper in report.papers},
         "drawing": _drawing,
         "index_anchor": lambda claim: f"claim-{claim.key}",

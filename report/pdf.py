@@ -18,7 +18,7 @@ from replications.verdicts.words import WORDS
 from report import formatting, prose, verdict_marks
 from report.bibliography import Entry, by_name
 from report.claims import VERDICTS, ClaimContent
-from report.content import TIER_NOTES, PaperContent, Report
+from report.content import PaperContent, Report
 from report.figures import FigureContent
 from report.html import COST_COLUMNS, EFFECTS, HERE, embedded, judged_first, split_text
 from report.markup import typst_markup
@@ -53,7 +53,7 @@ def _content(report: Report, citations: dict[str, Entry], folder: Path) -> dict[
     return {
         "title": "Does this paper hold?",
         "subtitle": f"A replication report: {count} paper{'s' if count != 1 else ''}, {len(report.claims)} claims, tier {report.tier}",
-        "banner": TIER_NOTES["smoke"] if report.tier == "smoke" else "",
+        "banner": report.tier_note if "smoke" in report.tiers else "",
         "footer": f"Replication report, tier {report.tier}, {report.stamp.date().isoformat()}",
         "facts": [{"name": name, "value": value} for name, value in report.facts],
         "cite": f"How to cite: {citations['report'].sentence}",

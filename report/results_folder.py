@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from replications.errors import InputError
-from replications.registry.papers import Paper
-from replications.registry.run_grid import Run, load_runs
+from replications.registry.run_grid import Run
 from replications.results import store
 from replications.results.reader import Results
 from replications.results.store import Chunk
@@ -38,12 +37,18 @@ class PaperResults:
         runs: the planned runs.
         chunks: the finished chunks of planned runs whose provenance can be read, by run and first seed.
         problems: what is missing or in doubt.
+        smaller: the same of smaller tiers, where the committed reference is read.
     """
 
     results: Results
     runs: tuple[Run, ...]
     chunks: tuple[Chunk, ...]
     problems: tuple[Problem, ...]
+    smaller: tuple[PaperResults, ...] = ()
+
+    def of_tier(self, tier: str) -> PaperResults:
+        """Return what was read of one tier, which must be this one's or among `smaller`."""
+        return next(layer for layer in (self, *self.smaller) if layer.results.tier == tier)
 
     def chunks_of(self, run: str) -> list[Chunk]:
         """Return the finished chunks of a run, by first seed."""
@@ -54,16 +59,13 @@ class PaperResults:
         return sorted(seed for chunk in self.chunks_of(run) for seed in chunk.seeds)
 
 
-def read_paper_results(paper: Paper, tier: str, folder: Path) -> PaperResults:
+def read_paper_results(results: Results) -> PaperResults:
     """Return every finished chunk of a paper, with notes on what is missing, damaged, unknown or in conflict.
 
     Args:
-        paper: the paper.
-        tier: name of the tier.
-        folder: folder of the tier's results.
+        results: records of the paper at one tier, or at several of the committed reference.
     """
-    runs = load_runs(paper.name, tier)
-    results = Results.read(paper, tier, folder)
+    paper, folder, runs = results.paper, results.folder, results.runs()
     chunks = {run.name: _readable(folder, paper.name, run.name) for run in runs}
     notes = [*_strangers(folder / paper.name, {run.name for run in runs}), *_missing(runs, chunks)]
     for run in runs:
@@ -71,7 +73,8 @@ def read_paper_results(paper: Paper, tier: str, folder: Path) -> PaperResults:
         notes += [(run.name, f"withheld: {fault}") for fault in integrity.faults]
         notes += [(run.name, remark) for remark in integrity.remarks]
     problems = tuple(Problem(paper.name, where, what.replace(f"{folder}/", "")) for where, what in notes)
-    return PaperResults(results, runs, tuple(chunk for mine in chunks.values() for chunk in mine), problems)
+    smaller = tuple(read_paper_results(layer) for layer in results.smaller)
+    return PaperResults(results, runs, tuple(chunk for mine in chunks.values() for chunk in mine), problems, smaller)
 
 
 def _readable(folder: Path, paper: str, run: str) -> list[Chunk]:

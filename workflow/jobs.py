@@ -15,6 +15,7 @@ from replications.registry.checks import check_claims
 from replications.registry.configuration import Configuration
 from replications.registry.outputs import EXHIBIT_KINDS, FIGURE_KINDS, INDEX, METADATA_KIND, TABLE_KINDS
 from replications.registry.papers import load_paper
+from replications.results.reference import tiers_of_paper
 from replications.results.store import CHUNK_FILES
 from replications.source_code import import_closure, imported_names, public_functions
 from replications.threads import wait_policy
@@ -167,6 +168,19 @@ def job_resources(need: grid.Resources, config: Configuration) -> dict[str, Any]
     return resources
 
 
+def place(config: Configuration, paper: str) -> tuple[str, str]:
+    """Return the tier at which a paper is drawn, and the folder of that tier's chunks.
+
+    Args:
+        config: the configuration; of the reference the largest tier counts that has chunks of the paper.
+        paper: name of the paper.
+    """
+    if config.source == "runs":
+        return config.tier, str(config.runs_folder)
+    tier, folder = tiers_of_paper(config.runs_folder, paper)[0]
+    return tier, str(folder)
+
+
 def run_outputs(config: Configuration, paper: str) -> list[str]:
     """List the files that the runs of a paper write at the configured tier; of the reference, the files that it has.
 
@@ -179,7 +193,7 @@ def run_outputs(config: Configuration, paper: str) -> list[str]:
     """
     folders = [grid.run_folder(config.runs_folder, run, seeds) for run in grid.load_runs(paper, config.tier) for seeds in run.chunks()]
     if config.source == "reference":
-        folders = sorted(path.parent for path in (config.runs_folder / paper).glob(f"*/seeds-*/{CHUNK_FILES[0]}"))
+        folders = sorted(path.parent for path in config.runs_folder.glob(f"*/{paper}/*/seeds-*/{CHUNK_FILES[0]}"))
     return [f"{folder}/{name}" for folder in folders for name in CHUNK_FILES]
 
 

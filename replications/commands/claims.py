@@ -18,12 +18,10 @@ from replications.commands.options import (
     SourceOption,
     TierOption,
     examples,
-    existing_results,
-    read_place,
+    read_results,
 )
 from replications.commands.output import print_rows
-from replications.registry.papers import load_paper, paper_names
-from replications.results.reader import Results
+from replications.registry.papers import paper_names
 from replications.verdicts.verdict import Verdict
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode="markdown", help="Judge the papers' claims, show the verdicts, cite them.")
@@ -43,8 +41,7 @@ def show(
     from replications.presentation.verdict_log import history
     from replications.verdicts.outcome import number, span
 
-    tier, folder = read_place(tier, source, results)
-    verdicts = [verdict for name in papers or paper_names() for verdict in judge_paper(Results.read(load_paper(name), tier, folder))]
+    verdicts = [verdict for name in papers or paper_names() for verdict in judge_paper(read_results(name, tier, source, results))]
     if as_json:
         print_rows([to_object(verdict) for verdict in verdicts], as_json=True)
         return
@@ -86,6 +83,7 @@ def print_beside(verdicts: Sequence[Verdict]) -> None:
 def judge(
     paper: PaperArgument,
     tier: TierOption = DEFAULT_TIER,
+    source: SourceOption = "runs",
     results: ResultsOption = None,
     out: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Folder of records, verdicts and tables to write; default: RESULTS/PAPER.")
@@ -97,12 +95,11 @@ def judge(
     from replications.presentation.tables import write_table
     from replications.results import records
 
-    declared, folder = load_paper(paper), existing_results(tier, results)
-    target = out or folder / paper
-    read = Results.read(declared, tier, folder)
+    read = read_results(paper, tier, source, results)
+    target = out or read.folder / paper
     records.write_records(target / "records.parquet", read.sound_records)
     write_claims_csv(target / "claims.csv", judge_paper(read))
-    for name in declared.tables:
+    for name in read.paper.tables:
         write_table(name, read, target / "tables")
 
 
@@ -143,9 +140,8 @@ def cite(
     from replications.presentation import citations
     from replications.registry.configuration import Configuration
 
-    tier, folder = read_place(tier, source, results)
-    paper = load_paper(name.partition(".")[0])
-    reference = Configuration(source="reference", results=str(folder.parents[1]))
-    derived = reference.derived_folder if source == "reference" else folder
-    citation = citations.cite(name, Results.read(paper, tier, folder), derived)
+    read = read_results(name.partition(".")[0], tier, source, results)
+    reference = Configuration(source="reference", results=str(read.folder.parents[1]))
+    derived = reference.derived_folder if source == "reference" else read.folder
+    citation = citations.cite(name, read, derived)
     print(f"{citation.bibtex}\n\n{citation.sentence}")

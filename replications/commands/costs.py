@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from replications.commands.options import DEFAULT_TIER, JsonOption, PapersOption, ResultsOption, SourceOption, TierOption, read_place
+from replications.commands.options import DEFAULT_TIER, JsonOption, PapersOption, ResultsOption, SourceOption, TierOption, read_results
 from replications.commands.output import print_rows
 from replications.registry.papers import paper_names
-from replications.registry.run_grid import load_runs
 from replications.results.store import chunks
 
 Provenance = dict[str, Any]
@@ -28,9 +27,13 @@ def costs(
     `of peak` the counted FLOPs of the trainings divided by the FLOPs that the device could have done in that time. Jobs that share a
     device each measure the whole device, so that its energy is counted once per job.
     """
-    tier, folder = read_place(tier, source, results)
     by_paper = {
-        paper: [chunk.provenance for run in load_runs(paper, tier) for chunk in chunks(folder, paper, run.name)]
+        paper: [
+            chunk.provenance
+            for of_tier in read_results(paper, tier, source, results).layers
+            for run in of_tier.runs()
+            for chunk in chunks(of_tier.folder, paper, run.name)
+        ]
         for paper in papers or paper_names()
     }
     rows = [summary(paper, jobs) for paper, jobs in by_paper.items()]

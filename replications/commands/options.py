@@ -13,7 +13,7 @@ import typer
 from replications.errors import InputError, nearest
 from replications.registry.papers import load_paper, paper_names
 from replications.registry.schema import TIERS
-from replications.results.reference import reference_tier
+from replications.results.reader import Results
 
 DEFAULT_TIER = "smoke"
 
@@ -148,21 +148,18 @@ def optional_results(tier: str, results: Path | None) -> Path:
     return existing_results(tier, results) if results else Path("results") / tier
 
 
-def read_place(tier: str, source: str, results: Path | None) -> tuple[str, Path]:
-    """Locate the results that a command reads.
+def read_results(paper: str, tier: str, source: str, results: Path | None) -> Results:
+    """Return the results of a paper that a command reads.
 
     Args:
-        tier: of results made here; the reference has its own.
-        source: 'runs' or 'reference'.
-        results: another folder than the default of the source.
-
-    Returns:
-        Tier and folder.
+        paper: name of the paper.
+        tier: tier of results made here; of the reference the largest that has results of the paper is read, then smaller ones.
+        source: `runs` or `reference`.
+        results: another folder than the source's default.
 
     Raises:
         InputError: the folder does not exist, or does not hold a reference.
     """
     if source == "reference":
-        folder = results or Path("results") / "reference"
-        return reference_tier(folder)
-    return tier, existing_results(tier, results)
+        return Results.read_reference(load_paper(paper), results or Path("results") / "reference")
+    return Results.read(load_paper(paper), tier, existing_results(tier, results))

@@ -148,8 +148,7 @@ def generated_summary(folder: Path) -> str:
     from replications.results.reader import Results
 
     reference = store.read_reference(folder)
-    tier, place = store.reference_tier(folder)
-    verdicts = [verdict for paper in load_papers() for verdict in judge_paper(Results.read(paper, tier, place))]
+    verdicts = [verdict for paper in load_papers() for verdict in judge_paper(Results.read_reference(paper, folder))]
     return readme_text.summary(reference, verdicts)
 
 

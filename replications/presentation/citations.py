@@ -168,9 +168,10 @@ def origin_of(results: Results, runs: Iterable[str]) -> Origin:
     )
 
 
-def _ours(results: Results, name: str, what: str, runs: Iterable[str], finding: str = "") -> Cited:
+def _ours(results: Results, name: str, what: str, runs: Iterable[str], finding: str = "", tier: str = "") -> Cited:
     """Return the citation of one of our results, with verdict and provenance in the note."""
     ours = suite()
+    results = results.of_tier(tier or results.tier)
     origin = origin_of(results, runs)
     key = f"replications-{results.paper.name}.{name}"
     subject = short_citation(results.paper.citation)
@@ -199,7 +200,7 @@ def cite_verdict(verdict: Verdict, results: Results) -> Cited:
     made = history_sentence(history(results.folder, results.tier).get(verdict.id, ()), verdict.unit)
     beside = "".join(f". {sentence.rstrip('.')}" for sentence in (*verdict.said_beside, *([made] if made else [])))
     finding = f"Verdict: {verdict.verdict}{published}{ours}{interval}{seeds}{proxy}".rstrip(".") + beside
-    return _ours(results, verdict.id.partition(".")[2], verdict.claim.rstrip("."), verdict.runs, finding)
+    return _ours(results, verdict.id.partition(".")[2], verdict.claim.rstrip("."), verdict.runs, finding, verdict.tier)
 
 
 def cite_table(name: str, results: Results) -> Cited:

@@ -20,12 +20,26 @@ from replications.verdicts.verdict import Basis, Verdict
 
 
 def judge_paper(results: Results) -> list[Verdict]:
-    """Return the verdicts on all claims of a paper at the tier of its results, in the order written."""
+    """Return the verdicts on all claims of a paper, in the order written.
+
+    Args:
+        results: records of the paper at one tier; of the committed reference those of smaller tiers as well. Each claim is then
+            judged at the largest tier that has two seeds or more of what the claim reads.
+    """
     claims = results.paper.claims
     samples = {claim.id: gather(claim, results) for claim in claims}
     tuning = tuning_remark(load_tuning(results.paper), results.tier, has_runs=bool(results.scales))
     bases = {claim.id: replace(basis_of(claim, results), tuning=tuning) for claim in claims}
-    return judge_claims(results.paper, results.tier, samples, bases)
+    verdicts = judge_claims(results.paper, results.tier, samples, bases)
+    for smaller in results.smaller:
+        others = judge_paper(smaller)
+        verdicts = [other if _is_judged(other) and not _is_judged(mine) else mine for mine, other in zip(verdicts, others, strict=True)]
+    return verdicts
+
+
+def _is_judged(verdict: Verdict) -> bool:
+    """Return True where the tier of a verdict says something about the claim: it is withheld, or not for want of seeds open."""
+    return verdict.verdict != "not tested" and (verdict.verdict == "withheld" or verdict.ours is not None or verdict.seeds_finished >= 2)
 
 
 def gather(claim: Claim, results: Results) -> Samples:

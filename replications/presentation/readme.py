@@ -9,6 +9,7 @@ from replications.errors import InputError
 from replications.presentation.citations import short_citation
 from replications.presentation.verdict_log import BEFORE
 from replications.registry.papers import Paper
+from replications.registry.schema import TIERS
 from replications.results.reference import Reference
 from replications.verdicts.verdict import Verdict
 from replications.verdicts.words import WORDS
@@ -18,37 +19,61 @@ BEGIN, END = "<!-- verdicts of the reference: written by `replications results u
 
 BEGIN_PAPERS, END_PAPERS = "<!-- papers: written by `replications results update-readme` -->", "<!-- end of the papers -->"
 
-LABELS = {
-    "smoke": (
-        "**These are results of tier `smoke`**: small stand-ins, trained in minutes on a CPU on embedded data. They show that the"
-        " machinery works, not that a paper holds."
-    ),
-    "cpu": "These are results of tier `cpu`: real data at published settings, as far as a processor trains them overnight.",
-    "gpu": "These are results of tier `gpu`: real data on one GPU, the headline results, not every published size.",
-    "paper": "These are results of tier `paper`: published sizes.",
+TIER_LABELS = {
+    "smoke": "small stand-ins, trained in minutes on embedded data, which show that the machinery works, not that a paper holds",
+    "cpu": "real data and published settings, trained overnight on processor cores",
+    "gpu": "real data on one GPU: the headline results, not every published size",
+    "paper": "published sizes",
+}
+OPEN_PROXY = "inconclusive (proxy)"
+FLAGS = {
+    "post hoc": "judged by a text of the claim that was edited or added after the run began",
+    "not registered": "the run stores no text of the claim",
 }
 
 
 def summary(reference: Reference, verdicts: Sequence[Verdict]) -> str:
-    """Verdicts of the reference as Markdown: what tier it is, and for each paper how many claims got which verdict."""
-    words = [word for word in WORDS if any(verdict.verdict == word for verdict in verdicts)]
-    lines = [LABELS[reference.tier], ""]
+    """Return the verdicts of the reference as Markdown: counts by paper, apart for real results, counted quantities and stand-ins.
+
+    Args:
+        reference: description of the committed results.
+        verdicts: the verdicts on the claims of all papers, each at the largest tier that judges it.
+    """
+    held = [tier for tier in TIERS if tier in reference.tiers]
+    lines = ["Every claim is judged at the largest tier that has results for it:", ""]
+    lines += [f"- `{tier}`: {TIER_LABELS[tier]};" for tier in held]
+    lines[-1] = lines[-1].removesuffix(";") + "."
+    of_papers = [verdict for verdict in verdicts if verdict.evidence != "ours"]
+    of_ours = [verdict for verdict in verdicts if verdict.evidence == "ours"]
+    lines += ["", *_counts(of_papers)]
+    if of_ours:
+        lines += ["", "Statements of ours, which the papers do not make, are counted apart:", "", *_counts(of_ours)]
+    doubts = [f"- Tier `{tier}`: {doubt}" for tier in held for doubt in reference.tiers[tier].reservations]
+    return "\n".join([*lines, *([""] if doubts else []), *doubts]).strip() + "\n"
+
+
+def _counts(verdicts: Sequence[Verdict]) -> list[str]:
+    """Return the lines of a table: one row per paper, one column per verdict that anybody got; results on real scale first.
+
+    Verdicts by a text of the claim that the runs did not begin with are counted once more at the end.
+    """
+    columns = [word for word in (*WORDS, OPEN_PROXY) if any(_column(verdict) == word for verdict in verdicts)]
     judged = [verdict for verdict in verdicts if verdict.verdict not in ("not tested", "withheld")]
-    flags = [flag for flag in ("post hoc", "not registered") if any(verdict.registration == flag for verdict in judged)]
-    titles = [*(f"{WORDS[word].symbol} {word}" for word in words), *(f"of these {flag}" for flag in flags)]
-    lines += [f"| paper | {' | '.join(titles)} |", "|---|" + "--:|" * len(titles)]
+    flags = [flag for flag in FLAGS if any(verdict.registration == flag for verdict in judged)]
+    heads = [f"{WORDS['inconclusive' if word == OPEN_PROXY else word].symbol} {word}" for word in columns]
+    heads += [f"of these {flag}" for flag in flags]
+    lines = [f"| paper | {' | '.join(heads)} |", "|---|" + "--:|" * len(heads)]
     for paper in dict.fromkeys(verdict.paper for verdict in verdicts):
-        count = Counter(verdict.verdict for verdict in verdicts if verdict.paper == paper)
+        count = Counter(_column(verdict) for verdict in verdicts if verdict.paper == paper)
         late = Counter(verdict.registration for verdict in judged if verdict.paper == paper)
-        cells = [*(count[word] for word in words), *(late[flag] for flag in flags)]
+        cells = [*(count[word] for word in columns), *(late[flag] for flag in flags)]
         lines.append(f"| `{paper}` | {' | '.join(str(cell or '') for cell in cells)} |")
-    if flags:
-        lines += [
-            "",
-            "Post hoc: judged by a text of the claim that was edited or added after the run began; not registered: the run stores none.",
-        ]
-    lines += ["", *(f"- {doubt}" for doubt in reference.promoted.reservations)]
-    return "\n".join(lines).strip() + "\n"
+    return [*lines, *(f"\n{flag.capitalize()}: {FLAGS[flag]}." for flag in flags)]
+
+
+def _column(verdict: Verdict) -> str:
+    """Return the word of a verdict, with what is open on a stand-in apart from what is open on the real scale."""
+    return OPEN_PROXY if verdict.verdict == "inconclusive" and verdict.proxy else verdict.verdict
 
 
 def papers_table(papers: Sequence[Paper]) -> str:
@@ -93,12 +118,14 @@ def fill_readme(text: str, generated: str, where: str) -> str:
 
 def page(reference: Reference, generated: str) -> str:
     """The README of the reference's folder."""
-    commits = ", ".join(f"`{commit[:10]}`" for commit in reference.promoted.commits)
+    made = "\n".join(
+        f"Tier `{tier}`: promoted on {of_tier.promoted}; made by {', '.join(f'`{commit[:10]}`' for commit in of_tier.commits)}.\n"
+        for tier, of_tier in sorted(reference.tiers.items(), key=lambda item: TIERS.index(item[0]))
+    )
     return f"""# Reference results
 
 {generated}
-Tier `{reference.tier}`: promoted on {reference.promoted.promoted}; made by {commits}.
-
+{made}
 `<tier>/<paper>/<run>/seeds-<first>-<last>/` holds the records (parquet), the arrays that figures need (npz) and the provenance of
 each job, as the job wrote them. There are no checkpoints and no data. Everything else is redrawn from these files, without
 a GPU and without training:

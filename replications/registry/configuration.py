@@ -42,8 +42,8 @@ class Configuration(Strict):
 
     @property
     def runs_folder(self) -> Path:
-        """Folder from which records are read: made here, or committed."""
-        return Path(self.results) / self.tier if self.source == "runs" else Path(self.results) / "reference" / self.tier
+        """Folder from which records are read: a tier's, made here, or the committed reference, which has one for each tier."""
+        return Path(self.results) / (self.tier if self.source == "runs" else "reference")
 
     @property
     def derived_folder(self) -> Path:

@@ -19,6 +19,7 @@ from replications.registry.schema import TIERS
 from replications.registry.tables import Table
 from replications.results import store
 from replications.results.integrity import RunIntegrity, check_run
+from replications.results.reference import tiers_of_paper
 
 
 class NotMeasured(ReplicationError):
@@ -33,7 +34,8 @@ class Results:
     records or artifacts were given out, so that whatever is made of them can name exactly those. `planned` holds the names
     of the runs that any tier plans, so that a misspelt or renamed run is an error; None accepts every name. `scales` says
     what of each run of the tier is smaller than published. Runs that fail the integrity check have no records, artifacts or
-    values for anybody who asks; `checked` keeps what the check said.
+    values for anybody who asks; `checked` keeps what the check said. `smaller` are the results of smaller tiers, which judge the
+    claims that this tier does not, where the committed reference is read.
     """
 
     paper: Paper
@@ -42,6 +44,7 @@ class Results:
     records: pd.DataFrame = field(repr=False)
     planned: frozenset[str] | None = field(default=None, repr=False)
     scales: Scales = field(default_factory=dict, repr=False)
+    smaller: tuple[Results, ...] = field(default=(), repr=False)
     used: set[str] = field(default_factory=set, init=False, repr=False, compare=False)
     checked: dict[str, RunIntegrity] = field(default_factory=dict, repr=False, compare=False)
 
@@ -58,6 +61,41 @@ class Results:
         collected = store.collect(folder, paper.name, [run.name for run in runs])
         planned = {run.name for name in TIERS for run in load_runs(paper.name, name)}
         return cls(paper, tier, folder, collected, frozenset(planned), scales(runs))
+
+    @classmethod
+    def read_reference(cls, paper: Paper, folder: Path) -> Results:
+        """Return the committed results of a paper at the largest tier that has any, with those of smaller tiers in `smaller`.
+
+        Args:
+            paper: the paper.
+            folder: the reference.
+
+        Raises:
+            InputError: there are no reference results.
+        """
+        largest, *smaller = (cls.read(paper, tier, place) for tier, place in tiers_of_paper(folder, paper.name))
+        return replace(largest, smaller=tuple(smaller))
+
+    @property
+    def layers(self) -> tuple[Results, ...]:
+        """These results, then those of smaller tiers."""
+        return (self, *self.smaller)
+
+    def of_tier(self, tier: str) -> Results:
+        """Return the results of one of the tiers that are read here.
+
+        Args:
+            tier: name of a tier of `layers`.
+
+        Raises:
+            InputError: that tier is not read here.
+        """
+        for layer in self.layers:
+            if layer.tier == tier:
+                return layer
+        raise InputError(
+            f"{self.paper.name}: no results of tier {tier} are read here. {nearest(tier, [layer.tier for layer in self.layers])}"
+        )
 
     def unused(self) -> Results:
         """Return a copy with an empty access log."""

@@ -84,6 +84,25 @@ def reference_tier(folder: Path, tier: str | None = None) -> tuple[Tier, Path]:
     raise InputError(f"{folder} has no results of tier '{tier}'. {nearest(tier, reference.tiers)}")
 
 
+def tiers_of_paper(folder: Path, paper: str) -> list[tuple[Tier, Path]]:
+    """Return the tiers of the reference that hold finished chunks of a paper, and their folders, the largest tier first.
+
+    Args:
+        folder: the reference.
+        paper: name of the paper.
+
+    Returns:
+        At least one: the largest tier of the reference where the paper has no chunk at all.
+
+    Raises:
+        InputError: there are no reference results.
+    """
+    held = sorted(read_reference(folder).tiers, key=TIERS.index, reverse=True)
+    return [(tier, folder / tier) for tier in held if any((folder / tier / paper).glob(f"*/seeds-*/{PROVENANCE}"))] or [
+        (held[0], folder / held[0])
+    ]
+
+
 def tier_of(folder: Path) -> Tier:
     """Return the tier that made a results folder, from the provenance of its chunks.
 

@@ -30,8 +30,8 @@ for paper in PAPERS:
         localrule: True
         params:
             paper=paper,
-            tier=TIER,
-            runs=lambda wildcards: RUNS,
+            tier=lambda wildcards, paper=paper: jobs.place(CONFIG, paper)[0],
+            runs=lambda wildcards, paper=paper: jobs.place(CONFIG, paper)[1],
             out=lambda wildcards, output: os.path.dirname(output[0]),
         message:
             f"{paper}: figures"
@@ -57,8 +57,8 @@ for paper in PAPERS:
             localrule: True
             params:
                 paper=paper,
-                tier=TIER,
-                runs=lambda wildcards: RUNS,
+                tier=lambda wildcards, paper=paper: jobs.place(CONFIG, paper)[0],
+                runs=lambda wildcards, paper=paper: jobs.place(CONFIG, paper)[1],
                 out=lambda wildcards, output: os.path.dirname(output[0]),
             message:
                 f"{paper}: exhibits"

@@ -23,12 +23,13 @@ for paper in PAPERS:
         params:
             paper=paper,
             tier=TIER,
+            source=SOURCE,
             runs=lambda wildcards: RUNS,
             out=lambda wildcards, output: os.path.dirname(output.records),
         message:
             f"{paper}: verdicts and tables"
         shell:
-            "python -m replications claims judge {params.paper} --tier {params.tier} --results {params.runs} --out {params.out} 2> {log}"
+            "python -m replications claims judge {params.paper} --tier {params.tier} --source {params.source} --results {params.runs} --out {params.out} 2> {log}"
 
 
 rule claims:
