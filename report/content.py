@@ -153,7 +153,7 @@ def _paper(results: Results, derived: Path) -> PaperContent:
         tables=tables,
         figures=figures,
         exhibits=exhibits,
-        tuning=_tuning(paper, tier, problems),
+        tuning=_tuning(paper, results.tier, problems),
         costs=tuple(row for run in found.runs if (row := cost_of(run.name, found)) is not None),
         origins=tuple(origin_of(chunk) for chunk in found.chunks),
         problems=tuple(problems),
