@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
 from replications.errors import ReplicationError
 from replications.presentation.judging import judge_paper
-from replications.presentation.verdict_log import LoggedVerdict, history_sentence
+from replications.presentation.verdict_log import History, history_sentence
 from replications.registry.claims import Claim
 from replications.registry.papers import Paper
 from replications.verdicts.verdict import Verdict
@@ -146,7 +145,7 @@ def judged(paper: Paper, found: PaperResults, problems: list[Problem]) -> list[V
         return []
 
 
-def claim_of(paper: Paper, claim: Claim, verdict: Verdict | None, found: PaperResults, made: Sequence[LoggedVerdict] = ()) -> ClaimContent:
+def claim_of(paper: Paper, claim: Claim, verdict: Verdict | None, found: PaperResults, made: History | None = None) -> ClaimContent:
     """Return a claim with its verdict and the commands that made what it was judged by.
 
     Args:
@@ -154,7 +153,7 @@ def claim_of(paper: Paper, claim: Claim, verdict: Verdict | None, found: PaperRe
         claim: one of its claims.
         verdict: the verdict on it; None where it could not be judged.
         found: the paper's results.
-        made: the rows of the claim in the log of verdicts.
+        made: the rows of the log of verdicts.
     """
     found = found.of_tier(verdict.tier) if verdict else found
     commands = [str(chunk.provenance.get("command", "")) for run in (verdict.runs if verdict else ()) for chunk in found.chunks_of(run)]
@@ -170,5 +169,5 @@ def claim_of(paper: Paper, claim: Claim, verdict: Verdict | None, found: PaperRe
     told = advice(verdict.verdict, verdict.seeds_needed, verdict.seeds_finished, verdict.runs, found)
     shared = {f.name for f in fields(ClaimContent)} & {f.name for f in fields(Verdict)} - set(base)
     copied = {name: getattr(verdict, name) for name in shared} | {"said_beside": verdict.said_beside}
-    copied["made"] = history_sentence(made, verdict.unit)
+    copied["made"] = history_sentence((made or {}).get((verdict.tier, verdict.id), ()), verdict.unit)
     return ClaimContent(**base, **copied, commands=tuple(dict.fromkeys(command for command in commands if command)), advice=told)

@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 
 from replications.errors import InputError, ReplicationError
-from replications.presentation.verdict_log import LoggedVerdict, history
+from replications.presentation.verdict_log import History, history
 from replications.registry.papers import Paper
 from replications.registry.schema import TIERS
 from replications.registry.tuning import Trials, load_tuning
@@ -135,9 +135,8 @@ def _paper(results: Results, derived: Path) -> PaperContent:
     paper, found = results.paper, read_paper_results(results)
     problems = list(found.problems)
     verdicts = {verdict.id: verdict for verdict in judged(paper, found, problems)}
-    made = _history(paper, runs, tier, problems)
-    keys = {claim.id: f"{paper.name}.{claim.id}" for claim in paper.claims}
-    claims = tuple(claim_of(paper, claim, verdicts.get(keys[claim.id]), found, made.get(keys[claim.id], ())) for claim in paper.claims)
+    made = _history(results, problems)
+    claims = tuple(claim_of(paper, claim, verdicts.get(f"{paper.name}.{claim.id}"), found, made) for claim in paper.claims)
     base = derived / paper.name
     figures = figures_of(base / "figures", paper, "figure", problems)
     exhibits = figures_of(base / "exhibits", paper, "exhibit", problems)
@@ -162,11 +161,11 @@ def _paper(results: Results, derived: Path) -> PaperContent:
     )
 
 
-def _history(paper: Paper, runs: Path, tier: str, problems: list[Problem]) -> dict[str, list[LoggedVerdict]]:
+def _history(results: Results, problems: list[Problem]) -> History:
     try:
-        return history(runs, tier)
+        return history(results.folder)
     except InputError as error:
-        problems.append(Problem(paper.name, "log of verdicts", str(error)))
+        problems.append(Problem(results.paper.name, "log of verdicts", str(error)))
         return {}
 
 

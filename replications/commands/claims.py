@@ -41,11 +41,12 @@ def show(
     from replications.presentation.verdict_log import history
     from replications.verdicts.outcome import number, span
 
-    verdicts = [verdict for name in papers or paper_names() for verdict in judge_paper(read_results(name, tier, source, results))]
+    read = [read_results(name, tier, source, results) for name in papers or paper_names()]
+    verdicts = [verdict for of_paper in read for verdict in judge_paper(of_paper)]
     if as_json:
         print_rows([to_object(verdict) for verdict in verdicts], as_json=True)
         return
-    made = history(folder, tier)
+    made = history(read[0].folder)
     rows: list[dict[str, Any]] = [
         {
             "": verdict.symbol,
@@ -56,7 +57,7 @@ def show(
             "ours": "" if verdict.ours is None else number(verdict.ours, verdict.unit),
             "interval": "" if verdict.low is None or verdict.high is None else span(verdict.low, verdict.high),
             "seeds": f"{verdict.seeds_finished}/{verdict.seeds_planned}",
-            "made": len(made.get(verdict.id, ())) or "",
+            "made": len(made.get((verdict.tier, verdict.id), ())) or "",
             "registered": verdict.registration or ("yes" if verdict.runs and verdict.verdict != "withheld" else ""),
         }
         for verdict in verdicts

@@ -197,7 +197,7 @@ def cite_verdict(verdict: Verdict, results: Results) -> Cited:
     published = "" if verdict.published is None else f", published {number(verdict.published, verdict.unit)}"
     seeds = f", {verdict.seeds_finished} of {verdict.seeds_planned} planned seeds"
     proxy = f". Stand-in: {verdict.proxy}" if verdict.proxy else ""
-    made = history_sentence(history(results.folder, results.tier).get(verdict.id, ()), verdict.unit)
+    made = history_sentence(history(results.folder).get((verdict.tier, verdict.id), ()), verdict.unit)
     beside = "".join(f". {sentence.rstrip('.')}" for sentence in (*verdict.said_beside, *([made] if made else [])))
     finding = f"Verdict: {verdict.verdict}{published}{ours}{interval}{seeds}{proxy}".rstrip(".") + beside
     return _ours(results, verdict.id.partition(".")[2], verdict.claim.rstrip("."), verdict.runs, finding, verdict.tier)

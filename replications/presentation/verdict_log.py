@@ -145,19 +145,21 @@ def append_log(path: Path, rows: Sequence[LoggedVerdict]) -> None:
         temporary.write_text(before + text.getvalue(), encoding="utf-8", newline="")
 
 
-def history(folder: Path, tier: str) -> dict[str, list[LoggedVerdict]]:
-    """Return the rows of each claim at a tier, by claim id, from the log of the reference to which a results folder belongs.
+History = dict[tuple[str, str], list[LoggedVerdict]]
+"""(tier, claim) -> its rows, oldest first."""
+
+
+def history(folder: Path) -> History:
+    """Return the rows of each tier and claim, by both names, from the log of the reference to which a results folder belongs.
 
     Args:
         folder: results of one tier, either a run's (`results/<tier>`) or the reference's (`results/reference/<tier>`).
-        tier: name of the tier.
     """
     places = (folder.parent / FILE, folder.parent / "reference" / FILE)
     rows = next((read_log(path) for path in places if path.is_file()), [])
-    claims: dict[str, list[LoggedVerdict]] = {}
+    claims: History = {}
     for row in rows:
-        if row.tier == tier:
-            claims.setdefault(row.claim, []).append(row)
+        claims.setdefault((row.tier, row.claim), []).append(row)
     return claims
 
 
