@@ -200,7 +200,7 @@ def contrast_evidence(
         return Evidence(contrast, (estimate,), item_error)
     tests: list[Test] = []
     solved = [_solved(sample, high) for sample in samples] if math.isfinite(high) and not ratio else []
-    if len(samples) == 1 and weights[0] == 1 and solved and solved[0]:
+    if len(samples) == 1 and weights[0] == 1 and solved and solved[0] and estimate.error > 0:
         tests.append(Binomial(*solved[0], high))
     elif list(weights) == [1, -1] and len(solved) == 2 and solved[0] and solved[1]:
         tests.append(SolvedDifference(*solved[0], *solved[1], high))

@@ -62,13 +62,13 @@ class Binomial:
 
 
 def _at_least(k: int, n: int, share: float) -> float:
-    """Return P(X >= k) of a binomial variable; 0 for a share below 0, which cannot be."""
+    """Return P(X >= k) of a binomial variable; 1 / 2^n for a share of 0 or less, so that no number of trials is certain."""
     from scipy import special
 
-    if share < 0:
-        return 0.0
     if k <= 0 or share >= 1:
-        return 1.0
+        return 1.0 if share >= 0 else 0.5**n
+    if share <= 0:
+        return 0.5**n
     return float(special.bdtrc(k - 1, n, share))
 
 

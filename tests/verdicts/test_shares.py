@@ -112,3 +112,9 @@ def test_solved_seeds_are_not_judged_by_a_t_test() -> None:
 def test_percentages_without_spread_use_the_items_too() -> None:
     equal = mean_evidence(seeds(*[99.0] * 8), "%", 100)
     assert equal.p_above(95) == pytest.approx(max((0.95 / 0.99) ** 8, stats.binomtest(99, 100, 0.95, alternative="greater").pvalue))
+
+
+def test_counts_of_zero_and_one_are_no_certainty_either() -> None:
+    # Three networks without such a cell, claimed at least one on average: not certain, though 0 and 1 look like shares.
+    assert mean_evidence(seeds(0, 0, 0), "").p_below(1) == pytest.approx(1 / 8)
+    assert mean_evidence(seeds(0, 1, 0), "").p_below(2) == pytest.approx(1 / 8)
