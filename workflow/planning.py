@@ -99,6 +99,11 @@ def gpu_share(run: Run) -> float:
     return need.gpus * (need.gpu_slots / QUARTERS if need.gpus == 1 else 1)
 
 
+def core_count(run: Run) -> int:
+    """Return the cores that a run without a GPU keeps busy; 0 for one on GPUs, which is counted in GPUs."""
+    return 0 if run.resources.gpus else run.resources.threads
+
+
 @dataclass(frozen=True)
 class Task:
     """A job as the simulation sees it.

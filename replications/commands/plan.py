@@ -24,24 +24,35 @@ def plan(
     results: ResultsOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Print jobs, GPU-hours, wall time and cost of a tier: in total, per paper and per claim.
+    """Print jobs, GPU-hours, core-hours, wall time and cost of a tier: in total, per paper and per claim.
 
     Minutes are those of runs.yaml, corrected by what finished runs of the tier measured. Wall time is simulated: longest job first, small
     jobs share a GPU by quarters. Nothing is run.
     """
-    rows = _plan_rows(tier, optional_results(tier, results), gpus, cores or os.cpu_count() or 1, price, budget)
+    cores = cores or os.cpu_count() or 1
+    rows = _plan_rows(tier, optional_results(tier, results), gpus, cores, price, budget)
     if as_json:
         print_rows(rows, as_json=True)
         return
-    headings = {"id": "id", "jobs": "jobs", "gpu_hours": "GPU h", "wall_hours": "wall h", "cost": "cost", "rests_on": "basis"}
+    headings = {
+        "id": "id",
+        "jobs": "jobs",
+        "gpu_hours": "GPU h",
+        "core_hours": "core h",
+        "wall_hours": "wall h",
+        "cost": "cost",
+        "rests_on": "basis",
+    }
     headings |= {"decided": "decided"} if budget is not None else {}
     print_rows([{heading: rounded(row[key]) for key, heading in headings.items()} for row in rows])
-    print(f"\n{gpus} GPUs, {price:g} per GPU-hour. A claim's row is the cost of its runs alone; claims share runs.")
+    print(f"\n{rows[0]['wall_hours']:,.1f} hours in all with {cores} core{'s' if cores > 1 else ''} for jobs without a GPU.")
+    print(f"{gpus} GPUs, {price:g} per GPU-hour. A claim's row is the cost of its runs alone; claims share runs.")
 
 
 def _plan_rows(tier: str, folder: Path, gpus: int, cores: int, price: float, budget: float | None) -> list[dict[str, Any]]:
     """Return one row for the tier, one per paper and one per claim, with equal keys."""
     hours: dict[tuple[str, str], float] = {}
+    core_hours: dict[tuple[str, str], float] = {}
     basis: dict[tuple[str, str], str] = {}
     tasks: dict[tuple[str, frozenset[str]], list[planning.Task]] = {}
     claims = []
@@ -50,6 +61,7 @@ def _plan_rows(tier: str, folder: Path, gpus: int, cores: int, price: float, bud
         minutes = planning.estimates(runs, folder)
         for run in runs:
             hours[paper, run.name] = minutes[run.name].minutes / 60 * planning.gpu_share(run) * len(run.chunks())
+            core_hours[paper, run.name] = minutes[run.name].minutes / 60 * planning.core_count(run) * len(run.chunks())
             basis[paper, run.name] = minutes[run.name].basis
         for job in grid.jobs(paper, tier):
             key = (paper, frozenset(run.name for run in job.runs))
@@ -66,6 +78,7 @@ def _plan_rows(tier: str, folder: Path, gpus: int, cores: int, price: float, bud
             "runs": len(runs_of_row),
             "jobs": len(row_tasks),
             "gpu_hours": gpu_hours,
+            "core_hours": sum(core_hours[run] for run in runs_of_row),
             "wall_hours": planning.wall_minutes(row_tasks, gpus=gpus, cores=cores) / 60,
             "cost": gpu_hours * price,
             "rests_on": ", ".join(sorted({basis[run] for run in runs_of_row})),

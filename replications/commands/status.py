@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -27,6 +28,7 @@ def status(
     state: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Folder of unfinished runs to read; default: beside the results.")
     ] = None,
+    cores: Annotated[int | None, typer.Option(min=1, help="Cores for jobs without a GPU; default: this machine's.")] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Print the state of every run (done, running, stopped, failed, outdated or waiting), progress and last loss, and the hours left."""
@@ -41,13 +43,18 @@ def status(
         return
     active = [row for row in rows if row["state"] in ("running", "stopped", "failed", "outdated")]
     if active:
-        columns = [key for key in active[0] if key not in ("paper", "gpu_hours_left")]
+        columns = [key for key in active[0] if key not in ("paper", "gpu_hours_left", "cores")]
         print_rows([{key: rounded(row[key]) for key in columns} for row in active], fold=("values", "note"))
     counts = {state: sum(row["state"] == state for row in rows) for state in STATES}
     resumed = sum(row["resumes"] > 0 for row in rows)
     print(f"{', '.join(f'{count} {state}' for state, count in counts.items() if count)} of {len(rows)}; {resumed} resumed at least once")
     gpu_hours = sum(row["gpu_hours_left"] for row in rows)
     print(f"left: {sum(row['hours_left'] for row in rows):,.2f} job-hours, {gpu_hours:,.2f} GPU-hours")
+    cores = cores or os.cpu_count() or 1
+    tasks = [planning.Task(row["hours_left"] * 60, 0, 0, row["cores"]) for row in rows if row["cores"] and row["hours_left"]]
+    if tasks:
+        wall = planning.wall_minutes(tasks, gpus=0, cores=cores) / 60
+        print(f"jobs without a GPU end in {wall:,.1f} hours on {cores} core{'s' if cores > 1 else ''}")
 
 
 def _json(path: Path) -> dict[str, Any]:
@@ -90,6 +97,7 @@ def _chunk(run: Run, seeds: tuple[int, ...], results: Path, unfinished: Path, mi
         "resumes": int(provenance.get("resumes", 0) if state_name == "done" else progress.get("resumes", 0)),
         "hours_left": hours,
         "gpu_hours_left": hours * planning.gpu_share(run),
+        "cores": planning.core_count(run),
         "note": note,
     }
 
