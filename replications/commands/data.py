@@ -43,7 +43,7 @@ def _select(names: list[str] | None) -> list[DataSource]:
     declared = sources()
     for name in names or ():
         if name not in declared:
-            raise InputError(f"Data set '{name}' does not exist. {nearest(name, declared)}")
+            raise InputError(f"No data set is called '{name}'. {nearest(name, declared)}")
     return [declared[name] for name in names or declared]
 
 

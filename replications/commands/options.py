@@ -31,7 +31,7 @@ def check_tier(tier: str) -> str:
         InputError: it does not exist; the message names the nearest tier.
     """
     if tier not in TIERS:
-        raise InputError(f"Tier '{tier}' does not exist. {nearest(tier, TIERS)}")
+        raise InputError(f"No tier is called '{tier}'. {nearest(tier, TIERS)}")
     return tier
 
 
@@ -78,7 +78,7 @@ def check_source(source: str) -> str:
         InputError: it is neither 'runs' nor 'reference'.
     """
     if source not in {"runs", "reference"}:
-        raise InputError(f"Source '{source}' does not exist. Valid: reference, runs.")
+        raise InputError(f"No source is called '{source}'. Valid: reference, runs.")
     return source
 
 

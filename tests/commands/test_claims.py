@@ -57,7 +57,7 @@ def test_cite_prints_bibtex_and_a_sentence(results: Path) -> None:
 def test_wrong_names_are_answered_with_the_nearest(results: Path) -> None:
     for arguments, message in (
         (("claims", "show", "--tier", "gpus"), "Did you mean 'gpu'"),
-        (("claims", "show", "--source", "memory"), "Source 'memory' does not exist"),
+        (("claims", "show", "--source", "memory"), "No source is called 'memory'"),
         (("claims", "judge", "teas"), "Did you mean 'tea'"),
         (("claims", "cite", "tea.lady-eror", "--tier", "gpu", "--results", results), "Did you mean 'lady-error'"),
     ):
