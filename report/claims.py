@@ -52,6 +52,7 @@ class ClaimContent:
     level: float | None
     p: float | None
     p_holm: float | None
+    p_fdr: float | None
     margin: float | None
     verdict: str
     reason: str
@@ -75,7 +76,9 @@ class ClaimContent:
     @classmethod
     def unjudged(cls, claim: Claim, base: dict[str, Any]) -> ClaimContent:
         """A claim whose verdict could be neither read nor computed."""
-        nothing: dict[str, Any] = dict.fromkeys(("published", "ours", "low", "high", "level", "p", "p_holm", "margin", "seeds_needed"))
+        nothing: dict[str, Any] = dict.fromkeys(
+            ("published", "ours", "low", "high", "level", "p", "p_holm", "p_fdr", "margin", "seeds_needed")
+        )
         known = {name: getattr(claim, name) for name in ("kind", "primary", "location", "evidence", "published_text", "unit")}
         texts: dict[str, Any] = dict.fromkeys(("criterion", "proxy"), "")
         return cls(
@@ -107,6 +110,14 @@ class ClaimContent:
     def shown_interval(self) -> str:
         """Our interval, without its unit."""
         return "" if self.low is None or self.high is None else f"{self.shown(self.low)} to {self.shown(self.high)}"
+
+    @property
+    def shown_p(self) -> str:
+        """The p-value of the claim, and the one of its decision adjusted for the number of claims by its family's method."""
+        shown = [] if self.p is None else [f"p = {self.p:.2g}"]
+        shown += [] if self.p_holm is None else [f"after Holm {self.p_holm:.2g}"]
+        shown += [] if self.p_fdr is None else [f"after false-discovery adjustment {self.p_fdr:.2g}"]
+        return ", ".join(shown)
 
     @property
     def shown_published(self) -> str:
