@@ -44,11 +44,11 @@ def command(
     made = derived or (runs.parent / "from-reference" if source == "reference" else runs)
     folder = out or made / "report"
     report = write_report(tier, source, runs, made, load_papers(paper), folder, _stamp())
-    for problem in report.all_problems:
+    for problem in report.problems:
         where = f"{problem.paper} {problem.where}".strip()
         print(f"note: {where}: {problem.what}", file=sys.stderr)
     print(folder / "index.html")
     print(folder / "report.pdf")
     print(folder / ARCHIVE)
-    if strict and report.all_problems:
-        raise ReplicationError(f"{len(report.all_problems)} things are missing or in doubt; see the notes above.")
+    if strict and report.problems:
+        raise ReplicationError(f"{len(report.problems)} things are missing or in doubt; see the notes above.")

@@ -77,7 +77,6 @@ class Report:
     commit: str
     dirty: bool
     papers: tuple[PaperContent, ...]
-    problems: tuple[Problem, ...]
     facts: tuple[tuple[str, str], ...] = field(default=())
 
     @property
@@ -106,9 +105,9 @@ class Report:
         return max(ends)[:4] if ends else str(self.stamp.year)
 
     @property
-    def all_problems(self) -> tuple[Problem, ...]:
-        """Problems of the report and of its papers."""
-        return (*self.problems, *(problem for paper in self.papers for problem in paper.problems))
+    def problems(self) -> tuple[Problem, ...]:
+        """What is missing or in doubt, of all papers."""
+        return tuple(problem for paper in self.papers for problem in paper.problems)
 
 
 def build(tier: str, source: str, runs: Path, derived: Path, papers: Sequence[Paper], stamp: datetime) -> Report:
@@ -127,7 +126,7 @@ def build(tier: str, source: str, runs: Path, derived: Path, papers: Sequence[Pa
     built = [_paper(results, derived) for results in read]
     present = {layer.tier for results in read for layer in results.layers}
     tiers, commit = tuple(tier for tier in TIERS if tier in present), version_control.commit() or ""
-    report = Report(tiers, source, stamp, commit, bool(version_control.dirty()), tuple(built), ())
+    report = Report(tiers, source, stamp, commit, bool(version_control.dirty()), tuple(built))
     return replace(report, facts=_facts(report))
 
 

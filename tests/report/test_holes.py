@@ -31,7 +31,7 @@ def build(tmp_path: Path, stamp: datetime) -> Build:
         report = write_report("gpu", "runs", results, results, load_papers(), out, stamp)
         assert (out / "report.pdf").read_bytes().startswith(b"%PDF")
         assert (out / "index.html").is_file()
-        return [f"{p.where}: {p.what}" for p in report.all_problems], (out / f"{PAPER}.html").read_text(encoding="utf-8")
+        return [f"{p.where}: {p.what}" for p in report.problems], (out / f"{PAPER}.html").read_text(encoding="utf-8")
 
     return run
 
