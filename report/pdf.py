@@ -13,7 +13,9 @@ import typst
 
 from replications.errors import ReplicationError
 from replications.files import replacing
+from replications.presentation.characteristics_csv import read_characteristics
 from replications.registry.tuning import MISSING, Trials
+from replications.verdicts.characteristics import Rates
 from replications.verdicts.words import WORDS
 from report import formatting, prose, verdict_marks
 from report.bibliography import Entry, by_name
@@ -59,7 +61,7 @@ def _content(report: Report, citations: dict[str, Entry], folder: Path) -> dict[
         "cite": f"How to cite: {citations['report'].sentence}",
         "words": {word: {"slug": entry.slug, "colour": entry.colour} for word, entry in WORDS.items()},
         "legend": [{"word": word, "meaning": meaning} for word, meaning in VERDICTS.items()],
-        "problems": [_problem(problem.where, problem.what) for problem in report.problems],
+        "rates": [_rates(row) for row in read_characteristics()],
         "papers": [_paper(paper, folder) for paper in report.papers],
         "references": sorted(dict.fromkeys(works.values())),
     }
@@ -137,6 +139,12 @@ def _trials(entry: Trials) -> dict[str, str]:
     }
 
 
+def _rates(row: Rates) -> dict[str, str]:
+    shares = {name: f"{100 * getattr(row, name):.1f}" for name in ("holds", "contradicted", "open")}
+    error = f"{row.error}, at most {100 * (row.limit or 0):.3g} % each" if row.error else formatting.NONE
+    return {"rule": row.rule, "situation": row.situation, "seeds": str(row.seeds), **shares, "error": error}
+
+
 def _claim(claim: ClaimContent) -> dict[str, Any]:
     margin = f"{claim.shown_margin}. {claim.margin_reason}" if claim.shown_margin else claim.margin_reason
     return {
@@ -148,6 +156,7 @@ def _claim(claim: ClaimContent) -> dict[str, Any]:
         "evidence": claim.evidence if claim.evidence != "paper" else "",
         "ours": claim.shown_ours or formatting.NONE,
         "interval": claim.shown_interval,
+        "p": claim.shown_p,
         "seeds": claim.shown_seeds,
         "verdict": claim.verdict,
         "reason": claim.reason,

@@ -47,7 +47,15 @@ def test_hostile_text_and_verdicts_are_text(pdf: Path) -> None:
     assert "<script>alert('x')</script>" in words
     assert "#let x = 1" in words
     assert "$x_1^2$ *bold*" in words
-    for word in ("replicated", "exceeded", "inconclusive", "not tested", "Published tables beside ours", "References"):
+    for word in (
+        "replicated",
+        "exceeded",
+        "inconclusive",
+        "not tested",
+        "Published tables beside ours",
+        "How often the rules err",
+        "References",
+    ):
         assert word in words
     # Punctuation that typesetting could take for its own.
     assert re.search(r"All finished seeds of a run together, on [^;]+; speed is counted over training time alone\.", words)
