@@ -15,7 +15,7 @@ from replications.registry.checks import check_claims
 from replications.registry.configuration import Configuration
 from replications.registry.outputs import EXHIBIT_KINDS, FIGURE_KINDS, INDEX, METADATA_KIND, TABLE_KINDS
 from replications.registry.papers import load_paper
-from replications.results.reference import tiers_of_paper
+from replications.results.reference import find_log, tiers_of_paper
 from replications.results.store import CHUNK_FILES
 from replications.source_code import import_closure, imported_names, public_functions
 from replications.threads import wait_policy
@@ -271,6 +271,19 @@ def text_inputs(paper: str) -> list[str]:
     texts = [folder / name for name in ("paper.yaml", "tuning.yaml", "section.md")]
     candidates = [*texts, style, *sorted((folder / "exhibits").glob("*.html"))]
     return relative([path for path in candidates if path.is_file()])
+
+
+def log_inputs(config: Configuration) -> list[str]:
+    """List the log of verdicts, from which the report says how often a verdict was made.
+
+    Args:
+        config: source, tier and folder of the results.
+
+    Returns:
+        The path of the log; empty where there is none.
+    """
+    log = find_log(config.runs_folder / config.tier if config.source == "reference" else config.runs_folder)
+    return [str(log)] if log else []
 
 
 def labels(path: str) -> dict[str, str]:

@@ -70,7 +70,7 @@ def log_promotion(folder: Path, tier: str, papers: Sequence[Paper], promotion: s
         promotion: what was written.
         reason: why chunks were made again.
     """
-    from replications.presentation.verdict_log import FILE, append_log, log_rows
+    from replications.presentation.verdict_log import append_log, log_rows
     from replications.results.reader import Results
 
     today = now()[:10]
@@ -81,7 +81,7 @@ def log_promotion(folder: Path, tier: str, papers: Sequence[Paper], promotion: s
         for row in log_rows(Results.read(paper, tier, folder / tier), changed, today, reason)
     ]
     if rows:
-        append_log(folder / FILE, rows)
+        append_log(folder / store.LOG, rows)
 
 
 @app.command(epilog=examples("results log", "results log --paper PAPER"))
@@ -91,9 +91,9 @@ def log(
     as_json: Annotated[bool, typer.Option("--json", help="Print a list of objects.")] = False,
 ) -> None:
     """Print every verdict that was ever promoted to the reference, oldest first: how often each was made, and what changed."""
-    from replications.presentation.verdict_log import BEFORE, FILE, read_log
+    from replications.presentation.verdict_log import BEFORE, read_log
 
-    rows = [row.model_dump() for row in read_log(reference / FILE) if not papers or row.claim.partition(".")[0] in papers]
+    rows = [row.model_dump() for row in read_log(reference / store.LOG) if not papers or row.claim.partition(".")[0] in papers]
     print_rows(rows, as_json=as_json, fold=("reason",))
     if not as_json:
         print(f"\n{BEFORE}")

@@ -21,10 +21,10 @@ from replications.registry.scale import proxy_of
 from replications.registry.schema import Strict
 from replications.results import store
 from replications.results.reader import Results
+from replications.results.reference import find_log
 from replications.verdicts.outcome import number
 from replications.verdicts.verdict import Verdict
 
-FILE = "verdicts.log"
 BEFORE = (
     "Before the log existed, the reference of tier smoke was made five times, and three claims changed their word on the way;"
     " those makings have no rows."
@@ -155,10 +155,9 @@ def history(folder: Path) -> History:
     Args:
         folder: results of one tier, either a run's (`results/<tier>`) or the reference's (`results/reference/<tier>`).
     """
-    places = (folder.parent / FILE, folder.parent / "reference" / FILE)
-    rows = next((read_log(path) for path in places if path.is_file()), [])
+    path = find_log(folder)
     claims: History = {}
-    for row in rows:
+    for row in read_log(path) if path else []:
         claims.setdefault((row.tier, row.claim), []).append(row)
     return claims
 

@@ -22,6 +22,9 @@ from replications.results.store import CHUNK_FILES, PROVENANCE, Chunk, chunks, f
 LARGEST = 20_000_000
 """Bytes that the reference may have in all: it is part of every clone."""
 
+LOG = "verdicts.log"
+"""File of the reference with one row per claim and promotion (`presentation.verdict_log`)."""
+
 
 class PromotedTier(Strict):
     """One tier of the reference.
@@ -51,6 +54,19 @@ class Reference(Strict):
     def promoted(self) -> PromotedTier:
         """Description of the largest tier."""
         return self.tiers[self.tier]
+
+
+def find_log(folder: Path) -> Path | None:
+    """Return the log of verdicts of the reference to which a results folder belongs.
+
+    Args:
+        folder: results of one tier, either a run's (`results/<tier>`) or the reference's (`results/reference/<tier>`).
+
+    Returns:
+        Path of the log; None where there is none.
+    """
+    places = (folder.parent / LOG, folder.parent / "reference" / LOG)
+    return next((path for path in places if path.is_file()), None)
 
 
 def read_reference(folder: Path) -> Reference:

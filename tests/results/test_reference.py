@@ -162,6 +162,11 @@ def test_the_pipeline_reads_the_reference_at_its_own_tier(whole: Path, tmp_path:
     promote(whole, whole / "reference", load_papers())
     config = read_configuration({"tier": "smoke", "source": "reference", "results": str(whole)})
     assert config.tier == "gpu"
+    assert pipeline.log_inputs(config) == []
+    log = whole / "reference" / "verdicts.log"
+    log.touch()
+    for source in ("reference", "runs"):
+        assert pipeline.log_inputs(read_configuration({"tier": "gpu", "source": source, "results": str(whole)})) == [str(log)]
     assert len(pipeline.run_outputs(config, "tea")) == len(RUNS) * len(CHUNK_FILES)
     shutil.rmtree(whole / "reference" / "gpu" / "tea" / "robot")
     assert not any("robot" in path for path in pipeline.run_outputs(config, "tea"))

@@ -13,6 +13,7 @@ rule report_pages:
         ],
         tables=[path for paper in PAPERS for path in jobs.table_outputs(CONFIG, paper)],
         texts=[path for paper in PAPERS for path in jobs.text_inputs(paper)],
+        verdict_log=jobs.log_inputs(CONFIG),
         code=jobs.report_code(),
         workflow=jobs.relative(jobs.workflow_files()),
     output:
