@@ -15,7 +15,8 @@ from markupsafe import Markup
 
 from replications.errors import InputError, nearest
 from replications.results.reader import Results
-from replications.verdicts.statistics import Estimate, contrast, estimate
+from replications.verdicts.contrasts import contrast
+from replications.verdicts.estimates import Estimate, estimate
 from report import formatting
 
 NOT_MEASURED = Markup("*not measured at this tier*")

@@ -16,7 +16,7 @@ from replications.registry.scale import proxy_of
 from replications.registry.tables import Table, TableMeasure, TableRow, Version
 from replications.results import store
 from replications.results.reader import Results
-from replications.verdicts import statistics
+from replications.verdicts.estimates import estimate
 
 RECALLED = "†"
 STAND_IN = "*"
@@ -202,7 +202,7 @@ def _ours(results: Results, row: TableRow, key: str, measure: TableMeasure, *, m
     lost = sum(not math.isfinite(value) for value in sample)
     if lost:
         return nothing | {"seeds": float(len(sample))}, Cell(fault=f"{lost} of {len(sample)} seeds not finite")
-    known = statistics.estimate(sample.to_numpy())
+    known = estimate(sample.to_numpy())
     half = known.interval()[1] - known.mean if known.n > 1 else math.nan
     spread = f"{half:.{measure.digits}f}" if known.n > 1 else ""
     cell = Cell(f"{known.mean:.{measure.digits}f}{marks}", spread, f"{known.n} seed{'s' if known.n > 1 else ''}")

@@ -14,9 +14,10 @@ from typing import Protocol
 
 import numpy as np
 
-from replications.verdicts import statistics
+from replications.verdicts.contrasts import Contrast, contrast, log_contrast
+from replications.verdicts.estimates import ALPHA, Estimate
+from replications.verdicts.seeds_needed import MOST_SEEDS, seeds_for_equivalence, seeds_for_order
 from replications.verdicts.shares import Binomial, EqualSeeds, SolvedDifference, item_variance, paired_item_variance
-from replications.verdicts.statistics import ALPHA, Contrast, Estimate
 
 PERCENT = "%"
 """Unit of shares: values from 0 to 100 that are k of n items."""
@@ -87,7 +88,7 @@ class Evidence:
         gap = abs(self.estimate.mean - bound) - _items_share(self.item_error)
         if gap <= 0:
             return None
-        return self._equal_seeds(bound) if self.estimate.sd == 0 else statistics.seeds_for_order(gap, self.estimate.sd)
+        return self._equal_seeds(bound) if self.estimate.sd == 0 else seeds_for_order(gap, self.estimate.sd)
 
     def seeds_to_fit(self, low: float, high: float) -> int | None:
         """Return the seeds that would probably tell whether the value lies between two bounds.
@@ -108,7 +109,7 @@ class Evidence:
             found = [n for n in needed if n is not None]
             return (max(found) if len(found) == 2 else None) if inside else min(found, default=None)
         margin = (high - low) / 2 - _items_share(self.item_error) * (1 if low < mean < high else -1)
-        return statistics.seeds_for_equivalence(mean - (low + high) / 2, margin, self.estimate.sd) if margin > 0 else None
+        return seeds_for_equivalence(mean - (low + high) / 2, margin, self.estimate.sd) if margin > 0 else None
 
     def _equal_seeds(self, bound: float) -> int | None:
         """Return the number of equal seeds that clears the bound."""
@@ -116,8 +117,8 @@ class Evidence:
         p_one = max(
             replace(test, n=1).p_above(bound) if self.estimate.mean > bound else replace(test, n=1).p_below(bound) for test in equal
         )
-        n = math.ceil(math.log(ALPHA) / math.log(p_one)) if p_one < 1 else statistics.MOST_SEEDS + 1
-        return n if n <= statistics.MOST_SEEDS else None
+        n = math.ceil(math.log(ALPHA) / math.log(p_one)) if p_one < 1 else MOST_SEEDS + 1
+        return n if n <= MOST_SEEDS else None
 
 
 def _items_share(item_error: float) -> float:
@@ -192,12 +193,12 @@ def contrast_evidence(
     Raises:
         ValueError: a sample is empty, a value is not finite, or a logarithm does not exist.
     """
-    contrast = (statistics.log_contrast if ratio else statistics.contrast)(samples, weights)
-    estimate = contrast.estimate
+    total = (log_contrast if ratio else contrast)(samples, weights)
+    estimate = total.estimate
     _, high = limits(unit, samples)
     item_error = _item_error(samples, weights, unit, examples, wrong, ratio=ratio)
     if estimate.n < 2:
-        return Evidence(contrast, (estimate,), item_error)
+        return Evidence(total, (estimate,), item_error)
     tests: list[Test] = []
     solved = [_solved(sample, high) for sample in samples] if math.isfinite(high) and not ratio else []
     if len(samples) == 1 and weights[0] == 1 and solved and solved[0] and estimate.error > 0:
@@ -216,7 +217,7 @@ def contrast_evidence(
     if len(samples) == 1 and weights[0] == 1 and item_error and not ratio:
         size = examples[0] or 0
         tests.append(Binomial(estimate.mean / high * size, size, high))
-    return Evidence(contrast, tuple(tests), item_error)
+    return Evidence(total, tuple(tests), item_error)
 
 
 def _solved(sample: Mapping[int, float], top: float) -> tuple[int, int] | None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 
-from replications.verdicts import statistics
+from replications.verdicts.estimates import ALPHA
+from replications.verdicts.multiplicity import false_discovery_rate, holm
 from replications.verdicts.verdict import Verdict
 from replications.verdicts.words import CONTRADICTED, POSITIVE
 
@@ -40,7 +41,7 @@ def adjust(verdicts: Sequence[Verdict]) -> list[Verdict]:
         verdicts: of all claims of a paper at one tier.
     """
     adjusted = list(verdicts)
-    for primary, method in ((True, statistics.holm), (False, statistics.false_discovery_rate)):
+    for primary, method in ((True, holm), (False, false_discovery_rate)):
         p_values = {i: decision_p(v) for i, v in enumerate(adjusted) if v.primary == primary}
         family = {i: p for i, p in p_values.items() if p is not None}
         for i, p in zip(family, method(list(family.values())), strict=True):
@@ -50,7 +51,7 @@ def adjust(verdicts: Sequence[Verdict]) -> list[Verdict]:
 
 def _adjust(verdict: Verdict, p: float, family: int) -> Verdict:
     adjusted = dataclasses.replace(verdict, p_holm=p) if verdict.primary else dataclasses.replace(verdict, p_fdr=p)
-    if verdict.verdict not in (*POSITIVE, *CONTRADICTED) or p <= statistics.ALPHA:
+    if verdict.verdict not in (*POSITIVE, *CONTRADICTED) or p <= ALPHA:
         return adjusted
     which = "tested primary claims (Holm)" if verdict.primary else "other tested claims (false-discovery rate)"
     reason = f"{verdict.reason} Adjusted for the paper's {family} {which}, p = {p:.3f} exceeds 0.05, so it stays open."

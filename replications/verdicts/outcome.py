@@ -10,7 +10,8 @@ from typing import Literal
 import numpy as np
 
 from replications.registry.claims import Claim, Items, Measure
-from replications.verdicts import statistics
+from replications.verdicts.estimates import ALPHA
+from replications.verdicts.seeds_needed import MOST_SEEDS
 
 Word = Literal["replicated", "exceeded", "compatible", "inconclusive", "contradicted", "counted as published", "differs"]
 Sample = Mapping[int, float]
@@ -19,7 +20,7 @@ Sample = Mapping[int, float]
 ItemArrays = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 """Scores, shuffled-label control, untrained control and p-values of one seed's items, each of shape (items,)."""
 
-LEVEL = 1 - 2 * statistics.ALPHA
+LEVEL = 1 - 2 * ALPHA
 EQUAL = 1e-9
 """Relative difference up to which counted quantities are equal: they differ by rounding at most."""
 
@@ -106,4 +107,4 @@ def span(low: float, high: float, unit: str = "") -> str:
 
 def seeds_that_decide(seeds: int | None) -> str:
     """Return the clause on the seeds that would decide an open verdict."""
-    return f"about {seeds} seeds would decide" if seeds else f"more than {statistics.MOST_SEEDS:,} seeds would be needed"
+    return f"about {seeds} seeds would decide" if seeds else f"more than {MOST_SEEDS:,} seeds would be needed"

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 
 from replications.registry.claims import Precondition
-from replications.verdicts import statistics
+from replications.verdicts.estimates import ALPHA, estimate
 from replications.verdicts.outcome import Samples, number
 
 
@@ -35,8 +35,8 @@ def _unmet(needed: Precondition, samples: Samples) -> str:
     if len(sample) < 2 or not all(math.isfinite(value) for value in sample.values()):
         why = samples.missing.get(measure, "a seed diverged" if len(sample) > 1 else f"{len(sample)} seeds are finished")
         return f"{claim}, which cannot be judged: {why}"
-    estimate = statistics.estimate(list(sample.values()))
-    p = estimate.p_above(bound) if side == "above" else estimate.p_below(bound)
-    if p <= statistics.ALPHA:
+    mean = estimate(list(sample.values()))
+    p = mean.p_above(bound) if side == "above" else mean.p_below(bound)
+    if p <= ALPHA:
         return ""
-    return f"{claim}, and its mean over {estimate.n} seeds is {number(estimate.mean)} (p = {p:.2g})"
+    return f"{claim}, and its mean over {mean.n} seeds is {number(mean.mean)} (p = {p:.2g})"

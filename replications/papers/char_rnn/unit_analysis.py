@@ -14,7 +14,7 @@ from replications.papers.char_rnn.inference import activations
 from replications.papers.char_rnn.labels import Labels, label
 from replications.papers.char_rnn.settings import Settings
 from replications.papers.char_rnn.trainer import TrainingState
-from replications.verdicts.statistics import holm
+from replications.verdicts.multiplicity import holm
 
 SINCE = (0, 8, 16, 32, 48, 64, 100, 150, 250, 500)
 """Bounds of the bins, in characters since the opening, in which a cell's memory is measured."""

@@ -13,7 +13,7 @@ from replications.papers.rnn_vs_transformer import profiling
 from replications.papers.rnn_vs_transformer.accounting import flops, sequential_operations, state_size
 from replications.papers.rnn_vs_transformer.model import SequenceModel, make_mixer
 from replications.papers.rnn_vs_transformer.settings import Network, Settings, Sweep
-from replications.verdicts.statistics import loglog_slope
+from replications.verdicts.trends import loglog_slope
 
 ROTATED = 3
 """Number of different inputs over which timed calls rotate."""

@@ -12,7 +12,7 @@ from replications.papers.rnn_vs_transformer.mixers import Mixer
 from replications.papers.rnn_vs_transformer.model import SequenceModel, make_mixer
 from replications.papers.rnn_vs_transformer.profiling import matrix_flops
 from replications.papers.rnn_vs_transformer.settings import Network, Settings
-from replications.verdicts.statistics import loglog_slope
+from replications.verdicts.trends import loglog_slope
 
 FUSED = Network(mixer="transformer", form="sdpa", positions="rope")
 NAIVE = Network(mixer="transformer", form="naive", positions="rope")

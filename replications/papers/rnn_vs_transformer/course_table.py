@@ -10,7 +10,8 @@ import pandas as pd
 from replications.papers.rnn_vs_transformer.figure_data import runs_of
 from replications.registry.run_grid import Run
 from replications.results.reader import NotMeasured, Results
-from replications.verdicts.statistics import estimate, loglog_slope
+from replications.verdicts.estimates import estimate
+from replications.verdicts.trends import loglog_slope
 
 COLUMNS = ("lstm", "mingru", "transformer")
 """Networks in the measured table."""

@@ -13,7 +13,7 @@ from matplotlib.ticker import NullLocator
 from replications.papers.rnn_vs_transformer.settings import Network
 from replications.presentation.palette import PALETTE
 from replications.presentation.theme import dots, label_end
-from replications.verdicts.statistics import loglog_slope
+from replications.verdicts.trends import loglog_slope
 
 COLOURS = {
     "transformer": PALETTE[0],

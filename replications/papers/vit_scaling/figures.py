@@ -16,7 +16,8 @@ from replications.presentation.figure_writer import Figure
 from replications.presentation.palette import PALETTE
 from replications.presentation.theme import COLUMN, canvas, dots, in_words, label_end, last_rows, published
 from replications.results.reader import NotMeasured, Results
-from replications.verdicts import statistics
+from replications.verdicts.estimates import t_interval
+from replications.verdicts.trends import crossing
 
 _COLOURS = {"vit": PALETTE[0], "resnet": PALETTE[1], "hybrid": PALETTE[2], "vit-large": PALETTE[3]}
 _NAMES = {"vit": "ViT", "resnet": "ResNet", "hybrid": "hybrid", "vit-large": "ViT, twice as deep"}
@@ -87,10 +88,10 @@ def gap_by_training_images(results: Results) -> Figure:
         for _, row in gaps.iterrows():
             dots(ax, sizes, row.to_numpy(), colour=PALETTE[6])
         ax.plot(sizes, gaps.mean(), color=PALETTE[6])
-        crossings = statistics.crossing(sizes, gaps.to_numpy())
+        crossings = crossing(sizes, gaps.to_numpy())
         finite = crossings[np.isfinite(crossings)]
         if finite.size > 1:
-            low, high = (math.exp(edge) for edge in statistics.t_interval(np.log(finite), level=0.90))
+            low, high = (math.exp(edge) for edge in t_interval(np.log(finite), level=0.90))
             ax.axvspan(max(low, sizes.min()), min(high, sizes.max()), color=PALETTE[5], alpha=0.25, linewidth=0)
         changes = [int((np.diff(np.sign(row[row != 0])) != 0).sum()) for row in gaps.to_numpy()]
         note = f"sign changes per seed: {', '.join(map(str, changes))}"

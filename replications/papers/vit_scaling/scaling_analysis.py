@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from replications.verdicts import statistics
+from replications.verdicts import trends
+from replications.verdicts.estimates import Estimate, estimate, t_interval
 
 Points = Sequence[tuple[float, float]]
 """(compute in FLOP, accuracy in per cent) of the trainings of a family."""
@@ -164,7 +165,7 @@ def power_law(compute: Sequence[float], error: Sequence[float]) -> PowerLaw:
     x, y = np.asarray(compute, dtype=float), np.asarray(error, dtype=float)
     if (x <= 0).any() or (y <= 0).any() or np.ptp(x) == 0:
         raise ValueError("a power law needs positive numbers and at least two different values of compute")
-    slope = float(statistics.loglog_slope(x, y[None])[0])
+    slope = float(trends.loglog_slope(x, y[None])[0])
     return PowerLaw(float(np.exp(np.log(y).mean() - slope * np.log(x).mean())), -slope)
 
 
@@ -182,7 +183,7 @@ class Crossing:
     positions: tuple[float, ...]
     interval: tuple[float, float]
     changes: tuple[int, ...]
-    slope: statistics.Estimate
+    slope: Estimate
 
     @property
     def exactly_one(self) -> bool:
@@ -203,9 +204,9 @@ def crossing(n_images: Sequence[float], gaps: np.ndarray) -> Crossing:
     x, y = np.asarray(n_images, dtype=float), np.asarray(gaps, dtype=float)
     order = np.argsort(x)
     x, y = x[order], y[:, order]
-    positions = statistics.crossing(x, y)
+    positions = trends.crossing(x, y)
     finite = positions[np.isfinite(positions)]
-    low, high = statistics.t_interval(np.log(finite), level=0.90) if finite.size > 1 else (math.nan, math.nan)
+    low, high = t_interval(np.log(finite), level=0.90) if finite.size > 1 else (math.nan, math.nan)
     changes = [int((np.diff(np.sign(row[row != 0])) != 0).sum()) for row in y]
-    slopes = statistics.semilogx_slope(x, y)
-    return Crossing(tuple(map(float, positions)), (math.exp(low), math.exp(high)), tuple(changes), statistics.estimate(slopes))
+    slopes = trends.semilogx_slope(x, y)
+    return Crossing(tuple(map(float, positions)), (math.exp(low), math.exp(high)), tuple(changes), estimate(slopes))

@@ -10,7 +10,8 @@ import numpy as np
 from pydantic import Field
 
 from replications.registry.claims import Items, Measure
-from replications.verdicts import statistics
+from replications.verdicts.estimates import ALPHA
+from replications.verdicts.multiplicity import holm
 from replications.verdicts.outcome import EQUAL, ItemArrays, JudgedClaim, Outcome, Samples, Word, number, span
 from replications.verdicts.shares import Binomial
 
@@ -69,7 +70,7 @@ class CountClaim(JudgedClaim):
         criterion = f"{noun} {' and '.join(bounds)} in more than {number(100 * self.networks, '%')} of networks"
         n, met = len(holds), Binomial(sum(holds), len(holds))
         p, against = met.p_above(self.networks), met.p_below(self.networks)
-        word: Word = "replicated" if p <= statistics.ALPHA else "contradicted" if against <= statistics.ALPHA else "inconclusive"
+        word: Word = "replicated" if p <= ALPHA else "contradicted" if against <= ALPHA else "inconclusive"
         text = f"{span(min(counts), max(counts), noun)} pass, and {sum(holds)} of {n} seeds meet {' and '.join(bounds)}"
         text += f" (exact p = {min(p, against):.2g} for {'more' if p < against else 'fewer'} than {number(100 * self.networks, '%')} of networks)"
         needed = None
@@ -84,7 +85,7 @@ class CountClaim(JudgedClaim):
 
 def _seeds_that_agree(share: float) -> int:
     """Return the number of seeds that, all on one side, reject this share of networks on that side."""
-    return math.ceil(math.log(statistics.ALPHA) / math.log(share))
+    return math.ceil(math.log(ALPHA) / math.log(share))
 
 
 def passing(arrays: ItemArrays, items: Items) -> tuple[np.ndarray, np.ndarray]:
@@ -99,9 +100,9 @@ def passing(arrays: ItemArrays, items: Items) -> tuple[np.ndarray, np.ndarray]:
     """
     scores, shuffled, untrained, p = (np.asarray(array, dtype=float) for array in arrays)
     unknown = ~np.isfinite(scores) | ~np.isfinite(shuffled) | ~np.isfinite(untrained) | ~np.isfinite(p)
-    adjusted = statistics.holm(np.where(unknown, 1.0, p))
+    adjusted = holm(np.where(unknown, 1.0, p))
     clear = (scores >= items.threshold) & (shuffled < items.control) & (untrained < items.control)
-    return clear & (adjusted <= statistics.ALPHA) & ~unknown, unknown
+    return clear & (adjusted <= ALPHA) & ~unknown, unknown
 
 
 KIND = CountClaim

@@ -11,8 +11,8 @@ import numpy as np
 from pydantic import Field
 
 from replications.registry.claims import Items, Measure
-from replications.verdicts import statistics
 from replications.verdicts.counted import judge_counted
+from replications.verdicts.estimates import ALPHA
 from replications.verdicts.evidence import Evidence, contrast_evidence
 from replications.verdicts.outcome import LEVEL, JudgedClaim, Outcome, Sample, Samples, Word, number, seeds_that_decide, span
 
@@ -106,9 +106,9 @@ class OrderClaim(JudgedClaim):
         against = min(1.0, min(fails) * len(statements))
         word: Word = "inconclusive"
         decisive = int(np.argmax(holds))
-        if max(holds) <= statistics.ALPHA:
+        if max(holds) <= ALPHA:
             word = "replicated"
-        elif against <= statistics.ALPHA:
+        elif against <= ALPHA:
             word, decisive = "contradicted", int(np.argmin(fails))
         statement = statements[decisive]
         evidence, contrast = statement.evidence, statement.evidence.contrast

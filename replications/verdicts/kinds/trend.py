@@ -11,12 +11,14 @@ import numpy as np
 from pydantic import Field
 
 from replications.registry.claims import Items, Measure
-from replications.verdicts import statistics
+from replications.verdicts.contrasts import paired_seeds
 from replications.verdicts.counted import judge_counted
 from replications.verdicts.crossings import Crossing, find_crossing, is_geometric
+from replications.verdicts.estimates import ALPHA
 from replications.verdicts.evidence import mean_evidence
 from replications.verdicts.outcome import LEVEL, JudgedClaim, Outcome, Sample, Samples, Word, number, seeds_that_decide, span
 from replications.verdicts.shares import Binomial
+from replications.verdicts.trends import TRENDS, curves
 
 
 class Point(Measure):
@@ -68,11 +70,11 @@ class TrendClaim(JudgedClaim):
 
     def judge(self, samples: Samples) -> Outcome:
         """Judge the curves of the seeds, with a subtracted measure taken off first."""
-        curves = []
+        points = []
         for point in self.points or ():
             sample = samples.values[point]
-            curves.append(subtract(sample, samples.values[point.minus]) if point.minus else sample)
-        return self.judge_points(curves)
+            points.append(subtract(sample, samples.values[point.minus]) if point.minus else sample)
+        return self.judge_points(points)
 
     def judge_points(self, points: Sequence[Sample]) -> Outcome:
         """Judge a curve: its statistic for each seed's whole curve, then a t-interval over seeds.
@@ -83,10 +85,10 @@ class TrendClaim(JudgedClaim):
             points: per point of the claim, seed -> value (a subtracted measure already taken off).
         """
         x = np.array([point.x for point in self.points or []])
-        _, y = statistics.curves(points)
+        _, y = curves(points)
         if self.statistic == "crossing":
             return self._judge_crossing(x, y)
-        values = tuple(float(v) for v in statistics.TRENDS[self.statistic or "slope"](x, y))
+        values = tuple(float(v) for v in TRENDS[self.statistic or "slope"](x, y))
         if not all(math.isfinite(value) for value in values):
             undefined = sum(not math.isfinite(value) for value in values)
             text = f"The curve of {undefined} of {len(values)} seeds has values of 0 or less, so that the {self._label} does not exist."
@@ -161,7 +163,7 @@ class TrendClaim(JudgedClaim):
         low, high = (back(end) for end in evidence.interval(LEVEL))
         mean = back(evidence.estimate.mean)
         end = {"replicated": "lies within", "contradicted": "lies wholly outside", "inconclusive": "is not clear of the edges of"}[word]
-        if word == "inconclusive" and ends > statistics.ALPHA:
+        if word == "inconclusive" and ends > ALPHA:
             end = "does not decide, since the ends of the curves are not clear of the level, about"
         text = (
             f"Each of {len(found)} seeds' curves crosses once, {self.direction}wards, at {number(mean, self.unit)} on average;"
@@ -188,9 +190,9 @@ class TrendClaim(JudgedClaim):
             return Outcome(word, f"Counted, not sampled. {text}.", self._criterion)
         share = Binomial(k, n)
         against = max(share.p_below(0.5), mean_course_p(curves if self.direction == "up" else -curves))
-        if against <= statistics.ALPHA:
+        if against <= ALPHA:
             return Outcome("contradicted", f"{text} (p = {against:.2g}).", self._criterion, p=1.0, p_against=against)
-        few = not k and share.p_below(0.5) > statistics.ALPHA
+        few = not k and share.p_below(0.5) > ALPHA
         hint = "; 5 seeds that agree could decide" if few else ", and the seeds do not decide whether noise hides it"
         return Outcome("inconclusive", f"{text}{hint}.", self._criterion, p=1.0, p_against=against, seeds_needed=5 if few else None)
 
@@ -248,7 +250,7 @@ def mean_course_p(curves: np.ndarray) -> float:
 
 def _decide(inside: float, outside: float) -> Word:
     """Return the word of a range: p-values of lying inside and outside."""
-    return "replicated" if inside <= statistics.ALPHA else "contradicted" if outside <= statistics.ALPHA else "inconclusive"
+    return "replicated" if inside <= ALPHA else "contradicted" if outside <= ALPHA else "inconclusive"
 
 
 def _suffix(word: Word, needed: int | None) -> str:
@@ -257,7 +259,7 @@ def _suffix(word: Word, needed: int | None) -> str:
 
 def subtract(sample: Sample, other: Sample) -> dict[int, float]:
     """Return the gap between two measures at one point of a curve: by seed where seeds pair, else value by value in seed order."""
-    seeds = statistics.paired_seeds([sample, other])
+    seeds = paired_seeds([sample, other])
     if seeds:
         return {seed: sample[seed] - other[seed] for seed in seeds}
     return {i: a - b for i, (a, b) in enumerate(zip(sample.values(), other.values(), strict=False))}

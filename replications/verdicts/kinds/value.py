@@ -8,8 +8,8 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from replications.registry.claims import Items, Measure
-from replications.verdicts import statistics
 from replications.verdicts.counted import judge_counted
+from replications.verdicts.estimates import ALPHA, prediction_interval
 from replications.verdicts.evidence import mean_evidence
 from replications.verdicts.outcome import LEVEL, JudgedClaim, Outcome, Sample, Samples, Word, number, seeds_that_decide, span
 
@@ -63,11 +63,11 @@ class ValueClaim(JudgedClaim):
         where = f"The 90 % interval of our mean over {len(values)} seeds{with_items}, {span(low, high, unit)},"
         word: Word = "inconclusive"
         p, needed = min(inside, p_better), None
-        if inside <= statistics.ALPHA:
+        if inside <= ALPHA:
             word, p, text = "replicated", inside, f"{where} lies within {criterion}."
-        elif p_better <= statistics.ALPHA:
+        elif p_better <= ALPHA:
             word, p, text = "exceeded", p_better, f"{where} lies wholly on the better side of {criterion}."
-        elif p_worse <= statistics.ALPHA:
+        elif p_worse <= ALPHA:
             word, p, text = "contradicted", inside, f"{where} lies wholly on the worse side of {criterion}."
         else:
             needed = evidence.seeds_to_fit(low_edge, high_edge)
@@ -84,7 +84,7 @@ class ValueClaim(JudgedClaim):
 
 def _one_run(values: tuple[float, ...], item_error: float) -> tuple[float, float]:
     """Return the range of one more run on another test set of this size (95 %): our mean and that run both have its error."""
-    first, last = statistics.prediction_interval(values)
+    first, last = prediction_interval(values)
     half = math.hypot((last - first) / 2, 1.96 * math.sqrt(2) * item_error)
     return (first + last) / 2 - half, (first + last) / 2 + half
 
