@@ -82,6 +82,7 @@ def log_promotion(folder: Path, tier: str, papers: Sequence[Paper], promotion: s
     ]
     if rows:
         append_log(folder / store.LOG, rows)
+        store.sign_log(folder)
 
 
 @app.command(epilog=examples("results log", "results log --paper PAPER"))

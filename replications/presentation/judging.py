@@ -112,7 +112,7 @@ def basis_of(claim: Claim, results: Results) -> Basis:
     chunks = [chunk for run in runs for chunk in store.chunks(results.folder, results.paper.name, run)]
     today = claim.digest(results.tier, proxy=bool(proxy_of(claim, results.tier, results.scales)))
     registration, reason = _registration(claim, today, chunks)
-    remarks = tuple(remark for check in checks for remark in check.remarks)
+    remarks = (*(remark for check in checks for remark in check.remarks), *([results.log_fault] if chunks and results.log_fault else []))
     return Basis(remarks=remarks, registration=registration, post_hoc=reason)
 
 

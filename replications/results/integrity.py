@@ -8,13 +8,14 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from replications.registry.run_grid import Run, same_settings, seeds_label
-from replications.results.store import Chunk
+from replications.results.store import PROVENANCE, Chunk, file_digest
 
 MEASURED_SPLITS = ("train", "validation", "test")
 """Splits whose records depend on the seed; costs depend on the machine as well."""
@@ -36,26 +37,44 @@ class RunIntegrity:
     remarks: tuple[str, ...] = ()
 
 
-def check_run(chunks: Sequence[Chunk], tier: str, plan: Run | None = None) -> RunIntegrity:
+def check_run(chunks: Sequence[Chunk], tier: str, plan: Run | None = None, promoted: Mapping[str, str] | None = None) -> RunIntegrity:
     """Return what is wrong with the chunks of one run, each alone and all together.
 
     Args:
         chunks: the finished chunks of the run, by first seed.
         tier: the tier that they must be of.
         plan: the run as it is planned today; None where it is not planned, so that settings are compared between chunks alone.
+        promoted: SHA-256 of the provenance of each promoted chunk of the run, by `place`; None outside the reference.
     """
     faults = [f"{place(chunk)}: {fault}" for chunk in chunks for fault in chunk.integrity_faults(tier)]
+    faults += not_as_promoted(chunks, promoted) if promoted is not None else []
     if faults:  # what cannot be read or trusted alone is not compared
         return RunIntegrity(tuple(faults))
     faults += _mixed(chunks)
     if not (plan and plan.settings.deterministic):
         faults += _copied_seeds(chunks)
-    return RunIntegrity(tuple(faults), tuple(_remarks(chunks, plan)))
+    return RunIntegrity(tuple(faults), tuple(_remarks(chunks, plan, promoted=promoted is not None)))
 
 
 def place(chunk: Chunk) -> str:
     """Return how messages name a chunk: its run and the folder of its seeds."""
     return f"{chunk.run}/{chunk.folder.name}"
+
+
+def not_as_promoted(chunks: Sequence[Chunk], promoted: Mapping[str, str]) -> Iterator[str]:
+    """Return how the chunks of a run differ from those that were promoted: added, edited or removed by hand, one sentence each.
+
+    Args:
+        chunks: the chunks of one run in the reference.
+        promoted: SHA-256 of the provenance of each promoted chunk of the run, by `place`.
+    """
+    there = {place(chunk): chunk for chunk in chunks}
+    for name, chunk in there.items():
+        if name not in promoted:
+            yield f"{name}: no promotion added this chunk to the reference."
+        elif file_digest(chunk.folder / PROVENANCE) != promoted[name]:
+            yield f"{name}: {PROVENANCE} is not the file that was promoted: its SHA-256 differs."
+    yield from (f"{name}: was promoted and is gone from the reference." for name in promoted if name not in there)
 
 
 def _mixed(chunks: Sequence[Chunk]) -> Iterator[str]:
@@ -99,7 +118,16 @@ def _equal(first: pd.Series[float], other: pd.Series[float]) -> bool:
     return bool(np.allclose(first.to_numpy(), other.to_numpy(), rtol=JITTER, atol=0, equal_nan=True))
 
 
-def _remarks(chunks: Sequence[Chunk], plan: Run | None) -> Iterator[str]:
+def _remarks(chunks: Sequence[Chunk], plan: Run | None, *, promoted: bool) -> Iterator[str]:
+    trials = [place(chunk) for chunk in chunks if "trial" in chunk.provenance]
+    if trials:
+        yield f"{', '.join(trials)} {'is a trial' if len(trials) == 1 else 'are trials'} of a few steps, not a result."
+    clocks = [place(chunk) for chunk in chunks if not _ran_forward(chunk.provenance)]
+    if clocks:
+        yield f"{', '.join(clocks)} ended before it began, or without a date: a clock was set back, or the times were edited."
+    unsigned = [place(chunk) for chunk in chunks if PROVENANCE not in _mapping(chunk.provenance.get("sha256"))]
+    if unsigned and not promoted:
+        yield f"The provenance of {', '.join(unsigned)} has no SHA-256 of its own, so that an edit of it would not be noticed."
     dirty = [place(chunk) for chunk in chunks if chunk.provenance.get("dirty")]
     if dirty:
         yield f"{', '.join(dirty)} ran uncommitted code."
@@ -107,9 +135,20 @@ def _remarks(chunks: Sequence[Chunk], plan: Run | None) -> Iterator[str]:
         values = _by_value(chunks, lambda content, key=key: str(content.get(key)))  # type: ignore[misc]
         if len(values) > 1:
             yield f"The seeds of {chunks[0].run} were made by {len(values)} {what}: {', '.join(value[:10] for value in values)}."
+    devices = _by_value(chunks, lambda content: str(_mapping(content.get("hardware")).get("device")))
+    if len(devices) > 1:
+        yield f"The seeds of {chunks[0].run} were made on {len(devices)} kinds of machines: {', '.join(devices)}."
     changed = [place(chunk) for chunk in chunks if plan and not same_settings(chunk.provenance.get("settings"), plan)]
     if changed:
         yield f"{', '.join(changed)} {'was' if len(changed) == 1 else 'were'} made with other settings than runs.yaml has now."
+
+
+def _ran_forward(content: Mapping[str, Any]) -> bool:
+    """Return True where a provenance has a start and an end, as ISO 8601 in UTC, in this order."""
+    try:
+        return datetime.fromisoformat(str(content.get("started"))) <= datetime.fromisoformat(str(content.get("ended")))
+    except (TypeError, ValueError):
+        return False
 
 
 def _by_value(chunks: Sequence[Chunk], value: Callable[[Mapping[str, Any]], str]) -> dict[str, list[Chunk]]:

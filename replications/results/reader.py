@@ -19,7 +19,7 @@ from replications.registry.schema import TIERS
 from replications.registry.tables import Table
 from replications.results import store
 from replications.results.integrity import RunIntegrity, check_run
-from replications.results.reference import tiers_of_paper
+from replications.results.reference import log_fault, promoted_chunks, tiers_of_paper
 
 
 class NotMeasured(ReplicationError):
@@ -115,10 +115,17 @@ class Results:
             plans = {plan.name: plan for plan in self.runs()} if self.planned is not None else {}
             try:
                 chunks = store.chunks(self.folder, self.paper.name, run)
-                self.checked[run] = check_run(chunks, self.tier, plans.get(run))
+                promoted = promoted_chunks(self.folder, self.tier, self.paper.name)
+                mine = None if promoted is None else {name: digest for name, digest in promoted.items() if name.partition("/")[0] == run}
+                self.checked[run] = check_run(chunks, self.tier, plans.get(run), mine)
             except InputError as error:
                 self.checked[run] = RunIntegrity((str(error),))
         return self.checked[run]
+
+    @cached_property
+    def log_fault(self) -> str:
+        """What is wrong with the log of verdicts beside the reference; empty for other results."""
+        return log_fault(self.folder.parent)
 
     def finished(self, run: str) -> bool:
         """Return True when any seed of the run is recorded and not withheld. Raises InputError when no tier plans the run."""

@@ -79,11 +79,11 @@ def write_artifacts(path: Path, arrays: dict[str, np.ndarray]) -> None:
         np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
 
 
-def read_artifacts(path: Path) -> dict[str, np.ndarray]:
-    """Read named arrays. Raises InputError when the file is missing or damaged."""
+def read_artifacts(path: Path, prefix: str = "") -> dict[str, np.ndarray]:
+    """Read the arrays whose names begin with `prefix`. Raises InputError when the file is missing or damaged."""
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-            return {name: archive[name] for name in archive.files}
+            return {name: archive[name] for name in archive.files if name.startswith(prefix)}
     except FileNotFoundError:
         raise InputError(f"{path} is missing. Run its job again.") from None
     except Exception as error:  # zipfile, zlib and numpy each have their own kind for a damaged file

@@ -16,8 +16,11 @@ from replications.registry.run_grid import load_runs, same_settings
 from replications.registry.schema import TIERS, Strict, Tier
 from replications.registry.yaml_models import read_yaml, validate
 from replications.results import provenance
-from replications.results.integrity import check_run, place
+from replications.results.integrity import check_run, not_as_promoted, place
 from replications.results.store import CHUNK_FILES, PROVENANCE, Chunk, chunks, file_digest
+
+DESCRIPTION = "reference.json"
+"""File that describes the reference, beside the folders of its tiers."""
 
 LARGEST = 20_000_000
 """Bytes that the reference may have in all: it is part of every clone."""
@@ -33,17 +36,26 @@ class PromotedTier(Strict):
         promoted: the day on which its chunks were last added.
         commits: the commits that made them.
         reservations: what is missing or in doubt, one sentence each; empty when the tier is whole.
+        chunks: SHA-256 of the provenance of each chunk that was promoted, by `<paper>/<run>/seeds-<first>-<last>`; with the hashes
+            in the provenance it binds every file of the tier. None in references made before it was kept.
     """
 
     promoted: str
     commits: list[str]
     reservations: list[str] = Field(default_factory=list)
+    chunks: dict[str, str] | None = None
 
 
 class Reference(Strict):
-    """`reference.json`: the committed results, by tier; the chunks of a tier are in the folder of its name."""
+    """`reference.json`: the committed results, by tier; the chunks of a tier are in the folder of its name.
+
+    Attributes:
+        tiers: description of each tier.
+        log: SHA-256 of the log of verdicts as the last promotion left it; None in references made before it was kept.
+    """
 
     tiers: dict[Tier, PromotedTier] = Field(min_length=1)
+    log: str | None = None
 
     @property
     def tier(self) -> Tier:
@@ -75,7 +87,7 @@ def read_reference(folder: Path) -> Reference:
     Raises:
         InputError: there are none, or their description is damaged.
     """
-    path = folder / "reference.json"
+    path = folder / DESCRIPTION
     if not path.is_file():
         raise InputError(f"{path} is missing, so there are no reference results. `replications results promote DIR` makes them.")
     return validate(Reference, read_yaml(path), str(path))
@@ -117,6 +129,53 @@ def tiers_of_paper(folder: Path, paper: str) -> list[tuple[Tier, Path]]:
     return [(tier, folder / tier) for tier in held if any((folder / tier / paper).glob(f"*/seeds-*/{PROVENANCE}"))] or [
         (held[0], folder / held[0])
     ]
+
+
+def promoted_chunks(folder: Path, tier: str, paper: str) -> dict[str, str] | None:
+    """Return what promotions put into a folder of results: SHA-256 of provenance by `<run>/seeds-<first>-<last>`.
+
+    Args:
+        folder: results of one tier.
+        tier: name of the tier.
+        paper: name of the paper.
+
+    Returns:
+        None where the folder is no tier of a reference, or of one that keeps no hashes.
+    """
+    if not (folder.parent / DESCRIPTION).is_file():
+        return None
+    for name, promoted in read_reference(folder.parent).tiers.items():
+        if name == tier and folder.name == tier and promoted.chunks is not None:
+            return {key.partition("/")[2]: digest for key, digest in promoted.chunks.items() if key.partition("/")[0] == paper}
+    return None
+
+
+def log_fault(folder: Path) -> str:
+    """Return what is wrong with the log of verdicts beside a reference; empty where it is as the last promotion left it.
+
+    Args:
+        folder: the reference; any other folder has no log and no fault.
+    """
+    if not (folder / DESCRIPTION).is_file():
+        return ""
+    signed = read_reference(folder).log
+    if signed is None:
+        return f"{DESCRIPTION} has no SHA-256 of {LOG}, so that rows could be removed unnoticed." if (folder / LOG).is_file() else ""
+    return "" if file_digest(folder / LOG) == signed else f"{LOG} is not as the last promotion left it: rows were edited or removed."
+
+
+def sign_log(folder: Path) -> None:
+    """Write the SHA-256 of the log of verdicts into the description of a reference, after rows were added.
+
+    Args:
+        folder: the reference.
+    """
+    _describe(folder, read_reference(folder).model_copy(update={"log": file_digest(folder / LOG)}))
+
+
+def _describe(folder: Path, reference: Reference) -> None:
+    with replacing(folder / DESCRIPTION) as temporary:
+        temporary.write_text(reference.model_dump_json(indent=2) + "\n", encoding="utf-8")
 
 
 def tier_of(folder: Path) -> Tier:
@@ -213,7 +272,7 @@ def promote(source: Path, target: Path, papers: Sequence[Paper], *, partial: boo
 
     Raises:
         InputError: `source` is not a results folder, holds trials, chunks in doubt or chunks made again without a reason, or the
-            reference would be larger than `LARGEST`.
+            reference would be larger than `LARGEST` or was changed by hand.
         ReplicationError: the target cannot be written; the chunks that it held are intact.
     """
     tier = tier_of(source)
@@ -239,6 +298,8 @@ def promote(source: Path, target: Path, papers: Sequence[Paper], *, partial: boo
             ' --reason "...", which the log of verdicts keeps, or promote only what is new.'
         )
     _check_size(finished, target, set(places.values()))
+    before = read_reference(target) if (target / DESCRIPTION).is_file() else None
+    _check_untouched(target, before, tier, papers)
     try:
         for chunk in new:
             _add(chunk, places[chunk])
@@ -252,14 +313,41 @@ def promote(source: Path, target: Path, papers: Sequence[Paper], *, partial: boo
             promoted=provenance.now()[:10],
             commits=sorted({str(chunk.provenance.get("commit")) for chunk in held}),
             reservations=reservations(held, papers, tier),
+            chunks=_manifest(before, held, papers, tier),
         )
-        before = read_reference(target).tiers if (target / "reference.json").is_file() else {}
-        with replacing(target / "reference.json") as temporary:
-            temporary.write_text(Reference(tiers=before | {tier: description}).model_dump_json(indent=2) + "\n", encoding="utf-8")
+        tiers = (before.tiers if before else {}) | {tier: description}
+        _describe(target, Reference(tiers=tiers, log=before.log if before else None))
     except OSError as error:
         raise ReplicationError(f"Cannot write {target}: {error.strerror or error}. The chunks that it held are unchanged.") from error
     written = {places[chunk] for chunk in new}
     return Promotion(tuple(held), tuple(chunk for chunk in held if chunk.folder in written))
+
+
+def _key(chunk: Chunk) -> str:
+    return f"{chunk.paper}/{place(chunk)}"
+
+
+def _manifest(before: Reference | None, held: Sequence[Chunk], papers: Sequence[Paper], tier: Tier) -> dict[str, str]:
+    """Return the hash of each held chunk's provenance, with those of papers that are not promoted now as they were."""
+    names = {paper.name for paper in papers}
+    known = (before.tiers[tier].chunks if before and tier in before.tiers else None) or {}
+    others = {key: digest for key, digest in known.items() if key.partition("/")[0] not in names}
+    return others | {_key(chunk): file_digest(chunk.folder / PROVENANCE) for chunk in held}
+
+
+def _check_untouched(target: Path, before: Reference | None, tier: Tier, papers: Sequence[Paper]) -> None:
+    """Raise InputError when the reference was edited by hand: a promotion would sign the edit."""
+    faults = [fault] if before and before.log and (fault := log_fault(target)) else []
+    for paper in papers if before and tier in before.tiers else ():
+        promoted = promoted_chunks(target / tier, tier, paper.name)
+        if promoted is None:
+            continue
+        for run in load_runs(paper.name, tier):
+            mine = {name: digest for name, digest in promoted.items() if name.partition("/")[0] == run.name}
+            faults += [f"{paper.name} {fault}" for fault in not_as_promoted(chunks(target / tier, paper.name, run.name), mine)]
+    if faults:
+        lines = "\n  ".join(faults)
+        raise InputError(f"{target} was changed since the last promotion:\n  {lines}\nRestore it from git, then promote.")
 
 
 def _check_size(finished: Sequence[Chunk], target: Path, replaced: set[Path]) -> None:

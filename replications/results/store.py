@@ -1,12 +1,13 @@
 """The store of finished chunks: one writer and one reader of records, artifacts and provenance, and the integrity check.
 
 A chunk is what one job leaves: `<results>/<paper>/<run>/seeds-<first>-<last>/` with the files of `CHUNK_FILES`. Provenance
-is written last and holds the SHA-256 of the other two, so that a chunk whose files changed afterwards is noticed.
+is written last and holds the SHA-256 of the other two and of its own content, so that a later change of any is noticed.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,6 +19,7 @@ import pandas as pd
 
 from replications.errors import InputError
 from replications.registry.run_grid import parse_seeds, settings_digest
+from replications.results.contradictions import WRONG, contradictions
 from replications.results.provenance import cost_records, read_provenance, write_provenance
 from replications.results.records import DTYPES, frame, read_artifacts, read_records, write_artifacts, write_records
 
@@ -60,9 +62,9 @@ class Chunk:
         """Return its records. Raises InputError when the file is missing or damaged."""
         return read_records(self.folder / RECORDS)
 
-    def artifacts(self) -> dict[str, np.ndarray]:
-        """Return its arrays by name. Raises InputError when the file is missing or damaged."""
-        return read_artifacts(self.folder / ARTIFACTS)
+    def artifacts(self, prefix: str = "") -> dict[str, np.ndarray]:
+        """Return its arrays whose names begin with `prefix`. Raises InputError when the file is missing or damaged."""
+        return read_artifacts(self.folder / ARTIFACTS, prefix)
 
     def cost(self) -> pd.DataFrame:
         """Return its measured cost as records of split 'cost', under its first seed.
@@ -87,10 +89,10 @@ class Chunk:
             tier: the tier that the chunk must be of; None: any.
         """
         try:
-            provenance, records, _ = self.provenance, self.records(), self.cost()
+            provenance, records, wrong, _ = self.provenance, self.records(), self.artifacts(WRONG), self.cost()
         except InputError as error:
             return [str(error)]
-        return list(_faults(self, provenance, records, tier))
+        return [*_faults(self, provenance, records, tier), *contradictions(records, wrong, self.seeds)]
 
 
 def _faults(chunk: Chunk, provenance: Mapping[str, Any], records: pd.DataFrame, tier: str | None) -> Iterator[str]:
@@ -100,6 +102,8 @@ def _faults(chunk: Chunk, provenance: Mapping[str, Any], records: pd.DataFrame, 
             yield f"provenance has no SHA-256 of {name}."
         elif file_digest(chunk.folder / name) != hashes[name]:
             yield f"{name} is not the file that the run wrote: its SHA-256 differs."
+    if isinstance(hashes, dict) and hashes.get(PROVENANCE, content_digest(provenance)) != content_digest(provenance):
+        yield f"{PROVENANCE} is not what the run wrote: its SHA-256 differs."
     for key, value in (("paper", chunk.paper), ("run", chunk.run), *((("tier", tier),) if tier else ())):
         if provenance.get(key) != value:
             yield f"provenance is of {key} '{provenance.get(key)}', not '{value}'."
@@ -111,6 +115,13 @@ def _faults(chunk: Chunk, provenance: Mapping[str, Any], records: pd.DataFrame, 
     settings = provenance.get("settings")
     if not isinstance(settings, dict) or settings_digest(chunk.paper, chunk.run, settings) != provenance.get("settings_digest"):
         yield "settings do not have the digest that is stored with them."
+
+
+def content_digest(provenance: Mapping[str, Any]) -> str:
+    """Return the SHA-256 of the content of a provenance file, its own entry under `sha256` left out."""
+    hashes = provenance.get("sha256")
+    others = {name: value for name, value in hashes.items() if name != PROVENANCE} if isinstance(hashes, dict) else hashes
+    return hashlib.sha256(json.dumps({**provenance, "sha256": others}, sort_keys=True).encode()).hexdigest()
 
 
 def file_digest(path: Path) -> str:
@@ -137,7 +148,8 @@ def write_chunk(folder: Path, rows: list[dict[str, object]], arrays: dict[str, n
     write_records(folder / RECORDS, frame(rows))
     write_artifacts(folder / ARTIFACTS, arrays)
     hashes = {name: file_digest(folder / name) for name in (RECORDS, ARTIFACTS)}
-    write_provenance(folder / PROVENANCE, provenance | {"sha256": hashes})
+    content = {**provenance, "sha256": hashes}
+    write_provenance(folder / PROVENANCE, content | {"sha256": hashes | {PROVENANCE: content_digest(content)}})
 
 
 def chunks(results: Path, paper: str, run: str) -> list[Chunk]:

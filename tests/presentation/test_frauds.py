@@ -189,6 +189,89 @@ def test_overlapping_chunks_are_withheld(results: Path, finish: Finish) -> None:
     assert (verdict.verdict, "share seeds" in verdict.reason) == ("withheld", True)
 
 
+def rewrite(place: Path, records: pd.DataFrame, arrays: dict[str, np.ndarray] | None = None, **keys: Any) -> None:
+    """The forger uses the suite's own writer, so that every hash is right."""
+    write_chunk(place, records.to_dict("records"), arrays or {}, read_provenance(place / PROVENANCE) | keys)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("factor", [1.0, 0.1])
+def test_rows_that_occur_twice(results: Path, factor: float) -> None:
+    records = read_records(chunk(results) / RECORDS)
+    again = records[records["metric"] == "error"].assign(value=lambda rows: rows["value"] * factor)
+    rewrite(chunk(results), pd.concat([records, again]))
+    everywhere(results, "records hold 5 rows twice, the first of them error (test) of seed 0")
+
+
+@pytest.mark.parametrize("sizes", [[-100.0] * 5, [0.0] * 5, [0.5] * 5, [float("nan")] * 5, [100.0, 1e9, 100.0, 100.0, 100.0]])
+def test_a_test_set_of_no_size(results: Path, finish: Finish, sizes: list[float]) -> None:
+    shutil.rmtree(chunk(results))
+    finish("lady", error=HONEST, test_examples=sizes)
+    everywhere(results, "the number of test examples is")
+
+
+def test_items_of_another_size_or_of_other_answers(results: Path, finish: Finish) -> None:
+    wrong = np.zeros((5, 1000), bool)
+    for seed, share in enumerate(HONEST):
+        wrong[seed, : round(10 * share)] = True
+    shutil.rmtree(chunk(results))
+    finish("lady", error=[100 * float(row.mean()) for row in wrong], test_examples=[1000.0] * 5)
+    place = chunk(results)
+    records = read_records(place / RECORDS)
+    records.loc[records["metric"] == "error", "unit"] = "%"
+    for other, why in (
+        (wrong[:, :900], "1000 items."),
+        (wrong[:3], "shape (3, 125) for 5 seeds"),
+        (~wrong[:, ::-1] & False, "other items"),
+    ):
+        rewrite(place, records, {"wrong_error_test": np.packbits(other, axis=1)})
+        everywhere(results, why)
+    rewrite(place, records, {"wrong_error_test": np.packbits(wrong, axis=1)})
+    assert judge_paper(Results.read(load_paper("tea"), "gpu", results))[0].integrity == ()
+
+
+def test_provenance_edited_in_a_key_that_nothing_else_holds(results: Path) -> None:
+    """Dates, commits and the digests of claims; without the hash a remark says that nobody would notice."""
+    path = chunk(results) / PROVENANCE
+    content = read_provenance(path)
+    write_provenance(path, content | {"claims": {"lady-error": load_paper("tea").claims[0].digest("gpu")}})
+    everywhere(results, "provenance.json is not what the run wrote")
+    del content["sha256"][PROVENANCE]
+    write_provenance(path, content)
+    (verdict,) = judge_paper(Results.read(load_paper("tea"), "gpu", results))
+    assert "The provenance of lady/seeds-0-4 has no SHA-256 of its own" in verdict.remarks[0]
+
+
+@pytest.mark.parametrize(
+    ("changes", "remark"),
+    [
+        ({"ended": "2025-01-01T00:00:00+00:00"}, "lady/seeds-0-4 ended before it began"),
+        ({"started": None}, "or without a date"),
+        ({"trial": {"steps": 3}}, "lady/seeds-0-4 is a trial of a few steps, not a result."),
+    ],
+)
+def test_what_is_no_fault_of_the_records_is_said(results: Path, changes: dict[str, Any], remark: str) -> None:
+    rewrite(chunk(results), read_records(chunk(results) / RECORDS), **changes)
+    (verdict,) = judge_paper(Results.read(load_paper("tea"), "gpu", results))
+    assert remark in " ".join(verdict.remarks)
+    assert remark in call("claims", "show", "--tier", "gpu", "--results", results)
+    assert remark.rstrip(".") in call("claims", "cite", "tea.lady-error", "--tier", "gpu", "--results", results)
+
+
+def test_seeds_of_two_machines_are_said(results: Path, finish: Finish) -> None:
+    shutil.rmtree(chunk(results))
+    finish("lady", error=HONEST[:3], changes={"hardware": {"device": "A100"}})
+    finish("lady", first=3, error=HONEST[3:], changes={"hardware": {"device": "H200"}})
+    (verdict,) = judge_paper(Results.read(load_paper("tea"), "gpu", results))
+    assert "The seeds of lady were made on 2 kinds of machines: A100, H200." in verdict.remarks
+
+
+def test_seeds_that_saw_different_data_are_never_averaged(results: Path, finish: Finish) -> None:
+    shutil.rmtree(chunk(results))
+    finish("lady", error=HONEST[:3])
+    finish("lady", first=3, error=HONEST[3:], changes={"data": {"cups/test": {"fingerprint": "another"}}})
+    everywhere(results, "seeds 0-2 and seeds 3-4 saw different data of cups/test")
+
+
 def test_uncommitted_code_and_several_commits_are_said_and_do_not_withhold(results: Path, finish: Finish) -> None:
     shutil.rmtree(chunk(results))
     finish("lady", error=HONEST[:3])

@@ -16,7 +16,7 @@ from replications.registry.papers import load_papers
 from replications.registry.run_grid import settings_digest
 from replications.results import reference
 from replications.results.reference import promote, read_reference
-from replications.results.store import CHUNK_FILES
+from replications.results.store import CHUNK_FILES, content_digest
 from workflow import jobs as pipeline
 from workflow.configuration import read_configuration
 
@@ -41,7 +41,9 @@ def readme(tmp_path: Path) -> Path:
 
 def change(results: Path, run: str, **keys: object) -> None:
     path = results / "tea" / run / "seeds-0-4" / "provenance.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | keys))
+    content = json.loads(path.read_text()) | keys
+    content["sha256"] |= {"provenance.json": content_digest(content)}
+    path.write_text(json.dumps(content))
 
 
 def call(*arguments: object) -> Result:

@@ -32,7 +32,7 @@ def edit(chunk: Chunk, **keys: object) -> list[str]:
 def test_a_chunk_as_written_is_sound_and_carries_its_labels(chunk: Chunk) -> None:
     assert chunk.integrity_faults("gpu") == []
     assert (chunk.seeds, chunk.labels) == ((0, 1, 2), {"cups": 8})
-    assert set(chunk.provenance["sha256"]) == {"records.parquet", "artifacts.npz"}
+    assert set(chunk.provenance["sha256"]) == {"records.parquet", "artifacts.npz", "provenance.json"}
 
 
 def test_an_edited_value_is_noticed(chunk: Chunk) -> None:
@@ -55,6 +55,8 @@ def test_a_seed_removed_or_invented_inside_the_folder_is_noticed(chunk: Chunk) -
         ({"run": "guest"}, "provenance is of run 'guest', not 'lady'."),
         ({"settings": {"cups": 9}}, "settings do not have the digest that is stored with them."),
         ({"seeds": [0, 1, 2, 3, 4]}, "provenance says [0, 1, 2, 3, 4]"),
+        ({"started": "2026-01-01T00:00:00+00:00"}, "provenance.json is not what the run wrote: its SHA-256 differs."),
+        ({"claims": {"lady-error": "0123"}}, "provenance.json is not what the run wrote: its SHA-256 differs."),
         ({"sha256": {}}, "provenance has no SHA-256 of records.parquet."),
     ],
 )
