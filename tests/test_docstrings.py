@@ -12,6 +12,9 @@ FINISHED = (
     "replications/papers/char_rnn",
     "replications/papers/rnn_vs_transformer",
     "replications/papers/vit_scaling",
+    "replications/registry",
+    "replications/results",
+    "replications/verdicts",
 )
 """Folders in which all docstrings are complete; add a folder when it is finished."""
 

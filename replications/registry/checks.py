@@ -38,7 +38,16 @@ def claim_faults(paper: Paper, tier: str, runs: Sequence[Run]) -> list[str]:
 
 
 def check_claims(paper: Paper, tier: str, runs: Sequence[Run]) -> None:
-    """Raise InputError listing every claim that the tier's runs cannot decide."""
+    """Check that the runs of a tier can decide the claims of a paper.
+
+    Args:
+        paper: the paper.
+        tier: name of the tier.
+        runs: the runs that the tier plans.
+
+    Raises:
+        InputError: a claim cannot be decided; every such claim is listed.
+    """
     faults = claim_faults(paper, tier, runs)
     if faults:
         raise InputError("\n".join(faults))

@@ -126,11 +126,25 @@ class Claim(Strict):
         return frozenset(cls.model_fields) - frozenset(Claim.model_fields) | {"counted", "requires"}
 
     def reads(self) -> list[Measure | Items]:
-        """Return what the comparison reads; of a comparison in force, see `at`."""
+        """Return what the comparison reads; of a comparison in force, see `at`.
+
+        Raises:
+            NotImplementedError: the class of the kind does not define it.
+        """
         raise NotImplementedError
 
     def measures(self, tier: str) -> list[Measure | Items]:
-        """Return what the comparison in force at a tier reads, then what its preconditions read."""
+        """Return what the comparison in force at a tier reads, then what its preconditions read.
+
+        Args:
+            tier: name of the tier.
+
+        Returns:
+            Measures or items, each once.
+
+        Raises:
+            KeyError: the tier does not test the claim.
+        """
         test = self.at(tier)
         return list(dict.fromkeys([*test.reads(), *(needed.measure for needed in test.requires if needed.measure)]))
 
@@ -167,16 +181,36 @@ class Claim(Strict):
             raise ValueError(f"at tier '{tier}': {faults[0]}")
 
     def proxy(self, tier: str) -> str:
-        """Return what is scaled down at a tier; empty when the claim itself is tested there."""
+        """Return what is scaled down at a tier; empty when the claim itself is tested there.
+
+        Args:
+            tier: name of the tier.
+
+        Returns:
+            The declared text of the stand-in.
+        """
         return (self.tiers[tier].proxy or "") if tier in self.tiers else ""
 
     def planned_seeds(self, tier: str) -> int:
-        """Return the number of seeds that are planned at a tier."""
+        """Return the number of seeds that are planned at a tier.
+
+        Args:
+            tier: name of the tier.
+
+        Returns:
+            Number of seeds, at least 1.
+        """
         override = self.tiers.get(tier)  # type: ignore[call-overload]
         return (override.seeds if override else None) or self.seeds
 
     def at(self, tier: str) -> Self:
         """Return the comparison in force at a tier: the claim, with its keys replaced by those that the tier gives.
+
+        Args:
+            tier: name of the tier.
+
+        Returns:
+            A copy of the claim, of the same kind.
 
         Raises:
             KeyError: the tier does not test the claim.
@@ -192,7 +226,14 @@ class Claim(Strict):
         return changed.model_copy(update={"tiers": self.tiers, "untested": self.untested})
 
     def replaced_by(self, update: dict[str, Any]) -> set[str]:  # noqa: ARG002 (kinds with alternatives use it)
-        """Return further keys that give way when a tier gives those of `update`, where a kind has alternatives."""
+        """Return further keys that give way when a tier gives those of `update`, where a kind has alternatives.
+
+        Args:
+            update: the keys that a tier gives, with their values.
+
+        Returns:
+            Names of keys; empty where the kind has no alternatives.
+        """
         return set()
 
     def digest(self, tier: str, *, proxy: bool | None = None) -> str:

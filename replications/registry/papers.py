@@ -94,6 +94,12 @@ class Paper(Strict):
     def claim(self, claim_id: str) -> Claim:
         """Return the claim of this id.
 
+        Args:
+            claim_id: the id without the paper's name.
+
+        Returns:
+            The claim as it is declared.
+
         Raises:
             InputError: there is none; the nearest is given.
         """
@@ -114,6 +120,9 @@ def read_paper(folder: Path) -> Paper:
     Args:
         folder: the paper's folder; its name becomes the paper's.
 
+    Returns:
+        The validated paper.
+
     Raises:
         InputError: the file is missing or not valid; all faults are listed.
     """
@@ -124,6 +133,12 @@ def read_paper(folder: Path) -> Paper:
 @functools.cache
 def load_paper(name: str) -> Paper:
     """Return the paper of this name.
+
+    Args:
+        name: name of the paper's folder.
+
+    Returns:
+        The validated paper.
 
     Raises:
         InputError: no paper has the name (the nearest is given), or its file is not valid.
@@ -138,5 +153,8 @@ def load_papers(names: list[str] | None = None) -> list[Paper]:
 
     Args:
         names: names of papers; None or empty: all.
+
+    Returns:
+        The papers, in the order named or by name.
     """
     return [load_paper(name) for name in names or paper_names()]

@@ -103,6 +103,9 @@ def settings_digest(paper: str, run: str, settings: dict[str, Any]) -> str:
         paper: name of the paper.
         run: name of the run.
         settings: its settings as JSON holds them.
+
+    Returns:
+        Hexadecimal digits.
     """
     content = {"paper": paper, "run": run, "settings": settings}
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
@@ -141,6 +144,9 @@ class Run:
         Args:
             kind: the paper's `Settings`.
 
+        Returns:
+            The same object, typed.
+
         Raises:
             TypeError: they are another paper's.
         """
@@ -162,6 +168,9 @@ def same_settings(stored: object, run: Run) -> bool:
     Args:
         stored: settings as the provenance of a chunk holds them.
         run: the run as it is planned today.
+
+    Returns:
+        True where no difference changes what the run does.
     """
     try:
         return type(run.settings).model_validate(stored).model_dump(mode="json") == run.settings.model_dump(mode="json")
@@ -193,12 +202,29 @@ class Job:
 
 
 def seeds_label(seeds: tuple[int, ...]) -> str:
-    """Folder and command-line form of consecutive seeds, for example '0-4'."""
+    """Return the form of consecutive seeds in folder names and on the command line, for example '0-4'.
+
+    Args:
+        seeds: consecutive seeds, at least one.
+
+    Returns:
+        First and last seed, joined by a hyphen.
+    """
     return f"{seeds[0]}-{seeds[-1]}"
 
 
 def parse_seeds(label: str) -> tuple[int, ...]:
-    """Read '0-4' or '3'. Raises InputError on anything else, and on an empty range."""
+    """Return the seeds that a text such as '0-4' or '3' names.
+
+    Args:
+        label: one seed, or the first and the last one joined by a hyphen.
+
+    Returns:
+        Consecutive seeds, at least one.
+
+    Raises:
+        InputError: the text is neither, or the range is empty.
+    """
     match = re.fullmatch(r"(\d+)(?:-(\d+))?", label)
     if not match:
         raise InputError(f"Seeds '{label}': expected one number or a range like 0-4.")
@@ -216,6 +242,9 @@ def run_folder(results: Path, run: Run, seeds: tuple[int, ...]) -> Path:
         results: folder of the tier's results.
         run: the run.
         seeds: consecutive seeds of the chunk.
+
+    Returns:
+        Path of the folder `<results>/<paper>/<run>/seeds-<first>-<last>`; it may not exist.
     """
     return results / run.paper / run.name / f"seeds-{seeds_label(seeds)}"
 
@@ -225,6 +254,9 @@ def settings_model(paper: str) -> type[RunSettings]:
 
     Args:
         paper: name of the paper.
+
+    Returns:
+        The class, not an instance.
     """
     return importlib.import_module(f"replications.papers.{paper}.settings").Settings
 
@@ -268,6 +300,9 @@ def expand(paper: str, tier: str, content: dict[str, Any], path: Path) -> list[R
         tier: name of the tier.
         content: the content of `runs.yaml`.
         path: its path, for messages.
+
+    Returns:
+        The runs in the order written; empty where the paper does not have the tier.
 
     Raises:
         InputError: a key or value is not valid; file, run and key are named.
@@ -313,6 +348,13 @@ def expand(paper: str, tier: str, content: dict[str, Any], path: Path) -> list[R
 def load_runs(paper: str, tier: str) -> tuple[Run, ...]:
     """Return the runs of a paper at a tier, in the order written; none where the paper does not have the tier.
 
+    Args:
+        paper: name of the paper.
+        tier: name of the tier.
+
+    Returns:
+        The runs with validated settings.
+
     Raises:
         InputError: the tier or the paper does not exist, or `runs.yaml` is not valid.
     """
@@ -327,6 +369,14 @@ def load_runs(paper: str, tier: str) -> tuple[Run, ...]:
 def find_run(paper: str, tier: str, name: str) -> Run:
     """Return the run of this name.
 
+    Args:
+        paper: name of the paper.
+        tier: name of the tier.
+        name: name of the run.
+
+    Returns:
+        The run with validated settings.
+
     Raises:
         InputError: the tier plans none of this name; the nearest is given.
     """
@@ -338,6 +388,13 @@ def find_run(paper: str, tier: str, name: str) -> Run:
 
 def jobs(paper: str, tier: str) -> list[Job]:
     """Return the runs gathered by group and cut into chunks of seeds.
+
+    Args:
+        paper: name of the paper.
+        tier: name of the tier.
+
+    Returns:
+        One job per group and chunk of seeds.
 
     Raises:
         InputError: the runs of a group have different seeds.

@@ -13,7 +13,14 @@ Scales = Mapping[str, tuple[str, ...]]
 
 
 def scales(runs: Iterable[Run]) -> Scales:
-    """Return the declared scale of each of these runs by name."""
+    """Return the declared scale of each of these runs by name.
+
+    Args:
+        runs: runs of one tier.
+
+    Returns:
+        Run -> sentences on what is smaller than published; none where nothing is.
+    """
     return {run.name: run.scale.sentences for run in runs}
 
 
@@ -27,6 +34,9 @@ def proxy_of(claim: Claim, tier: str, of_runs: Scales) -> str:
         claim: a claim of the paper.
         tier: name of the tier; one that does not test the claim gives an empty text.
         of_runs: the scale of the runs of that tier.
+
+    Returns:
+        The declared text, or the texts of the runs joined.
     """
     if tier not in claim.tiers:
         return ""
@@ -45,6 +55,9 @@ def claim_digests(paper: Paper, tier: str, run: str, of_runs: Scales) -> dict[st
         tier: name of the tier.
         run: name of the run.
         of_runs: the scale of the runs of that tier.
+
+    Returns:
+        Claim id -> digest as hexadecimal digits.
     """
     readers = [claim for claim in paper.claims if tier in claim.tiers and any(measure.run == run for measure in claim.measures(tier))]
     return {claim.id: claim.digest(tier, proxy=bool(proxy_of(claim, tier, of_runs))) for claim in readers}

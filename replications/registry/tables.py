@@ -50,6 +50,9 @@ class TableRow(Strict):
 
         Args:
             measure: a measure of the table.
+
+        Returns:
+            Name of the network; empty where the run has one alone.
         """
         return measure.model or self.model
 
@@ -59,6 +62,9 @@ class TableRow(Strict):
         Args:
             version: key of a published version.
             measure: key of a measure of the table.
+
+        Returns:
+            The value in the measure's unit.
         """
         cell = self.published.get(version)
         return cell.get(measure) if isinstance(cell, dict) else cell

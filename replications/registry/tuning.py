@@ -46,6 +46,9 @@ def load_tuning(paper: Paper) -> TuningRecord | None:
     Args:
         paper: the paper.
 
+    Returns:
+        The validated record.
+
     Raises:
         InputError: the file is not valid, names a run that no tier plans, or has trials on judged seeds without saying why.
     """
@@ -67,6 +70,9 @@ def tuning_faults(rounds: Sequence[Trials], tier: Tier, grids: dict[Tier, tuple[
         rounds: its rounds of trials.
         tier: the tier whose judged seeds they are compared with.
         grids: the runs of every tier.
+
+    Returns:
+        Sentences; empty where the record has no fault.
     """
     planned = {run.name for runs in grids.values() for run in runs}
     faults = []
@@ -91,6 +97,9 @@ def tuning_remark(record: TuningRecord | None, tier: str, *, has_runs: bool) -> 
         record: the paper's tuning record; None where it has none.
         tier: name of the tier.
         has_runs: the tier plans runs of the paper.
+
+    Returns:
+        One or more sentences; empty where there is nothing to say.
     """
     rounds = next((rounds for name, rounds in record.tiers.items() if name == tier), None) if record else None
     if rounds is None:

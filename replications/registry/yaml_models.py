@@ -34,6 +34,12 @@ _UniqueKeyLoader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG,
 def read_yaml(path: Path) -> dict[str, Any]:
     """Return the mapping that a YAML file holds.
 
+    Args:
+        path: YAML file.
+
+    Returns:
+        Key -> value.
+
     Raises:
         InputError: the file is missing, not valid YAML, or not a mapping; file and line are named.
     """

@@ -45,6 +45,9 @@ def check_run(chunks: Sequence[Chunk], tier: str, plan: Run | None = None, promo
         tier: the tier that they must be of.
         plan: the run as it is planned today; None where it is not planned, so that settings are compared between chunks alone.
         promoted: SHA-256 of the provenance of each promoted chunk of the run, by `place`; None outside the reference.
+
+    Returns:
+        The faults, which withhold verdicts, and the remarks, which do not.
     """
     faults = [f"{place(chunk)}: {fault}" for chunk in chunks for fault in chunk.integrity_faults(tier)]
     faults += not_as_promoted(chunks, promoted) if promoted is not None else []
@@ -57,7 +60,14 @@ def check_run(chunks: Sequence[Chunk], tier: str, plan: Run | None = None, promo
 
 
 def place(chunk: Chunk) -> str:
-    """Return how messages name a chunk: its run and the folder of its seeds."""
+    """Return how messages name a chunk: its run and the folder of its seeds.
+
+    Args:
+        chunk: a finished chunk.
+
+    Returns:
+        For example 'lstm-2/seeds-0-4'.
+    """
     return f"{chunk.run}/{chunk.folder.name}"
 
 

@@ -81,13 +81,24 @@ def now() -> str:
 
 
 def write_provenance(path: Path, content: dict[str, Any]) -> None:
-    """Write provenance or other metadata as JSON, whole or not at all."""
+    """Write provenance or other metadata as JSON, whole or not at all.
+
+    Args:
+        path: JSON file to write.
+        content: what JSON can hold.
+    """
     with replacing(path) as temporary:
         temporary.write_text(json.dumps(content, indent=2, sort_keys=True) + "\n", encoding="utf-8")
 
 
 def read_provenance(path: Path) -> dict[str, Any]:
     """Return the content of a provenance file or other JSON metadata.
+
+    Args:
+        path: JSON file to read.
+
+    Returns:
+        Key -> value.
 
     Raises:
         InputError: the file is missing or damaged.
@@ -110,6 +121,9 @@ def cost_records(provenance: dict[str, Any], paper: str, run: str) -> pd.DataFra
         provenance: content of the chunk's provenance file.
         paper: name of the paper.
         run: name of the run.
+
+    Returns:
+        Records with one row per measured cost.
     """
     base = {"paper": paper, "run": run, "seed": provenance["seeds"][0], "split": "cost", "step": 0}
     cost = {key: value for key, value in provenance["cost"].items() if value is not None}

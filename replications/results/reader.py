@@ -56,6 +56,9 @@ class Results:
             paper: the paper.
             tier: name of the tier.
             folder: folder of the tier's results.
+
+        Returns:
+            The results; runs without a finished chunk have no records.
         """
         runs = load_runs(paper.name, tier)
         collected = store.collect(folder, paper.name, [run.name for run in runs])
@@ -69,6 +72,9 @@ class Results:
         Args:
             paper: the paper.
             folder: the reference.
+
+        Returns:
+            The results of the largest tier.
 
         Raises:
             InputError: there are no reference results.
@@ -86,6 +92,9 @@ class Results:
 
         Args:
             tier: name of a tier of `layers`.
+
+        Returns:
+            These results, or those of a smaller tier.
 
         Raises:
             InputError: that tier is not read here.
@@ -110,6 +119,9 @@ class Results:
 
         Args:
             run: name of a run.
+
+        Returns:
+            Faults and remarks; neither where nothing is finished.
         """
         if run not in self.checked:
             plans = {plan.name: plan for plan in self.runs()} if self.planned is not None else {}
@@ -128,7 +140,17 @@ class Results:
         return log_fault(self.folder.parent)
 
     def finished(self, run: str) -> bool:
-        """Return True when any seed of the run is recorded and not withheld. Raises InputError when no tier plans the run."""
+        """Return True when any seed of the run is recorded and not withheld.
+
+        Args:
+            run: name of a run.
+
+        Returns:
+            False where nothing is finished, or a fault withholds it.
+
+        Raises:
+            InputError: no tier plans the run.
+        """
         self.check_run(run)
         return run in self._by_run
 
@@ -166,8 +188,12 @@ class Results:
             axis: axis of the run's own. None: any.
             at: position on the axis. None: any.
 
+        Returns:
+            Records; empty where the run is not finished.
+
         Raises:
-            InputError: no tier plans the run, or the run is finished and recorded nothing of that metric, split, model, axis or position.
+            InputError: no tier plans the run, or the run is finished and recorded nothing of that metric, split, model, axis or
+                position.
                 Costs (split 'cost') depend on the machine and may be missing.
         """
         if run is not None:
@@ -186,12 +212,31 @@ class Results:
         return rows
 
     def check_run(self, run: str) -> None:
-        """Raise InputError with the nearest name unless some tier plans a run of this name."""
+        """Check that some tier plans a run of this name.
+
+        Args:
+            run: name of a run.
+
+        Raises:
+            InputError: no tier plans it; the nearest name is given.
+        """
         if self.planned is not None and run not in self.planned:
             raise InputError(f"{self.paper.name} plans no run '{run}' at any tier. {nearest(run, self.planned)}")
 
     def recorded(self, run: str, metric: str, split: str = "test", *, model: str = "", axis: str = "", at: float | None = None) -> bool:
-        """Return True when the run is finished and recorded this metric on this split, of this model and at this position."""
+        """Return True when the run is finished and recorded this metric on this split, of this model and at this position.
+
+        Args:
+            run: name of a run that some tier plans.
+            metric: name of the metric.
+            split: data split.
+            model: network of the run; empty for a run with one.
+            axis: axis of the run's own; empty for none.
+            at: position on the axis.
+
+        Returns:
+            False where the run is not finished or recorded no such value.
+        """
         self.check_run(run)
         rows = self._by_run.get(run, self.records.iloc[:0])
         match = (rows["metric"] == metric) & (rows["split"] == split) & (rows["model"] == model) & (rows["axis"] == axis)
@@ -211,6 +256,12 @@ class Results:
     def values(self, measure: Measure) -> pd.Series[float]:
         """Return one value per seed, indexed by seed; empty when the run is not finished.
 
+        Args:
+            measure: what is read: run, metric, split, and where it matters model, axis and position.
+
+        Returns:
+            Values in the metric's stored unit, the last step's where there are several.
+
         Raises:
             InputError: see `select`.
         """
@@ -225,18 +276,45 @@ class Results:
     def final(
         self, run: str, metric: str, split: str = "test", *, model: str = "", axis: str = "", at: float | None = None
     ) -> pd.Series[float]:
-        """Return the last value per seed of one metric of one run, indexed by seed; empty where nothing is recorded."""
+        """Return the last value per seed of one metric of one run, indexed by seed; empty where nothing is recorded.
+
+        Args:
+            run: name of a run that some tier plans.
+            metric: name of the metric.
+            split: data split.
+            model: network of the run; empty for a run with one.
+            axis: axis of the run's own; empty for none.
+            at: position on the axis.
+
+        Returns:
+            Values in the metric's stored unit.
+        """
         return self.values(Measure(run=run, metric=metric, split=split, model=model, axis=axis, at=at))
 
     def labels(self, run: str) -> dict[str, Any]:
-        """Return the labels of a run: those stored when it was trained, else those that the plan gives it."""
+        """Return the labels of a run: those stored when it was trained, else those that the plan gives it.
+
+        Args:
+            run: name of a run.
+
+        Returns:
+            Grid variable -> value.
+        """
         self.check_run(run)
         stored = [] if self.integrity(run).faults else [chunk.labels for chunk in store.chunks(self.folder, self.paper.name, run)]
         planned = {plan.name: plan.labels for plan in self.runs()}
         return next((labels for labels in stored if labels), planned.get(run, {}))
 
     def with_labels(self, rows: pd.DataFrame, *names: str) -> pd.DataFrame:
-        """Return records with one more column per named label of their run; nothing where a run has no such label."""
+        """Return records with one more column per named label of their run; nothing where a run has no such label.
+
+        Args:
+            rows: records.
+            names: names of labels.
+
+        Returns:
+            A copy of the records with the columns added.
+        """
         columns = {name: rows["run"].map({run: self.labels(run).get(name) for run in rows["run"].unique()}) for name in names}
         return rows.assign(**columns)
 
@@ -246,6 +324,9 @@ class Results:
         Args:
             run: name of the run.
             seed: one of its seeds; None: the smallest one that is finished, because a tier's seeds may begin anywhere.
+
+        Returns:
+            Name -> array, as the run stored it.
 
         Raises:
             NotMeasured: the run is not finished for this seed.
@@ -293,6 +374,12 @@ class Results:
 
     def table(self, name: str) -> Table:
         """Return a published table.
+
+        Args:
+            name: key of the table in `paper.yaml`.
+
+        Returns:
+            The table as it is declared.
 
         Raises:
             InputError: the paper has none of this name.

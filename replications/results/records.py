@@ -43,13 +43,24 @@ def frame(rows: list[dict[str, object]]) -> pd.DataFrame:
 
     Args:
         rows: one mapping per record; `model`, `axis` and `at` may be left out.
+
+    Returns:
+        One row per mapping, in the same order.
     """
     empty = {"model": "", "axis": "", "at": math.nan}
     return pd.DataFrame([empty | row for row in rows], columns=COLUMNS).astype(DTYPES)
 
 
 def write_records(path: Path, records: pd.DataFrame) -> None:
-    """Write records as parquet. Raises InputError when columns are missing or a value has no number."""
+    """Write records as parquet, whole or not at all.
+
+    Args:
+        path: file to write.
+        records: rows with the columns of records.
+
+    Raises:
+        InputError: columns are missing, or a value has no number.
+    """
     if list(records.columns) != COLUMNS:
         raise InputError(f"Records need the columns {COLUMNS}, got {list(records.columns)}.")
     with replacing(path) as temporary:
@@ -57,7 +68,17 @@ def write_records(path: Path, records: pd.DataFrame) -> None:
 
 
 def read_records(path: Path) -> pd.DataFrame:
-    """Read records. Raises InputError when the file is missing, damaged or of another shape."""
+    """Return the records that a parquet file holds.
+
+    Args:
+        path: file to read.
+
+    Returns:
+        Rows with the columns of records.
+
+    Raises:
+        InputError: the file is missing, damaged or of another shape.
+    """
     try:
         records = pd.read_parquet(path)
     except FileNotFoundError:
@@ -71,7 +92,15 @@ def read_records(path: Path) -> pd.DataFrame:
 
 
 def write_artifacts(path: Path, arrays: dict[str, np.ndarray]) -> None:
-    """Write named arrays as a compressed npz without objects. Raises InputError on an object array."""
+    """Write named arrays as a compressed npz without Python objects, whole or not at all.
+
+    Args:
+        path: file to write.
+        arrays: name -> array of numbers or fixed-width strings.
+
+    Raises:
+        InputError: an array holds Python objects.
+    """
     for name, array in arrays.items():
         if array.dtype.hasobject:
             raise InputError(f"Artifact '{name}' holds Python objects; store numbers, or text as fixed-width strings.")
@@ -80,7 +109,18 @@ def write_artifacts(path: Path, arrays: dict[str, np.ndarray]) -> None:
 
 
 def read_artifacts(path: Path, prefix: str = "") -> dict[str, np.ndarray]:
-    """Read the arrays whose names begin with `prefix`. Raises InputError when the file is missing or damaged."""
+    """Return the arrays that an npz file holds and whose names begin with a prefix.
+
+    Args:
+        path: file to read.
+        prefix: of the names; empty: all.
+
+    Returns:
+        Name -> array.
+
+    Raises:
+        InputError: the file is missing or damaged.
+    """
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             return {name: archive[name] for name in archive.files if name.startswith(prefix)}

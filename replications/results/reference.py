@@ -84,6 +84,12 @@ def find_log(folder: Path) -> Path | None:
 def read_reference(folder: Path) -> Reference:
     """Return the description of the reference results in a folder.
 
+    Args:
+        folder: the reference.
+
+    Returns:
+        The content of `reference.json`.
+
     Raises:
         InputError: there are none, or their description is damaged.
     """
@@ -99,6 +105,9 @@ def reference_tier(folder: Path, tier: str | None = None) -> tuple[Tier, Path]:
     Args:
         folder: the reference.
         tier: name of the tier; None: the largest that it holds.
+
+    Returns:
+        Name of the tier, and its folder.
 
     Raises:
         InputError: there are no reference results, or none of this tier.
@@ -181,6 +190,12 @@ def _describe(folder: Path, reference: Reference) -> None:
 def tier_of(folder: Path) -> Tier:
     """Return the tier that made a results folder, from the provenance of its chunks.
 
+    Args:
+        folder: results of one tier.
+
+    Returns:
+        Name of the tier.
+
     Raises:
         InputError: nothing is finished there, or chunks are of different tiers.
     """
@@ -196,12 +211,30 @@ def tier_of(folder: Path) -> Tier:
 
 
 def finished_chunks(source: Path, papers: Sequence[Paper], tier: str) -> list[Chunk]:
-    """Return each finished chunk of each planned run, in the order of the plan."""
+    """Return each finished chunk of each planned run, in the order of the plan.
+
+    Args:
+        source: results of one tier.
+        papers: papers whose runs are listed.
+        tier: name of the tier that plans the runs.
+
+    Returns:
+        Chunks whose files are complete.
+    """
     return [chunk for paper in papers for run in load_runs(paper.name, tier) for chunk in chunks(source, paper.name, run.name)]
 
 
 def reservations(finished: Sequence[Chunk], papers: Sequence[Paper], tier: str) -> list[str]:
-    """Return what keeps chunks from being a whole tier, one sentence each: missing seeds, then what is in doubt."""
+    """Return what keeps chunks from being a whole tier, one sentence each: missing seeds, then what is in doubt.
+
+    Args:
+        finished: finished chunks of planned runs.
+        papers: the papers that they are of.
+        tier: the tier that they must be of.
+
+    Returns:
+        Sentences; empty when the tier is whole.
+    """
     sentences = []
     for paper in papers:
         seeds = {(chunk.run, seed) for chunk in finished if chunk.paper == paper.name for seed in chunk.seeds}
@@ -219,6 +252,9 @@ def doubts(finished: Sequence[Chunk], papers: Sequence[Paper], tier: str) -> lis
         finished: chunks of planned runs.
         papers: the papers that they are of.
         tier: the tier that they must be of.
+
+    Returns:
+        Sentences; empty when nothing is in doubt.
     """
     sentences = []
     for paper in papers:
@@ -249,7 +285,14 @@ class Promotion:
     written: tuple[Chunk, ...]
 
     def runs_written(self, paper: str) -> list[str]:
-        """Return the names of a paper's runs of which a chunk was added or replaced."""
+        """Return the names of a paper's runs of which a chunk was added or replaced.
+
+        Args:
+            paper: name of the paper.
+
+        Returns:
+            Names, each once.
+        """
         return list(dict.fromkeys(chunk.run for chunk in self.written if chunk.paper == paper))
 
 

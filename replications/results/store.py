@@ -87,6 +87,9 @@ class Chunk:
 
         Args:
             tier: the tier that the chunk must be of; None: any.
+
+        Returns:
+            Sentences that name the file.
         """
         try:
             provenance, records, wrong, _ = self.provenance, self.records(), self.artifacts(WRONG), self.cost()
@@ -125,7 +128,14 @@ def content_digest(provenance: Mapping[str, Any]) -> str:
 
 
 def file_digest(path: Path) -> str:
-    """Return the SHA-256 of a file as hexadecimal digits; empty when it cannot be read."""
+    """Return the SHA-256 of a file as hexadecimal digits; empty when it cannot be read.
+
+    Args:
+        path: file to read.
+
+    Returns:
+        64 digits, or an empty text.
+    """
     try:
         return hashlib.sha256(path.read_bytes()).hexdigest()
     except OSError:
@@ -155,6 +165,14 @@ def write_chunk(folder: Path, rows: list[dict[str, object]], arrays: dict[str, n
 def chunks(results: Path, paper: str, run: str) -> list[Chunk]:
     """Return the finished chunks of a run by first seed, without those that lie inside a longer one.
 
+    Args:
+        results: folder of a tier's results.
+        paper: name of the paper.
+        run: name of the run.
+
+    Returns:
+        Chunks, those of which records exist.
+
     Raises:
         InputError: two chunks overlap otherwise.
     """
@@ -175,6 +193,12 @@ def chunks(results: Path, paper: str, run: str) -> list[Chunk]:
 def seed_range(folder: Path) -> tuple[int, int]:
     """Return the first and the last seed of a chunk's folder, from its name.
 
+    Args:
+        folder: path that ends in 'seeds-<first>-<last>'.
+
+    Returns:
+        Both ends, inclusive.
+
     Raises:
         InputError: the name is not 'seeds-<first>-<last>'.
     """
@@ -191,6 +215,9 @@ def collect(results: Path, paper: str, runs: Sequence[str]) -> pd.DataFrame:
         results: folder of a tier's results.
         paper: name of the paper.
         runs: names of runs.
+
+    Returns:
+        Rows with the columns of records, sorted.
     """
     parts = [frame([])]
     for run in runs:

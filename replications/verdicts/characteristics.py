@@ -55,6 +55,9 @@ def simulate(scenario: Scenario, draws: int | None = None) -> Rates:
     Args:
         scenario: what is drawn and judged.
         draws: simulated studies; default: `DRAWS`, of whole papers `FAMILY_DRAWS`.
+
+    Returns:
+        Shares of the simulated studies, 0 to 1, rounded to four digits.
     """
     count = draws or (FAMILY_DRAWS if scenario.rule == "family" else DRAWS)
     generator = np.random.default_rng(zlib.crc32(scenario.name.encode()))

@@ -19,6 +19,9 @@ def paired_seeds(samples: Sequence[Mapping[int, float]]) -> list[int]:
 
     Args:
         samples: per measure, seed -> value.
+
+    Returns:
+        Seeds, sorted.
     """
     common = sorted(set.intersection(*(set(sample) for sample in samples)))
     largest = max(len(sample) for sample in samples)
@@ -47,6 +50,9 @@ def contrast(samples: Sequence[Mapping[int, float]], weights: Sequence[float]) -
         samples: per measure, seed -> value.
         weights: one weight per sample; (1, -1) is the difference of two.
 
+    Returns:
+        The sum with its uncertainty; error nan where a sample has one value and the seeds do not pair.
+
     Raises:
         ValueError: a sample is empty or a value is not finite.
     """
@@ -72,6 +78,9 @@ def log_contrast(samples: Sequence[Mapping[int, float]], weights: Sequence[float
     Args:
         samples: per measure, seed -> positive value.
         weights: one weight per sample.
+
+    Returns:
+        The sum of logarithms, without unit.
 
     Raises:
         ValueError: a value is not positive.

@@ -34,6 +34,9 @@ def find_crossing(x: np.ndarray, curve: np.ndarray) -> Crossing:
     Args:
         x: positions in ascending order, on the scale on which the curve is linear between them, shape (points,).
         curve: finite values, shape (points,).
+
+    Returns:
+        The sign changes and where they lie.
     """
     signed = np.flatnonzero(curve)
     changes = [(i, j) for i, j in itertools.pairwise(signed) if curve[i] * curve[j] < 0]
@@ -50,6 +53,9 @@ def is_geometric(x: np.ndarray) -> bool:
 
     Args:
         x: different positions in ascending order, shape (points,). Two positions alone count as geometric.
+
+    Returns:
+        True where a logarithmic axis suits the positions.
     """
     if not (x > 0).all():
         return False

@@ -40,6 +40,9 @@ class Estimate:
 
         Args:
             level: coverage, 0..1.
+
+        Returns:
+            Lower and upper end, in the unit of the mean; both the mean where the error is 0.
         """
         if self.n < 2:
             return math.nan, math.nan
@@ -57,6 +60,9 @@ class Estimate:
 
         Args:
             bound: value to compare with, in the unit of the mean.
+
+        Returns:
+            Between 0 and 1.
         """
         if self.n < 2:
             return math.nan
@@ -71,6 +77,9 @@ class Estimate:
 
         Args:
             bound: value to compare with, in the unit of the mean.
+
+        Returns:
+            Between 0 and 1.
         """
         return Estimate(-self.mean, self.error, self.df, self.n, self.sd).p_above(-bound)
 
@@ -100,6 +109,9 @@ def estimate(values: Sequence[float] | np.ndarray) -> Estimate:
 
     Args:
         values: one per seed, shape (seeds,). Equal values give an error of exactly 0.
+
+    Returns:
+        The mean, with n - 1 degrees of freedom; error and spread are nan for one value.
 
     Raises:
         ValueError: there is no value, or one is not finite.

@@ -27,13 +27,34 @@ class Test(Protocol):
     """A one-sided test in both directions, and the interval that inverts it."""
 
     def p_above(self, bound: float) -> float:
-        """Return the p-value of 'the true value exceeds `bound`'."""
+        """Return the p-value of 'the true value exceeds `bound`'.
+
+        Args:
+            bound: value to compare with, in the unit of the estimate.
+
+        Returns:
+            Between 0 and 1; nan where nothing can be said.
+        """
 
     def p_below(self, bound: float) -> float:
-        """Return the p-value of 'the true value is smaller than `bound`'."""
+        """Return the p-value of 'the true value is smaller than `bound`'.
+
+        Args:
+            bound: value to compare with, in the unit of the estimate.
+
+        Returns:
+            Between 0 and 1; nan where nothing can be said.
+        """
 
     def interval(self, level: float) -> tuple[float, float]:
-        """Return the two-sided interval of this level."""
+        """Return the two-sided interval of this level.
+
+        Args:
+            level: coverage, 0..1.
+
+        Returns:
+            Lower and upper end, in the unit of the estimate.
+        """
 
 
 @dataclass(frozen=True)
@@ -56,15 +77,37 @@ class Evidence:
         return self.contrast.estimate
 
     def p_above(self, bound: float) -> float:
-        """Return the p-value of 'the true value exceeds `bound`'; nan for one seed."""
+        """Return the p-value of 'the true value exceeds `bound`'; nan for one seed.
+
+        Args:
+            bound: value to compare with, in the unit of the estimate.
+
+        Returns:
+            The largest p-value of all tests, 0 to 1.
+        """
         return max(test.p_above(bound) for test in self.tests)
 
     def p_below(self, bound: float) -> float:
-        """Return the p-value of 'the true value is smaller than `bound`'; nan for one seed."""
+        """Return the p-value of 'the true value is smaller than `bound`'; nan for one seed.
+
+        Args:
+            bound: value to compare with, in the unit of the estimate.
+
+        Returns:
+            The largest p-value of all tests, 0 to 1.
+        """
         return max(test.p_below(bound) for test in self.tests)
 
     def p_within(self, low: float, high: float) -> float:
-        """Return the p-value of 'the true value lies between `low` and `high`' (two one-sided tests, Schuirmann 1987)."""
+        """Return the p-value of 'the true value lies between `low` and `high`' (two one-sided tests, Schuirmann 1987).
+
+        Args:
+            low: lower bound, in the unit of the estimate; may be infinite.
+            high: upper bound, in the unit of the estimate; may be infinite.
+
+        Returns:
+            The larger p-value of both sides, 0 to 1; nan for one seed.
+        """
         return max(self.p_above(low), self.p_below(high))
 
     def interval(self, level: float) -> tuple[float, float]:
@@ -72,6 +115,9 @@ class Evidence:
 
         Args:
             level: coverage of each, 0..1.
+
+        Returns:
+            Lower and upper end, in the unit of the estimate; (nan, nan) for one seed.
         """
         ends = [test.interval(level) for test in self.tests]
         return min(low for low, _ in ends), max(high for _, high in ends)
@@ -148,6 +194,9 @@ def limits(unit: str | None, samples: Sequence[Mapping[int, float]]) -> tuple[fl
     Args:
         unit: unit of the values; None for derived quantities, whose scale is open.
         samples: per measure, seed -> value.
+
+    Returns:
+        Lower and upper end; infinite where the scale is open.
     """
     values = [value for sample in samples for value in sample.values()]
     if unit == PERCENT and all(0 <= value <= 100 for value in values):
@@ -164,6 +213,9 @@ def mean_evidence(sample: Mapping[int, float], unit: str | None = None, examples
         sample: seed -> value.
         unit: unit of the values, None for derived quantities on an open scale; test items count for per cent alone.
         examples: size of the test set where its sampling error counts; None where it does not.
+
+    Returns:
+        The mean, and the tests that its verdict rests on.
 
     Raises:
         ValueError: there is no value, or one is not finite.
@@ -189,6 +241,9 @@ def contrast_evidence(
         examples: size of each test set; empty or None where it does not count.
         wrong: per measure, seed -> which test items were wrong, shape (items,); empty where they are not stored.
         ratio: the sum is of logarithms, so that (1, -1) is a log-ratio.
+
+    Returns:
+        The sum, and the tests that its verdict rests on.
 
     Raises:
         ValueError: a sample is empty, a value is not finite, or a logarithm does not exist.

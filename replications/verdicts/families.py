@@ -39,6 +39,9 @@ def adjust(verdicts: Sequence[Verdict]) -> list[Verdict]:
 
     Args:
         verdicts: of all claims of a paper at one tier.
+
+    Returns:
+        One verdict for each given, in the same order.
     """
     adjusted = list(verdicts)
     for primary, method in ((True, holm), (False, false_discovery_rate)):
@@ -66,6 +69,9 @@ def withdraw_unmet(verdicts: Sequence[Verdict], required: Mapping[str, Sequence[
     Args:
         verdicts: adjusted, of all claims of a paper at one tier.
         required: verdict id -> ids of the claims that must hold; without circles, as the registry checks.
+
+    Returns:
+        One verdict for each given, in the same order.
     """
     of = {verdict.id: verdict for verdict in verdicts}
 

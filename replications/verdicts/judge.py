@@ -72,7 +72,14 @@ class _Case:
 
 
 def decides_nothing(claim: Claim) -> bool:
-    """Return True for a claim whose published value or threshold is only recalled: it cannot be confirmed or refuted."""
+    """Return True for a claim whose published value or threshold is only recalled: it cannot be confirmed or refuted.
+
+    Args:
+        claim: the claim, as it is declared.
+
+    Returns:
+        False for a claim that can be decided.
+    """
     return claim.evidence == "recalled"
 
 
@@ -85,6 +92,9 @@ def judge(paper: str, tier: str, claim: Claim, samples: Samples, basis: Basis | 
         claim: the claim, as it is declared.
         samples: what the records say about its measures.
         basis: what the chunks that it reads say besides; default: nothing.
+
+    Returns:
+        The verdict, without adjusted p-values.
 
     Raises:
         TypeError: the claim's kind has no rule.
@@ -164,6 +174,9 @@ def judge_claims(paper: Paper, tier: str, samples: Mapping[str, Samples], bases:
         tier: tier whose records the samples are from.
         samples: what the records say, by claim id.
         bases: what the chunks say besides, by claim id.
+
+    Returns:
+        One verdict per claim.
     """
     known = bases or {}
     verdicts = [judge(paper.name, tier, claim, samples.get(claim.id, Samples()), known.get(claim.id)) for claim in paper.claims]

@@ -89,22 +89,49 @@ class JudgedClaim(Claim, abc.ABC):
         Args:
             samples: finite values of every measure, at least two seeds each (one where `counted`).
 
+        Returns:
+            The word with its reason and numbers.
+
         Raises:
             ValueError: the rule cannot be applied to these numbers.
         """
 
 
 def number(value: float, unit: str = "") -> str:
-    """Return a number as the sentences print it: four significant digits and the unit."""
+    """Return a number as the sentences print it: four significant digits and the unit.
+
+    Args:
+        value: the number.
+        unit: printed behind it; empty for none.
+
+    Returns:
+        For example '1.29 %'.
+    """
     text = f"{value:,.0f}" if abs(value) >= 1e4 and abs(value) < 1e9 else f"{value:.4g}"
     return f"{text} {unit}".strip()
 
 
 def span(low: float, high: float, unit: str = "") -> str:
-    """Return an interval in words, for example '1.2 to 1.4 %'."""
+    """Return an interval in words, for example '1.2 to 1.4 %'.
+
+    Args:
+        low: lower end.
+        high: upper end.
+        unit: printed behind it; empty for none.
+
+    Returns:
+        Both ends and the unit.
+    """
     return f"{number(low)} to {number(high, unit)}"
 
 
 def seeds_that_decide(seeds: int | None) -> str:
-    """Return the clause on the seeds that would decide an open verdict."""
+    """Return the clause on the seeds that would decide an open verdict.
+
+    Args:
+        seeds: number of seeds; None where more than `MOST_SEEDS` would be needed.
+
+    Returns:
+        A clause without full stop.
+    """
     return f"about {seeds} seeds would decide" if seeds else f"more than {MOST_SEEDS:,} seeds would be needed"

@@ -19,6 +19,9 @@ def unmet_preconditions(preconditions: Sequence[Precondition], samples: Samples)
     Args:
         preconditions: of a claim at one tier.
         samples: what the records say about their measures.
+
+    Returns:
+        Clauses without full stop.
     """
     return [clause for needed in preconditions if needed.measure and (clause := _unmet(needed, samples))]
 

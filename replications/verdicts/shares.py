@@ -35,6 +35,9 @@ class Binomial:
 
         Args:
             bound: on the scale of 0 to `top`.
+
+        Returns:
+            Between 0 and 1.
         """
         return _at_least(math.floor(self.k + 1e-9), self.n, bound / self.top)
 
@@ -43,6 +46,9 @@ class Binomial:
 
         Args:
             bound: on the scale of 0 to `top`.
+
+        Returns:
+            Between 0 and 1.
         """
         return _at_least(math.floor(self.n - self.k + 1e-9), self.n, 1 - bound / self.top)
 
@@ -51,6 +57,9 @@ class Binomial:
 
         Args:
             level: coverage, 0..1.
+
+        Returns:
+            Lower and upper end, 0 to `top`.
         """
         from scipy import special
 
@@ -93,14 +102,28 @@ class EqualSeeds:
     high: float = math.inf
 
     def p_above(self, bound: float) -> float:
-        """Return the p-value of 'the true mean exceeds `bound`', never below 1 / 2^n."""
+        """Return the p-value of 'the true mean exceeds `bound`', never below 1 / 2^n.
+
+        Args:
+            bound: value to compare with, in the unit of the mean.
+
+        Returns:
+            Between 1 / 2^n and 1.
+        """
         if self.value <= bound:
             return 1.0
         reach = max(bound - self.low, 0.0) / (self.value - self.low) if math.isfinite(self.low) and self.value > self.low else 0.0
         return float(max(0.5, reach) ** self.n)
 
     def p_below(self, bound: float) -> float:
-        """Return the p-value of 'the true mean is smaller than `bound`', never below 1 / 2^n."""
+        """Return the p-value of 'the true mean is smaller than `bound`', never below 1 / 2^n.
+
+        Args:
+            bound: value to compare with, in the unit of the mean.
+
+        Returns:
+            Between 1 / 2^n and 1.
+        """
         return EqualSeeds(-self.value, self.n, -self.high, -self.low).p_above(-bound)
 
     def interval(self, level: float) -> tuple[float, float]:
@@ -108,6 +131,9 @@ class EqualSeeds:
 
         Args:
             level: coverage, 0..1.
+
+        Returns:
+            Lower and upper end, in the unit of the mean.
         """
         tail = (1 - level) / 2
         if 0.5**self.n > tail:
@@ -144,6 +170,9 @@ class SolvedDifference:
 
         Args:
             bound: difference, on the scale of -`top` to `top`.
+
+        Returns:
+            Between 0 and 1.
         """
         from scipy import special
 
@@ -161,7 +190,14 @@ class SolvedDifference:
         return float(np.einsum("gx,gy,xy->g", of_first, of_second, extreme).max())
 
     def p_below(self, bound: float) -> float:
-        """Return the p-value of 'first minus second is smaller than `bound`'."""
+        """Return the p-value of 'first minus second is smaller than `bound`'.
+
+        Args:
+            bound: difference, on the scale of -`top` to `top`.
+
+        Returns:
+            Between 0 and 1.
+        """
         return SolvedDifference(self.k2, self.n2, self.k1, self.n1, self.top).p_above(-bound)
 
     def interval(self, level: float) -> tuple[float, float]:
@@ -169,6 +205,9 @@ class SolvedDifference:
 
         Args:
             level: coverage, 0..1.
+
+        Returns:
+            Lower and upper end, -`top` to `top`.
         """
         tail = (1 - level) / 2
         return self._edge(tail), -SolvedDifference(self.k2, self.n2, self.k1, self.n1, self.top)._edge(tail)

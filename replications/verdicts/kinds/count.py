@@ -35,7 +35,17 @@ class CountClaim(JudgedClaim):
         return [self.items] if self.items else []
 
     def judge(self, samples: Samples) -> Outcome:
-        """Judge the items of every seed against their controls."""
+        """Judge the items of every seed against their controls.
+
+        Args:
+            samples: what the records say; of a count the item arrays of each seed.
+
+        Returns:
+            The word, its p-values and the counts per seed.
+
+        Raises:
+            ValueError: the claim declares no items.
+        """
         if self.items is None:
             raise ValueError("a count needs items")
         return self.judge_items(samples.items[self.items])
@@ -51,6 +61,12 @@ class CountClaim(JudgedClaim):
 
         Args:
             seeds: seed -> scores, shuffled-label control, untrained control and p-values, each of shape (items,).
+
+        Returns:
+            The word, its p-values and the counts per seed.
+
+        Raises:
+            ValueError: the claim declares no items.
         """
         items = self.items
         if items is None:

@@ -55,7 +55,14 @@ class OrderClaim(JudgedClaim):
         return [*(self.ranking or self.contrast or [])]
 
     def replaced_by(self, update: dict[str, Any]) -> set[str]:
-        """Return the alternative that gives way: a tier may give a contrast instead of a ranking, and the reverse."""
+        """Return the alternative that gives way: a tier may give a contrast instead of a ranking, and the reverse.
+
+        Args:
+            update: the keys that a tier gives, with their values.
+
+        Returns:
+            'ranking' or 'contrast', or nothing.
+        """
         alternatives = {"ranking", "contrast"}
         return alternatives - set(update) if alternatives & set(update) else set()
 
@@ -71,7 +78,14 @@ class OrderClaim(JudgedClaim):
         return [text for text, wrong in checks.items() if wrong]
 
     def judge(self, samples: Samples) -> Outcome:
-        """Judge by one-sided tests of each inequality, paired by seed where seeds pair and by test item where items are stored."""
+        """Judge by one-sided tests of each inequality, paired by seed where seeds pair and by test item where items are stored.
+
+        Args:
+            samples: what the records say about the measures of the ranking or contrast.
+
+        Returns:
+            The word, its p-values and the deciding difference.
+        """
         measures = [measure for measure in self.reads() if isinstance(measure, Measure)]
         return self.judge_samples(
             [samples.values[measure] for measure in measures],
@@ -91,6 +105,9 @@ class OrderClaim(JudgedClaim):
             samples: per measure of `ranking` or `contrast`, seed -> value.
             examples: size of each measure's test set, None where it is not recorded; matters for percentages only.
             wrong: per measure, seed -> which test items were wrong, boolean of shape (items,); empty where not stored.
+
+        Returns:
+            The word, its p-values and the deciding difference, in the claim's unit.
         """
         ratio = self.scale == "ratio"
         back: Callable[[float], float] = math.exp if ratio else float
@@ -166,7 +183,15 @@ def _judge_counted_order(
 
 
 def name_of(measure: Measure, others: Sequence[Measure]) -> str:
-    """Return the shortest name that tells a measure from the others: its run, and what else differs between those of one run."""
+    """Return the shortest name that tells a measure from the others: its run, and what else differs between those of one run.
+
+    Args:
+        measure: the measure to name.
+        others: measures that it must differ from; may contain it.
+
+    Returns:
+        A name for sentences.
+    """
     same_run = [other for other in others if other.run == measure.run]
     parts = [measure.run]
     for key in ("model", "metric", "split", "at"):

@@ -69,7 +69,14 @@ class TrendClaim(JudgedClaim):
         return [text for text, wrong in checks.items() if wrong]
 
     def judge(self, samples: Samples) -> Outcome:
-        """Judge the curves of the seeds, with a subtracted measure taken off first."""
+        """Judge the curves of the seeds, with a subtracted measure taken off first.
+
+        Args:
+            samples: what the records say about the measure at each point.
+
+        Returns:
+            The word, its p-values and the statistic of each seed.
+        """
         points = []
         for point in self.points or ():
             sample = samples.values[point]
@@ -83,6 +90,9 @@ class TrendClaim(JudgedClaim):
 
         Args:
             points: per point of the claim, seed -> value (a subtracted measure already taken off).
+
+        Returns:
+            The word, its p-values and the statistic of each seed.
         """
         x = np.array([point.x for point in self.points or []])
         _, y = curves(points)
@@ -241,6 +251,9 @@ def mean_course_p(curves: np.ndarray) -> float:
 
     Args:
         curves: shape (seeds, points), at least two of each.
+
+    Returns:
+        The smallest p-value times the number of tests, at most 1.
     """
     tests = [mean_evidence(dict(enumerate(column))) for column in curves.T]
     above, below = [test.p_above(0.0) for test in tests], [test.p_below(0.0) for test in tests]
@@ -258,7 +271,15 @@ def _suffix(word: Word, needed: int | None) -> str:
 
 
 def subtract(sample: Sample, other: Sample) -> dict[int, float]:
-    """Return the gap between two measures at one point of a curve: by seed where seeds pair, else value by value in seed order."""
+    """Return the gap between two measures at one point of a curve: by seed where seeds pair, else value by value in seed order.
+
+    Args:
+        sample: seed -> value.
+        other: seed -> value that is taken off.
+
+    Returns:
+        Seed -> difference, in the unit of both; where seeds do not pair the keys count from 0.
+    """
     seeds = paired_seeds([sample, other])
     if seeds:
         return {seed: sample[seed] - other[seed] for seed in seeds}

@@ -33,7 +33,17 @@ class ValueClaim(JudgedClaim):
         return [self.measure] if self.measure else []
 
     def judge(self, samples: Samples) -> Outcome:
-        """Judge by two one-sided tests at 0.05 (Schuirmann 1987), which the 90 % interval shows."""
+        """Judge by two one-sided tests at 0.05 (Schuirmann 1987), which the 90 % interval shows.
+
+        Args:
+            samples: what the records say about the measure.
+
+        Returns:
+            The word, its p-values and the interval of our mean.
+
+        Raises:
+            ValueError: the claim declares no measure.
+        """
         if self.measure is None:
             raise ValueError("a value needs a measure")
         return self.judge_values(samples.values[self.measure], samples.test_examples.get(self.measure))
@@ -47,6 +57,9 @@ class ValueClaim(JudgedClaim):
         Args:
             sample: seed -> our value, at least two seeds (one suffices where `counted`).
             examples: size of the test set, where it was recorded; matters for percentages only.
+
+        Returns:
+            The word, its p-values and the interval of our mean, in the claim's unit.
         """
         target, margin, better, unit = float(self.published or 0.0), self.margin or 0.0, self.better, self.unit
         low_edge, high_edge = target - margin, target + margin
