@@ -21,6 +21,9 @@ def contradictions(records: pd.DataFrame, arrays: Mapping[str, np.ndarray], seed
         records: of the chunk.
         arrays: its artifacts whose names begin with `WRONG`: uint8, shape (seeds, ceil(items / 8)), packed along the items.
         seeds: of the chunk.
+
+    Returns:
+        Sentences that name the metric.
     """
     twice = records[records.duplicated(ROW)]
     if len(twice):

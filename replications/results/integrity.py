@@ -77,6 +77,9 @@ def not_as_promoted(chunks: Sequence[Chunk], promoted: Mapping[str, str]) -> Ite
     Args:
         chunks: the chunks of one run in the reference.
         promoted: SHA-256 of the provenance of each promoted chunk of the run, by `place`.
+
+    Returns:
+        Sentences that name the chunk.
     """
     there = {place(chunk): chunk for chunk in chunks}
     for name, chunk in there.items():

@@ -164,6 +164,9 @@ def log_fault(folder: Path) -> str:
 
     Args:
         folder: the reference; any other folder has no log and no fault.
+
+    Returns:
+        A sentence.
     """
     if not (folder / DESCRIPTION).is_file():
         return ""

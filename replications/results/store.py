@@ -63,7 +63,17 @@ class Chunk:
         return read_records(self.folder / RECORDS)
 
     def artifacts(self, prefix: str = "") -> dict[str, np.ndarray]:
-        """Return its arrays whose names begin with `prefix`. Raises InputError when the file is missing or damaged."""
+        """Return its arrays whose names begin with a prefix.
+
+        Args:
+            prefix: of the names; empty: all.
+
+        Returns:
+            Name -> array.
+
+        Raises:
+            InputError: the file is missing or damaged.
+        """
         return read_artifacts(self.folder / ARTIFACTS, prefix)
 
     def cost(self) -> pd.DataFrame:
@@ -121,7 +131,14 @@ def _faults(chunk: Chunk, provenance: Mapping[str, Any], records: pd.DataFrame, 
 
 
 def content_digest(provenance: Mapping[str, Any]) -> str:
-    """Return the SHA-256 of the content of a provenance file, its own entry under `sha256` left out."""
+    """Return the SHA-256 of the content of a provenance file, its own entry under `sha256` left out.
+
+    Args:
+        provenance: content of a provenance file.
+
+    Returns:
+        64 hexadecimal digits.
+    """
     hashes = provenance.get("sha256")
     others = {name: value for name, value in hashes.items() if name != PROVENANCE} if isinstance(hashes, dict) else hashes
     return hashlib.sha256(json.dumps({**provenance, "sha256": others}, sort_keys=True).encode()).hexdigest()
