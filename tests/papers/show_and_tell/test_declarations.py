@@ -135,7 +135,6 @@ def test_variants_at_tier_cpu_differ_from_nic_in_what_they_vary_alone() -> None:
         "flickr8k-plain": {"dropout"},
         "flickr8k-every-step": {"decoder"},
         "flickr8k-quarter": {"train_share", "epochs"},
-        "flickr8k-attention": {"decoder"},
     }
 
 
@@ -211,8 +210,8 @@ def test_every_figure_is_drawn_and_describes_itself(function: object, results: R
     assert function.__doc__
 
 
-NOT_AT_CPU = {"hallucination", "missing_company", "transfer_matrix"}
-"""Figures of rendered scenes and of several data sets, which tier cpu does not have."""
+NOT_AT_CPU = {"attention_by_word", "hallucination", "missing_company", "transfer_matrix"}
+"""Figures of rendered scenes, several data sets and soft attention, which tier cpu does not have."""
 
 
 def test_figures_of_tier_cpu_are_drawn_from_one_chunk_per_seed(tmp_path: Path) -> None:
