@@ -4,22 +4,41 @@ import ast
 from collections.abc import Iterator
 
 import pytest
+import typer
 
+from replications.commands.app import app
 from replications.paths import ROOT
 
 FINISHED = (
+    "replications/commands",
     "replications/engine",
     "replications/papers/char_rnn",
     "replications/papers/rnn_vs_transformer",
     "replications/papers/vit_scaling",
+    "replications/presentation",
     "replications/registry",
     "replications/results",
     "replications/verdicts",
+    "workflow",
 )
 """Folders in which all docstrings are complete; add a folder when it is finished."""
 
 CAPTIONS = {"figures.py", "exhibits.py"}
 """Files whose public functions have a caption as docstring: they all take the results and return a drawing."""
+
+
+def registered(app: typer.Typer) -> Iterator[tuple[str, str]]:
+    """The module and name of each function of a command line."""
+    callbacks = [command.callback for command in app.registered_commands]
+    callbacks += [app.registered_callback.callback] if app.registered_callback else []
+    yield from ((callback.__module__, callback.__name__) for callback in callbacks if callback)
+    for group in app.registered_groups:
+        if group.typer_instance:
+            yield from registered(group.typer_instance)
+
+
+COMMANDS = {*registered(app), ("report.command", "command")}
+"""Functions whose docstring is a help text: each argument has its own."""
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -48,9 +67,11 @@ def raises(function: Function) -> bool:
     return False
 
 
-def incomplete(body: list[ast.stmt], owner: ast.ClassDef | None = None) -> Iterator[str]:
+def incomplete(body: list[ast.stmt], owner: ast.ClassDef | None = None, module: str = "") -> Iterator[str]:
     """Names of public definitions, each with the section that its docstring lacks."""
     for node in body:
+        if (module, getattr(node, "name", "")) in COMMANDS:
+            continue
         if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
             start = next((part for part in node.body if isinstance(part, Function) and part.name == "__init__"), None)
             if start and arguments(start, is_method=True) and "Args:" not in (ast.get_docstring(node) or ""):
@@ -68,7 +89,7 @@ def incomplete(body: list[ast.stmt], owner: ast.ClassDef | None = None) -> Itera
 
 
 FILES = {
-    f"{path.parent.name}/{path.name}": path
+    path.relative_to(ROOT).as_posix(): path
     for folder in FINISHED
     for path in sorted((ROOT / folder).rglob("*.py"))
     if path.name not in CAPTIONS
@@ -77,7 +98,8 @@ FILES = {
 
 @pytest.mark.parametrize("name", FILES)
 def test_arguments_results_and_exceptions_are_described(name: str) -> None:
-    missing = list(incomplete(ast.parse(FILES[name].read_bytes()).body))
+    module = ".".join(FILES[name].relative_to(ROOT).with_suffix("").parts)
+    missing = list(incomplete(ast.parse(FILES[name].read_bytes()).body, module=module))
     assert not missing, f"{name}: add these sections to the docstrings"
 
 

@@ -174,6 +174,9 @@ def place(config: Configuration, paper: str) -> tuple[str, str]:
     Args:
         config: the configuration; of the reference the largest tier counts that has chunks of the paper.
         paper: name of the paper.
+
+    Returns:
+        Name of the tier, and path of the folder.
     """
     if config.source == "runs":
         return config.tier, str(config.runs_folder)

@@ -100,7 +100,14 @@ def gpu_share(run: Run) -> float:
 
 
 def core_count(run: Run) -> int:
-    """Return the cores that a run without a GPU keeps busy; 0 for one on GPUs, which is counted in GPUs."""
+    """Return the cores that a run without a GPU keeps busy; 0 for one on GPUs, which is counted in GPUs.
+
+    Args:
+        run: a planned run.
+
+    Returns:
+        Number of cores.
+    """
     return 0 if run.resources.gpus else run.resources.threads
 
 

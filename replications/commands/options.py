@@ -157,6 +157,9 @@ def read_results(paper: str, tier: str, source: str, results: Path | None) -> Re
         source: `runs` or `reference`.
         results: another folder than the source's default.
 
+    Returns:
+        The results of the paper.
+
     Raises:
         InputError: the folder does not exist, or does not hold a reference.
     """

@@ -135,7 +135,12 @@ def update_readme(
 
 
 def write_readmes(folder: Path, readme: Path) -> None:
-    """Write the README's table of verdicts and the page that explains the reference's folder."""
+    """Write the README's table of verdicts and the page that explains the reference's folder.
+
+    Args:
+        folder: the reference.
+        readme: README of the repository.
+    """
     generated = generated_summary(folder)
     filled = readme_text.fill_papers(readme_text.fill_readme(readme.read_text(encoding="utf-8"), generated, str(readme)), load_papers())
     for path, content in ((readme, filled), (folder / "README.md", readme_text.page(store.read_reference(folder), generated))):
@@ -144,7 +149,14 @@ def write_readmes(folder: Path, readme: Path) -> None:
 
 
 def generated_summary(folder: Path) -> str:
-    """Return the verdicts of the reference in `folder` as Markdown, judged now."""
+    """Return the verdicts of the reference in `folder` as Markdown, judged now.
+
+    Args:
+        folder: the reference.
+
+    Returns:
+        Markdown, as the READMEs hold it.
+    """
     from replications.presentation.judging import judge_paper
     from replications.results.reader import Results
 

@@ -35,6 +35,9 @@ def read_characteristics(path: Path = TABLE) -> list[Rates]:
     Args:
         path: CSV file to read.
 
+    Returns:
+        One row per scenario, in the order of the file.
+
     Raises:
         InputError: the file is missing or has other columns.
     """

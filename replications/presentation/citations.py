@@ -47,16 +47,31 @@ def _surname(author: str) -> str:
 
 
 def key_of(citation: Citation) -> str:
-    """Surname of the first author, year, first long word of the title: 'mnih2014recurrent'."""
+    """Return the BibTeX key of a work: surname of the first author, year, first long word of the title, as in 'mnih2014recurrent'.
+
+    Args:
+        citation: the work.
+
+    Returns:
+        Lower-case letters and digits.
+    """
     words = [_ascii(word) for word in re.split(r"[\s:-]+", citation.title)]
     long = next((word for word in words if len(word) > 3), next(iter(words), ""))
     return f"{_ascii(_surname(citation.authors[0]))}{citation.year}{long}"
 
 
 def entry(kind: str, key: str, fields: dict[str, str]) -> str:
-    """One BibTeX entry. Values are plain text and are escaped here; empty ones are left out; titles keep their capitals.
+    """Return one BibTeX entry. Values are plain text and are escaped here; empty ones are left out; titles keep their capitals.
 
     Authors are joined by ' and '; an organisation stands in braces, or BibTeX would take it for a person.
+
+    Args:
+        kind: type of the entry, for example 'misc'.
+        key: its key.
+        fields: field -> plain text.
+
+    Returns:
+        The entry without a line break at its end.
     """
     lines = [f"@{kind}{{{key},"]
     for name, value in fields.items():
@@ -69,7 +84,14 @@ def entry(kind: str, key: str, fields: dict[str, str]) -> str:
 
 
 def cite_paper(citation: Citation) -> Cited:
-    """A published work."""
+    """Return the citation of a published work.
+
+    Args:
+        citation: the work.
+
+    Returns:
+        Key, BibTeX entry and sentence.
+    """
     venue = {"inproceedings": "booktitle", "article": "journal", "misc": "howpublished"}[citation.kind]
     fields = {
         "author": " and ".join(citation.authors),
@@ -91,7 +113,14 @@ def _names(authors: Sequence[str]) -> str:
 
 
 def short_citation(citation: Citation) -> str:
-    """Return authors and year, for example 'Mnih et al. (2014)'."""
+    """Return authors and year, for example 'Mnih et al. (2014)'.
+
+    Args:
+        citation: the work.
+
+    Returns:
+        Text for a sentence.
+    """
     several = " et al." if len(citation.authors) > 2 else ""
     first = _surname(citation.authors[0])
     pair = f" and {_surname(citation.authors[1])}" if len(citation.authors) == 2 else ""
@@ -147,7 +176,15 @@ class Origin:
 
 
 def origin_of(results: Results, runs: Iterable[str]) -> Origin:
-    """The provenance of the finished chunks of these runs."""
+    """Return the provenance of the finished chunks of some runs.
+
+    Args:
+        results: results of the paper.
+        runs: names of runs.
+
+    Returns:
+        Commits, digests of settings, seeds, data and the newest date of these chunks.
+    """
     stored = []
     for run in runs:
         stored += [chunk.provenance for chunk in chunks(results.folder, results.paper.name, run)]
@@ -191,7 +228,15 @@ def _ours(results: Results, name: str, what: str, runs: Iterable[str], finding: 
 
 
 def cite_verdict(verdict: Verdict, results: Results) -> Cited:
-    """A claim with its verdict."""
+    """Return the citation of a claim with its verdict.
+
+    Args:
+        verdict: the verdict.
+        results: results of the paper that the claim is of.
+
+    Returns:
+        Key, BibTeX entry and sentence; the provenance is in the note.
+    """
     ours = "" if verdict.ours is None else f", ours {number(verdict.ours, verdict.unit)}"
     interval = f" ({span(verdict.low, verdict.high, verdict.unit)})" if verdict.low is not None and verdict.high is not None else ""
     published = "" if verdict.published is None else f", published {number(verdict.published, verdict.unit)}"
@@ -204,14 +249,32 @@ def cite_verdict(verdict: Verdict, results: Results) -> Cited:
 
 
 def cite_table(name: str, results: Results) -> Cited:
-    """A published table beside ours."""
+    """Return the citation of a published table beside ours.
+
+    Args:
+        name: key of the table in `paper.yaml`.
+        results: results of the paper.
+
+    Returns:
+        Key, BibTeX entry and sentence; the provenance is in the note.
+    """
     table = results.table(name)
     runs = dict.fromkeys(row.run for row in table.rows if row.run)
     return _ours(results, name, f"{table.title} ({table.location}) beside our runs", runs)
 
 
 def cite_drawing(kind: str, name: str, results: Results, runs: Iterable[str]) -> Cited:
-    """A figure or an exhibit, resting on the runs that its metadata names."""
+    """Return the citation of a figure or an exhibit, resting on the runs that its metadata names.
+
+    Args:
+        kind: 'figure' or 'exhibit'.
+        name: its id without the paper's name.
+        results: results of the paper.
+        runs: names of the runs that it shows.
+
+    Returns:
+        Key, BibTeX entry and sentence; the provenance is in the note.
+    """
     return _ours(results, name, f"{kind.capitalize()} '{name.replace('_', ' ')}'", runs)
 
 
@@ -222,6 +285,9 @@ def cite(name: str, results: Results, derived: Path) -> Cited:
         name: the id.
         results: results of the paper that the id belongs to.
         derived: folder with `<paper>/{figures,exhibits}/`, whose metadata says which runs are drawn.
+
+    Returns:
+        Key, BibTeX entry and sentence.
 
     Raises:
         InputError: no such id, with the nearest one; or a figure or exhibit that is not drawn.
@@ -246,7 +312,15 @@ def cite(name: str, results: Results, derived: Path) -> Cited:
 
 
 def write_bibliography(path: Path, cited: Iterable[Cited]) -> None:
-    """Write `citations.bib`: every key once. Raises InputError when two different entries share a key."""
+    """Write `citations.bib`, in which every key stands once.
+
+    Args:
+        path: file to write.
+        cited: citations; equal ones are written once.
+
+    Raises:
+        InputError: two different entries share a key.
+    """
     entries: dict[str, str] = {}
     for item in cited:
         if entries.setdefault(item.key, item.bibtex) != item.bibtex:

@@ -19,7 +19,14 @@ SEPARATOR = ";"
 
 
 def to_rows(verdicts: Sequence[Verdict]) -> list[dict[str, str]]:
-    """Verdicts as rows of text, every column in every row; numbers at full precision, nothing for None."""
+    """Return verdicts as rows of text, every column in every row; numbers at full precision, nothing for None.
+
+    Args:
+        verdicts: the verdicts.
+
+    Returns:
+        Column -> text, one mapping per verdict.
+    """
     return [{name: _cell(getattr(verdict, name)) for name in COLUMNS} for verdict in verdicts]
 
 
@@ -32,7 +39,12 @@ def _cell(value: Any) -> str:
 
 
 def write_claims_csv(path: Path, verdicts: Sequence[Verdict]) -> None:
-    """Write verdicts whole or not at all."""
+    """Write verdicts as CSV, whole or not at all.
+
+    Args:
+        path: file to write.
+        verdicts: one per row.
+    """
     with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
         writer.writeheader()
@@ -66,7 +78,14 @@ def merge_claims_csv(path: Path, files: Sequence[Path]) -> None:
 
 
 def to_object(verdict: Verdict) -> dict[str, Any]:
-    """A verdict for JSON: its fields, with `interval` as [low, high]; what is not finite becomes None."""
+    """Return a verdict for JSON: its fields, with `interval` as [low, high]; what is not finite becomes None.
+
+    Args:
+        verdict: the verdict.
+
+    Returns:
+        Field -> what JSON can hold.
+    """
     content = {name: _plain(value) for name, value in dataclasses.asdict(verdict).items() if name not in {"low", "high"}}
     interval = None if verdict.low is None else [_plain(verdict.low), _plain(verdict.high)]
     return content | {"interval": interval}

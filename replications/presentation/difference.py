@@ -50,6 +50,13 @@ class Change:
 def read_side(folder: Path, papers: Sequence[Paper]) -> Side:
     """Return the verdicts on one folder, judged now by the claims as they are registered, and its costs.
 
+    Args:
+        folder: results of one tier.
+        papers: the papers to judge.
+
+    Returns:
+        Verdicts by id, and costs by paper and metric.
+
     Raises:
         InputError: nothing is finished there, or a file is damaged.
     """
@@ -66,7 +73,15 @@ def read_side(folder: Path, papers: Sequence[Paper]) -> Side:
 
 
 def compare(before: Side, after: Side) -> list[Change]:
-    """Changed verdicts first, then estimates whose verdict stands, then numbers of seeds, then every paper's cost."""
+    """Return changed verdicts first, then estimates whose verdict stands, then numbers of seeds, then every paper's cost.
+
+    Args:
+        before: the older results.
+        after: the newer results.
+
+    Returns:
+        One entry per difference; none where both are equal.
+    """
     found = []
     for id in {**before.verdicts, **after.verdicts}:
         found += _claim(id, before.verdicts.get(id), after.verdicts.get(id))
@@ -106,13 +121,29 @@ def _estimate(verdict: Verdict) -> str:
 
 
 def headline(changes: Sequence[Change]) -> str:
-    """The difference in one sentence."""
+    """Return the difference in one sentence.
+
+    Args:
+        changes: what `compare` returned.
+
+    Returns:
+        A sentence that counts changed verdicts and moved estimates.
+    """
     verdicts, estimates = (sum(change.kind == kind for change in changes) for kind in ("verdict", "estimate"))
     return f"{verdicts} verdict{'' if verdicts == 1 else 's'} changed, {estimates} estimate{'' if estimates == 1 else 's'} moved."
 
 
 def markdown(before: Side, after: Side, changes: Sequence[Change]) -> str:
-    """The difference for a pull request."""
+    """Return the difference as Markdown for a pull request.
+
+    Args:
+        before: the older results.
+        after: the newer results.
+        changes: what `compare` returned.
+
+    Returns:
+        Markdown that ends with a line break.
+    """
     lines = [f"**{headline(changes)}** Before: `{before.folder}` (tier {before.tier}), after: `{after.folder}` (tier {after.tier}).", ""]
     for title, kinds in (("Claims", ("verdict", "estimate", "seeds")), ("Cost", ("cost",))):
         chosen = [change for change in changes if change.kind in kinds]

@@ -39,7 +39,14 @@ class Exhibit:
 
 
 def page(function: Callable[[Results], Exhibit], results: Results) -> tuple[Exhibit, str]:
-    """The exhibit and its HTML: the paper's `exhibits/<name>.html` with style and data put in. It needs no network.
+    """Return an exhibit and its HTML: the paper's `exhibits/<name>.html` with style and data put in. It needs no network.
+
+    Args:
+        function: a public function of the paper's `exhibits.py`.
+        results: results of the paper.
+
+    Returns:
+        The exhibit, and the text of its page.
 
     Raises:
         NotMeasured: when the tier lacks the runs.
@@ -54,13 +61,25 @@ def page(function: Callable[[Results], Exhibit], results: Results) -> tuple[Exhi
 
 
 def embed(data: Any) -> str:
-    """JSON that is safe inside a script element: no '<', so that no text of the data can end it or open another."""
+    """Return JSON that is safe inside a script element: no '<', so that no text of the data can end it or open another.
+
+    Args:
+        data: what JSON can hold.
+
+    Returns:
+        JSON in one line.
+    """
     text = json.dumps(data, separators=(",", ":"), allow_nan=False, ensure_ascii=True)
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 
 def write_page(path: Path, html: str) -> None:
-    """Write a page whole or not at all."""
+    """Write a page whole or not at all.
+
+    Args:
+        path: file to write.
+        html: text of the page.
+    """
     with replacing(path) as temporary:
         temporary.write_text(html, encoding="utf-8")
 

@@ -25,6 +25,9 @@ def judge_paper(results: Results) -> list[Verdict]:
     Args:
         results: records of the paper at one tier; of the committed reference those of smaller tiers as well. Each claim is then
             judged at the largest tier that has two seeds or more of what the claim reads.
+
+    Returns:
+        One verdict per claim, adjusted for their number.
     """
     claims = results.paper.claims
     samples = {claim.id: gather(claim, results) for claim in claims}
@@ -43,7 +46,15 @@ def _is_judged(verdict: Verdict) -> bool:
 
 
 def gather(claim: Claim, results: Results) -> Samples:
-    """Return what the records say about the measures of a claim; nothing where the tier does not test it."""
+    """Return what the records say about the measures of a claim; nothing where the tier does not test it.
+
+    Args:
+        claim: a claim of the paper, as it is declared.
+        results: records of the paper at one tier.
+
+    Returns:
+        Values by seed of each measure, test set sizes, wrong items, and why a measure has no values.
+    """
     values: dict[Measure, dict[int, float]] = {}
     items: dict[Items, dict[int, ItemArrays]] = {}
     sizes: dict[Measure, int] = {}
@@ -101,6 +112,9 @@ def basis_of(claim: Claim, results: Results) -> Basis:
     Args:
         claim: a claim of the paper, as it is declared today.
         results: records of the paper at one tier; nothing is said where the claim is not judged at that tier.
+
+    Returns:
+        Integrity faults, remarks and the state of the registration.
     """
     if results.tier not in claim.tiers:
         return Basis()

@@ -60,7 +60,14 @@ _ACCENTS = {
 
 
 def escape(text: str) -> str:
-    """Text that LaTeX prints as it stands, in one line; letters with one accent become its accent commands."""
+    """Return text that LaTeX prints as it stands, in one line; letters with one accent become its accent commands.
+
+    Args:
+        text: plain text.
+
+    Returns:
+        LaTeX source.
+    """
     return "".join(_escape(character) for character in unicodedata.normalize("NFC", " ".join(text.split())))
 
 

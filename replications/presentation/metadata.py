@@ -50,12 +50,26 @@ class DrawingMetadata(BaseModel):
 
 
 def title_of(name: str) -> str:
-    """Return a function's name as a heading."""
+    """Return a function's name as a heading.
+
+    Args:
+        name: name of a function.
+
+    Returns:
+        Words, the first one capitalised.
+    """
     return name.replace("_", " ").capitalize()
 
 
 def caption_of(function: Callable[..., Any]) -> str:
-    """Return the docstring of a function as one paragraph."""
+    """Return the docstring of a function as one paragraph.
+
+    Args:
+        function: a function of `figures.py` or `exhibits.py`.
+
+    Returns:
+        Text without line breaks.
+    """
     return " ".join((inspect.getdoc(function) or "").split())
 
 
@@ -71,6 +85,9 @@ def metadata_of(
         alt: alternative text.
         runs: names of the runs that are shown.
         why_not: why nothing could be drawn; empty where it was drawn.
+
+    Returns:
+        The metadata, as `write_metadata` stores it.
     """
     return DrawingMetadata(
         id=f"{results.paper.name}.{function.__name__}",
@@ -86,19 +103,42 @@ def metadata_of(
 
 
 def why_not_drawn(missing: NotMeasured, results: Results) -> str:
-    """Return the sentence that stands in place of a figure or exhibit whose runs the tier lacks."""
+    """Return the sentence that stands in place of a figure or exhibit whose runs the tier lacks.
+
+    Args:
+        missing: what the function raised.
+        results: what it was given.
+
+    Returns:
+        A sentence.
+    """
     return f"Not measured at tier {results.tier}: {missing}."
 
 
 def write_metadata(folder: Path, metadata: DrawingMetadata) -> None:
-    """Write `<name>.json` beside the files of the figure or exhibit."""
+    """Write `<name>.json` beside the files of the figure or exhibit.
+
+    Args:
+        folder: folder of the paper's figures or exhibits.
+        metadata: its `name` becomes the file's.
+    """
     text = json.dumps(metadata.model_dump(mode="json"), indent=2, sort_keys=True)
     with replacing(folder / f"{metadata.name}.{METADATA_KIND}") as temporary:
         temporary.write_text(text + "\n", encoding="utf-8")
 
 
 def read_metadata(path: Path) -> DrawingMetadata:
-    """Return the metadata in a file. Raises InputError when it is missing or damaged."""
+    """Return the metadata that a file holds.
+
+    Args:
+        path: JSON file beside a figure or exhibit.
+
+    Returns:
+        The validated metadata.
+
+    Raises:
+        InputError: the file is missing or damaged.
+    """
     try:
         return DrawingMetadata.model_validate_json(path.read_bytes())
     except (OSError, ValidationError):
@@ -106,13 +146,25 @@ def read_metadata(path: Path) -> DrawingMetadata:
 
 
 def write_index(folder: Path, names: Sequence[str]) -> None:
-    """Write the order in which a folder's figures or exhibits are shown."""
+    """Write the order in which a folder's figures or exhibits are shown.
+
+    Args:
+        folder: folder of the paper's figures or exhibits.
+        names: names in the order in which they are shown.
+    """
     with replacing(folder / INDEX) as temporary:
         temporary.write_text(json.dumps(list(names), indent=2) + "\n", encoding="utf-8")
 
 
 def read_folder(folder: Path) -> tuple[list[DrawingMetadata], list[str]]:
-    """Return the metadata in a folder of figures or exhibits in the order of its index, and a sentence on each that cannot be read."""
+    """Return the metadata in a folder of figures or exhibits in the order of its index, and a sentence on each that cannot be read.
+
+    Args:
+        folder: folder of a paper's figures or exhibits.
+
+    Returns:
+        Metadata, and sentences.
+    """
     found = sorted(path.stem for path in folder.glob(f"*.{METADATA_KIND}") if path.name != INDEX)
     try:
         index = json.loads((folder / INDEX).read_text(encoding="utf-8"))

@@ -38,6 +38,9 @@ def summary(reference: Reference, verdicts: Sequence[Verdict]) -> str:
     Args:
         reference: description of the committed results.
         verdicts: the verdicts on the claims of all papers, each at the largest tier that judges it.
+
+    Returns:
+        Markdown without the two marks around it.
     """
     held = [tier for tier in TIERS if tier in reference.tiers]
     lines = ["Every claim is judged at the largest tier that has results for it:", ""]
@@ -81,6 +84,9 @@ def papers_table(papers: Sequence[Paper]) -> str:
 
     Args:
         papers: the papers.
+
+    Returns:
+        Markdown, one row per paper.
     """
     rows = [f"| `{paper.name}` | {short_citation(paper.citation)}: {paper.question} |" for paper in papers]
     return "\n".join(["| paper | question |", "|---|---|", *rows]) + "\n"
@@ -92,6 +98,9 @@ def fill_papers(text: str, papers: Sequence[Paper]) -> str:
     Args:
         text: the README.
         papers: the papers.
+
+    Returns:
+        The text with the table between its two marks, where it has them.
     """
     before, begin, rest = text.partition(BEGIN_PAPERS)
     _, end, after = rest.partition(END_PAPERS)
@@ -106,6 +115,9 @@ def fill_readme(text: str, generated: str, where: str) -> str:
         generated: what `summary` returned.
         where: its path, for messages.
 
+    Returns:
+        The text with `generated` between its two marks.
+
     Raises:
         InputError: it has no such marks.
     """
@@ -117,7 +129,15 @@ def fill_readme(text: str, generated: str, where: str) -> str:
 
 
 def page(reference: Reference, generated: str) -> str:
-    """The README of the reference's folder."""
+    """Return the README of the reference's folder.
+
+    Args:
+        reference: description of the committed results.
+        generated: what `summary` returned.
+
+    Returns:
+        Markdown.
+    """
     made = "\n".join(
         f"Tier `{tier}`: promoted on {of_tier.promoted}; made by {', '.join(f'`{commit[:10]}`' for commit in of_tier.commits)}.\n"
         for tier, of_tier in sorted(reference.tiers.items(), key=lambda item: TIERS.index(item[0]))

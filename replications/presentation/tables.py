@@ -106,7 +106,18 @@ class Comparison:
 
 
 def compare(name: str, results: Results) -> Comparison:
-    """Put a published table beside our seeds. Raises InputError when the paper has no table of this name."""
+    """Put a published table beside our seeds.
+
+    Args:
+        name: key of the table in `paper.yaml`.
+        results: results of the paper.
+
+    Returns:
+        The table with published and our cells.
+
+    Raises:
+        InputError: the paper has no table of this name.
+    """
     table = results.table(name)
     stand_ins = _stand_ins(results)
     absences = tuple(_absence(row.run, results) for row in table.rows)
@@ -229,7 +240,14 @@ def _notes(table: Table, shown: pd.DataFrame) -> tuple[str, ...]:
 
 
 def to_markdown(table: Comparison) -> str:
-    """The table in pipe syntax, with title and notes."""
+    """Return a table in pipe syntax, with title and notes.
+
+    Args:
+        table: what `compare` returned.
+
+    Returns:
+        Markdown.
+    """
     lines = [[_pipe(column) for column in table.shown.columns], ["---"] + ["---:"] * (table.shown.shape[1] - 1)]
     lines += [[_pipe(cell) for cell in row] for row in table.shown.to_numpy().tolist()]
     body = "\n".join(f"| {' | '.join(line)} |" for line in lines)
@@ -242,7 +260,15 @@ def _pipe(text: str) -> str:
 
 
 def to_latex(table: Comparison, label: str) -> str:
-    """The table as a float for the booktabs package, with caption, label and notes."""
+    """Return a table as a float for the booktabs package, with caption, label and notes.
+
+    Args:
+        table: what `compare` returned.
+        label: name under which the text refers to the table.
+
+    Returns:
+        LaTeX source.
+    """
     rows = [" & ".join(escape(cell) for cell in row) + r" \\" for row in table.shown.to_numpy().tolist()]
     notes = [rf"\par\footnotesize {escape(note)}" for note in table.notes]
     lines = [
@@ -265,7 +291,16 @@ def to_latex(table: Comparison, label: str) -> str:
 
 
 def write_table(name: str, results: Results, folder: Path) -> Comparison:
-    """Write `<name>.{csv,tex,md}` into a folder, each whole or not at all."""
+    """Write `<name>.csv`, `.tex` and `.md` into a folder, each whole or not at all.
+
+    Args:
+        name: key of the table in `paper.yaml`.
+        results: results of the paper.
+        folder: folder of the paper's tables.
+
+    Returns:
+        The table that was written.
+    """
     table = compare(name, results)
     texts = {
         "csv": table.numbers.to_csv(index=False, float_format="%.6g", lineterminator="\n"),

@@ -86,7 +86,18 @@ def theme() -> None:
 
 
 def canvas(width: float = 2 * COLUMN, height: float = 2.6, *, columns: int = 1, rows: int = 1, **options: Any) -> tuple[Canvas, np.ndarray]:
-    """A drawing and its axes as an array of shape (rows, columns); sizes in inches."""
+    """Return a drawing and its axes.
+
+    Args:
+        width: in inches.
+        height: in inches.
+        columns: columns of axes.
+        rows: rows of axes.
+        **options: passed on to `subplots`.
+
+    Returns:
+        The drawing, and an array of axes of shape (rows, columns).
+    """
     theme()
     figure, axes = plt.subplots(rows, columns, figsize=(width, height), squeeze=False, **options)
     return figure, axes
@@ -100,28 +111,74 @@ def dots(
     colour: str,
     label: str | None = None,
 ) -> None:
-    """Draw every seed as a dot."""
+    """Draw every seed as a dot.
+
+    Args:
+        axes: where to draw.
+        x: positions, shape (n,).
+        y: one value per seed, shape (n,).
+        colour: of the dots.
+        label: for the legend; None: not in it.
+    """
     axes.scatter(x, y, s=14, color=colour, alpha=0.75, linewidths=0, label=label, zorder=3)
 
 
 def published(axes: Axes, x: Sequence[float] | float, y: Sequence[float] | float, *, colour: str, label: str, marker: str = "D") -> None:
-    """Draw published values as open markers."""
+    """Draw published values as open markers.
+
+    Args:
+        axes: where to draw.
+        x: positions, shape (n,), or one.
+        y: values, shape (n,), or one.
+        colour: of the markers' edges.
+        label: for the legend.
+        marker: shape, in Matplotlib's letters.
+    """
     axes.scatter(x, y, facecolors="none", edgecolors=colour, marker=marker, linewidths=1.2, s=34, zorder=4, label=label)
 
 
 def label_end(axes: Axes, x: float, y: float, text: str, colour: str, *, dx: float = 4, dy: float = 0) -> None:
-    """Name a series at its last point instead of in a legend; offsets in points."""
+    """Name a series at its last point instead of in a legend; offsets in points.
+
+    Args:
+        axes: where to draw.
+        x: position of the last point.
+        y: value of the last point.
+        text: name of the series.
+        colour: of the text.
+        dx: offset to the right, in points.
+        dy: offset upwards, in points.
+    """
     axes.annotate(text, (x, y), xytext=(dx, dy), textcoords="offset points", color=colour, fontsize=7.5, va="center", clip_on=False)
 
 
 def in_words(data: pd.DataFrame, by: str | list[str], value: str = "value", form: str = ".2f") -> str:
-    """Means by group for an alternative text: `lstm: 0.39; transformer: 1.00`."""
+    """Return means by group for an alternative text: `lstm: 0.39; transformer: 1.00`.
+
+    Args:
+        data: rows with the columns `by` and `value`.
+        by: column or columns that make groups.
+        value: column of the values.
+        form: format of a number.
+
+    Returns:
+        Groups and means, joined by semicolons.
+    """
     means = data.groupby(by, sort=False)[value].mean()
     return "; ".join(f"{' '.join(map(str, key)) if isinstance(key, tuple) else key}: {mean:{form}}" for key, mean in means.items())
 
 
 def last_rows(data: pd.DataFrame, along: str, by: str) -> pd.DataFrame:
-    """The rows of every group at its largest place, such as the last step of every run."""
+    """Return the rows of every group at its largest place, such as the last step of every run.
+
+    Args:
+        data: rows with the columns `along` and `by`.
+        along: column of places, for example 'step'.
+        by: column that makes groups.
+
+    Returns:
+        Some of the rows.
+    """
     return data[data[along] == data.groupby(by)[along].transform("max")]
 
 

@@ -71,6 +71,9 @@ class LoggedVerdict(Strict):
             results: the records that it was judged from.
             date: day of the promotion.
             reason: why chunks were made again.
+
+        Returns:
+            The row, not yet written.
         """
         claim = results.paper.claim(verdict.id.partition(".")[2])
         chunks = [chunk for run in verdict.runs for chunk in store.chunks(results.folder, results.paper.name, run)]
@@ -100,6 +103,9 @@ def log_rows(results: Results, changed: Iterable[str], date: str, reason: str) -
         changed: names of those runs.
         date: day of the promotion, ISO 8601.
         reason: why existing chunks were made again.
+
+    Returns:
+        Rows in the order of the claims.
     """
     runs = set(changed)
     return [LoggedVerdict.of(verdict, results, date, reason) for verdict in judge_paper(results) if runs & set(verdict.runs)]
@@ -107,6 +113,12 @@ def log_rows(results: Results, changed: Iterable[str], date: str, reason: str) -
 
 def read_log(path: Path) -> list[LoggedVerdict]:
     """Return the rows of a log in the order written; none where there is no file.
+
+    Args:
+        path: the log.
+
+    Returns:
+        One entry per row.
 
     Raises:
         InputError: the file is damaged; its line is named.
@@ -154,6 +166,9 @@ def history(folder: Path) -> History:
 
     Args:
         folder: results of one tier, either a run's (`results/<tier>`) or the reference's (`results/reference/<tier>`).
+
+    Returns:
+        (tier, claim) -> its rows, oldest first.
     """
     path = find_log(folder)
     claims: History = {}
@@ -168,6 +183,9 @@ def history_sentence(rows: Sequence[LoggedVerdict], unit: str = "") -> str:
     Args:
         rows: its rows, oldest first.
         unit: unit of our value.
+
+    Returns:
+        One or two sentences.
     """
     if not rows:
         return ""
