@@ -17,12 +17,26 @@ Entry = Cited
 
 
 def by_name(authors: Sequence[str]) -> str:
-    """Authors as one reads them, whether written `Ada Okafor` or `Okafor, Ada`."""
+    """Return authors as one reads them, whether written `Ada Okafor` or `Okafor, Ada`.
+
+    Args:
+        authors: names in order.
+
+    Returns:
+        Names with the surname last, joined by commas.
+    """
     return ", ".join(" ".join(reversed(author.split(", ", 1))) for author in authors)
 
 
 def entries(report: Report) -> dict[str, Entry]:
-    """Return the citation of everything that can be cited, by id: 'report', '<paper>', and its claims, tables, figures and exhibits."""
+    """Return the citation of everything that can be cited, by id: 'report', '<paper>', and its claims, tables, figures and exhibits.
+
+    Args:
+        report: the content of the report.
+
+    Returns:
+        Id -> citation.
+    """
     found = {"report": whole(report)}
     for paper in report.papers:
         found[paper.name] = citations.cite_paper(paper.spec.citation)
@@ -65,7 +79,14 @@ TITLE = "Does this paper hold? A replication report"
 
 
 def whole(report: Report) -> Cited:
-    """The report itself."""
+    """Return the citation of the report itself.
+
+    Args:
+        report: the content of the report.
+
+    Returns:
+        Key, BibTeX entry and sentence.
+    """
     suite = citations.suite()
     papers = ", ".join(paper.spec.short for paper in report.papers)
     note = f"Tier {report.tier}; commit {report.commit[:12] or 'unknown'}; papers: {papers}"
@@ -75,7 +96,14 @@ def whole(report: Report) -> Cited:
 
 
 def citation_file(report: Report) -> str:
-    """`CITATION.cff` of the report, by the authors and under the licence of the suite, with the replicated papers as references."""
+    """Return `CITATION.cff` of the report, by the authors and under the licence of the suite, with the replicated papers as references.
+
+    Args:
+        report: the content of the report.
+
+    Returns:
+        YAML.
+    """
     suite = citations.citation_file()
     content = {
         "cff-version": suite["cff-version"],

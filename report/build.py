@@ -19,7 +19,20 @@ from report.pdf import write_pdf
 
 
 def write_report(tier: str, source: str, runs: Path, derived: Path, papers: Sequence[Paper], out: Path, stamp: datetime) -> Report:
-    """Write the whole report into `out` and return its content."""
+    """Write the whole report into a folder and return its content.
+
+    Args:
+        tier: name of the tier; of the reference, each paper has the largest that there are results of.
+        source: 'runs' or 'reference'.
+        runs: folder with the chunks of the runs, or the reference.
+        derived: folder with figures, tables and exhibits by paper.
+        papers: the papers to report.
+        out: folder of the report.
+        stamp: time of the report; the same results and stamp give the same bytes.
+
+    Returns:
+        The content from which all files were written.
+    """
     report = build(tier, source, runs, derived, papers, stamp)
     citations = entries(report)
     write_pages(report, citations, out)

@@ -75,7 +75,15 @@ class ClaimContent:
 
     @classmethod
     def unjudged(cls, claim: Claim, base: dict[str, Any]) -> ClaimContent:
-        """A claim whose verdict could be neither read nor computed."""
+        """Return a claim whose verdict could not be computed.
+
+        Args:
+            claim: the claim, as it is declared.
+            base: the fields that do not depend on a verdict.
+
+        Returns:
+            Content with the word 'not tested' and no numbers.
+        """
         nothing: dict[str, Any] = dict.fromkeys(
             ("published", "ours", "low", "high", "level", "p", "p_holm", "p_fdr", "margin", "seeds_needed")
         )
@@ -98,7 +106,14 @@ class ClaimContent:
         return formatting.digits_for(spread, self.ours or 0.0)
 
     def shown(self, value: float | None) -> str:
-        """A number of ours as text."""
+        """Return a number of ours as text, with the decimals that the interval supports.
+
+        Args:
+            value: the number, in the claim's unit; None for none.
+
+        Returns:
+            Text without unit; empty for None.
+        """
         return "" if value is None else formatting.fixed(value, self.digits)
 
     @property
@@ -148,6 +163,9 @@ def judged(paper: Paper, found: PaperResults, problems: list[Problem]) -> list[V
         paper: the paper.
         found: its results.
         problems: where a paper that cannot be judged is noted.
+
+    Returns:
+        One verdict per claim; none where the paper cannot be judged.
     """
     try:
         return judge_paper(found.results)
@@ -165,6 +183,9 @@ def claim_of(paper: Paper, claim: Claim, verdict: Verdict | None, found: PaperRe
         verdict: the verdict on it; None where it could not be judged.
         found: the paper's results.
         made: the rows of the log of verdicts.
+
+    Returns:
+        The claim as the report shows it.
     """
     found = found.of_tier(verdict.tier) if verdict else found
     commands = [str(chunk.provenance.get("command", "")) for run in (verdict.runs if verdict else ()) for chunk in found.chunks_of(run)]

@@ -121,6 +121,9 @@ def build(tier: str, source: str, runs: Path, derived: Path, papers: Sequence[Pa
             from the records, never read from a file.
         papers: specifications of the papers to report.
         stamp: time of the report.
+
+    Returns:
+        The content, from which pages, PDF and exports are written.
     """
     read = [Results.read_reference(paper, runs) if source == "reference" else Results.read(paper, tier, runs) for paper in papers]
     built = [_paper(results, derived) for results in read]

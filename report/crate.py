@@ -62,7 +62,16 @@ FORMATS = {
 
 
 def metadata(report: Report, content: Sequence[Part], out: Path) -> str:
-    """`ro-crate-metadata.json` of a crate that holds these parts of the report in `out`."""
+    """Return `ro-crate-metadata.json` of a crate that holds these parts of the report.
+
+    Args:
+        report: the content of the report.
+        content: files of the crate.
+        out: folder of the report, which the parts' paths are relative to.
+
+    Returns:
+        JSON-LD.
+    """
     return _Builder(report).build(content, out)
 
 

@@ -55,7 +55,15 @@ class Part:
 
 
 def parts(report: Report, out: Path) -> list[Part]:
-    """Every file that a report consists of and that was written to `out`, the archive and the crate's metadata excepted."""
+    """Return every file that a report consists of and that was written, the archive and the crate's metadata excepted.
+
+    Args:
+        report: the content of the report.
+        out: folder of the report.
+
+    Returns:
+        Parts whose file exists.
+    """
     found = [
         Part("index.html", "page", "Opening page", "All claims with their verdicts."),
         *(Part(f"assets/{path.name}", "asset", path.name) for path in sorted((out / "assets").glob("*"))),
@@ -93,20 +101,37 @@ def _workflow_files() -> list[str]:
 
 
 def write_readme(report: Report, cite: str, out: Path) -> None:
-    """Write `README.md`, which says what is where."""
+    """Write `README.md`, which says what is where.
+
+    Args:
+        report: the content of the report.
+        cite: the sentence that cites the report.
+        out: folder of the report.
+    """
     date = report.stamp.date().isoformat()
     write_page(out / README, CONTENTS.format(title=TITLE, tier=report.tier, date=date, cite=f"To cite: {cite}", lock=LOCK))
 
 
 def copy_workflow(out: Path) -> None:
-    """Put the workflow's files beside the report."""
+    """Put the workflow's files beside the report.
+
+    Args:
+        out: folder of the report.
+    """
     for name in _workflow_files():
         (out / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(ROOT / name, out / name)
 
 
 def write_archive(out: Path, content: Sequence[Part], metadata: str, stamp: datetime) -> None:
-    """Write `exports.zip`: these parts and the crate's metadata, equal byte for byte where they and `stamp` are."""
+    """Write `exports.zip`: these parts and the crate's metadata, equal byte for byte where they and `stamp` are.
+
+    Args:
+        out: folder of the report.
+        content: parts that the archive holds.
+        metadata: text of the crate's `ro-crate-metadata.json`.
+        stamp: time of every file in the archive.
+    """
     with replacing(out / ARCHIVE) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive:
         texts = {"ro-crate-metadata.json": metadata.encode()}
         date = max(stamp.timetuple()[:6], (1980, 1, 1, 0, 0, 0))  # the first that the format knows

@@ -37,6 +37,9 @@ def figures_of(folder: Path, paper: Paper, kind: str, problems: list[Problem]) -
         paper: the paper.
         kind: 'figure' or 'exhibit'.
         problems: gets a note on everything that is missing or damaged.
+
+    Returns:
+        Figures or exhibits, drawn or not.
     """
     readable, faults = read_folder(folder)
     problems += [Problem(paper.name, f"{kind}s", fault) for fault in faults]

@@ -14,9 +14,16 @@ _PREFIXES = ((1e18, "E"), (1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3
 
 
 def fixed(value: float, digits: int) -> str:
-    """A number with a fixed number of decimals, a true minus sign, and thin spaces between thousands from 10,000 on.
+    """Return a number with a fixed number of decimals, a true minus sign, and thin spaces between thousands from 10,000 on.
 
     From a thousand million on it is a power of ten with three digits, since nobody counts so many.
+
+    Args:
+        value: the number.
+        digits: decimals, 0 or more.
+
+    Returns:
+        Text without unit.
     """
     if not math.isfinite(value):
         return "not finite"
@@ -28,19 +35,41 @@ def fixed(value: float, digits: int) -> str:
 
 
 def plain(value: float) -> str:
-    """A number as somebody typed it: no more digits than it has."""
+    """Return a number as somebody typed it: no more digits than it has.
+
+    Args:
+        value: the number.
+
+    Returns:
+        Text without unit.
+    """
     text = f"{value:.6g}"
     return power(value) if "e" in text else text.replace("-", MINUS)
 
 
 def power(value: float) -> str:
-    """A very large or very small number as a power of ten with three digits."""
+    """Return a very large or very small number as a power of ten with three digits.
+
+    Args:
+        value: the number.
+
+    Returns:
+        Text without unit.
+    """
     mantissa, exponent = f"{value:.2e}".split("e")
     return f"{float(mantissa):g}{THIN}\u00d7{THIN}10{str(int(exponent)).translate(_SUPERSCRIPTS)}".replace("-", MINUS)
 
 
 def digits_for(spread: float, value: float = 0.0) -> int:
-    """Decimals that show a spread with two significant digits, or a value with three when there is no spread."""
+    """Return the decimals that show a spread with two significant digits, or a value with three when there is no spread.
+
+    Args:
+        spread: half-width of an interval; 0 where there is none.
+        value: the number itself.
+
+    Returns:
+        Decimals, 0 or more.
+    """
     if spread > 0 and math.isfinite(spread):
         return min(max(1 - math.floor(math.log10(spread)), 0), 6)
     if value and math.isfinite(value):
@@ -49,7 +78,15 @@ def digits_for(spread: float, value: float = 0.0) -> int:
 
 
 def scaled(value: float, unit: str) -> str:
-    """A large count with an SI prefix: 1.4 GFLOP, 312 k/s."""
+    """Return a large count with an SI prefix: 1.4 GFLOP, 312 k/s.
+
+    Args:
+        value: the count.
+        unit: its unit.
+
+    Returns:
+        Text with prefix and unit.
+    """
     for size, prefix in _PREFIXES:
         if abs(value) >= 0.9995 * size:  # else three digits would read 1e+03
             return f"{value / size:.3g}{THIN}{prefix}{unit}"
@@ -57,7 +94,14 @@ def scaled(value: float, unit: str) -> str:
 
 
 def memory(value: float) -> str:
-    """Bytes in binary units."""
+    """Return a size of memory in binary units.
+
+    Args:
+        value: bytes.
+
+    Returns:
+        Text with unit.
+    """
     for size, unit in ((2**40, "TiB"), (2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB")):
         if value >= 0.97 * size:  # 1,000 of the next smaller unit, which three digits cannot show
             return f"{value / size:.3g}{THIN}{unit}"
@@ -65,7 +109,14 @@ def memory(value: float) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Seconds as the two largest units that matter."""
+    """Return a duration in the two largest units that matter.
+
+    Args:
+        seconds: its length.
+
+    Returns:
+        Text with units.
+    """
     if seconds < 1:
         return f"{seconds:.2f}{THIN}s"
     if seconds < 120:
@@ -75,7 +126,14 @@ def duration(seconds: float) -> str:
 
 
 def energy(joules: float) -> str:
-    """Joules, or watt-hours from a kilojoule on."""
+    """Return an energy in joules, or in watt-hours from a kilojoule on.
+
+    Args:
+        joules: the energy.
+
+    Returns:
+        Text with unit.
+    """
     if joules < 3600:
         return scaled(joules, "J")
     return scaled(joules / 3600, "Wh")

@@ -51,7 +51,14 @@ LARGEST_INLINE = 400_000
 
 
 def split_text(paper: PaperContent) -> tuple[list[prose.Section], list[prose.Section]]:
-    """Sections before the tables (scope, method) and behind them (results, what was easy and difficult)."""
+    """Return the sections before the tables (scope, method) and behind them (results, what was easy and difficult).
+
+    Args:
+        paper: content of the report on one paper.
+
+    Returns:
+        Two lists of sections, in the order written.
+    """
     for position, section in enumerate(paper.text):
         if section.title.lower().startswith(LATER):
             return list(paper.text[:position]), list(paper.text[position:])
@@ -59,7 +66,14 @@ def split_text(paper: PaperContent) -> tuple[list[prose.Section], list[prose.Sec
 
 
 def anchor_of(title: str) -> str:
-    """A heading as an identifier that no other part of the page uses."""
+    """Return a heading as an identifier that no other part of the page uses.
+
+    Args:
+        title: text of the heading.
+
+    Returns:
+        Identifier that begins with 'text-'.
+    """
     return "text-" + "-".join("".join(c if c.isalnum() else " " for c in title.lower()).split())
 
 
@@ -74,24 +88,52 @@ class _Renderer(RendererHTML):
 
 
 def ticks(text: str) -> Markup:
-    """Plain text with `code` between backticks shown as such, and no line between a number and its per cent sign."""
+    """Return plain text with `code` between backticks shown as such, and no line break between a number and its per cent sign.
+
+    Args:
+        text: plain text.
+
+    Returns:
+        Escaped HTML.
+    """
     parts = text.replace(" %", "\u00a0%").split("`")
     whole = len(parts) % 2 == 1
     return Markup("").join(Markup("<code>{}</code>").format(part) if whole and i % 2 else part for i, part in enumerate(parts))
 
 
 def render_tokens(tokens: list[Token]) -> Markup:
-    """Markdown tokens as HTML; raw HTML in the source was never parsed as such."""
+    """Return Markdown tokens as HTML; raw HTML in the source was never parsed as such.
+
+    Args:
+        tokens: what the parser of `report.prose` returned.
+
+    Returns:
+        HTML with equations as MathML.
+    """
     return Markup(_Renderer().render(tokens, prose.parser().options, {}))  # noqa: S704 (the parser escapes text)
 
 
 def embedded(paper: PaperContent, kind: str) -> set[str]:
-    """Names of the figures, tables or exhibits that the text shows itself."""
+    """Return the names of the figures, tables or exhibits that the text shows itself.
+
+    Args:
+        paper: content of the report on one paper.
+        kind: 'figure', 'table' or 'exhibit'.
+
+    Returns:
+        Names.
+    """
     return {b.name for section in paper.text for b in section.blocks if isinstance(b, prose.Embed) and b.kind == kind}
 
 
 def write_pages(report: Report, citations: dict[str, Entry], out: Path) -> None:
-    """Write `index.html`, one page per paper, assets, and copies of figures, tables and exhibits into `out`."""
+    """Write `index.html`, one page per paper, assets, and copies of figures, tables and exhibits into `out`.
+
+    Args:
+        report: the content of the report.
+        citations: id -> citation.
+        out: folder of the report.
+    """
     environment = Environment(
         loader=FileSystemLoader(HERE / "templates"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
@@ -189,7 +231,14 @@ def _paper_page(environment: Environment, common: dict[str, Any], paper: PaperCo
 
 
 def judged_first(claims: tuple[ClaimContent, ...]) -> list[ClaimContent]:
-    """Claims in the order registered, those that this tier does not judge at the end."""
+    """Return claims in the order registered, those that this tier does not judge at the end.
+
+    Args:
+        claims: claims of one or more papers.
+
+    Returns:
+        The same claims.
+    """
     return sorted(claims, key=lambda claim: claim.verdict == "not tested")
 
 

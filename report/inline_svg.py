@@ -28,7 +28,7 @@ _FAMILY = re.compile(r"'DejaVu Sans'(?:, sans-serif)?")
 
 
 def themed_svg(path: Path, prefix: str, alt: str) -> Markup:
-    """A figure for inlining.
+    """Return a figure for inlining.
 
     Known colours become the page's variables, ids get a prefix, the white sheet behind the drawing goes. Scripts, event
     attributes and outside references are dropped.
@@ -37,6 +37,9 @@ def themed_svg(path: Path, prefix: str, alt: str) -> Markup:
         path: the SVG file.
         prefix: makes the ids of this drawing unique within its page.
         alt: what the figure shows.
+
+    Returns:
+        An SVG element.
 
     Raises:
         ET.ParseError: when the file is damaged.
@@ -58,7 +61,14 @@ def themed_svg(path: Path, prefix: str, alt: str) -> Markup:
 
 
 def local(name: object) -> str:
-    """A tag or attribute without its namespace."""
+    """Return a tag or attribute without its namespace.
+
+    Args:
+        name: as the XML parser gives it.
+
+    Returns:
+        The name alone; empty for what is not text.
+    """
     return name.rpartition("}")[2] if isinstance(name, str) else ""
 
 

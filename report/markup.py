@@ -46,7 +46,14 @@ _SPANS: dict[str, str] = {
 
 
 def escape_typst(text: str) -> str:
-    """Text that Typst prints as it stands."""
+    """Return text that Typst prints as it stands.
+
+    Args:
+        text: plain text.
+
+    Returns:
+        Typst markup.
+    """
     return _SPECIAL.sub(r"\\\1", text)
 
 
@@ -71,7 +78,13 @@ def _inline(token: Token) -> str:
 
 
 def typst_markup(tokens: list[Token]) -> str:
-    """Block tokens as Typst markup.
+    """Return block tokens as Typst markup.
+
+    Args:
+        tokens: what the parser of `report.prose` returned.
+
+    Returns:
+        Typst markup.
 
     Raises:
         InputError: an equation that cannot be read.

@@ -79,7 +79,14 @@ def _join_upright(row: ET.Element) -> None:
 
 
 def mathml(source: str, *, block: bool = False) -> str:
-    """An equation as a MathML element that carries its LaTeX source as annotation.
+    """Return an equation as a MathML element that carries its LaTeX source as annotation.
+
+    Args:
+        source: LaTeX without delimiters.
+        block: the equation stands in a paragraph of its own.
+
+    Returns:
+        A `math` element.
 
     Raises:
         InputError: when the source cannot be read or uses an unknown command.
@@ -93,7 +100,14 @@ def mathml(source: str, *, block: bool = False) -> str:
 
 
 def typst(source: str, *, block: bool = False) -> str:
-    """An equation as Typst markup, `$...$`.
+    """Return an equation as Typst markup, `$...$`.
+
+    Args:
+        source: LaTeX without delimiters.
+        block: the equation stands in a paragraph of its own.
+
+    Returns:
+        Typst markup.
 
     Raises:
         InputError: when the source cannot be read or uses a construction without a counterpart.

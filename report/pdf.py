@@ -30,6 +30,11 @@ from report.run_tables import TableContent
 def write_pdf(report: Report, citations: dict[str, Entry], path: Path) -> None:
     """Typeset the report.
 
+    Args:
+        report: the content of the report.
+        citations: id -> citation.
+        path: file to write.
+
     Raises:
         ReplicationError: when Typst refuses the document; its message is passed on.
     """
@@ -176,7 +181,14 @@ WIDEST = 8.5
 
 
 def table_bands(item: TableContent) -> list[dict[str, Any]]:
-    """The table cut between measures into the fewest parts that fit, as equal as they can be, each with the rows' labels."""
+    """Return a table cut between measures into the fewest parts that fit, as equal as they can be, each with the rows' labels.
+
+    Args:
+        item: a published table beside ours.
+
+    Returns:
+        Columns, groups and rows of each part.
+    """
     ends = list(itertools.accumulate(span for _, span in item.groups))
     starts = [0, *ends]
     widths = [sum(1.5 if name == "ours" else 1.0 for name in item.columns[a:b]) for a, b in itertools.pairwise(starts)]

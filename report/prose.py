@@ -45,13 +45,16 @@ def parser() -> MarkdownIt:
 
 
 def fill(source: str, vocabulary: TemplateFunctions, where: str, faults: list[str] | None = None) -> str:
-    """Markdown with every number filled in.
+    """Return Markdown with every number filled in.
 
     Args:
         source: Markdown with template expressions.
         vocabulary: functions of the template.
         where: name of the file, for messages.
         faults: where calls with an unknown row, claim or setting are noted instead of being raised.
+
+    Returns:
+        Markdown without template expressions.
 
     Raises:
         InputError: an undefined name, an unknown row, claim or setting, or a template that cannot be read.
@@ -75,7 +78,14 @@ def fill(source: str, vocabulary: TemplateFunctions, where: str, faults: list[st
 
 
 def sections(markdown: str, where: str) -> list[Section]:
-    """Markdown as sections of blocks.
+    """Return Markdown as sections of blocks.
+
+    Args:
+        markdown: text without template expressions.
+        where: name of the file, for messages.
+
+    Returns:
+        Sections in the order written.
 
     Raises:
         InputError: a first-level heading (the report writes that one), an embedded figure inside a sentence, or an equation
@@ -148,11 +158,17 @@ _MATH = re.compile(r"\$\$.+?\$\$|\$[^$\n]+?\$", re.DOTALL)
 
 
 def bare_numbers(source: str) -> list[tuple[int, str]]:
-    r"""Numbers in a `section.md` that look measured and were typed by hand, as (line, text).
+    r"""Return the numbers in a `section.md` that look measured and were typed by hand.
 
     Measured-looking is every decimal number, and every number with a unit of time, score, size, speed or cost. Counts such as
     '8 glimpses', shapes such as '28x28', years, and places ('section 4.2', 'table 1a') are fine, as is everything inside
     `{{ ... }}`, code and links. Equations may hold numbers unless the whole equation is one, such as $1.29\%$.
+
+    Args:
+        source: Markdown with template expressions.
+
+    Returns:
+        Line, counted from 1, and text of each.
     """
 
     def blank(match: re.Match[str]) -> str:

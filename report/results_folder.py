@@ -47,15 +47,36 @@ class PaperResults:
     smaller: tuple[PaperResults, ...] = ()
 
     def of_tier(self, tier: str) -> PaperResults:
-        """Return what was read of one tier, which must be this one's or among `smaller`."""
+        """Return what was read of one tier, which must be this one's or among `smaller`.
+
+        Args:
+            tier: name of the tier.
+
+        Returns:
+            These results, or those of a smaller tier.
+        """
         return next(layer for layer in (self, *self.smaller) if layer.results.tier == tier)
 
     def chunks_of(self, run: str) -> list[Chunk]:
-        """Return the finished chunks of a run, by first seed."""
+        """Return the finished chunks of a run, by first seed.
+
+        Args:
+            run: name of the run.
+
+        Returns:
+            Chunks; none where nothing is finished.
+        """
         return [chunk for chunk in self.chunks if chunk.run == run]
 
     def seeds_of(self, run: str) -> list[int]:
-        """Return the finished seeds of a run, sorted."""
+        """Return the finished seeds of a run, sorted.
+
+        Args:
+            run: name of the run.
+
+        Returns:
+            Seeds.
+        """
         return sorted(seed for chunk in self.chunks_of(run) for seed in chunk.seeds)
 
 
@@ -64,6 +85,9 @@ def read_paper_results(results: Results) -> PaperResults:
 
     Args:
         results: records of the paper at one tier, or at several of the committed reference.
+
+    Returns:
+        The chunks and the notes.
     """
     paper, folder, runs = results.paper, results.folder, results.runs()
     chunks = {run.name: _readable(folder, paper.name, run.name) for run in runs}

@@ -85,7 +85,16 @@ class ProvenanceRow:
 
 
 def table_beside_ours(name: str, found: PaperResults, folder: Path) -> TableContent:
-    """The comparison of `presentation.tables` as cells: the mean large, its half-width and seeds small."""
+    """Return the comparison of `presentation.tables` as cells: the mean large, its half-width and seeds small.
+
+    Args:
+        name: key of the table in `paper.yaml`.
+        found: results of the paper.
+        folder: folder of the paper's tables.
+
+    Returns:
+        Title, columns and rows.
+    """
     table = tables.compare(name, found.results)
     rows = []
     for label, texts, absence in zip(table.shown.iloc[:, 0], table.cells, table.absences, strict=True):
@@ -110,7 +119,15 @@ def _cell(cell: tables.Cell, kind: str, absence: str) -> Cell:
 
 
 def cost_of(run: str, found: PaperResults) -> CostRow | None:
-    """The cost of a run over all its finished seeds, or None where none was recorded."""
+    """Return the cost of a run over all its finished seeds, or None where none was recorded.
+
+    Args:
+        run: name of the run.
+        found: results of the paper.
+
+    Returns:
+        Sums of time, work and energy, and means of speeds.
+    """
     rows = found.results.select(run=run, split="cost")
     if not len(rows):
         return None
@@ -146,7 +163,14 @@ def cost_of(run: str, found: PaperResults) -> CostRow | None:
 
 
 def origin_of(chunk: Chunk) -> ProvenanceRow:
-    """The provenance of one chunk; what is not stored stays empty."""
+    """Return the provenance of one chunk; what is not stored stays empty.
+
+    Args:
+        chunk: a finished chunk.
+
+    Returns:
+        Texts of a table row.
+    """
     content: dict[str, Any] = chunk.provenance
     sources = tuple(_data_note(name, note) for name, note in sorted(_mapping(content.get("data")).items()))
     hardware = content.get("hardware") or {}
@@ -181,7 +205,18 @@ def _data_note(name: str, note: Any) -> DataNote:
 
 
 def advice(verdict: str, needed: int | None, finished: int, runs: tuple[str, ...], found: PaperResults) -> str:
-    """Return what would decide an open claim: the seeds, and the time of the missing ones on the device that made the others."""
+    """Return what would decide an open claim: the seeds, and the time of the missing ones on the device that made the others.
+
+    Args:
+        verdict: word of the verdict.
+        needed: seeds that would decide; None where that is not known.
+        finished: seeds that are finished.
+        runs: names of the runs that the claim reads.
+        found: results of the paper.
+
+    Returns:
+        A sentence; empty where the verdict stands or no number of seeds is known.
+    """
     if verdict not in {"inconclusive", "compatible"} or not needed or needed <= finished:
         return ""
     seconds, kinds = 0.0, set()

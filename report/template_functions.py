@@ -33,7 +33,14 @@ _SPECIAL = re.compile(r"([\\`*_{}\[\]()#+\-.!|<>~$&])")
 
 
 def escape_markdown(text: object) -> Markup:
-    """Text that Markdown shows as it is."""
+    """Return text that Markdown shows as it is.
+
+    Args:
+        text: anything that has a text.
+
+    Returns:
+        Markdown.
+    """
     return Markup(_SPECIAL.sub(r"\\\1", str(text)))  # noqa: S704 (escaped here)
 
 
@@ -79,7 +86,22 @@ class TemplateFunctions:
         scale: float = 1.0,
         unit: str | None = None,
     ) -> Markup:
-        """Mean over the seeds of the last recorded value, with its unit."""
+        """Return the mean over the seeds of the last recorded value, with its unit.
+
+        Args:
+            run: name of the run.
+            metric: name of the metric.
+            split: data split.
+            model: network of the run; empty for a run with one.
+            axis: axis of the run's own; empty for none.
+            at: position on the axis.
+            digits: decimals; None: those that the spread supports.
+            scale: factor on the value.
+            unit: printed behind it; None: the recorded one.
+
+        Returns:
+            Number and unit, or what stands in place of a number that is not there.
+        """
         values = [scale * v for v in self._final(run, metric, split, model, axis, at)]
         if not values:
             return NOT_MEASURED
@@ -100,7 +122,20 @@ class TemplateFunctions:
         unit: str | None = None,
         level: float = 0.95,
     ) -> Markup:
-        """The t-interval of the mean over seeds, `low to high`; the words 'one seed' where there is no interval."""
+        """Return the t-interval of the mean over seeds, `low to high`; the words 'one seed' where there is no interval.
+
+        Args:
+            run: name of the run.
+            metric: name of the metric.
+            split: data split.
+            digits: decimals; None: those that the spread supports.
+            scale: factor on the values.
+            unit: printed behind it; None: the recorded one.
+            level: coverage, 0..1.
+
+        Returns:
+            Both ends and the unit.
+        """
         values = [scale * v for v in self._final(run, metric, split)]
         if not values:
             return NOT_MEASURED
@@ -120,7 +155,19 @@ class TemplateFunctions:
     def difference(
         self, run: str, other: str, metric: str, *, split: str = "test", digits: int | None = None, unit: str | None = None
     ) -> Markup:
-        """Mean of `run` minus mean of `other`, seed by seed where seeds pair."""
+        """Return the mean of `run` minus the mean of `other`, seed by seed where seeds pair.
+
+        Args:
+            run: name of a run.
+            other: name of the run that is taken off.
+            metric: name of the metric.
+            split: data split.
+            digits: decimals; None: those that the spread supports.
+            unit: printed behind it; None: the recorded one.
+
+        Returns:
+            Number and unit.
+        """
         samples = self._pair(run, other, metric, split)
         if samples is None:
             return NOT_MEASURED
@@ -129,7 +176,18 @@ class TemplateFunctions:
         return self._with_unit(formatting.fixed(known.mean, shown), self._unit(run, metric, split) if unit is None else unit)
 
     def ratio(self, run: str, other: str, metric: str, *, split: str = "test", digits: int = 2) -> Markup:
-        """Mean of `run` over mean of `other`."""
+        """Return the mean of `run` over the mean of `other`.
+
+        Args:
+            run: name of a run.
+            other: name of the run in the denominator.
+            metric: name of the metric.
+            split: data split.
+            digits: decimals.
+
+        Returns:
+            Number without unit.
+        """
         samples = self._pair(run, other, metric, split)
         if samples is None:
             return NOT_MEASURED
@@ -137,15 +195,29 @@ class TemplateFunctions:
         return escape_markdown(formatting.fixed(means[0] / means[1], digits) if means[1] else "undefined")
 
     def seeds(self, run: str) -> Markup:
-        """Return the number of finished seeds of a run."""
+        """Return the number of finished seeds of a run.
+
+        Args:
+            run: name of the run.
+
+        Returns:
+            Number of seeds, 0 or more.
+        """
         rows = self.results.select(run=run)
         count = rows[rows["split"] != "cost"]["seed"].nunique()
         return escape_markdown(count) if count else NOT_MEASURED
 
     def cost(self, run: str, metric: str) -> Markup:
-        """A cost of a run over all its seeds: seconds, flops, examples_per_second, peak_memory, energy, ...
+        """Return a cost of a run over all its seeds: seconds, flops, examples_per_second, peak_memory, energy, ...
 
         A speed comes without its `1/s`: the sentence says what is counted and that it is a second's.
+
+        Args:
+            run: name of the run.
+            metric: name of the cost.
+
+        Returns:
+            Number and unit.
         """
         rows = self.results.select(run=run, metric=metric, split="cost")["value"]
         if not len(rows):
@@ -158,7 +230,20 @@ class TemplateFunctions:
         return escape_markdown(shown[metric](value) if metric in shown else formatting.scaled(value, unit))
 
     def published(self, table: str, row: str, version: str, measure: str | None = None) -> Markup:
-        """A number of a published table, as the paper gives it."""
+        """Return a number of a published table, as the paper gives it.
+
+        Args:
+            table: key of the table in `paper.yaml`.
+            row: label of the row.
+            version: key of the published version.
+            measure: key of the measure; None: the first one.
+
+        Returns:
+            Number and unit.
+
+        Raises:
+            InputError: there is no such table, row, version or measure, or no number there.
+        """
         spec = self.results.table(table)
         rows = {entry.label: entry for entry in spec.rows}
         if row not in rows:
@@ -174,11 +259,30 @@ class TemplateFunctions:
         return self._with_unit(formatting.plain(found), spec.measures[key].unit)
 
     def stated(self, value: object, where: str) -> Markup:
-        """A number that the paper's text states outside its tables; `where` names the place and is shown behind it."""
+        """Return a number that the paper's text states outside its tables.
+
+        Args:
+            value: number or text.
+            where: names the place and is shown behind the number.
+
+        Returns:
+            Number and place.
+        """
         return escape_markdown(f"{value} ({where})")
 
     def setting(self, run: str, name: str) -> Markup:
-        """A setting of one of our runs; dots reach into nested settings."""
+        """Return a setting of one of our runs; dots reach into nested settings.
+
+        Args:
+            run: name of the run.
+            name: name of the setting, for example 'schedule.warmup_steps'.
+
+        Returns:
+            The value as text.
+
+        Raises:
+            InputError: the run has no such setting.
+        """
         plans = {plan.name: plan for plan in self.results.runs()}
         if run not in plans:
             return NOT_MEASURED
@@ -192,20 +296,48 @@ class TemplateFunctions:
         return escape_markdown(text)
 
     def verdict(self, claim: str) -> Markup:
-        """The verdict of a claim as a link to it."""
+        """Return the verdict of a claim as a link to it.
+
+        Args:
+            claim: id of the claim without the paper's name.
+
+        Returns:
+            A link in Markdown.
+        """
         self.results.paper.claim(claim)
         return Markup(f"[{escape_markdown(self.verdicts.get(claim, 'not tested'))}](#claim-{claim})")  # noqa: S704
 
     def figure(self, name: str) -> Markup:
-        """Show a figure here instead of under 'Figures'; stands in a paragraph of its own."""
+        """Show a figure here instead of under 'Figures'; stands in a paragraph of its own.
+
+        Args:
+            name: name of the figure.
+
+        Returns:
+            A mark that `report.prose.sections` replaces.
+        """
         return self._embed("figure", name)
 
     def table(self, name: str) -> Markup:
-        """Show a published table beside ours here; stands in a paragraph of its own."""
+        """Show a published table beside ours here; stands in a paragraph of its own.
+
+        Args:
+            name: key of the table in `paper.yaml`.
+
+        Returns:
+            A mark that `report.prose.sections` replaces.
+        """
         return self._embed("table", name)
 
     def exhibit(self, name: str) -> Markup:
-        """Show an interactive exhibit here; stands in a paragraph of its own."""
+        """Show an interactive exhibit here; stands in a paragraph of its own.
+
+        Args:
+            name: name of the exhibit.
+
+        Returns:
+            A mark that `report.prose.sections` replaces.
+        """
         return self._embed("exhibit", name)
 
     def _embed(self, kind: str, name: str) -> Markup:
@@ -214,7 +346,17 @@ class TemplateFunctions:
         return Markup(f"\ue000{kind}:{name}\ue001")  # noqa: S704
 
     def cite(self, key: str) -> Markup:
-        """A work of `cites:` in paper.yaml (or `paper`, the replicated one) as author and year."""
+        """Return a work of `cites:` in paper.yaml (or `paper`, the replicated one) as author and year.
+
+        Args:
+            key: key of the work.
+
+        Returns:
+            Text in Markdown.
+
+        Raises:
+            InputError: paper.yaml cites no such work.
+        """
         works = {"paper": self.results.paper.citation} | dict(self.results.paper.cites)
         if key not in works:
             raise InputError(f"paper.yaml cites no work '{key}'. {nearest(key, works)}")
@@ -232,6 +374,9 @@ class TemplateFunctions:
 
         Args:
             faults: where wrong calls are noted, which then print their fault; without it they raise InputError.
+
+        Returns:
+            Name -> function.
         """
         return {name: getattr(self, name) if faults is None else _noting(getattr(self, name), faults) for name in FUNCTIONS}
 

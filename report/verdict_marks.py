@@ -27,14 +27,28 @@ _STROKE = 'stroke-width="1.7" stroke-linecap="round" stroke-linejoin="round"'
 
 
 def mark(word: str) -> Markup:
-    """Return the mark of a verdict word; the word always stands beside it, so screen readers skip the mark."""
+    """Return the mark of a verdict word; the word always stands beside it, so screen readers skip the mark.
+
+    Args:
+        word: a verdict word.
+
+    Returns:
+        An SVG element.
+    """
     entry = WORDS[word]
     drawing = SHAPES[entry.shape]
     return Markup(f'<svg class="mark v-{entry.slug}" viewBox="0 0 16 16" width="16" height="16" aria-hidden="true">{drawing}</svg>')  # noqa: S704
 
 
 def mark_file(word: str) -> str:
-    """Return the mark as an SVG file in the word's light colour, for the PDF."""
+    """Return the mark as an SVG file in the word's light colour, for the PDF.
+
+    Args:
+        word: a verdict word.
+
+    Returns:
+        Text of the file.
+    """
     entry = WORDS[word]
     drawing = (
         SHAPES[entry.shape]
@@ -57,9 +71,15 @@ WIDTH, HEIGHT, PAD = 168.0, 34.0, 9.0
 
 
 def dot_plot(claim: ClaimContent) -> Markup:
-    """Draw every seed as a dot, our interval as a bar, the published value as an open diamond, its margin as a band.
+    """Return a plot of every seed as a dot, our interval as a bar, the published value as an open diamond, its margin as a band.
 
     An order has a dashed line at the difference that it must reach.
+
+    Args:
+        claim: a claim as the report shows it.
+
+    Returns:
+        An SVG element; empty where there is nothing to draw.
     """
     points = [*claim.values, *(v for v in (claim.published, claim.ours, claim.low, claim.high) if v is not None)]
     if not claim.values and claim.ours is None:
@@ -100,7 +120,14 @@ def dot_plot(claim: ClaimContent) -> Markup:
 
 
 def describe(claim: ClaimContent) -> str:
-    """Return the dot plot in words."""
+    """Return the dot plot in words.
+
+    Args:
+        claim: a claim as the report shows it.
+
+    Returns:
+        Published value, ours, interval and seeds, those that there are, joined by semicolons.
+    """
     parts = [f"published {claim.shown_published}"] if claim.published is not None else []
     if claim.ours is not None:
         parts.append(f"ours {claim.shown_ours}")

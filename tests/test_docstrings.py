@@ -19,6 +19,7 @@ FINISHED = (
     "replications/registry",
     "replications/results",
     "replications/verdicts",
+    "report",
     "workflow",
 )
 """Folders in which all docstrings are complete; add a folder when it is finished."""
