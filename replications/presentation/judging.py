@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -12,6 +12,7 @@ from replications.registry.claims import Claim, Items, Measure
 from replications.registry.scale import proxy_of
 from replications.registry.tuning import load_tuning, tuning_remark
 from replications.results import store
+from replications.results.between_runs import differences
 from replications.results.integrity import place
 from replications.results.reader import NotMeasured, Results
 from replications.verdicts.judge import judge_claims
@@ -33,6 +34,7 @@ def judge_paper(results: Results) -> list[Verdict]:
     samples = {claim.id: gather(claim, results) for claim in claims}
     tuning = tuning_remark(load_tuning(results.paper), results.tier, has_runs=bool(results.scales))
     bases = {claim.id: replace(basis_of(claim, results), tuning=tuning) for claim in claims}
+    bases = {claim.id: _with_required(claim, results.tier, bases) for claim in claims}
     verdicts = judge_claims(results.paper, results.tier, samples, bases)
     for smaller in results.smaller:
         others = judge_paper(smaller)
@@ -123,11 +125,52 @@ def basis_of(claim: Claim, results: Results) -> Basis:
     faults = tuple(fault for check in checks for fault in check.faults)
     if faults:
         return Basis(integrity=faults)
-    chunks = [chunk for run in runs for chunk in store.chunks(results.folder, results.paper.name, run)]
+    by_run = {run: store.chunks(results.folder, results.paper.name, run) for run in runs}
+    chunks = [chunk for of_run in by_run.values() for chunk in of_run]
     today = claim.digest(results.tier, proxy=bool(proxy_of(claim, results.tier, results.scales)))
     registration, reason = _registration(claim, today, chunks)
-    remarks = (*(remark for check in checks for remark in check.remarks), *([results.log_fault] if chunks and results.log_fault else []))
-    return Basis(remarks=remarks, registration=registration, post_hoc=reason)
+    remarks = (
+        [remark for check in checks for remark in check.remarks]
+        + list(differences(by_run))
+        + _copies(runs, results)
+        + _gone(chunks, results)
+    )
+    remarks += [results.log_fault] if chunks and results.log_fault else []
+    return Basis(remarks=tuple(remarks), registration=registration, post_hoc=reason)
+
+
+def _with_required(claim: Claim, tier: str, bases: Mapping[str, Basis]) -> Basis:
+    """Return the basis of a claim, post hoc where a claim that it requires is: whoever edits that one decides whether this is tested."""
+    basis = bases[claim.id]
+    required = [needed.claim for needed in claim.at(tier).requires if needed.claim] if tier in claim.tiers else []
+    late = [name for name in required if bases[name].registration == "post hoc"]
+    if not late or basis.integrity:
+        return basis
+    reason = f"{basis.post_hoc} It requires {', '.join(late)}, which {'is' if len(late) == 1 else 'are'} post hoc.".strip()
+    return replace(basis, registration="post hoc", post_hoc=reason)
+
+
+def _gone(chunks: Sequence[store.Chunk], results: Results) -> list[str]:
+    """Return the sentence on claims that were registered when the chunks began and are no longer declared."""
+    declared = {claim.id for claim in results.paper.claims}
+    registered = {str(name) for chunk in chunks for name in _digests(chunk)}
+    gone = sorted(registered - declared)
+    return [f"The runs began with claims that paper.yaml no longer has: {', '.join(gone)}."] if gone else []
+
+
+def _digests(chunk: store.Chunk) -> Mapping[str, object]:
+    digests = chunk.provenance.get("claims")
+    return digests if isinstance(digests, dict) else {}
+
+
+def _copies(runs: Iterable[str], results: Results) -> list[str]:
+    """Return for each run whose records are those of another that one of them is a copy, or their settings have no effect."""
+    return [
+        f"The records of {run} are those of {', '.join(sorted(results.same_records[run]))} up to rounding: one is a copy of the other, or the"
+        " settings in which they differ had no effect."
+        for run in runs
+        if run in results.same_records
+    ]
 
 
 def _registration(claim: Claim, today: str, chunks: Sequence[store.Chunk]) -> tuple[str, str]:

@@ -141,6 +141,10 @@ def _remarks(chunks: Sequence[Chunk], plan: Run | None, *, promoted: bool) -> It
     unsigned = [place(chunk) for chunk in chunks if PROVENANCE not in _mapping(chunk.provenance.get("sha256"))]
     if unsigned and not promoted:
         yield f"The provenance of {', '.join(unsigned)} has no SHA-256 of its own, so that an edit of it would not be noticed."
+    unplanned = [seed for chunk in chunks for seed in chunk.seeds if plan and seed not in plan.seeds]
+    if plan and unplanned:
+        listed = ", ".join(str(seed) for seed in unplanned)
+        yield f"{plan.name} has seeds that are not planned ({listed}; planned are {seeds_label(plan.seeds)}): they decide nothing."
     dirty = [place(chunk) for chunk in chunks if chunk.provenance.get("dirty")]
     if dirty:
         yield f"{', '.join(dirty)} ran uncommitted code."

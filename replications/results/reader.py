@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -18,6 +19,7 @@ from replications.registry.scale import Scales, scales
 from replications.registry.schema import TIERS
 from replications.registry.tables import Table
 from replications.results import store
+from replications.results.between_runs import same_records
 from replications.results.integrity import RunIntegrity, check_run
 from replications.results.reference import log_fault, promoted_chunks, tiers_of_paper
 
@@ -35,7 +37,8 @@ class Results:
     of the runs that any tier plans, so that a misspelt or renamed run is an error; None accepts every name. `scales` says
     what of each run of the tier is smaller than published. Runs that fail the integrity check have no records, artifacts or
     values for anybody who asks; `checked` keeps what the check said. `smaller` are the results of smaller tiers, which judge the
-    claims that this tier does not, where the committed reference is read.
+    claims that this tier does not, where the committed reference is read. `judged_seeds` are the planned seeds of each run; records of
+    others are not given out, and runs that are not named have no plan.
     """
 
     paper: Paper
@@ -45,6 +48,7 @@ class Results:
     planned: frozenset[str] | None = field(default=None, repr=False)
     scales: Scales = field(default_factory=dict, repr=False)
     smaller: tuple[Results, ...] = field(default=(), repr=False)
+    judged_seeds: Mapping[str, tuple[int, ...]] = field(default_factory=dict, repr=False)
     used: set[str] = field(default_factory=set, init=False, repr=False, compare=False)
     checked: dict[str, RunIntegrity] = field(default_factory=dict, repr=False, compare=False)
 
@@ -63,7 +67,7 @@ class Results:
         runs = load_runs(paper.name, tier)
         collected = store.collect(folder, paper.name, [run.name for run in runs])
         planned = {run.name for name in TIERS for run in load_runs(paper.name, name)}
-        return cls(paper, tier, folder, collected, frozenset(planned), scales(runs))
+        return cls(paper, tier, folder, collected, frozenset(planned), scales(runs), judged_seeds={run.name: run.seeds for run in runs})
 
     @classmethod
     def read_reference(cls, paper: Paper, folder: Path) -> Results:
@@ -129,7 +133,10 @@ class Results:
                 chunks = store.chunks(self.folder, self.paper.name, run)
                 promoted = promoted_chunks(self.folder, self.tier, self.paper.name)
                 mine = None if promoted is None else {name: digest for name, digest in promoted.items() if name.partition("/")[0] == run}
-                self.checked[run] = check_run(chunks, self.tier, plans.get(run), mine)
+                check = check_run(chunks, self.tier, plans.get(run), mine)
+                inner = store.inner_chunks(self.folder, self.paper.name, run)
+                again = f"{run} has seeds that were run twice: {', '.join(inner)} lies inside a longer chunk and is not read."
+                self.checked[run] = replace(check, remarks=(*check.remarks, *([again] if inner else ())))
             except InputError as error:
                 self.checked[run] = RunIntegrity((str(error),))
         return self.checked[run]
@@ -249,9 +256,18 @@ class Results:
 
     @cached_property
     def sound_records(self) -> pd.DataFrame:
-        """Records of the runs that pass the integrity check."""
-        withheld = [run for run in self.records["run"].unique() if self.integrity(str(run)).faults]
-        return self.records[~self.records["run"].isin(withheld)] if withheld else self.records
+        """Records of the runs that pass the integrity check, of planned seeds: whoever adds seeds could choose among them."""
+        withheld = {run for run in self.records["run"].unique() if self.integrity(str(run)).faults}
+        left_out = self.records["run"].isin(withheld)
+        for run, seeds in self.judged_seeds.items():
+            left_out |= (self.records["run"] == run) & ~self.records["seed"].isin(seeds)
+        return self.records[~left_out] if left_out.any() else self.records
+
+    @cached_property
+    def same_records(self) -> dict[str, set[str]]:
+        """The runs whose records are those of other runs, each with those others, without runs in which nothing is random."""
+        counted = [run.name for run in self.runs() if run.settings.deterministic] if self.judged_seeds else []
+        return same_records(self.records[~self.records["run"].isin(counted)])
 
     def values(self, measure: Measure) -> pd.Series[float]:
         """Return one value per seed, indexed by seed; empty when the run is not finished.
@@ -366,7 +382,8 @@ class Results:
                     raise InputError(f"{chunk.folder / store.ARTIFACTS} has no artifact '{name}'. {nearest(name, arrays)}")
                 if len(arrays[name]) != len(seeds):
                     raise InputError(f"Artifact '{name}' of {chunk.folder} has {len(arrays[name])} rows for {len(seeds)} seeds.")
-            by_seed |= {seed: tuple(arrays[name][i] for name in names) for i, seed in enumerate(seeds)}
+            judged = self.judged_seeds.get(run, seeds)
+            by_seed |= {seed: tuple(arrays[name][i] for name in names) for i, seed in enumerate(seeds) if seed in judged}
         if not by_seed:
             raise NotMeasured(f"needs {run}")
         self.used.add(run)

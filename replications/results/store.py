@@ -207,6 +207,21 @@ def chunks(results: Path, paper: str, run: str) -> list[Chunk]:
     return [Chunk(folder, paper, run) for folder in separate]
 
 
+def inner_chunks(results: Path, paper: str, run: str) -> list[str]:
+    """Return the names of the folders of a run that `chunks` does not read because they lie inside longer chunks.
+
+    Args:
+        results: folder of a tier's results.
+        paper: name of the paper.
+        run: name of the run.
+
+    Raises:
+        InputError: two chunks overlap otherwise.
+    """
+    read = {chunk.folder.name for chunk in chunks(results, paper, run)}
+    return sorted({path.parent.name for path in (results / paper / run).glob(f"seeds-*/{RECORDS}")} - read)
+
+
 def seed_range(folder: Path) -> tuple[int, int]:
     """Return the first and the last seed of a chunk's folder, from its name.
 

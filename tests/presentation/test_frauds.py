@@ -272,6 +272,82 @@ def test_seeds_that_saw_different_data_are_never_averaged(results: Path, finish:
     everywhere(results, "seeds 0-2 and seeds 3-4 saw different data of cups/test")
 
 
+@pytest.mark.parametrize("jitter", [0.0, 1e-6])
+def test_a_run_copied_under_another_name_is_said(results: Path, jitter: float) -> None:
+    records = read_records(chunk(results) / RECORDS).assign(run="guest", value=lambda rows: rows["value"] * (1 + jitter))
+    content = read_provenance(chunk(results) / PROVENANCE) | {"run": "guest", "settings_digest": settings_digest("tea", "guest", {})}
+    write_chunk(chunk(results, "guest"), records.to_dict("records"), {}, content)  # type: ignore[arg-type]
+    assert "The records of lady are those of guest up to rounding" in said(results)
+
+
+def test_runs_of_other_data_or_code_under_one_claim_are_said(
+    results: Path, discovered: None, make_paper: Callable[..., Any], finish: Finish
+) -> None:
+    ranking = [{"run": "lady", "metric": "error"}, {"run": "guest", "metric": "error"}]
+    finish("guest", error=[50.0, 49.0, 51.0, 52.0, 48.0], changes={"code_digest": "later", "data": {"cups/test": {"fingerprint": "other"}}})
+    paper = make_paper({"kind": "order", "published_text": "The lady errs less.", "better": "lower", "ranking": ranking})
+    (verdict,) = judge_paper(Results.read(paper, "gpu", results))
+    assert "made by different states of the code (lady: None; guest: later)" in verdict.remarks[0]
+    assert "saw different data of cups/test: lady and guest" in verdict.remarks[1]
+
+
+def said(results: Path) -> str:
+    """What stands beside the verdict in each face that is text; the remark must be in all of them."""
+    (verdict,) = judge_paper(Results.read(load_paper("tea"), "gpu", results))
+    shown = call("claims", "show", "--tier", "gpu", "--results", results)
+    cited = call("claims", "cite", "tea.lady-error", "--tier", "gpu", "--results", results)
+    (row,) = json.loads(call("claims", "show", "--tier", "gpu", "--results", results, "--json"))
+    assert row["remarks"] == list(verdict.remarks)
+    for sentence in verdict.said_beside:
+        assert sentence in shown
+        assert sentence.rstrip(".") in cited
+    return " ".join(verdict.said_beside)
+
+
+def test_seeds_that_nobody_planned_decide_nothing(results: Path, finish: Finish) -> None:
+    finish("lady", first=5, error=[0.1, 0.2, 0.15])
+    (verdict,) = judge_paper(Results.read(load_paper("tea"), "gpu", results))
+    assert (verdict.seeds_finished, verdict.ours) == (5, pytest.approx(1.282))
+    assert "lady has seeds that are not planned (5, 6, 7; planned are 0-4): they decide nothing." in said(results)
+    shutil.rmtree(chunk(results))
+    (verdict,) = judge_paper(Results.read(load_paper("tea"), "gpu", results))
+    assert (verdict.verdict, verdict.seeds_finished) == ("not tested", 0)
+
+
+def test_a_second_try_of_a_seed_is_said(results: Path, finish: Finish) -> None:
+    finish("lady", first=2, error=[0.2])
+    assert "lady has seeds that were run twice: seeds-2-2 lies inside a longer chunk and is not read." in said(results)
+
+
+def test_a_claim_that_was_deleted_is_said_at_those_that_stay(results: Path) -> None:
+    today = load_paper("tea").claims[0].digest("gpu")
+    rewrite(chunk(results), read_records(chunk(results) / RECORDS), claims={"lady-error": today, "lady-is-perfect": "0123"})
+    assert "The runs began with claims that paper.yaml no longer has: lady-is-perfect." in said(results)
+
+
+def test_a_run_of_other_settings_than_planned_is_said(results: Path) -> None:
+    other = {"cups": 9}
+    records = read_records(chunk(results) / RECORDS)
+    rewrite(chunk(results), records, settings=other, settings_digest=settings_digest("tea", "lady", other))
+    assert "lady/seeds-0-4 was made with other settings than runs.yaml has now." in said(results)
+
+
+def test_a_copied_seed_is_noticed_whatever_costs_and_further_splits_say(results: Path) -> None:
+    records = read_records(chunk(results) / RECORDS)
+    one = records[records["seed"] == 0]
+    speed = one[one["metric"] == "error"].assign(split="speed", metric="rate")
+    copies = [rows.assign(seed=seed, value=rows["value"] * f) for seed in range(5) for rows, f in ((one, 1.0), (speed, 1.0 + seed))]
+    rewrite(chunk(results), pd.concat(copies))
+    everywhere(results, "the records of seeds 0, 1, 2, 3, 4 are the same up to rounding")
+
+
+def test_seeds_with_equal_values_at_other_steps_are_no_copies(results: Path) -> None:
+    records = read_records(chunk(results) / RECORDS)
+    one = records[records["seed"] == 0]
+    rewrite(chunk(results), pd.concat([one.assign(seed=seed, step=one["step"] + seed) for seed in range(5)]))
+    assert judge_paper(Results.read(load_paper("tea"), "gpu", results))[0].integrity == ()
+
+
 def test_uncommitted_code_and_several_commits_are_said_and_do_not_withhold(results: Path, finish: Finish) -> None:
     shutil.rmtree(chunk(results))
     finish("lady", error=HONEST[:3])
@@ -284,3 +360,16 @@ def test_uncommitted_code_and_several_commits_are_said_and_do_not_withhold(resul
         "The seeds of lady were made by 2 states of the code: None, other.",
     )
     assert "uncommitted code" in call("claims", "cite", "tea.lady-error", "--tier", "gpu", "--results", results)
+
+
+def test_an_edited_claim_that_another_requires_is_said_there_too(results: Path, make_paper: Callable[..., Any], discovered: None) -> None:
+    value = {"unit": "%", "published": 1.29, "margin": 0.3, "measure": {"run": "lady", "metric": "error"}, "better": "lower"}
+    first, second = value | {"id": "premise"}, value | {"id": "lady-error", "requires": [{"claim": "premise", "reason": "It comes first."}]}
+    paper = make_paper(first, second)
+    digests = {claim.id: claim.digest("gpu") for claim in paper.claims}
+    rewrite(chunk(results), read_records(chunk(results) / RECORDS), claims=digests)
+    assert [verdict.registration for verdict in judge_paper(Results.read(paper, "gpu", results))] == ["", ""]
+    edited = make_paper(first | {"margin": 0.6}, second)
+    premise, verdict = judge_paper(Results.read(edited, "gpu", results))
+    assert (premise.registration, verdict.registration) == ("post hoc", "post hoc")
+    assert verdict.post_hoc == "It requires premise, which is post hoc."
