@@ -51,6 +51,7 @@ class ClaimContent:
     high: float | None
     level: float | None
     p: float | None
+    p_against: float | None
     p_holm: float | None
     p_fdr: float | None
     margin: float | None
@@ -85,7 +86,7 @@ class ClaimContent:
             Content with the word 'not tested' and no numbers.
         """
         nothing: dict[str, Any] = dict.fromkeys(
-            ("published", "ours", "low", "high", "level", "p", "p_holm", "p_fdr", "margin", "seeds_needed")
+            ("published", "ours", "low", "high", "level", "p", "p_against", "p_holm", "p_fdr", "margin", "seeds_needed")
         )
         known = {name: getattr(claim, name) for name in ("kind", "primary", "location", "evidence", "published_text", "unit")}
         texts: dict[str, Any] = dict.fromkeys(("criterion", "proxy"), "")
@@ -128,8 +129,10 @@ class ClaimContent:
 
     @property
     def shown_p(self) -> str:
-        """The p-value of the claim, and the one of its decision adjusted for the number of claims by its family's method."""
+        """The p-value of the claim, that of its contradiction where it is the smaller one, and the smaller one adjusted in its family."""
         shown = [] if self.p is None else [f"p = {self.p:.2g}"]
+        if self.p is not None and self.p_against is not None and self.p_against < self.p:
+            shown.append(f"against the claim {self.p_against:.2g}")
         shown += [] if self.p_holm is None else [f"after Holm {self.p_holm:.2g}"]
         shown += [] if self.p_fdr is None else [f"after false-discovery adjustment {self.p_fdr:.2g}"]
         return ", ".join(shown)
