@@ -1,6 +1,5 @@
 """A team of processes computes what one process computes, and ends when one of them does."""
 
-import doctest
 import json
 import os
 import signal
@@ -12,7 +11,6 @@ import numpy as np
 import pytest
 import torch
 
-from replications.engine import distributed
 from replications.engine.distributed import Team
 from replications.errors import InputError
 from replications.paths import ROOT
@@ -33,6 +31,7 @@ def of(folder: Path, name: str) -> dict:
     return json.loads((folder / name).read_text())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [2, 4])
 def test_the_number_of_processes_changes_losses_by_rounding_only(played: Path, size: int) -> None:
     alone = of(played, "fit-1-0.json")
@@ -44,6 +43,7 @@ def test_the_number_of_processes_changes_losses_by_rounding_only(played: Path, s
     assert alone["losses"][-1] != alone["losses"][0]
 
 
+@pytest.mark.slow
 def test_one_process_computes_what_plain_pytorch_computes(played: Path) -> None:
     generator = torch.Generator().manual_seed(7)
     model = torch.nn.Sequential(torch.nn.Linear(5, 16), torch.nn.Tanh(), torch.nn.Linear(16, 1))
@@ -62,10 +62,12 @@ def test_one_process_computes_what_plain_pytorch_computes(played: Path) -> None:
     np.testing.assert_allclose(of(played, "fit-4-3.json")["losses"], losses, rtol=2e-5)
 
 
+@pytest.mark.slow
 def test_no_piece_is_larger_than_asked_for(played: Path) -> None:
     assert [of(played, f"fit-{size}-0.json")["largest"] for size in (1, 2, 4)] == [5, 4, 3]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [1, 2, 4])
 def test_shares_are_gathered_in_order_by_everyone(played: Path, size: int) -> None:
     for rank in range(size):
@@ -75,6 +77,7 @@ def test_shares_are_gathered_in_order_by_everyone(played: Path, size: int) -> No
         assert result["sum"] == sum(range(size))
 
 
+@pytest.mark.slow
 def test_a_killed_process_ends_the_others_with_an_error(played: Path) -> None:
     exits = of(played, "kill-3.exits")
     assert exits["1"][0] == -signal.SIGKILL
@@ -84,6 +87,7 @@ def test_a_killed_process_ends_the_others_with_an_error(played: Path) -> None:
         assert "another process of this job is gone" in (played / f"kill-3-{rank}.err").read_text()
 
 
+@pytest.mark.slow
 def test_a_process_that_hangs_ends_the_others_after_their_patience(played: Path) -> None:
     code, seconds = of(played, "hang-2.exits")["0"]
     assert code == 1
@@ -91,6 +95,7 @@ def test_a_process_that_hangs_ends_the_others_after_their_patience(played: Path)
     assert "another process of this job is gone" in (played / "hang-2-0.err").read_text()
 
 
+@pytest.mark.slow
 def test_an_error_in_all_is_one_sentence_each_and_keeps_its_exit_code(played: Path) -> None:
     assert [code for code, _ in of(played, "refuse-2.exits").values()] == [2, 2]
     assert (played / "refuse-2-0.err").read_text() == "error: every process refuses this\n"
@@ -124,7 +129,3 @@ def test_alone_everything_is_trivial() -> None:
     alone.check_equal(3, "steps")
     with alone.main_first():
         pass
-
-
-def test_the_examples_of_the_documentation_hold() -> None:
-    assert doctest.testmod(distributed).failed == 0

@@ -1,8 +1,11 @@
 """The pretended GPU refuses what a GPU refuses. What papers run on it stands in their own tests."""
 
+import pytest
+
 from tests.engine.gpu_checks import on_pretended_gpu
 
 
+@pytest.mark.slow
 def test_the_pretended_gpu_refuses_what_a_gpu_refuses() -> None:
     said = dict(line.split(": ", maxsplit=1) for line in on_pretended_gpu("faults").splitlines())
     assert said["none"] == "nothing"

@@ -45,6 +45,7 @@ def row(suite: Path, run: str) -> dict:
     return next(row for row in rows if row["run"] == f"{TOY} {run}")
 
 
+@pytest.mark.slow
 def test_two_jobs_never_write_the_same_run_and_status_follows_the_one_that_does(slow: Path) -> None:
     assert row(slow, "slow")["state"] == "waiting"
     first = begin(slow)
@@ -64,6 +65,7 @@ def test_two_jobs_never_write_the_same_run_and_status_follows_the_one_that_does(
     assert row(slow, "slow")["state"] == "stopped", "the lock of a killed job is free"
 
 
+@pytest.mark.slow
 def test_a_full_disk_keeps_the_state_saved_before(slow: Path) -> None:
     before = begin(slow)
     before.send_signal(signal.SIGTERM)
@@ -91,6 +93,7 @@ def test_a_full_disk_keeps_the_state_saved_before(slow: Path) -> None:
     assert row(slow, "slow")["resumes"] >= 1
 
 
+@pytest.mark.slow
 def test_clocks_of_two_machines_may_differ_by_hours(finished: Path, tmp_path: Path) -> None:
     suite = tmp_path / "suite"
     shutil.copytree(finished, suite, symlinks=True)
@@ -117,6 +120,7 @@ def test_a_plan_and_a_status_without_results(suite: Path) -> None:
     assert run_in(suite, "replications", "status", "--paper", "coin_tos", check=False).returncode == 2
 
 
+@pytest.mark.slow
 def test_two_processes_train_one_run_and_stop_and_resume_together(slow: Path) -> None:
     team = begin(slow, "--processes", "2", "--threads", "2")
     time.sleep(1)
@@ -130,6 +134,7 @@ def test_two_processes_train_one_run_and_stop_and_resume_together(slow: Path) ->
     assert said.count("continuing at step") == 1, "one process of the two speaks"
 
 
+@pytest.mark.slow
 def test_thousands_of_jobs_are_planned(suite: Path) -> None:
     runs = suite / "replications" / "papers" / TOY / "runs.yaml"
     steps = ", ".join(str(i) for i in range(1, 61))
@@ -141,6 +146,7 @@ def test_thousands_of_jobs_are_planned(suite: Path) -> None:
     assert int(planned[1]) >= 3000
 
 
+@pytest.mark.slow
 def test_a_trial_runs_everything_briefly_and_names_what_fails(suite: Path) -> None:
     rows = json.loads(run_in(suite, "replications", "trial", "--tier", "smoke", "--device", "cpu", "--json", "--out", "kept").stdout)
     assert [(row["run"], row["error"]) for row in rows] == [("fair", ""), ("loaded", ""), ("slow", "")]

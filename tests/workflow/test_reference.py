@@ -29,6 +29,7 @@ def tables(folder: Path) -> dict[str, str]:
     return {name: content for name, content in found.items() if "seeds-" not in name}
 
 
+@pytest.mark.slow
 def test_promoted_results_redraw_the_same_tables_without_a_run(finished: Path, tmp_path: Path) -> None:
     suite = tmp_path / "suite"
     shutil.copytree(finished, suite, symlinks=True)

@@ -36,6 +36,7 @@ def records(suite: Path, run: str) -> pd.DataFrame:
     return pd.read_parquet(suite / "results" / "smoke" / TOY / run / "seeds-0-2" / "records.parquet")
 
 
+@pytest.mark.slow
 def test_the_finished_tier_holds_every_promised_file(finished: Path) -> None:
     results = finished / "results" / "smoke"
     assert (results / "claims.csv").is_file()
@@ -57,6 +58,7 @@ def test_the_finished_tier_holds_every_promised_file(finished: Path) -> None:
     assert claims["verdict"].tolist() == ["supported (proxy)"]
 
 
+@pytest.mark.slow
 def test_snakemakes_own_report_shows_every_result_by_name_and_form(mine: Path) -> None:
     run_in(mine, "snakemake", "--report", "report.zip")
     with zipfile.ZipFile(mine / "report.zip") as archive:
@@ -73,6 +75,7 @@ def test_snakemakes_own_report_shows_every_result_by_name_and_form(mine: Path) -
         assert words in page, words
 
 
+@pytest.mark.slow
 def test_touching_every_file_runs_nothing(mine: Path) -> None:
     assert planned(mine) == []
     later = time.time() + 60
@@ -82,6 +85,7 @@ def test_touching_every_file_runs_nothing(mine: Path) -> None:
     assert planned(mine) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("module", [f"papers/{TOY}/model.py", "engine/training.py"])
 def test_an_edit_to_what_the_experiment_imports_trains_again(mine: Path, module: str) -> None:
     path = mine / "replications" / module
@@ -90,12 +94,14 @@ def test_an_edit_to_what_the_experiment_imports_trains_again(mine: Path, module:
     assert {f"train_{TOY}_coins", f"train_{TOY}_slow"} <= set(rules)
 
 
+@pytest.mark.slow
 def test_an_edit_to_a_figure_draws_and_does_not_train(mine: Path) -> None:
     path = mine / "replications" / "papers" / TOY / "figures.py"
     path.write_text(path.read_text().replace("share of heads", "heads"))
     assert planned(mine) == [f"figures_{TOY}", "report_pages"]
 
 
+@pytest.mark.slow
 def test_a_changed_setting_trains_its_group_only_and_keeps_the_other_run(mine: Path) -> None:
     path = mine / "replications" / "papers" / TOY / "runs.yaml"
     before = records(mine, "fair")
@@ -108,6 +114,7 @@ def test_a_changed_setting_trains_its_group_only_and_keeps_the_other_run(mine: P
     assert records(mine, "loaded").query("metric == 'heads'")["value"].mean() == pytest.approx(0.8, abs=0.05)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1, signal.SIGKILL])
 def test_a_run_stopped_in_the_middle_ends_with_equal_records(finished: Path, suite: Path, number: signal.Signals) -> None:
     command = ["replications", "run", TOY, "slow", "--checkpoint-seconds", "0"]
@@ -133,6 +140,7 @@ def test_a_run_stopped_in_the_middle_ends_with_equal_records(finished: Path, sui
     assert json.loads((folder / "provenance.json").read_text())["resumes"] == 1
 
 
+@pytest.mark.slow
 def test_a_second_call_writes_nothing(mine: Path) -> None:
     before = {path: path.stat().st_mtime_ns for path in (mine / "results").rglob("*") if path.is_file()}
     run_in(mine, "snakemake")
