@@ -351,13 +351,14 @@ def test_seeds_with_equal_values_at_other_steps_are_no_copies(results: Path) -> 
 def test_uncommitted_code_and_several_commits_are_said_and_do_not_withhold(results: Path, finish: Finish) -> None:
     shutil.rmtree(chunk(results))
     finish("lady", error=HONEST[:3])
-    finish("lady", first=3, error=HONEST[3:], changes={"dirty": True, "commit": "badbad" * 6, "code_digest": "other"})
+    finish("lady", first=3, error=HONEST[3:], changes={"dirty": True, "commit": "badbad" * 6, "code_digest": "other", "lock": "later"})
     (verdict,) = judge_paper(Results.read(load_paper("tea"), "gpu", results))
     assert verdict.verdict == "replicated"
     assert verdict.remarks == (
         "lady/seeds-3-4 ran uncommitted code.",
         "The seeds of lady were made by 2 commits: c0ffeec0ff, badbadbadb.",
         "The seeds of lady were made by 2 states of the code: None, other.",
+        "The seeds of lady were made by 2 sets of package versions: None, later.",
     )
     assert "uncommitted code" in call("claims", "cite", "tea.lady-error", "--tier", "gpu", "--results", results)
 
