@@ -53,7 +53,7 @@ def entries(report: Report) -> dict[str, Entry]:
             found[key] = _cited(report, paper, table.name, partial(citations.cite_table, table.name))
         for kind, items in (("figure", paper.figures), ("exhibit", paper.exhibits)):
             for item in items:
-                make = partial(citations.cite_drawing, kind, item.name, runs=item.runs)
+                make = partial(citations.cite_drawing, kind, item.name, runs=item.runs, tier=item.tier)
                 found[item.id] = _cited(report, paper, item.name, make)
     return found
 

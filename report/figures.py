@@ -27,6 +27,7 @@ class FigureContent:
     why_not: str
     files: dict[str, Path]
     runs: tuple[str, ...] = ()
+    tier: str = ""
 
 
 def figures_of(folder: Path, paper: Paper, kind: str, problems: list[Problem]) -> tuple[FigureContent, ...]:
@@ -69,4 +70,5 @@ def _content(metadata: DrawingMetadata, folder: Path, paper: Paper, kind: str, p
         why_not=metadata.why_not,
         files=files,
         runs=metadata.runs,
+        tier=metadata.tier,
     )

@@ -15,7 +15,7 @@ from replications.registry.checks import check_claims
 from replications.registry.configuration import Configuration
 from replications.registry.outputs import EXHIBIT_KINDS, FIGURE_KINDS, INDEX, METADATA_KIND, TABLE_KINDS
 from replications.registry.papers import load_paper
-from replications.results.reference import find_log, tiers_of_paper
+from replications.results.reference import find_log
 from replications.results.store import CHUNK_FILES
 from replications.source_code import import_closure, imported_names, public_functions
 from replications.threads import wait_policy
@@ -166,22 +166,6 @@ def job_resources(need: grid.Resources, config: Configuration) -> dict[str, Any]
     elif need.gpus:
         resources |= {"gpu": need.gpus} | ({"gpu_model": config.gpu_model} if config.gpu_model else {})
     return resources
-
-
-def place(config: Configuration, paper: str) -> tuple[str, str]:
-    """Return the tier at which a paper is drawn, and the folder of that tier's chunks.
-
-    Args:
-        config: the configuration; of the reference the largest tier counts that has chunks of the paper.
-        paper: name of the paper.
-
-    Returns:
-        Name of the tier, and path of the folder.
-    """
-    if config.source == "runs":
-        return config.tier, str(config.runs_folder)
-    tier, folder = tiers_of_paper(config.runs_folder, paper)[0]
-    return tier, str(folder)
 
 
 def run_outputs(config: Configuration, paper: str) -> list[str]:

@@ -263,7 +263,7 @@ def cite_table(name: str, results: Results) -> Cited:
     return _ours(results, name, f"{table.title} ({table.location}) beside our runs", runs)
 
 
-def cite_drawing(kind: str, name: str, results: Results, runs: Iterable[str]) -> Cited:
+def cite_drawing(kind: str, name: str, results: Results, runs: Iterable[str], tier: str = "") -> Cited:
     """Return the citation of a figure or an exhibit, resting on the runs that its metadata names.
 
     Args:
@@ -271,11 +271,12 @@ def cite_drawing(kind: str, name: str, results: Results, runs: Iterable[str]) ->
         name: its id without the paper's name.
         results: results of the paper.
         runs: names of the runs that it shows.
+        tier: tier that it shows; empty: that of the results.
 
     Returns:
         Key, BibTeX entry and sentence; the provenance is in the note.
     """
-    return _ours(results, name, f"{kind.capitalize()} '{name.replace('_', ' ')}'", runs)
+    return _ours(results, name, f"{kind.capitalize()} '{name.replace('_', ' ')}'", runs, tier=tier)
 
 
 def cite(name: str, results: Results, derived: Path) -> Cited:
@@ -306,7 +307,8 @@ def cite(name: str, results: Results, derived: Path) -> Cited:
             path = derived / paper.name / f"{kind}s" / f"{part}.{METADATA_KIND}"
             if not path.is_file():
                 raise InputError(f"{name} is not drawn yet: there is no {path}. Draw it with `make report` of that tier or source first.")
-            return cite_drawing(kind, part, results, read_metadata(path).runs)
+            metadata = read_metadata(path)
+            return cite_drawing(kind, part, results, metadata.runs, metadata.tier)
     known = [*(claim.id for claim in paper.claims), *paper.tables, *drawings["figure"], *drawings["exhibit"]]
     raise InputError(f"{paper.name} has nothing called '{part}'. {nearest(part, known)}")
 

@@ -5,13 +5,22 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from html import escape
 from pathlib import Path
 from typing import Any
 
 from replications.errors import InputError
 from replications.files import replacing
-from replications.presentation.metadata import DrawingMetadata, metadata_of, title_of, why_not_drawn, write_metadata
+from replications.presentation.metadata import (
+    DrawingMetadata,
+    draw_from_largest,
+    metadata_of,
+    tier_note,
+    title_of,
+    why_not_drawn,
+    write_metadata,
+)
 from replications.results.reader import NotMeasured, Results
 
 PLACE = "/*DATA*/null"
@@ -98,17 +107,17 @@ def write_exhibit(function: Callable[[Results], Exhibit], results: Results, fold
         The metadata, which names the runs that are read.
     """
     name = function.__name__
-    read = results.unused()
-    why_not = ""
+    read, why_not = results, ""
     try:
-        exhibit, html = page(function, read)
+        (exhibit, html), read = draw_from_largest(partial(page, function), results)
     except NotMeasured as missing:
         why_not = why_not_drawn(missing, results)
         exhibit = Exhibit(title_of(name), why_not, None)
         html = (
             f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{escape(exhibit.title)}</title><p>{escape(why_not)}</p></html>\n'
         )
-    metadata = metadata_of(function, results, title=exhibit.title, alt=exhibit.alt, runs=read.used, why_not=why_not)
+    note = tier_note(read, results)
+    metadata = metadata_of(function, read, title=exhibit.title, alt=exhibit.alt, runs=read.used, why_not=why_not, tier_note=note)
     write_page(folder / f"{name}.html", html)
     write_metadata(folder, metadata)
     return metadata

@@ -12,7 +12,7 @@ from matplotlib import pyplot as plt
 from matplotlib.figure import Figure as Canvas
 
 from replications.files import replacing
-from replications.presentation.metadata import DrawingMetadata, metadata_of, why_not_drawn, write_metadata
+from replications.presentation.metadata import DrawingMetadata, draw_from_largest, metadata_of, tier_note, why_not_drawn, write_metadata
 from replications.presentation.theme import canvas
 from replications.registry.outputs import FIGURE_KINDS
 from replications.results.reader import NotMeasured, Results
@@ -59,14 +59,15 @@ def write_figure(function: Callable[[Results], Figure], results: Results, folder
         The metadata, which names the runs that are drawn.
     """
     name = function.__name__
-    read = results.unused()
-    why_not = ""
+    read, why_not = results, ""
     try:
-        figure = function(read)
+        figure, read = draw_from_largest(function, results)
     except NotMeasured as missing:
         why_not = why_not_drawn(missing, results)
         figure = _empty(why_not)
-    metadata = metadata_of(function, results, title=figure.title, alt=figure.alt, runs=figure.runs or read.used, why_not=why_not)
+    note = tier_note(read, results)
+    runs = figure.runs or read.used
+    metadata = metadata_of(function, read, title=figure.title, alt=figure.alt, runs=runs, why_not=why_not, tier_note=note)
     figure.canvas.draw_without_rendering()
     with mpl.rc_context({"figure.constrained_layout.use": False}):  # laid out once, not once more per format
         figure.canvas.set_layout_engine(None)

@@ -6,7 +6,7 @@ import inspect
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -14,6 +14,8 @@ from replications.errors import InputError
 from replications.files import replacing
 from replications.registry.outputs import INDEX, METADATA_KIND
 from replications.results.reader import NotMeasured, Results
+
+Drawn = TypeVar("Drawn")
 
 
 class DrawingMetadata(BaseModel):
@@ -74,7 +76,14 @@ def caption_of(function: Callable[..., Any]) -> str:
 
 
 def metadata_of(
-    function: Callable[..., Any], results: Results, *, title: str, alt: str, runs: Sequence[str] | set[str] = (), why_not: str = ""
+    function: Callable[..., Any],
+    results: Results,
+    *,
+    title: str,
+    alt: str,
+    runs: Sequence[str] | set[str] = (),
+    why_not: str = "",
+    tier_note: str = "",
 ) -> DrawingMetadata:
     """Return the metadata of what a figure or exhibit function made.
 
@@ -85,6 +94,7 @@ def metadata_of(
         alt: alternative text.
         runs: names of the runs that are shown.
         why_not: why nothing could be drawn; empty where it was drawn.
+        tier_note: sentence on the tier that is shown, where several are read; part of the caption.
 
     Returns:
         The metadata, as `write_metadata` stores it.
@@ -94,12 +104,42 @@ def metadata_of(
         paper=results.paper.name,
         tier=results.tier,
         title=title or title_of(function.__name__),
-        caption=caption_of(function),
+        caption=caption_of(function) + (f" {tier_note}" if tier_note else ""),
         alt=alt,
         drawn=not why_not,
         why_not=why_not,
         runs=() if why_not else tuple(sorted(runs)),
     )
+
+
+def draw_from_largest(function: Callable[[Results], Drawn], results: Results) -> tuple[Drawn, Results]:
+    """Return what a figure or exhibit function makes of the largest tier that has the runs, and the results that it was given.
+
+    Args:
+        function: a figure or an exhibit.
+        results: results of one tier, or of several of the committed reference.
+
+    Raises:
+        NotMeasured: no tier has the runs; what the largest one lacks.
+    """
+    first = None
+    for layer in results.layers:
+        read = layer.unused()
+        try:
+            return function(read), read
+        except NotMeasured as missing:
+            first = first or missing
+    raise first or NotMeasured("needs results")
+
+
+def tier_note(drawn: Results, results: Results) -> str:
+    """Return the sentence of a caption on the tier that is shown; empty where one tier alone is read.
+
+    Args:
+        drawn: what the figure or exhibit was drawn from.
+        results: everything that was read.
+    """
+    return f"Drawn from results of tier {drawn.tier}." if len(results.layers) > 1 else ""
 
 
 def why_not_drawn(missing: NotMeasured, results: Results) -> str:

@@ -29,6 +29,10 @@ LOG = "verdicts.log"
 """File of the reference with one row per claim and promotion (`presentation.verdict_log`)."""
 
 
+MOST_NAMED = 5
+"""Runs without all of their seeds that a reservation names; of more it gives the number."""
+
+
 class PromotedTier(Strict):
     """One tier of the reference.
 
@@ -241,8 +245,10 @@ def reservations(finished: Sequence[Chunk], papers: Sequence[Paper], tier: str) 
     sentences = []
     for paper in papers:
         seeds = {(chunk.run, seed) for chunk in finished if chunk.paper == paper.name for seed in chunk.seeds}
-        incomplete = [run.name for run in load_runs(paper.name, tier) if any((run.name, seed) not in seeds for seed in run.seeds)]
-        sentences += [f"{paper.name} lacks seeds of {', '.join(incomplete)}."] if incomplete else []
+        planned = load_runs(paper.name, tier)
+        incomplete = [run.name for run in planned if any((run.name, seed) not in seeds for seed in run.seeds)]
+        which = ", ".join(incomplete) if len(incomplete) <= MOST_NAMED else f"{len(incomplete)} of {len(planned)} runs"
+        sentences += [f"{paper.name} lacks seeds of {which}."] if incomplete else []
     return sentences + doubts(finished, papers, tier)
 
 

@@ -30,13 +30,14 @@ for paper in PAPERS:
         localrule: True
         params:
             paper=paper,
-            tier=lambda wildcards, paper=paper: jobs.place(CONFIG, paper)[0],
-            runs=lambda wildcards, paper=paper: jobs.place(CONFIG, paper)[1],
+            tier=TIER,
+            source=SOURCE,
+            runs=lambda wildcards: RUNS,
             out=lambda wildcards, output: os.path.dirname(output[0]),
         message:
             f"{paper}: figures"
         shell:
-            "python -m replications figures {params.paper} --tier {params.tier} --results {params.runs} --out {params.out} 2> {log}"
+            "python -m replications figures {params.paper} --tier {params.tier} --source {params.source} --results {params.runs} --out {params.out} 2> {log}"
 
     if jobs.exhibit_outputs(CONFIG, paper):
 
@@ -57,10 +58,11 @@ for paper in PAPERS:
             localrule: True
             params:
                 paper=paper,
-                tier=lambda wildcards, paper=paper: jobs.place(CONFIG, paper)[0],
-                runs=lambda wildcards, paper=paper: jobs.place(CONFIG, paper)[1],
+                tier=TIER,
+                source=SOURCE,
+                runs=lambda wildcards: RUNS,
                 out=lambda wildcards, output: os.path.dirname(output[0]),
             message:
                 f"{paper}: exhibits"
             shell:
-                "python -m replications exhibits {params.paper} --tier {params.tier} --results {params.runs} --out {params.out} 2> {log}"
+                "python -m replications exhibits {params.paper} --tier {params.tier} --source {params.source} --results {params.runs} --out {params.out} 2> {log}"
