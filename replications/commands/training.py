@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Annotated
 import typer
 
 from replications.commands.options import DEFAULT_TIER, DeviceOption, PaperArgument, TierOption
+from replications.memory import available_gb
 from replications.registry import run_grid as grid
 
 
@@ -25,6 +27,9 @@ def run_runs(
     checkpoint_seconds: Annotated[float, typer.Option(min=0, help="Seconds between two checkpoints.")] = 30.0,
     state: Annotated[Path | None, typer.Option(help="Folder of unfinished runs; default: beside the results.")] = None,
     processes: Annotated[int | None, typer.Option(min=1, help="Processes that train together; default: one per GPU of the run.")] = None,
+    ignore_memory: Annotated[
+        bool, typer.Option("--ignore-memory", help="Start even where less memory is available than the runs state.")
+    ] = False,
     show_launch: Annotated[bool, typer.Option("--show-launch", help="Print the launch command and exit.")] = False,
 ) -> None:
     """Train and measure runs of one paper, one after the other; unfinished ones are resumed."""
@@ -32,6 +37,8 @@ def run_runs(
     only_seeds = grid.parse_seeds(seeds) if seeds else None
     from replications.engine import launch
 
+    if not (ignore_memory or show_launch or launch.granted(os.environ)):
+        launch.check_memory(runs, available_gb())
     team_size = launch.prepare(runs, device=device, processes=processes, threads=threads, arguments=sys.argv[1:], show=show_launch)
     if show_launch:
         return

@@ -59,6 +59,37 @@ def prepare(
     return count
 
 
+def granted(environment: Mapping[str, str]) -> bool:
+    """Return True when a scheduler or torchrun, which were asked for the memory before, started this process.
+
+    Args:
+        environment: of the process.
+
+    Returns:
+        False for a process that a user or the workflow started on this machine.
+    """
+    return scheduled(environment) or "TORCHELASTIC_RUN_ID" in environment
+
+
+def check_memory(runs: Sequence[Run], available: float | None) -> None:
+    """Refuse runs that state more memory than there is, before they train for hours and are killed.
+
+    Args:
+        runs: runs that the process is to make, one after the other.
+        available: GB; None where the system does not tell it, and nothing is refused.
+
+    Raises:
+        InputError: a run needs more; the message names it, both amounts and what to do.
+    """
+    run = max(runs, key=lambda run: run.resources.memory_gb)
+    if available is not None and run.resources.memory_gb > available:
+        raise InputError(
+            f"{run.paper} {run.name} needs {run.resources.memory_gb:g} GB of memory (resources.memory_gb in runs.yaml), and this machine"
+            f" has {available:.1f} GB available. Close other programs or use a larger machine, then start it again;"
+            " `replications run ... --ignore-memory` starts it nevertheless."
+        )
+
+
 def take_devices(need: Resources, devices: list[str], say: Callable[[str], None]) -> int:
     """Choose this process's GPUs, and let it see no others, unless a scheduler has done so.
 
