@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from replications.memory import available_gb
 from replications.paths import PACKAGE, PAPERS, ROOT
 from replications.registry import run_grid as grid
 from replications.registry.checks import check_claims
@@ -36,8 +37,7 @@ class TrainingRule:
         digests: of the runs' settings; a parameter of the rule, so that a changed setting retrains.
         resources: in Snakemake's names.
         threads: cores of one job.
-        priority: 100 and more, so that training starts before what is derived from it; grows with the expected minutes, so that
-            the longest jobs start first.
+        priority: see `training_priority`.
     """
 
     name: str
@@ -117,10 +117,59 @@ def training_rules(config: Configuration) -> list[TrainingRule]:
                     digests=" ".join(run.digest for run in job.runs),
                     resources=job_resources(job.resources, config),
                     threads=job.resources.threads * max(1, job.resources.gpus // job.resources.nodes),
-                    priority=100 + round(10 * job.resources.minutes),
+                    priority=training_priority(job),
                 )
             )
     return rules
+
+
+DATA_PRIORITY = 1_000_000
+"""Priority of fetching and verifying data: above any sum of trainings that could start at once, so that what is missing is said first."""
+
+
+def training_priority(job: grid.Job) -> int:
+    """Compute the priority of a job that trains, 100 and more, so that training starts before what is derived from it.
+
+    It grows with the expected minutes, so that the longest jobs start first. In a tier whose order is `written` it falls from run to
+    run instead: the first runs of all papers come before the second ones, and all seeds of a run before the next run.
+
+    Args:
+        job: the runs of one group; the first one's place counts.
+
+    Returns:
+        Priority below `DATA_PRIORITY`.
+    """
+    position = job.runs[0].position
+    return 100 + (round(10 * job.resources.minutes) if position is None else max(0, 10_000 - position))
+
+
+def data_threads(config: Configuration, cores: int | None) -> int:
+    """Compute the cores that verifying a paper's data takes.
+
+    All of them, so that no training begins beside it: what is missing for any paper is said before the first training. Embedded
+    data cannot be missing.
+
+    Args:
+        config: gives the tier.
+        cores: of this machine; None where Snakemake does not limit them.
+
+    Returns:
+        At least 1.
+    """
+    return 1 if config.tier == "smoke" else cores or 1
+
+
+def machine_resources(given: Container[str]) -> dict[str, int]:
+    """Compute what this machine has for all jobs that run at once on it.
+
+    Args:
+        given: names of the resources that the command line or the profile limits, which stay.
+
+    Returns:
+        `mem_mb` in MB; empty where it is given, or where the system does not tell it.
+    """
+    available = available_gb()
+    return {"mem_mb": max(1, int(available * 1000))} if available is not None and "mem_mb" not in given else {}
 
 
 def retry_resource(first: int, growth: float) -> Callable[..., int]:

@@ -14,7 +14,7 @@ import json
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from pydantic import Field, ValidationError, model_validator
 
@@ -79,6 +79,10 @@ class TierRuns(Strict):
     first_seed: int = Field(0, ge=0, description="The judged seeds begin here, so that pilots can use others.")
     seeds_per_job: int | None = Field(None, ge=1, description="None: all seeds of a run in one job.")
     settings: dict[str, Any] = Field(default_factory=dict)
+    order: Literal["longest", "written"] = Field(
+        "longest",
+        description="Which jobs start first: the longest, so that all end early; or as written, so that a tier cut short leaves whole rows.",
+    )
     resources: dict[str, Any] = Field(default_factory=dict)
     scale: dict[str, str] = Field(default_factory=dict, description="What is smaller than published at this tier (see `Scale`).")
     include: list[str] | None = Field(None, description="Entries of the extended tier that this one keeps, in this order; default: all.")
@@ -118,6 +122,7 @@ class Run:
     Attributes:
         labels: its grid variables, by which figures and tables select it; stored in its provenance.
         scale: what of it is smaller than published.
+        position: place from 0 among the runs of a tier whose jobs start as written; None where the longest start first.
     """
 
     paper: str
@@ -132,6 +137,7 @@ class Run:
     expected: float | None
     labels: dict[str, Any] = field(default_factory=dict)
     scale: Scale = field(default_factory=Scale)
+    position: int | None = None
 
     @property
     def digest(self) -> str:
@@ -287,7 +293,7 @@ def _inherit(content: dict[str, Any], tier: str, path: Path, seen: tuple[str, ..
         for name in names:
             if name not in base["runs"]:
                 raise InputError(f"{path}: tiers.{tier}.{key}: no run '{name}' at tier {own['extends']}. {nearest(name, base['runs'])}")
-    # In the order of `include`: jobs start in the order written, so a tier that extends another can put its own first ones first.
+    # In the order of `include`, which decides where the tier's jobs start as written.
     base = base | {"runs": {name: base["runs"][name] for name in kept if name not in left_out}}
     return _merge(base, own)
 
@@ -339,6 +345,7 @@ def expand(paper: str, tier: str, content: dict[str, Any], path: Path) -> list[R
                     expected=entry.expected,
                     labels=entry.labels | varied,
                     scale=validate(Scale, rows.scale | entry.scale, f"{path}: tiers.{tier}.runs.{name}.scale"),
+                    position=len(runs) if rows.order == "written" else None,
                 )
             )
     return runs

@@ -19,6 +19,11 @@ except ReplicationError as error:
 
 os.environ.update(jobs.environment())
 
+# On this machine, what runs at once shares its memory; a scheduler divides that of a cluster (its profile sets `jobs`).
+if workflow.is_main_process and workflow.nodes is None:
+    for name, amount in jobs.machine_resources(workflow.global_resources).items():
+        workflow.register_resource(name, amount)
+
 TIER = CONFIG.tier
 SOURCE = CONFIG.source
 PAPERS = CONFIG.chosen

@@ -8,8 +8,9 @@ rule data:
         f"{RUNS}/{{paper}}/data.json",
     log:
         f"{LOGS}/{{paper}}/data.log",
-    priority: 1000
+    priority: jobs.DATA_PRIORITY
     localrule: True
+    threads: jobs.data_threads(CONFIG, workflow.cores)
     params:
         tier=TIER,
     message:
