@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 
@@ -32,6 +33,36 @@ def uses_bf16(precision: Precision, device: torch.device, *, cell: str = "") -> 
     if device.type == "cpu":
         return cell not in WITHOUT_BF16_ON_CPU and native_bf16(device)
     return precision == "bf16" or native_bf16(device)
+
+
+def precision_in_use(settings: Mapping[str, Any], device: torch.device) -> dict[str, str]:
+    """Return the precision that each setting named `precision` comes to on a device, for the provenance.
+
+    >>> precision_in_use({"n_steps": 3, "training": {"precision": "tf32"}}, torch.device("cpu"))
+    {'training.precision': 'fp32'}
+
+    Args:
+        settings: of a run, as JSON holds them.
+        device: on which its networks run.
+
+    Returns:
+        Name of the setting, with the block that it is in -> precision, and why where it is not the one that is set.
+    """
+    found: dict[str, str] = {}
+    for name, value in settings.items():
+        if isinstance(value, Mapping):
+            found |= {f"{name}.{inner}": text for inner, text in precision_in_use(value, device).items()}
+        elif name == "precision":
+            found[name] = _in_use(value, device)
+    return found
+
+
+def _in_use(precision: Precision, device: torch.device) -> str:
+    if precision not in ("bf16", "auto"):
+        return "tf32" if precision == "tf32" and device.type == "cuda" else "fp32"
+    if uses_bf16(precision, device):
+        return f"bf16 ({', '.join(WITHOUT_BF16_ON_CPU)} in fp32)" if device.type == "cpu" else "bf16"
+    return f"{'fp32' if device.type == 'cpu' else 'tf32'}: the device has no bf16 units"
 
 
 @contextmanager

@@ -20,6 +20,7 @@ from replications.engine.control import Control, StopRequest, Trial
 from replications.engine.devices import Meter, device_name, peak_flops
 from replications.engine.distributed import Team
 from replications.engine.events import EventFiles
+from replications.engine.precision import precision_in_use
 from replications.engine.progress import Progress
 from replications.errors import Preempted
 from replications.registry.papers import load_paper
@@ -179,6 +180,7 @@ def _provenance(run: Run, context: Context, cost: dict[str, float], started: str
         "lock": provenance.lock_digest(),
         "packages": provenance.package_versions(),
         "hardware": provenance.hardware() | {"device": device_name(device), "kind": device.type, "threads": torch.get_num_threads()},
+        "precision": precision_in_use(run.settings.model_dump(mode="json"), device),
         "data": context.data,
         "started": started,
         "ended": provenance.now(),

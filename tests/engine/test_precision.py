@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from replications.engine.devices import native_bf16
-from replications.engine.precision import matmul_precision, uses_bf16
+from replications.engine.precision import matmul_precision, precision_in_use, uses_bf16
 from replications.engine.streams import make_streams, run_on_streams
 
 CPU = torch.device("cpu")
@@ -36,6 +36,20 @@ def test_products_have_the_precision_that_is_used(native: bool, monkeypatch: pyt
     assert product.dtype == (torch.bfloat16 if native else torch.float32)
     assert torch.get_float32_matmul_precision() == before
     assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == torch.float32
+
+
+def test_provenance_says_which_precision_a_setting_came_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("replications.engine.precision.native_bf16", lambda _: False)
+    without = "fp32: the device has no bf16 units"
+    assert precision_in_use({"precision": "auto", "training": {"precision": "bf16"}, "sweep": {"precision": "fp32"}}, CPU) == {
+        "precision": without,
+        "training.precision": without,
+        "sweep.precision": "fp32",
+    }
+    monkeypatch.setattr("replications.engine.precision.native_bf16", lambda _: True)
+    assert precision_in_use({"precision": "auto", "n_steps": 5}, CPU) == {"precision": "bf16 (gru, rnn in fp32)"}
+    assert precision_in_use({"precision": "tf32"}, CPU) == {"precision": "fp32"}, "TF32 is a GPU's"
+    assert precision_in_use({"n_steps": 5}, CPU) == {}
 
 
 def test_calls_without_streams_are_made_in_order() -> None:
