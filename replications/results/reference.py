@@ -343,10 +343,13 @@ def promote(source: Path, target: Path, papers: Sequence[Paper], *, partial: boo
     folder_of_tier = target / tier
     places = {chunk: folder_of_tier / chunk.folder.relative_to(source) for chunk in finished}
     new = [chunk for chunk in finished if not _equal(chunk, places[chunk])]
-    again = [place(chunk) for chunk in new if places[chunk].exists()]
+    again = [chunk for chunk in new if places[chunk].exists()]
     if again and not reason.strip():
+        lines = "\n  ".join(_both(chunk, places[chunk]) for chunk in again[:MOST_NAMED])
+        more = f"\n  and {len(again) - MOST_NAMED} more" if len(again) > MOST_NAMED else ""
         raise InputError(
-            f"The reference holds other results of {', '.join(again)}. A result that is made again is a second try: say why with"
+            f"{target} holds other results of {len(again)} chunk{'s' if len(again) > 1 else ''}:\n  {lines}{more}\nTwo machines may have trained"
+            " them, or one trained them twice. A result that is made again is a second try: say why with"
             ' --reason "...", which the log of verdicts keeps, or promote only what is new.'
         )
     _check_size(finished, target, set(places.values()))
@@ -373,6 +376,21 @@ def promote(source: Path, target: Path, papers: Sequence[Paper], *, partial: boo
         raise ReplicationError(f"Cannot write {target}: {error.strerror or error}. The chunks that it held are unchanged.") from error
     written = {places[chunk] for chunk in new}
     return Promotion(tuple(held), tuple(chunk for chunk in held if chunk.folder in written))
+
+
+def _both(chunk: Chunk, held: Path) -> str:
+    """Return which machine made a new chunk, and which the one that the reference holds, when and from which commit."""
+    theirs = Chunk(held, chunk.paper, chunk.run)
+    return f"{chunk.paper} {place(chunk)}: the reference's {_origin(theirs)}; that of {chunk.folder.parents[2]} {_origin(chunk)}"
+
+
+def _origin(chunk: Chunk) -> str:
+    content = chunk.provenance
+    hardware = content.get("hardware")
+    machine = hardware if isinstance(hardware, dict) else {}
+    device = machine.get("device") or "an unknown device"
+    cores = f" ({machine['cores']} cores, {machine.get('memory_gb', '?')} GiB)" if machine.get("cores") else ""
+    return f"was made on {device}{cores}, commit {str(content.get('commit'))[:12]}, ended {content.get('ended')}"
 
 
 def _key(chunk: Chunk) -> str:

@@ -101,6 +101,20 @@ def test_a_remade_chunk_replaces_the_old_one_and_a_run_of_no_plan_goes(whole: Pa
     assert not (target / "gpu" / "tea" / "ghost").exists()
 
 
+def test_of_a_chunk_that_two_machines_trained_both_are_named(whole: Path, tmp_path: Path) -> None:
+    for name, cores in (("old tower", 8), ("new laptop", 4)):
+        change(whole, "lady", hardware={"device": name, "cores": cores, "memory_gb": 16.0}, ended=f"2026-01-0{cores}T01:00:00+00:00")
+        if cores == 8:
+            promote(whole, tmp_path / "reference", load_papers())
+    with pytest.raises(InputError) as refused:
+        promote(whole, tmp_path / "reference", load_papers())
+    held, new = str(refused.value).splitlines()[1].split("; that of ")
+    assert held.endswith(
+        "tea lady/seeds-0-4: the reference's was made on old tower (8 cores, 16.0 GiB), commit c0ffeec0ffee, ended 2026-01-08T01:00:00+00:00"
+    )
+    assert new == f"{whole} was made on new laptop (4 cores, 16.0 GiB), commit c0ffeec0ffee, ended 2026-01-04T01:00:00+00:00"
+
+
 def test_every_promotion_is_logged_and_a_second_making_needs_a_reason(
     whole: Path, finish: Callable[..., None], tmp_path: Path, readme: Path
 ) -> None:
@@ -109,7 +123,7 @@ def test_every_promotion_is_logged_and_a_second_making_needs_a_reason(
     call(*promotion)
     call(*promotion)  # nothing new: nothing is logged
     finish("lady", error=[5.3, 5.25, 5.35, 5.31, 5.2])
-    with pytest.raises(InputError, match=r"The reference holds other results of lady/seeds-0-4\. .*--reason"):
+    with pytest.raises(InputError, match=r"holds other results of 1 chunk:\n  tea lady/seeds-0-4: (.|\n)*--reason"):
         call(*promotion)
     call(*promotion, "--reason", "The kettle was cold.")
     first, second = read_log(target / "verdicts.log")
