@@ -44,9 +44,13 @@ def plan(
         "rests_on": "basis",
     }
     headings |= {"decided": "decided"} if budget is not None else {}
+    on_gpus = any(row["gpu_hours"] for row in rows)
+    if not on_gpus:
+        headings = {key: heading for key, heading in headings.items() if key not in ("gpu_hours", "cost")}
     print_rows([{heading: rounded(row[key]) for key, heading in headings.items()} for row in rows])
     print(f"\n{rows[0]['wall_hours']:,.1f} hours in all with {cores} core{'s' if cores > 1 else ''} for jobs without a GPU.")
-    print(f"{gpus} GPUs, {price:g} per GPU-hour. A claim's row is the cost of its runs alone; claims share runs.")
+    prices = f"{gpus} GPUs, {price:g} per GPU-hour. " if on_gpus else ""
+    print(f"{prices}A claim's row is the cost of its runs alone; claims share runs. `status --tier {tier}` says what is left.")
 
 
 def _plan_rows(tier: str, folder: Path, gpus: int, cores: int, price: float, budget: float | None) -> list[dict[str, Any]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from replications.errors import InputError
@@ -43,6 +43,23 @@ def restore_chunks(reference: Path, results: Path, tier: str, papers: Sequence[s
 
 
 FINISHED = "finished before; left alone"
+ABSENT = "not in the reference"
+
+
+def summary(rows: Sequence[Mapping[str, object]]) -> tuple[list[Mapping[str, object]], str]:
+    """Return what a user looks at after a restoration: the jobs that did not simply stay absent, and one sentence about all.
+
+    Args:
+        rows: as `restore_chunks` returns them.
+
+    Returns:
+        The rows of jobs that were restored, finished before or refused; how many jobs are done and how many are left to train.
+    """
+    done = [row for row in rows if row["restored"] or row["note"] == FINISHED]
+    absent = [row for row in rows if all(note.endswith(f": {ABSENT}") for note in str(row["note"]).split("; "))]
+    restored = sum(int(str(row["restored"])) for row in rows)
+    sentence = f"{restored} chunks restored; {len(done)} of {len(rows)} jobs are done, {len(rows) - len(done)} are left to train"
+    return [row for row in rows if row not in absent], f"{sentence} ({len(absent)} of them {ABSENT})." if absent else f"{sentence}."
 
 
 def _restore_job(job: Job, reference: Path, results: Path) -> dict[str, object]:
@@ -65,7 +82,7 @@ def _fault(run: Run, job: Job, reference: Path) -> str:
     """Return why the reference's chunk of a run does not do; empty when it does."""
     folder = run_folder(reference, run, job.seeds)
     if not all((folder / name).is_file() for name in CHUNK_FILES):
-        return "not in the reference"
+        return ABSENT
     chunk = Chunk(folder, run.paper, run.name)
     if faults := chunk.integrity_faults(run.tier):
         return " ".join(faults)

@@ -15,7 +15,7 @@ from replications.commands.costs import costs
 from replications.commands.data import fetch as fetch_data
 from replications.commands.options import DEFAULT_TIER, PapersOption, TierOption, examples
 from replications.commands.output import print_rows
-from replications.commands.restore import restore_chunks
+from replications.commands.restore import restore_chunks, summary
 from replications.errors import DataError, InputError
 from replications.files import replacing
 from replications.paths import ROOT
@@ -122,7 +122,12 @@ def restore(
                 fetch_data(paper=paper, tier=tier, out=results / paper / "data.json")
             except DataError as error:
                 print(f"{paper}: its data are not verified, so the workflow trains its chunks again. {error}", file=sys.stderr)
-    print_rows(rows, as_json=as_json, fold=("note",))
+    if as_json:
+        print_rows(rows, as_json=True)
+        return
+    shown, sentence = summary(rows)
+    print_rows([dict(row) for row in shown], fold=("note",))
+    print(f"\n{sentence} `make report TIER={tier}` trains what is missing.")
 
 
 @app.command("update-readme", hidden=True)

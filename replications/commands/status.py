@@ -49,7 +49,7 @@ def status(
     resumed = sum(row["resumes"] > 0 for row in rows)
     print(f"{', '.join(f'{count} {state}' for state, count in counts.items() if count)} of {len(rows)}; {resumed} resumed at least once")
     gpu_hours = sum(row["gpu_hours_left"] for row in rows)
-    print(f"left: {sum(row['hours_left'] for row in rows):,.2f} job-hours, {gpu_hours:,.2f} GPU-hours")
+    print(f"left: {sum(row['hours_left'] for row in rows):,.2f} job-hours{f', {gpu_hours:,.2f} GPU-hours' if gpu_hours else ''}")
     cores = cores or os.cpu_count() or 1
     tasks = [planning.Task(row["hours_left"] * 60, 0, 0, row["cores"]) for row in rows if row["cores"] and row["hours_left"]]
     if tasks:

@@ -51,6 +51,14 @@ def test_the_last_lines_say_how_long_it_takes_on_these_cores(tmp_path: Path) -> 
     assert all(more > fewer for more, fewer in pairwise(hours))
 
 
+def test_only_a_tier_with_gpus_speaks_of_them(tmp_path: Path) -> None:
+    assert "GPU h" in said("plan", "--tier", "gpu", "--results", tmp_path)
+    for command in ("plan", "status"):
+        text = said(command, "--tier", "cpu", "--results", tmp_path)
+        assert "GPU h" not in text
+        assert "GPU-hour" not in text
+
+
 def test_status_says_when_the_rest_ends_on_these_cores(tmp_path: Path) -> None:
     ends = []
     for cores in (1, 4):
