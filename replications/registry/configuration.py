@@ -15,7 +15,9 @@ from replications.registry.schema import Strict, Tier
 class Configuration(Strict):
     """Every key of `config/config.yaml`; `config/schemas/config.json` is generated from it."""
 
-    tier: Tier = Field("smoke", description="How much compute: smoke (CPU, minutes), gpu (one GPU), paper (published size).")
+    tier: Tier = Field(
+        "smoke", description="How much compute: smoke (CPU, minutes), cpu (CPU, a night), gpu (one GPU), paper (published size)."
+    )
     papers: list[str] = Field(default_factory=list, description="Papers to replicate; empty means all.")
     source: Literal["runs", "reference"] = Field("runs", description="runs: train here; reference: redraw committed results without a GPU.")
     results: str = Field("results", min_length=1, description="Folder that gets everything, relative to the working folder.")
