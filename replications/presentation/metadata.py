@@ -119,6 +119,9 @@ def draw_from_largest(function: Callable[[Results], Drawn], results: Results) ->
         function: a figure or an exhibit.
         results: results of one tier, or of several of the committed reference.
 
+    Returns:
+        What the function returned, and the results that it read.
+
     Raises:
         NotMeasured: no tier has the runs; what the largest one lacks.
     """
@@ -138,6 +141,9 @@ def tier_note(drawn: Results, results: Results) -> str:
     Args:
         drawn: what the figure or exhibit was drawn from.
         results: everything that was read.
+
+    Returns:
+        A sentence, or nothing.
     """
     return f"Drawn from results of tier {drawn.tier}." if len(results.layers) > 1 else ""
 

@@ -18,6 +18,9 @@ def differences(chunks: Mapping[str, Sequence[Chunk]]) -> Iterator[str]:
 
     Args:
         chunks: the sound chunks of each run that a claim reads, by run; what differs inside one run its integrity check says.
+
+    Returns:
+        Sentences; none where the runs may be compared.
     """
     states = {run: {str(chunk.provenance.get("code_digest")) for chunk in of_run} for run, of_run in chunks.items() if of_run}
     if len(set(map(frozenset, states.values()))) > 1:
@@ -43,6 +46,9 @@ def same_records(records: pd.DataFrame) -> dict[str, set[str]]:
 
     Args:
         records: of any runs of a paper.
+
+    Returns:
+        Run -> the other runs; runs that differ from all others are left out.
     """
     measured = records[records["split"].isin(MEASURED_SPLITS)].sort_values(KEYS, kind="stable")
     buckets: dict[int, list[tuple[str, np.ndarray]]] = {}

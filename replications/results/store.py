@@ -215,6 +215,9 @@ def inner_chunks(results: Path, paper: str, run: str) -> list[str]:
         paper: name of the paper.
         run: name of the run.
 
+    Returns:
+        Names of folders, sorted.
+
     Raises:
         InputError: two chunks overlap otherwise.
     """

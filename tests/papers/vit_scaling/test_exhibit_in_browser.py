@@ -53,6 +53,6 @@ def test_images_seeds_and_runs_change_what_is_drawn(viewer: Page) -> None:
 
 def test_the_overlay_can_be_taken_off(viewer: Page) -> None:
     before = viewer.evaluate(ROLLOUT)
-    viewer.get_by_label("Strength of the overlay").focus()
+    viewer.get_by_label("Opacity of the overlay").focus()
     viewer.keyboard.press("Home")
     assert viewer.evaluate(ROLLOUT) != before
