@@ -117,6 +117,9 @@ class TemplateFunctions:
         metric: str,
         *,
         split: str = "test",
+        model: str = "",
+        axis: str = "",
+        at: float | None = None,
         digits: int | None = None,
         scale: float = 1.0,
         unit: str | None = None,
@@ -128,6 +131,9 @@ class TemplateFunctions:
             run: name of the run.
             metric: name of the metric.
             split: data split.
+            model: network of the run; empty for a run with one.
+            axis: axis of the run's own; empty for none.
+            at: position on the axis.
             digits: decimals; None: those that the spread supports.
             scale: factor on the values.
             unit: printed behind it; None: the recorded one.
@@ -136,7 +142,7 @@ class TemplateFunctions:
         Returns:
             Both ends and the unit.
         """
-        values = [scale * v for v in self._final(run, metric, split)]
+        values = [scale * v for v in self._final(run, metric, split, model, axis, at)]
         if not values:
             return NOT_MEASURED
         low, high = estimate(values).interval(level)

@@ -13,6 +13,7 @@ from matplotlib import pyplot as plt
 
 from replications.commands.results import generated_summary
 from replications.paths import PAPERS, ROOT
+from replications.presentation.judging import judge_paper
 from replications.presentation.metadata import draw_from_largest
 from replications.presentation.readme import fill_papers, fill_readme
 from replications.registry.papers import load_paper, load_papers
@@ -20,6 +21,8 @@ from replications.results.reader import NotMeasured, Results
 from replications.results.reference import LARGEST, read_reference
 from replications.results.store import content_digest
 from replications.source_code import public_functions
+from report import prose
+from report.template_functions import TemplateFunctions
 from tests.workflow.conftest import PAPER_NAMES, TOY, run_in
 
 REFERENCE = ROOT / "results" / "reference"
@@ -86,6 +89,19 @@ def test_every_figure_of_the_committed_reference_is_drawn(paper: str) -> None:
             plt.close(figure.canvas)
             drawn += 1
     assert drawn >= 3
+
+
+@pytest.mark.parametrize("paper", PAPER_NAMES)
+def test_every_section_is_filled_from_the_committed_reference(paper: str) -> None:
+    results = Results.read_reference(load_paper(paper), REFERENCE)
+    verdicts = {verdict.id.partition(".")[2]: verdict.verdict for verdict in judge_paper(results)}
+    folder = PAPERS / paper
+    drawn = {kind: sorted(public_functions(folder / f"{kind}s.py")) for kind in ("figure", "exhibit")} | {
+        "table": list(results.paper.tables)
+    }
+    faults: list[str] = []
+    prose.fill((folder / "section.md").read_text(encoding="utf-8"), TemplateFunctions(results, verdicts, drawn), "section.md", faults)
+    assert faults == []
 
 
 def test_make_figures_asks_for_figures_of_the_reference() -> None:
