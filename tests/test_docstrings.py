@@ -13,6 +13,7 @@ FINISHED = (
     "replications/commands",
     "replications/engine",
     "replications/papers/char_rnn",
+    "replications/papers/foundations",
     "replications/papers/rnn_vs_transformer",
     "replications/papers/vit_scaling",
     "replications/presentation",
