@@ -1,7 +1,7 @@
 """Cost of a tier before it runs: jobs, GPU-hours, wall time on a number of GPUs, and the claims that a budget decides.
 
 The minutes of a job are those expected in its paper's `runs.yaml`, corrected by measurements: a finished run of the tier counts with its
-measured time, and the other runs of its paper are scaled by the ratio of measured to expected time.
+measured time, and other runs of its paper are scaled by the ratio of measured to expected time.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import geometric_mean
 
 from replications.errors import InputError
 from replications.registry import run_grid as grid
@@ -25,13 +24,17 @@ QUARTERS = 4
 """Slots of one GPU; see `gpu_slots` of `Resources`."""
 
 
+LONGER = 5
+"""A measured run scales runs that are expected to take at most this many times as long: of a short one most is start-up."""
+
+
 @dataclass(frozen=True)
 class Estimate:
     """Duration of one chunk of a run.
 
     Attributes:
         minutes: of one chunk.
-        basis: 'expected', 'measured', or 'scaled' by the ratio of its paper.
+        basis: 'expected', 'measured', or 'scaled' by the ratio of measured runs of its paper.
     """
 
     minutes: float
@@ -72,17 +75,18 @@ def estimates(runs: Sequence[Run], folder: Path) -> dict[str, Estimate]:
         Name of the run -> estimate.
     """
     measured = {run.name: measured_minutes(folder, run) for run in runs}
-    ratios = [minutes / run.resources.minutes for run in runs if (minutes := measured[run.name])]
-    ratio = geometric_mean(ratios) if ratios else None
+    pairs = [(run.resources.minutes, minutes) for run in runs if (minutes := measured[run.name])]
     by_name = {}
     for run in runs:
-        minutes = measured[run.name]
+        minutes, expected = measured[run.name], run.resources.minutes
+        alike = [pair for pair in pairs if expected <= LONGER * pair[0]]
         if minutes is not None:
             by_name[run.name] = Estimate(minutes, "measured")
-        elif ratio is not None:
-            by_name[run.name] = Estimate(run.resources.minutes * ratio, "scaled")
+        elif alike:
+            ratio = math.fsum(taken for _, taken in alike) / math.fsum(planned for planned, _ in alike)
+            by_name[run.name] = Estimate(expected * ratio, "scaled")
         else:
-            by_name[run.name] = Estimate(run.resources.minutes, "expected")
+            by_name[run.name] = Estimate(expected, "expected")
     return by_name
 
 

@@ -46,6 +46,16 @@ def test_a_finished_run_counts_as_measured_and_scales_the_others(tmp_path: Path)
     assert (found["b"].minutes, found["b"].basis) == (pytest.approx(1.5), "scaled")
 
 
+def test_a_short_run_does_not_scale_a_long_one_and_long_ones_weigh_more(tmp_path: Path) -> None:
+    finish(tmp_path, "short", seconds=6.0)
+    runs = [run("short", gpus=1, minutes=0.4), run("medium", gpus=1, minutes=2), run("long", gpus=1, minutes=20)]
+    found = estimates(runs, tmp_path)
+    assert (found["medium"].minutes, found["medium"].basis) == (pytest.approx(0.5), "scaled")
+    assert (found["long"].minutes, found["long"].basis) == (20, "expected"), "a few seconds of start-up say nothing about an evening"
+    finish(tmp_path, "long", seconds=60 * 40.0)
+    assert estimates(runs, tmp_path)["medium"].minutes == pytest.approx(2 * 40.1 / 20.4)
+
+
 def test_a_resumed_run_counts_with_all_its_attempts(tmp_path: Path) -> None:
     finish(tmp_path, "a", seconds=60.0, train_seconds=600.0)
     assert estimates([run("a", gpus=1)], tmp_path)["a"].minutes == 10
