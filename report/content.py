@@ -8,6 +8,7 @@ from datetime import datetime
 from pathlib import Path
 
 from replications.errors import InputError, ReplicationError
+from replications.presentation.readme import TIER_LABELS
 from replications.presentation.verdict_log import History, history
 from replications.registry.papers import Paper
 from replications.registry.schema import TIERS
@@ -25,7 +26,7 @@ from report.template_functions import TemplateFunctions
 TIER_NOTES: dict[str, str] = {
     "smoke": (
         "This tier shows that the machinery works, not that the papers hold. Everything below was trained in minutes on a CPU, on small"
-        " embedded data, with stand-ins for most claims. For evidence about the papers, read a report of the tier gpu or paper."
+        " embedded data, with stand-ins for most claims. For evidence about the papers, read a report of a larger tier."
     ),
     "cpu": "Real data at published settings, as far as a processor trains them overnight.",
     "gpu": "Real data on one GPU in under an hour: the headline results, not every published size.",
@@ -87,7 +88,10 @@ class Report:
     @property
     def tier_note(self) -> str:
         """What results of these tiers can show."""
-        return " ".join(f"Tier {tier}: {TIER_NOTES[tier]}" if len(self.tiers) > 1 else TIER_NOTES[tier] for tier in self.tiers)
+        if len(self.tiers) == 1:
+            return TIER_NOTES[self.tiers[0]]
+        each = "; ".join(f"tier {tier}: {TIER_LABELS[tier]}" for tier in self.tiers)
+        return f"Every claim is judged at the largest tier that has results for it, and says which. {each[:1].upper()}{each[1:]}."
 
     @property
     def claims(self) -> tuple[ClaimContent, ...]:
