@@ -21,6 +21,7 @@ from replications.files import replacing
 from replications.paths import ROOT
 from replications.presentation import readme as readme_text
 from replications.registry.papers import Paper, load_papers
+from replications.results import promotion as promoting
 from replications.results import reference as store
 from replications.results.provenance import now
 
@@ -49,8 +50,8 @@ def promote(
 ) -> None:
     """Add the finished chunks of a tier to the committed reference, from which figures and report are redrawn without a GPU."""
     papers = load_papers()
-    promotion = store.promote(source, out, papers, partial=partial, reason=reason)
-    log_promotion(out, store.tier_of(source), papers, promotion, reason)
+    promotion = promoting.promote(source, out, papers, partial=partial, reason=reason)
+    log_promotion(out, promoting.tier_of(source), papers, promotion, reason)
     rows = []
     for paper in papers:
         mine = [chunk for chunk in promotion.held if chunk.paper == paper.name]
@@ -60,7 +61,7 @@ def promote(
     write_readmes(out, readme)
 
 
-def log_promotion(folder: Path, tier: str, papers: Sequence[Paper], promotion: store.Promotion, reason: str) -> None:
+def log_promotion(folder: Path, tier: str, papers: Sequence[Paper], promotion: promoting.Promotion, reason: str) -> None:
     """Add the verdicts that a promotion changed or added to the log beside the reference.
 
     Args:

@@ -9,8 +9,8 @@ from typing import Literal
 
 from replications.presentation.judging import judge_paper
 from replications.registry.papers import Paper
+from replications.results.promotion import tier_of
 from replications.results.reader import Results
-from replications.results.reference import tier_of
 from replications.verdicts.outcome import number, span
 from replications.verdicts.verdict import Verdict
 from replications.verdicts.words import WORDS

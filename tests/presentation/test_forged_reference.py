@@ -11,10 +11,10 @@ from replications.commands.results import log_promotion
 from replications.errors import InputError
 from replications.presentation.judging import judge_paper
 from replications.registry.papers import load_paper, load_papers
+from replications.results.promotion import promote
 from replications.results.provenance import read_provenance, write_provenance
 from replications.results.reader import Results
 from replications.results.records import read_records
-from replications.results.reference import promote
 from replications.results.store import PROVENANCE, RECORDS, write_chunk
 from replications.verdicts.verdict import Verdict
 

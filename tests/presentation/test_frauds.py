@@ -19,10 +19,10 @@ from replications.registry import run_grid
 from replications.registry.papers import load_paper, load_papers
 from replications.registry.run_grid import settings_digest
 from replications.registry.settings import RunSettings
+from replications.results.promotion import promote
 from replications.results.provenance import read_provenance, write_provenance
 from replications.results.reader import NotMeasured, Results
 from replications.results.records import read_records, write_records
-from replications.results.reference import promote
 from replications.results.store import PROVENANCE, RECORDS, write_chunk
 
 Finish = Callable[..., None]

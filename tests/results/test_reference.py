@@ -14,8 +14,9 @@ from replications.presentation.readme import BEGIN, END
 from replications.presentation.verdict_log import read_log
 from replications.registry.papers import load_papers
 from replications.registry.run_grid import settings_digest
-from replications.results import reference
-from replications.results.reference import promote, read_reference
+from replications.results import promotion
+from replications.results.promotion import promote
+from replications.results.reference import read_reference
 from replications.results.store import CHUNK_FILES, content_digest
 from workflow import jobs as pipeline
 from workflow.configuration import read_configuration
@@ -144,7 +145,7 @@ def test_every_promotion_is_logged_and_a_second_making_needs_a_reason(
 def test_too_large_a_reference_is_refused_by_the_name_of_its_largest_part(
     whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reference, "LARGEST", 100)
+    monkeypatch.setattr(promotion, "LARGEST", 100)
     with pytest.raises(InputError, match=r"more than .* MB\. The largest new chunk is .*seeds-0-4"):
         promote(whole, tmp_path / "reference", load_papers())
 

@@ -17,8 +17,9 @@ from replications.presentation.judging import judge_paper
 from replications.presentation.metadata import draw_from_largest
 from replications.presentation.readme import fill_papers, fill_readme
 from replications.registry.papers import load_paper, load_papers
+from replications.results.promotion import LARGEST
 from replications.results.reader import NotMeasured, Results
-from replications.results.reference import LARGEST, read_reference
+from replications.results.reference import read_reference
 from replications.results.store import content_digest
 from replications.source_code import public_functions
 from report import prose
