@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -170,6 +170,21 @@ def machine_resources(given: Container[str]) -> dict[str, int]:
     """
     available = available_gb()
     return {"mem_mb": max(1, int(available * 1000))} if available is not None and "mem_mb" not in given else {}
+
+
+def memory_warning(rules: Sequence[TrainingRule], available: float | None) -> str:
+    """Say in the evening, not at the turn of each run, which runs need more memory than this machine has available.
+
+    Args:
+        rules: the rules that train.
+        available: GB; None where the system does not tell it.
+
+    Returns:
+        One sentence; empty where every run fits.
+    """
+    needs = {f"{rule.paper} {', '.join(rule.runs)}": rule.resources["mem_mb"](None, 1) / 1024 for rule in rules}
+    large = [f"{name} ({need:.3g} GB)" for name, need in needs.items() if available is not None and need > available]
+    return f"{available:.1f} GB of memory are available; unless it is more later, refused: {'; '.join(large)}." if large else ""
 
 
 def retry_resource(first: int, growth: float) -> Callable[..., int]:

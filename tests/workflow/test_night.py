@@ -74,6 +74,8 @@ def test_a_run_that_states_more_memory_than_there_is_never_starts(night: Path) -
     set_memory(night, 1.5)
     done = run_in(night, "snakemake", "--cores", "2", "--config", "tier=cpu", check=False)
     assert done.returncode != 0
+    evening = f"1.5 GB of memory are available; unless it is more later, refused: {TOY} fair, loaded (2 GB); {TOY} slow (2 GB)."
+    assert 0 <= done.stderr.find(evening) < done.stderr.find(f"{TOY}: slow (seeds"), "said before the first run starts"
     assert f"{TOY} slow needs 2 GB of memory (resources.memory_gb in runs.yaml), and this machine has 1.5 GB available" in done.stderr
     assert "--ignore-memory" in done.stderr
     assert chunks(night) == {}

@@ -9,6 +9,7 @@ sys.path.insert(0, str(SUITE))
 from workflow import jobs
 from workflow.configuration import read_configuration
 from replications.errors import ReplicationError
+from replications.memory import available_gb
 from replications.registry.papers import load_paper
 
 try:
@@ -23,6 +24,14 @@ os.environ.update(jobs.environment())
 if workflow.is_main_process and workflow.nodes is None:
     for name, amount in jobs.machine_resources(workflow.global_resources).items():
         workflow.register_resource(name, amount)
+
+
+onstart:
+    if workflow.nodes is None and (
+        warning := jobs.memory_warning(TRAINING, available_gb())
+    ):
+        print(warning, file=sys.stderr)
+
 
 TIER = CONFIG.tier
 SOURCE = CONFIG.source
