@@ -7,6 +7,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from replications.errors import Preempted
 from replications.papers.foundations.experiment import STATEMENTS, run
 from replications.papers.foundations.settings import Settings
 from replications.registry.checks import check_claims
@@ -37,6 +38,16 @@ def test_a_seed_gives_the_same_records_alone_and_in_company(experiment: str, tmp
     alone = records(tmp_path / "one", SMALL[experiment], (1,))
     together = together[together["seed"] == 1]
     pd.testing.assert_frame_equal(together.reset_index(drop=True), alone.reset_index(drop=True), rtol=1e-12)
+
+
+@pytest.mark.parametrize("experiment", ["detector", "hello"])
+def test_a_stopped_training_ends_with_the_records_of_an_uninterrupted_one(experiment: str, tmp_path: Path) -> None:
+    whole = records(tmp_path / "whole", SMALL[experiment], (0, 1))
+    stopped = make_context(tmp_path / "stopped", PAPER, (0, 1))
+    stopped.control.stop.signal = "SIGTERM"  # stops after the first update
+    with pytest.raises(Preempted):
+        run(SMALL[experiment], stopped)
+    pd.testing.assert_frame_equal(records(tmp_path / "stopped", SMALL[experiment], (0, 1)), whole, check_exact=True)
 
 
 @pytest.mark.parametrize("tier", TIERS)
