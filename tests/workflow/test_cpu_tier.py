@@ -17,4 +17,4 @@ def test_no_run_asks_for_a_gpu_or_judges_a_seed_of_pilots(paper: str) -> None:
 
 def test_a_night_is_enough() -> None:
     minutes = sum(job.resources.minutes * job.resources.threads for paper in paper_names() for job in jobs(paper, "cpu"))
-    assert minutes <= 24 * 60, "tier cpu is 24 core-hours: twelve hours on two cores"
+    assert minutes <= 30 * 60, "tier cpu is 30 core-hours at most: a night on two cores for what stands, and room for new papers"
