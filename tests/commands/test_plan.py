@@ -15,7 +15,7 @@ from replications.registry.run_grid import jobs
 
 
 def said(*arguments: object) -> str:
-    done = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    done = CliRunner().invoke(app, [str(argument) for argument in arguments], env={"COLUMNS": "200"})
     assert done.exit_code == 0, done.output
     return done.output
 
