@@ -10,7 +10,7 @@ rule data:
         f"{LOGS}/{{paper}}/data.log",
     priority: jobs.DATA_PRIORITY
     localrule: True
-    threads: jobs.data_threads(CONFIG, workflow.cores)
+    threads: jobs.data_threads(CONFIG, workflow.resource_settings.cores)
     params:
         tier=TIER,
     message:
