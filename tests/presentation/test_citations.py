@@ -9,7 +9,7 @@ import pytest
 from replications.errors import InputError
 from replications.presentation.citations import cite, cite_paper, entry, key_of, origin_of, write_bibliography
 from replications.presentation.metadata import DrawingMetadata, write_metadata
-from replications.registry.papers import Citation, Paper
+from replications.registry.papers import Citation, Paper, load_papers
 from replications.registry.run_grid import settings_digest
 from replications.results.reader import Results
 
@@ -132,3 +132,9 @@ def test_the_bibliography_holds_every_key_once(tmp_path: Path, results: Results)
     with pytest.raises(InputError, match="Two different works have the BibTeX key 'mnih2014recurrent'"):
         write_bibliography(path, [cite_paper(work()), cite_paper(work(venue="ICML"))])
     assert path.read_text(encoding="utf-8") == text
+
+
+def test_works_that_several_papers_cite_are_cited_alike() -> None:
+    works = [work for paper in load_papers() for work in (paper.citation, *paper.cites.values())]
+    for key in {key_of(work) for work in works}:
+        assert len({work.model_dump_json() for work in works if key_of(work) == key}) == 1, key
