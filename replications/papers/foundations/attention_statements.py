@@ -68,7 +68,7 @@ def attention_is_equivariant(generator: torch.Generator) -> float:
 
 
 def positions_break_equivariance(generator: torch.Generator) -> float:
-    """With a position embedding added it does not.
+    """With a position embedding added, self-attention is no longer equivariant to permutations.
 
     Args:
         generator: source of the case.
@@ -80,7 +80,7 @@ def positions_break_equivariance(generator: torch.Generator) -> float:
 
 
 def causal_mask_breaks_equivariance(generator: torch.Generator) -> float:
-    """With a causal mask it does not either, though nothing was added to the tokens.
+    """With a causal mask self-attention is no longer equivariant to permutations, though nothing is added to the tokens.
 
     Args:
         generator: source of the case.

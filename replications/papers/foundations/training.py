@@ -29,6 +29,10 @@ class Weights(torch.nn.Module):
         n_starts: networks per seed; 0: one, without an axis of its own.
     """
 
+    w_xh: torch.nn.Parameter
+    w_hh: torch.nn.Parameter
+    w_hy: torch.nn.Parameter
+
     def __init__(self, shapes: dict[str, tuple[int, ...]], hidden_size: int, generators: list[torch.Generator], n_starts: int = 0) -> None:
         super().__init__()
         axis = (n_starts,) if n_starts else ()
@@ -91,7 +95,7 @@ def train_detector(settings: Settings, context: Context) -> None:
         [context.generator(seed, "start", device="cpu") for seed in context.seeds],
         settings.n_starts,
     )
-    detector = Detector(weights.w_xh, weights.w_hh, weights.w_hy)  # type: ignore[arg-type]
+    detector = Detector(weights.w_xh, weights.w_hh, weights.w_hy)
     generators = [context.generator(seed, "strings", device="cpu") for seed in context.seeds]
 
     def losses() -> Tensor:
@@ -132,8 +136,8 @@ def train_hello(settings: Settings, context: Context) -> None:
 
     def step(x: Tensor, h: Tensor) -> tuple[Tensor, Tensor]:
         """Return the state after a letter, (seeds, hidden), and the logits of the next one, (seeds, letters)."""
-        h = torch.tanh((weights.w_xh @ x.unsqueeze(-1) + weights.w_hh @ h.unsqueeze(-1)).squeeze(-1))  # type: ignore[operator]
-        return h, (weights.w_hy @ h.unsqueeze(-1)).squeeze(-1)  # type: ignore[operator]
+        h = torch.tanh((weights.w_xh @ x.unsqueeze(-1) + weights.w_hh @ h.unsqueeze(-1)).squeeze(-1))
+        return h, (weights.w_hy @ h.unsqueeze(-1)).squeeze(-1)
 
     start = torch.zeros(len(context.seeds), size, dtype=torch.float64)
 

@@ -145,7 +145,7 @@ def decode(line: str) -> Scene:
     """
     domain, setting, objects = line.split("|")
     fields = [text.split(",") for text in objects.split(";")]
-    return Scene(domain, setting, tuple(SceneObject(k, c, s, int(r), int(q)) for k, c, s, r, q in fields))  # type: ignore[arg-type]
+    return Scene(domain, setting, tuple(SceneObject(k, c, s, int(r), int(q)) for k, c, s, r, q in fields))  # type: ignore[arg-type] # `encode` wrote the domain
 
 
 def centre(scene_object: SceneObject) -> tuple[float, float]:
