@@ -111,22 +111,35 @@ def decay_groups(module: nn.Module, weight_decay: float, *, exclude: Sequence[st
     return [{"params": decayed, "weight_decay": weight_decay}, {"params": others, "weight_decay": 0.0}]
 
 
-def clip_norm_per_seed(parameters: Iterable[nn.Parameter], largest: float) -> Tensor:
-    """Scale each seed's gradient in place to a norm of at most `largest`, independently of the other seeds.
+def gradients_per_seed(parameters: Iterable[nn.Parameter]) -> list[list[Tensor]]:
+    """Return views of each seed's gradients.
 
     Args:
         parameters: of shape (seeds, ...); those without a gradient are left out.
-        largest: largest norm over all parameters of one seed.
+
+    Returns:
+        One list of gradients per seed, in the order of the parameters.
+    """
+    by_parameter = [parameter.grad.unbind(0) for parameter in parameters if parameter.grad is not None]
+    return [list(gradients) for gradients in zip(*by_parameter, strict=True)]
+
+
+def clip_norm_per_seed(by_seed: Iterable[Sequence[Tensor]], largest: float) -> Tensor:
+    """Scale each seed's gradient in place to a norm of at most `largest`, independently of the other seeds.
+
+    Args:
+        by_seed: all gradients of each seed, as tensors of any shapes.
+        largest: largest norm over all gradients of one seed.
 
     Returns:
         Norm of each seed before clipping, (seeds,).
     """
-    gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
-    norm = torch.stack([gradient.flatten(1).square().sum(1) for gradient in gradients]).sum(0).sqrt()
-    factor = largest / norm.clamp(min=largest)
-    for gradient in gradients:
-        gradient.mul_(factor.view(-1, *[1] * (gradient.ndim - 1)))
-    return norm
+    norms = []
+    for gradients in by_seed:
+        norm = torch.stack(torch._foreach_norm(gradients)).norm()
+        torch._foreach_mul_(gradients, torch.clamp(largest / (norm + 1e-12), max=1.0))
+        norms.append(norm)
+    return torch.stack(norms)
 
 
 def clip_value(parameters: Iterable[nn.Parameter], largest: float) -> None:

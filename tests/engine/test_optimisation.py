@@ -4,7 +4,15 @@ import pytest
 import torch
 from torch import nn
 
-from replications.engine.optimisation import clip_norm_per_seed, clip_value, cosine, decay_groups, linear, schedule_factor
+from replications.engine.optimisation import (
+    clip_norm_per_seed,
+    clip_value,
+    cosine,
+    decay_groups,
+    gradients_per_seed,
+    linear,
+    schedule_factor,
+)
 
 
 def parameters_with_gradients(scale: float) -> list[nn.Parameter]:
@@ -18,7 +26,7 @@ def parameters_with_gradients(scale: float) -> list[nn.Parameter]:
 
 def test_each_seed_is_clipped_as_torch_clips_it_alone() -> None:
     parameters, copies = parameters_with_gradients(1.0), parameters_with_gradients(1.0)
-    norms = clip_norm_per_seed(parameters, 0.5)
+    norms = clip_norm_per_seed(gradients_per_seed(parameters), 0.5)
     for seed in range(3):
         alone = [nn.Parameter(copy.detach()[seed]) for copy in copies if copy.grad is not None]
         for parameter, copy in zip(alone, copies, strict=False):

@@ -7,11 +7,11 @@ from torch import Tensor
 from torch.nn import functional
 
 from replications.engine.context import Context
+from replications.engine.optimisation import clip_norm_per_seed
 from replications.papers.rnn_vs_transformer.fused import LibraryRecurrent
 from replications.papers.rnn_vs_transformer.mixers import Mixer, Recurrent
 from replications.papers.rnn_vs_transformer.model import make_mixer, seed_gradients
 from replications.papers.rnn_vs_transformer.settings import Settings
-from replications.papers.rnn_vs_transformer.trainer import clip_by_seed
 
 
 def set_radius(layer: Recurrent, radius: float) -> None:
@@ -161,8 +161,12 @@ def _record_cosines(settings: Settings, context: Context, x: Tensor, out: Tensor
         (layer(x)[:, :, -1] * out).sum().backward()
         for gradients in seed_gradients(layer, len(context.seeds)):
             before = torch.cat([gradient.flatten() for gradient in gradients])
-            limit = float(before.abs().max() if by_value else before.norm()) / 10
-            clip_by_seed([gradients], norm=None if by_value else limit, value=limit if by_value else None)
+            if by_value:
+                limit = float(before.abs().max()) / 10
+                for gradient in gradients:
+                    gradient.clamp_(-limit, limit)
+            else:
+                clip_norm_per_seed([gradients], float(before.norm()) / 10)
             values.append(float(functional.cosine_similarity(before, torch.cat([g.flatten() for g in gradients]), dim=0)))
     context.record("cosine_clamped", cosines[True])
     context.record("cosine_clipped", cosines[False])

@@ -11,6 +11,7 @@ from torch.nn import functional
 from replications.engine.checkpoints import Stateful
 from replications.engine.context import Context
 from replications.engine.layers import SeedLinear
+from replications.engine.optimisation import clip_norm_per_seed, clip_value
 from replications.engine.randomness import Generators
 from replications.engine.training import train
 from replications.papers.rnn_vs_transformer import tasks
@@ -20,7 +21,6 @@ from replications.papers.rnn_vs_transformer.mixers import Recurrent
 from replications.papers.rnn_vs_transformer.model import make_mixer, seed_gradients
 from replications.papers.rnn_vs_transformer.settings import Settings
 from replications.papers.rnn_vs_transformer.synthetic import TEST_SEED
-from replications.papers.rnn_vs_transformer.trainer import clip_by_seed
 
 LARGEST_LOSS = 100.0
 """Recorded in place of a larger or undefined loss: without clipping a training may diverge, which is a result, not an error."""
@@ -101,8 +101,10 @@ def train_order(settings: Settings, context: Context) -> None:
         optimiser.zero_grad()
         loss.sum().backward()
         by_net = seed_gradients(model, len(nets))
-        if training.clip_norm is not None or training.clip_value is not None:
-            clip_by_seed(by_net, norm=training.clip_norm, value=training.clip_value)
+        if training.clip_norm is not None:
+            clip_norm_per_seed(by_net, training.clip_norm)
+        if training.clip_value is not None:
+            clip_value(model.parameters(), training.clip_value)
         for gradients in by_net:
             finite = torch.stack([gradient.isfinite().all() for gradient in gradients]).all()
             for gradient in gradients:

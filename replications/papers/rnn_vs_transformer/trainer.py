@@ -11,7 +11,7 @@ from torch.nn import functional
 from replications.engine.checkpoints import Stateful
 from replications.engine.context import Context
 from replications.engine.devices import GraphedStep
-from replications.engine.optimisation import decay_groups, schedule_factor, set_learning_rate
+from replications.engine.optimisation import clip_norm_per_seed, clip_value, decay_groups, schedule_factor, set_learning_rate
 from replications.engine.precision import uses_bf16
 from replications.engine.randomness import Generators
 from replications.engine.training import train
@@ -73,29 +73,6 @@ def token_loss(logits: Tensor, targets: Tensor) -> Tensor:
     """
     flat = functional.cross_entropy(logits.float().flatten(0, -2), targets.flatten(), ignore_index=IGNORED, reduction="none")
     return flat.view_as(targets)
-
-
-def clip_by_seed(by_seed: list[list[Tensor]], *, norm: float | None, value: float | None = None) -> Tensor:
-    """Clip the gradient of each seed, in place.
-
-    Args:
-        by_seed: gradients of each seed.
-        norm: largest norm of one seed's gradient; None: not clipped.
-        value: largest absolute value of an element; None: not clipped.
-
-    Returns:
-        The norms before, (seeds,).
-    """
-    norms = []
-    for gradients in by_seed:
-        before = torch.stack(torch._foreach_norm(gradients)).norm()
-        norms.append(before)
-        if norm is not None:
-            torch._foreach_mul_(gradients, torch.clamp(norm / (before + 1e-12), max=1.0))
-        if value is not None:
-            torch._foreach_clamp_min_(gradients, -value)
-            torch._foreach_clamp_max_(gradients, value)
-    return torch.stack(norms)
 
 
 class Trainer:
@@ -181,8 +158,10 @@ class Trainer:
             part.sum().backward()
             losses.append(part.detach())
         metrics = {"loss": torch.stack(losses).sum(0)}
-        if training.clip_norm is not None or training.clip_value is not None:
-            clip_by_seed(seed_gradients(self.model, len(self.context.seeds)), norm=training.clip_norm, value=training.clip_value)
+        if training.clip_norm is not None:
+            clip_norm_per_seed(seed_gradients(self.model, len(self.context.seeds)), training.clip_norm)
+        if training.clip_value is not None:
+            clip_value(self.model.parameters(), training.clip_value)
         self.optimiser.step()
         return metrics
 

@@ -14,7 +14,7 @@ from replications.engine import training
 from replications.engine.best_weights import BestWeights
 from replications.engine.checkpoints import Stateful
 from replications.engine.context import Context
-from replications.engine.optimisation import clip_norm_per_seed, cosine, set_learning_rate
+from replications.engine.optimisation import clip_norm_per_seed, cosine, gradients_per_seed, set_learning_rate
 from replications.engine.randomness import Generators
 from replications.papers.show_and_tell import vision
 from replications.papers.show_and_tell.data import Split
@@ -268,7 +268,7 @@ class Trainer:
             self.cnn_optimiser.zero_grad(set_to_none=True)
         objective.sum().backward()
         if settings.clip_norm is not None:
-            clip_norm_per_seed(self.model.parameters(), settings.clip_norm)
+            clip_norm_per_seed(gradients_per_seed(self.model.parameters()), settings.clip_norm)
         set_learning_rate(self.optimiser, settings.learning_rate * rate)
         self.optimiser.step()
         if moving_now:
