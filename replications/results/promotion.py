@@ -125,13 +125,15 @@ class Promotion:
     Attributes:
         held: the chunks of the tier that the reference then holds.
         written: those of them that were added or replaced.
+        removed: chunks that went because the tier plans none of their seeds any more; their folders are gone.
     """
 
     held: tuple[Chunk, ...]
     written: tuple[Chunk, ...]
+    removed: tuple[Chunk, ...] = ()
 
     def runs_written(self, paper: str) -> list[str]:
-        """Return the names of a paper's runs of which a chunk was added or replaced.
+        """Return the names of a paper's runs of which a chunk was added, replaced or removed.
 
         Args:
             paper: name of the paper.
@@ -139,7 +141,7 @@ class Promotion:
         Returns:
             Names, each once.
         """
-        return list(dict.fromkeys(chunk.run for chunk in self.written if chunk.paper == paper))
+        return list(dict.fromkeys(chunk.run for chunk in (*self.written, *self.removed) if chunk.paper == paper))
 
 
 def promote(source: Path, target: Path, papers: Sequence[Paper], *, partial: bool = False, reason: str = "") -> Promotion:
@@ -147,7 +149,8 @@ def promote(source: Path, target: Path, papers: Sequence[Paper], *, partial: boo
 
     A chunk that is there already is left alone if its files are equal, and replaced only for a reason: a result that was made
     again is a second try, which the log of verdicts keeps. Chunks of other tiers, and of seeds
-    that `source` does not have, stay. Chunks of runs that the tier no longer plans are removed.
+    that `source` does not have, stay. Chunks of runs that the tier no longer plans are removed, and, where a reason is given, those
+    of planned runs of which the tier plans no seed any more: they decide nothing.
 
     Args:
         source: results of one tier.
@@ -200,6 +203,9 @@ def promote(source: Path, target: Path, papers: Sequence[Paper], *, partial: boo
             for folder in sorted((folder_of_tier / paper.name).glob("*/")):
                 if (paper.name, folder.name) not in planned:
                     shutil.rmtree(folder)
+        removed = _without_planned_seeds(folder_of_tier, papers, tier) if reason.strip() else []
+        for chunk in removed:
+            shutil.rmtree(chunk.folder)
         held = finished_chunks(folder_of_tier, papers, tier)
         description = PromotedTier(
             promoted=provenance.now()[:10],
@@ -212,7 +218,13 @@ def promote(source: Path, target: Path, papers: Sequence[Paper], *, partial: boo
     except OSError as error:
         raise ReplicationError(f"Cannot write {target}: {error.strerror or error}. The chunks that it held are unchanged.") from error
     written = {places[chunk] for chunk in new}
-    return Promotion(tuple(held), tuple(chunk for chunk in held if chunk.folder in written))
+    return Promotion(tuple(held), tuple(chunk for chunk in held if chunk.folder in written), tuple(removed))
+
+
+def _without_planned_seeds(folder: Path, papers: Sequence[Paper], tier: str) -> list[Chunk]:
+    """Return the chunks of planned runs of which the tier plans no seed."""
+    planned = {(paper.name, run.name): set(run.seeds) for paper in papers for run in load_runs(paper.name, tier)}
+    return [chunk for chunk in finished_chunks(folder, papers, tier) if not planned[chunk.paper, chunk.run] & set(chunk.seeds)]
 
 
 def _both(chunk: Chunk, held: Path) -> str:

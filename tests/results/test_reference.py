@@ -12,6 +12,7 @@ from replications.commands.app import app
 from replications.errors import InputError, ReplicationError
 from replications.presentation.readme import BEGIN, END
 from replications.presentation.verdict_log import read_log
+from replications.registry import run_grid
 from replications.registry.papers import load_papers
 from replications.registry.run_grid import settings_digest
 from replications.results import promotion
@@ -100,6 +101,24 @@ def test_a_remade_chunk_replaces_the_old_one_and_a_run_of_no_plan_goes(whole: Pa
     assert [chunk.run for chunk in promotion.written] == ["lady"]
     assert content(target / "gpu" / "tea" / "lady") == content(whole / "tea" / "lady")
     assert not (target / "gpu" / "tea" / "ghost").exists()
+
+
+def test_seeds_that_are_no_longer_planned_go_for_a_reason_alone_and_the_log_keeps_their_verdict(
+    whole: Path, finish: Callable[..., None], tmp_path: Path, readme: Path
+) -> None:
+    target = tmp_path / "results" / "reference"
+    call("results", "promote", whole, "--out", target, "--readme", readme)
+    grids = "tiers: {gpu: {seeds: 5, first_seed: 10, runs: {lady: {}, guest: {}, robot: {}}}}\n"
+    (tmp_path / "tea" / "runs.yaml").write_text(grids, encoding="utf-8")
+    run_grid.load_runs.cache_clear()
+    shutil.rmtree(whole / "tea")
+    finish("lady", first=10, error=[1.2, 1.25, 1.3, 1.35, 1.31])
+    call("results", "promote", whole, "--out", target, "--readme", readme)
+    lady = target / "gpu" / "tea" / "lady"
+    assert sorted(path.name for path in lady.iterdir()) == ["seeds-0-4", "seeds-10-14"]
+    call("results", "promote", whole, "--out", target, "--readme", readme, "--reason", "The seeds had been seen.")
+    assert sorted(path.name for path in lady.iterdir()) == ["seeds-10-14"]
+    assert [(row.seeds, row.reason) for row in read_log(target / "verdicts.log")] == [(5, ""), (5, ""), (5, "The seeds had been seen.")]
 
 
 def test_of_a_chunk_that_two_machines_trained_both_are_named(whole: Path, tmp_path: Path) -> None:
