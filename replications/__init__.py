@@ -1,3 +1,1 @@
 """Does this paper hold? Landmark papers of sequence modelling and vision, replicated, measured and judged."""
-
-__version__ = "0.1.0"

@@ -6,9 +6,9 @@ from typing import Annotated
 
 import typer
 
-from replications import __version__
 from replications.commands import bench, claims, data, figures, listing, new, plan, results, schemas, status, training, trial
 from replications.commands.options import examples
+from replications.version import __version__
 
 app = typer.Typer(
     no_args_is_help=True,
