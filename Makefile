@@ -11,7 +11,7 @@ SNAKEMAKE := $(BIN)/snakemake --config tier=$(TIER) source=$(SOURCE)
 # Many containers tell Python to keep no compiled files. Every job would then compile all it imports anew, for seconds each.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: report figures test test-cluster test-cluster-papers lint bench clean help
+.PHONY: report figures test test-units test-pipeline test-cluster test-cluster-papers lint types hooks install-hooks bench clean help
 
 report: .venv/.complete ## Train, measure, judge and report: results/<tier>/report/
 	@$(SNAKEMAKE)
@@ -24,8 +24,14 @@ report: .venv/.complete ## Train, measure, judge and report: results/<tier>/repo
 figures: .venv/.complete ## Figures and tables only
 	@$(SNAKEMAKE) -- figures
 
-test: lint report ## Everything that CI checks, the whole smoke pipeline included
+test: lint types report ## Everything that CI checks, the whole smoke pipeline included
 	$(BIN)/python -m pytest -n 2 --dist worksteal --durations=10 -m "not cluster and not cluster_papers"
+
+test-units: .venv/.complete ## The tests that need no finished pipeline
+	$(BIN)/python -m pytest -n auto --dist worksteal --durations=10
+
+test-pipeline: report ## The smoke pipeline, and the tests of what it made
+	$(BIN)/python -m pytest -n 2 --durations=10 -m pipeline
 
 test-cluster: .venv/.complete ## The workflow on a Slurm that is running on this machine
 	timeout -k 30 900 $(BIN)/python -m pytest -m cluster tests/cluster
@@ -33,12 +39,21 @@ test-cluster: .venv/.complete ## The workflow on a Slurm that is running on this
 test-cluster-papers: report ## The smoke tier of every paper through that Slurm, beside the local one
 	timeout -k 30 4000 $(BIN)/python -m pytest -m cluster_papers tests/cluster/test_five_papers.py
 
-lint: .venv/.complete
+lint: .venv/.complete ## Style of the code and of the workflow
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/snakefmt --check Snakefile workflow
 	$(BIN)/snakemake --lint
+
+types: .venv/.complete ## Types of the whole code
 	$(BIN)/mypy
+
+hooks: .venv/.complete ## The hooks of .pre-commit-config.yaml on all files, actionlint among them (needs a network once)
+	$(BIN)/uv tool run pre-commit@4.7.0 run --all-files --show-diff-on-failure
+
+install-hooks: .venv/.complete ## The same before every commit in this clone
+	$(BIN)/uv tool install pre-commit@4.7.0
+	$(BIN)/uv tool run pre-commit@4.7.0 install
 
 bench: .venv/.complete ## Our speed beside a baseline's, in one process
 	$(BIN)/replications bench
