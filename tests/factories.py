@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -90,46 +90,72 @@ def make_paper(tmp_path: Path, paper_content: dict[str, Any]) -> Callable[..., P
     return make
 
 
+def write_finished(
+    results: Path,
+    paper: str,
+    run: str,
+    seeds: Sequence[int],
+    metrics: Mapping[str, Sequence[float]],
+    *,
+    units: Mapping[str, str] | None = None,
+    arrays: dict[str, np.ndarray] | None = None,
+    settings: dict[str, Any] | None = None,
+    **provenance: Any,
+) -> Path:
+    """Write a finished chunk as a run leaves it: values of the test split in the order of the seeds; keys of the provenance may be changed."""
+    rows: list[dict[str, object]] = [
+        {
+            "paper": paper,
+            "run": run,
+            "seed": seed,
+            "split": "test",
+            "step": 1,
+            "metric": name,
+            "value": value,
+            "unit": (units or {}).get(name, ""),
+        }
+        for name, values in metrics.items()
+        for seed, value in zip(seeds, values, strict=False)
+    ]
+    # Trained seeds never agree in everything, and every seed of a chunk has records.
+    rows += [
+        {"paper": paper, "run": run, "seed": seed, "split": "train", "step": 1, "metric": "loss", "value": 1 / (3 + seed), "unit": ""}
+        for seed in seeds
+    ]
+    settings = settings or {}
+    content = {
+        "paper": paper,
+        "run": run,
+        "tier": "gpu",
+        "seeds": list(seeds),
+        "started": "2026-01-02T00:00:00+00:00",
+        "ended": "2026-01-02T01:00:00+00:00",
+        "commit": "c0ffee" * 6,
+        "dirty": False,
+        "settings": settings,
+        "settings_digest": settings_digest(paper, run, settings),
+        "data": {"cups/test": {"fingerprint": "abcdef0123456789"}},
+        "cost": {"seconds": 1.5},
+    }
+    chunk = results / paper / run / f"seeds-{seeds[0]}-{seeds[-1]}"
+    write_chunk(chunk, rows, arrays or {}, content | provenance)
+    return chunk
+
+
 @pytest.fixture
 def finish(tmp_path: Path) -> Callable[..., None]:
-    """Write the files of a finished chunk: finish('lady', error=[1.2, 1.3]); values in seed order from `first`."""
+    """Write a finished chunk of the paper: finish('lady', error=[1.2, 1.3]); values in seed order from `first`."""
 
     def write(
         run: str,
         *,
         first: int = 0,
-        started: str = "2026-01-02T00:00:00+00:00",
         arrays: dict[str, np.ndarray] | None = None,
         changes: dict[str, Any] | None = None,
         **metrics: list[float],
     ) -> None:
-        n = max([len(values) for values in metrics.values()] + [len(array) for array in (arrays or {}).values()])
-        folder = tmp_path / "results" / "tea" / run / f"seeds-{first}-{first + n - 1}"
-        rows: list[dict[str, object]] = [
-            {"paper": "tea", "run": run, "seed": first + i, "split": "test", "step": 1, "metric": name, "value": value, "unit": ""}
-            for name, values in metrics.items()
-            for i, value in enumerate(values)
-        ]
-        # Trained seeds never agree in everything, and every seed of a chunk has records.
-        rows += [
-            {"paper": "tea", "run": run, "seed": seed, "split": "train", "step": 1, "metric": "loss", "value": 1 / (3 + seed), "unit": ""}
-            for seed in range(first, first + n)
-        ]
-        provenance = {
-            "paper": "tea",
-            "run": run,
-            "tier": "gpu",
-            "seeds": list(range(first, first + n)),
-            "started": started,
-            "ended": "2026-01-02T01:00:00+00:00",
-            "commit": "c0ffee" * 6,
-            "dirty": False,
-            "settings": {},
-            "settings_digest": settings_digest("tea", run, {}),
-            "data": {"cups/test": {"fingerprint": "abcdef0123456789"}},
-            "cost": {"seconds": 1.5},
-        }
-        write_chunk(folder, rows, arrays or {}, provenance | (changes or {}))
+        n = max(len(values) for values in (*metrics.values(), *(arrays or {}).values()))
+        write_finished(tmp_path / "results", "tea", run, range(first, first + n), metrics, arrays=arrays, **(changes or {}))
 
     return write
 

@@ -25,13 +25,13 @@ from replications.presentation.metadata import write_index
 from replications.presentation.tables import write_table
 from replications.registry import papers as spec
 from replications.registry import run_grid as grid
-from replications.registry.run_grid import settings_digest
 from replications.registry.scale import claim_digests, scales
 from replications.results.reader import Results
-from replications.results.store import write_chunk
 from replications.source_code import public_functions
+from tests.factories import write_finished
 
 HOSTILE = "<script>alert('x')</script> & \"quotes\" #let x = 1 $x_1^2$ *bold* [link](http://example.org) \\textbf{x}"
+PAPER = "lantern_reading"
 STAMP = datetime(2026, 1, 2, 3, 4, tzinfo=UTC)
 
 PAPER_YAML = """
@@ -262,38 +262,30 @@ The task.
 """
 
 
-def write_run(
-    folder: Path, paper: str, run: str, seeds: range, error: float, spread: float, *, tier: str = "gpu", **changes: object
-) -> Path:
-    """One finished chunk of a run."""
-    chunk = folder / paper / run / f"seeds-{seeds[0]}-{seeds[-1]}"
-    noise = np.random.default_rng(sum(run.encode())).normal(0, spread, 20)
-    rows = []
-    for seed in seeds:
-        base = {"paper": paper, "run": run, "seed": seed, "split": "test", "step": 100}
-        rows.append(base | {"metric": "error", "value": error + noise[seed], "unit": "%"})
-        rows.append(base | {"metric": "looks_used", "value": 5.0 + seed / 10, "unit": ""})
-    settings = next((plan.settings.model_dump(mode="json") for plan in grid.load_runs(paper, tier) if plan.name == run), {})
-    provenance = {
-        "paper": paper, "run": run, "tier": tier, "seeds": list(seeds), "settings": settings,
-        "settings_digest": settings_digest(paper, run, settings), "code_digest": "c0de",
-        "commit": "0123456789abcdef0123456789abcdef01234567", "dirty": False, "lock": "10c4", "resumes": 0,
+def write_run(results: Path, run: str, seeds: range, error: float, **provenance: object) -> None:
+    """Write a finished chunk of the invented paper, its error scattered about `error`, with all that a report prints of a chunk."""
+    noise = np.random.default_rng(sum(run.encode())).normal(0, 0.06, 20)
+    metrics = {"error": [error + noise[seed] for seed in seeds], "looks_used": [5.0 + seed / 10 for seed in seeds]}
+    runs = grid.load_runs(PAPER, "gpu")
+    content: dict[str, object] = {
+        "settings": next((plan.settings.model_dump(mode="json") for plan in runs if plan.name == run), {}),
+        "code_digest": "c0de", "commit": "0123456789abcdef0123456789abcdef01234567", "lock": "10c4", "resumes": 0,
         "packages": {"python": "3.11.7", "snakemake": "9.27.1", "unheard-of": "1"},
         "hardware": {"device": "Imaginary CPU, 2 cores", "kind": "cpu"},
         "data": {"digits/test": {"fingerprint": "feedbeef", "licence": "CC0", "rows": "360"}},
         "started": "2026-01-01T10:00:00+00:00", "ended": "2026-01-01T10:05:00+00:00",
-        "command": f"python -m replications run {paper} {run} --tier {tier} --seeds {seeds[0]}-{seeds[-1]}",
-        "claims": claim_digests(spec.load_paper(paper), tier, run, scales(grid.load_runs(paper, tier))),
-        "tables": {name: table.digest for name, table in spec.load_paper(paper).tables.items()},
+        "command": f"python -m replications run {PAPER} {run} --tier gpu --seeds {seeds[0]}-{seeds[-1]}",
+        "claims": claim_digests(spec.load_paper(PAPER), "gpu", run, scales(runs)),
+        "tables": {name: table.digest for name, table in spec.load_paper(PAPER).tables.items()},
         "cost": {"seconds": 41.5, "train_seconds": 38.0, "examples": 1.2e6, "flops": 3.4e12, "peak_memory": 3e8},
     }  # fmt: skip
-    write_chunk(chunk, rows, {"path": np.zeros((len(seeds), 3))}, provenance | changes)
-    return chunk
+    arrays = {"path": np.zeros((len(seeds), 3))}
+    write_finished(results, PAPER, run, seeds, metrics, units={"error": "%"}, arrays=arrays, **(content | provenance))
 
 
-def write_paper(package: Path, name: str) -> None:
+def write_paper(package: Path) -> None:
     """The paper's folder."""
-    folder = package / name
+    folder = package / PAPER
     (folder / "exhibits").mkdir(parents=True)
     texts = {"__init__.py": "", "settings.py": SETTINGS, "figures.py": FIGURES, "exhibits.py": EXHIBITS, "section.md": SECTION}
     quoted = HOSTILE.replace("'", "''")
@@ -302,29 +294,20 @@ def write_paper(package: Path, name: str) -> None:
         (folder / path).write_text(text, encoding="utf-8")
 
 
-def write_derived(results: Path, papers: list[str], tier: str = "gpu") -> None:
-    """Verdicts, tables, figures and exhibits from whatever runs there are."""
-    verdicts = []
-    for name in papers:
-        read = Results.read(spec.load_paper(name), tier, results)
-        verdicts += judge_paper(read)
-        for table in read.paper.tables:
-            write_table(table, read, results / name / "tables")
-        for module, write in (("figures", write_figure), ("exhibits", write_exhibit)):
-            loaded = importlib.import_module(f"replications.papers.{name}.{module}")
-            names = public_functions(read.paper.folder / f"{module}.py")
-            for function in names:
-                write(getattr(loaded, function), read, results / name / module)
-            write_index(results / name / module, names)
-    write_claims_csv(results / "claims.csv", verdicts)
-
-
-def write_results(results: Path, papers: list[str], tier: str = "gpu") -> None:
-    """All runs of the small tier, and what is derived from them."""
-    for name in papers:
-        for run, error in (("looks-4", 1.9), ("looks-6", 1.31), ("looks-8", 1.05), ("dense", 1.45)):
-            write_run(results, name, run, range(3), error, 0.06, tier=tier)
-    write_derived(results, papers, tier)
+def write_results(results: Path) -> None:
+    """All runs of the small tier, and verdicts, tables, figures and exhibits from them."""
+    for run, error in (("looks-4", 1.9), ("looks-6", 1.31), ("looks-8", 1.05), ("dense", 1.45)):
+        write_run(results, run, range(3), error)
+    read = Results.read(spec.load_paper(PAPER), "gpu", results)
+    for table in read.paper.tables:
+        write_table(table, read, results / PAPER / "tables")
+    for module, write in (("figures", write_figure), ("exhibits", write_exhibit)):
+        loaded = importlib.import_module(f"replications.papers.{PAPER}.{module}")
+        names = public_functions(read.paper.folder / f"{module}.py")
+        for function in names:
+            write(getattr(loaded, function), read, results / PAPER / module)
+        write_index(results / PAPER / module, names)
+    write_claims_csv(results / "claims.csv", judge_paper(read))
 
 
 @contextmanager
@@ -339,7 +322,7 @@ def only_papers_in(package: Path) -> Iterator[None]:
     finally:
         paths.PAPERS = before
         replications.papers.__path__.remove(str(package))
-        for module in [module for module in sys.modules if module.startswith("replications.papers.lantern_reading")]:
+        for module in [module for module in sys.modules if module.startswith(f"replications.papers.{PAPER}")]:
             del sys.modules[module]
         forget()
 
@@ -356,9 +339,9 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """Where the invented paper and its finished results are, made once."""
     package, results = tmp_path_factory.mktemp("package"), tmp_path_factory.mktemp("results") / "gpu"
     with only_papers_in(package):
-        write_paper(package, "lantern_reading")
+        write_paper(package)
         forget()
-        write_results(results, ["lantern_reading"])
+        write_results(results)
     return package, results
 
 

@@ -15,8 +15,7 @@ from replications.presentation.figure_writer import Figure, write_figure
 from replications.registry.papers import load_papers
 from replications.results.reader import NotMeasured, Results
 from report.build import write_report
-
-PAPER = "lantern_reading"
+from tests.report.conftest import PAPER
 
 
 def test_figures_come_with_their_files_and_in_the_order_written(results: Path, tmp_path: Path) -> None:

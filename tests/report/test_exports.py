@@ -18,9 +18,9 @@ from replications.paths import ROOT
 from replications.registry.papers import load_papers
 from report.build import write_report
 from report.crate import FORMATS
+from tests.report.conftest import PAPER
 from workflow import jobs as pipeline
 
-PAPER = "lantern_reading"
 FILES = f"files/{PAPER}"
 
 

@@ -13,12 +13,10 @@ import pytest
 
 from replications.errors import ReplicationError
 from replications.registry.papers import load_papers
-from replications.registry.run_grid import settings_digest
 from report.build import write_report
 from report.command import command
-from tests.report.conftest import write_run
+from tests.report.conftest import PAPER, write_run
 
-PAPER = "lantern_reading"
 Build = Callable[[Path], tuple[list[str], str]]
 
 
@@ -48,7 +46,7 @@ def test_a_missing_run_is_named_and_its_cells_are_empty(results: Path, build: Bu
 
 
 def test_missing_seeds_are_named(results: Path, build: Build) -> None:
-    write_run(results, PAPER, "looks-8", range(2), 1.05, 0.06, tier="gpu")
+    write_run(results, "looks-8", range(2), 1.05)
     shutil.rmtree(results / PAPER / "looks-8" / "seeds-0-2")
     assert "looks-8: seed 2 of 3 not finished." in build(results)[0]
 
@@ -89,15 +87,12 @@ def test_records_of_another_run_are_named_and_withheld(results: Path, build: Bui
     ],
 )
 def test_seeds_with_conflicting_provenance_are_named(results: Path, build: Build, changes: dict[str, Any], words: str) -> None:
-    if "settings" in changes:
-        changes |= {"settings_digest": settings_digest(PAPER, "looks-6", changes["settings"])}
-    write_run(results, PAPER, "looks-6", range(3, 6), 1.31, 0.06, tier="gpu", **changes)
+    write_run(results, "looks-6", range(3, 6), 1.31, **changes)
     assert any(words in problem for problem in build(results)[0])
 
 
 def test_settings_that_are_no_longer_planned_are_named(results: Path, build: Build) -> None:
-    old = {"looks": 6, "learning_rate": 0.1}
-    write_run(results, PAPER, "looks-6", range(3), 1.31, 0.06, settings=old, settings_digest=settings_digest(PAPER, "looks-6", old))
+    write_run(results, "looks-6", range(3), 1.31, settings={"looks": 6, "learning_rate": 0.1})
     assert "looks-6: looks-6/seeds-0-2 was made with other settings than runs.yaml has now." in build(results)[0]
 
 

@@ -12,8 +12,7 @@ from report.build import write_report
 from report.content import Report
 from report.pdf import table_bands
 from report.run_tables import Cell, TableContent
-
-PAPER = "lantern_reading"
+from tests.report.conftest import PAPER
 
 
 def built(results: Path, out: Path, stamp: datetime) -> tuple[Report, str]:
