@@ -42,12 +42,11 @@ def entries(report: Report) -> dict[str, Entry]:
         found[paper.name] = citations.cite_paper(paper.spec.citation)
         for key, work in paper.spec.cites.items():
             found[f"{paper.name}.cites.{key}"] = citations.cite_paper(work)
-        verdicts = {verdict.id: verdict for verdict in paper.verdicts}
         for claim in paper.claims:
-            if claim.key in verdicts:
-                found[claim.key] = _cited(report, paper, claim.id, partial(citations.cite_verdict, verdicts[claim.key]))
+            if claim.verdict in paper.verdicts:
+                found[claim.verdict.id] = _cited(report, paper, claim.id, partial(citations.cite_verdict, claim.verdict))
             else:
-                found[claim.key] = _plain(report, paper, claim.id)
+                found[claim.verdict.id] = _plain(report, paper, claim.id)
         for table in paper.tables:
             key = f"{paper.name}.{table.name}"
             found[key] = _cited(report, paper, table.name, partial(citations.cite_table, table.name))

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
-from typing import Any
+from dataclasses import dataclass
 
 from replications.errors import ReplicationError
 from replications.presentation.judging import judge_paper
@@ -29,71 +28,32 @@ EVIDENCE: dict[str, str] = {
 }
 
 
+NOT_JUDGED = "No verdict could be computed; see what is missing or in doubt."
+"""Reason of the verdict on a claim of a paper whose results cannot be read."""
+
+
 @dataclass(frozen=True)
 class ClaimContent:
-    """One claim with its verdict. Numbers are in the claim's unit; None where there is none."""
+    """One claim: its verdict, and what the report says of it besides.
 
-    key: str
-    paper: str
-    id: str
-    text: str
+    Attributes:
+        verdict: the word with all its numbers, in the claim's unit.
+        margin_reason: why the margin is what it is.
+        promoted: the claim's rows in the log of verdicts, in a sentence; empty where it has none.
+        commands: commands that made the chunks it was judged by.
+        advice: what would decide it, where it is open.
+    """
+
+    verdict: Verdict
     margin_reason: str
-    kind: str
-    primary: bool
-    location: str
-    evidence: str
-    published: float | None
-    published_text: str
-    unit: str
-    criterion: str
-    ours: float | None
-    low: float | None
-    high: float | None
-    level: float | None
-    p: float | None
-    p_against: float | None
-    p_holm: float | None
-    p_fdr: float | None
-    margin: float | None
-    verdict: str
-    reason: str
-    seeds_planned: int
-    seeds_finished: int
-    seeds_needed: int | None
-    values: tuple[float, ...]
-    proxy: str
-    integrity: tuple[str, ...] = ()
-    remarks: tuple[str, ...] = ()
-    registration: str = ""
-    post_hoc: str = ""
-    tuning: str = ""
-    said_beside: tuple[str, ...] = ()
-    made: str = ""
-    tier: str = ""
-    runs: tuple[str, ...] = ()
+    promoted: str = ""
     commands: tuple[str, ...] = ()
     advice: str = ""
 
-    @classmethod
-    def unjudged(cls, claim: Claim, base: dict[str, Any]) -> ClaimContent:
-        """Return a claim whose verdict could not be computed.
-
-        Args:
-            claim: the claim, as it is declared.
-            base: the fields that do not depend on a verdict.
-
-        Returns:
-            Content with the word 'not tested' and no numbers.
-        """
-        nothing: dict[str, Any] = dict.fromkeys(
-            ("published", "ours", "low", "high", "level", "p", "p_against", "p_holm", "p_fdr", "margin", "seeds_needed")
-        )
-        known = {name: getattr(claim, name) for name in ("kind", "primary", "location", "evidence", "published_text", "unit")}
-        texts: dict[str, Any] = dict.fromkeys(("criterion", "proxy"), "")
-        return cls(
-            **base, **nothing, **known, **texts, values=(), seeds_planned=claim.seeds, seeds_finished=0,
-            verdict="not tested", reason="No verdict could be computed; see what is missing or in doubt.",
-        )  # fmt: skip
+    @property
+    def id(self) -> str:
+        """Name of the claim within its paper; `verdict.id` has the paper's name before it."""
+        return self.verdict.id.removeprefix(f"{self.verdict.paper}.")
 
     @property
     def anchor(self) -> str:
@@ -103,8 +63,8 @@ class ClaimContent:
     @property
     def digits(self) -> int:
         """Decimals that the interval supports."""
-        spread = (self.high - self.low) / 2 if self.low is not None and self.high is not None else 0.0
-        return formatting.digits_for(spread, self.ours or 0.0)
+        spread = (self.verdict.high - self.verdict.low) / 2 if self.verdict.low is not None and self.verdict.high is not None else 0.0
+        return formatting.digits_for(spread, self.verdict.ours or 0.0)
 
     def shown(self, value: float | None) -> str:
         """Return a number of ours as text, with the decimals that the interval supports.
@@ -120,43 +80,47 @@ class ClaimContent:
     @property
     def shown_ours(self) -> str:
         """Our estimate with its unit."""
-        return "" if self.ours is None else f"{self.shown(self.ours)}{self._unit}"
+        return "" if self.verdict.ours is None else f"{self.shown(self.verdict.ours)}{self._unit}"
 
     @property
     def shown_interval(self) -> str:
         """Our interval, without its unit."""
-        return "" if self.low is None or self.high is None else f"{self.shown(self.low)} to {self.shown(self.high)}"
+        return (
+            ""
+            if self.verdict.low is None or self.verdict.high is None
+            else f"{self.shown(self.verdict.low)} to {self.shown(self.verdict.high)}"
+        )
 
     @property
     def shown_p(self) -> str:
         """The p-value of the claim, that of its contradiction where it is the smaller one, and the smaller one adjusted in its family."""
-        shown = [] if self.p is None else [f"p = {self.p:.2g}"]
-        if self.p is not None and self.p_against is not None and self.p_against < self.p:
-            shown.append(f"against the claim {self.p_against:.2g}")
-        shown += [] if self.p_holm is None else [f"after Holm {self.p_holm:.2g}"]
-        shown += [] if self.p_fdr is None else [f"after false-discovery adjustment {self.p_fdr:.2g}"]
+        shown = [] if self.verdict.p is None else [f"p = {self.verdict.p:.2g}"]
+        if self.verdict.p is not None and self.verdict.p_against is not None and self.verdict.p_against < self.verdict.p:
+            shown.append(f"against the claim {self.verdict.p_against:.2g}")
+        shown += [] if self.verdict.p_holm is None else [f"after Holm {self.verdict.p_holm:.2g}"]
+        shown += [] if self.verdict.p_fdr is None else [f"after false-discovery adjustment {self.verdict.p_fdr:.2g}"]
         return ", ".join(shown)
 
     @property
     def shown_published(self) -> str:
         """The published value, as a number or in words."""
-        return self.published_text if self.published is None else f"{formatting.plain(self.published)}{self._unit}"
+        return self.verdict.published_text if self.verdict.published is None else f"{formatting.plain(self.verdict.published)}{self._unit}"
 
     @property
     def shown_seeds(self) -> str:
         """The number of finished seeds, and of planned ones."""
-        if self.seeds_finished >= self.seeds_planned:
-            return f"{self.seeds_finished} seeds"
-        return f"{self.seeds_finished} of {self.seeds_planned} seeds"
+        if self.verdict.seeds_finished >= self.verdict.seeds_planned:
+            return f"{self.verdict.seeds_finished} seeds"
+        return f"{self.verdict.seeds_finished} of {self.verdict.seeds_planned} seeds"
 
     @property
     def shown_margin(self) -> str:
         """The registered margin."""
-        return "" if self.margin is None else f"{formatting.plain(self.margin)}{self._unit}"
+        return "" if self.verdict.margin is None else f"{formatting.plain(self.verdict.margin)}{self._unit}"
 
     @property
     def _unit(self) -> str:
-        return f"{formatting.THIN}{self.unit}" if self.unit else ""
+        return f"{formatting.THIN}{self.verdict.unit}" if self.verdict.unit else ""
 
 
 def judged(paper: Paper, found: PaperResults, problems: list[Problem]) -> list[Verdict]:
@@ -177,32 +141,24 @@ def judged(paper: Paper, found: PaperResults, problems: list[Problem]) -> list[V
         return []
 
 
-def claim_of(paper: Paper, claim: Claim, verdict: Verdict | None, found: PaperResults, made: History | None = None) -> ClaimContent:
+def claim_of(claim: Claim, verdict: Verdict, found: PaperResults, made: History | None = None) -> ClaimContent:
     """Return a claim with its verdict and the commands that made what it was judged by.
 
     Args:
-        paper: the paper.
-        claim: one of its claims.
-        verdict: the verdict on it; None where it could not be judged.
+        claim: one of the paper's claims.
+        verdict: the verdict on it.
         found: the paper's results.
         made: the rows of the log of verdicts.
 
     Returns:
         The claim as the report shows it.
     """
-    found = found.of_tier(verdict.tier) if verdict else found
-    commands = [str(chunk.provenance.get("command", "")) for run in (verdict.runs if verdict else ()) for chunk in found.chunks_of(run)]
-    base: dict[str, Any] = {
-        "key": f"{paper.name}.{claim.id}",
-        "paper": paper.name,
-        "id": claim.id,
-        "text": claim.claim,
-        "margin_reason": claim.reason,
-    }
-    if verdict is None:
-        return ClaimContent.unjudged(claim, base)
-    told = advice(verdict.verdict, verdict.seeds_needed, verdict.seeds_finished, verdict.runs, found)
-    shared = {f.name for f in fields(ClaimContent)} & {f.name for f in fields(Verdict)} - set(base)
-    copied = {name: getattr(verdict, name) for name in shared} | {"said_beside": verdict.said_beside}
-    copied["made"] = history_sentence((made or {}).get((verdict.tier, verdict.id), ()), verdict.unit)
-    return ClaimContent(**base, **copied, commands=tuple(dict.fromkeys(command for command in commands if command)), advice=told)
+    found = found.of_tier(verdict.tier)
+    commands = [str(chunk.provenance.get("command", "")) for run in verdict.runs for chunk in found.chunks_of(run)]
+    return ClaimContent(
+        verdict,
+        claim.reason,
+        promoted=history_sentence((made or {}).get((verdict.tier, verdict.id), ()), verdict.unit),
+        commands=tuple(dict.fromkeys(command for command in commands if command)),
+        advice=advice(verdict.verdict, verdict.seeds_needed, verdict.seeds_finished, verdict.runs, found),
+    )

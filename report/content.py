@@ -15,9 +15,10 @@ from replications.registry.schema import TIERS
 from replications.registry.tuning import Trials, load_tuning
 from replications.results import version_control
 from replications.results.reader import Results
+from replications.verdicts.judge import not_judged
 from replications.verdicts.verdict import Verdict
 from report import formatting, prose
-from report.claims import VERDICTS, ClaimContent, claim_of, judged
+from report.claims import NOT_JUDGED, VERDICTS, ClaimContent, claim_of, judged
 from report.figures import FigureContent, figures_of
 from report.results_folder import PaperResults, Problem, read_paper_results
 from report.run_tables import CostRow, ProvenanceRow, TableContent, cost_of, origin_of, table_beside_ours
@@ -60,7 +61,7 @@ class PaperContent:
 
     def by_verdict(self) -> dict[str, list[ClaimContent]]:
         """Verdict -> the claims that got it, in the order of the legend, without empty ones."""
-        found = {verdict: [claim for claim in self.claims if claim.verdict == verdict] for verdict in VERDICTS}
+        found = {verdict: [claim for claim in self.claims if claim.verdict.verdict == verdict] for verdict in VERDICTS}
         return {verdict: claims for verdict, claims in found.items() if claims}
 
     def counts(self) -> dict[str, int]:
@@ -100,7 +101,7 @@ class Report:
 
     def counts(self) -> dict[str, int]:
         """Verdict -> number of claims of all papers, in the order of the legend, without zeros."""
-        return {verdict: count for verdict in VERDICTS if (count := sum(claim.verdict == verdict for claim in self.claims))}
+        return {verdict: count for verdict in VERDICTS if (count := sum(claim.verdict.verdict == verdict for claim in self.claims))}
 
     @property
     def year(self) -> str:
@@ -142,7 +143,12 @@ def _paper(results: Results, derived: Path) -> PaperContent:
     problems = list(found.problems)
     verdicts = {verdict.id: verdict for verdict in judged(paper, found, problems)}
     made = _history(results, problems)
-    claims = tuple(claim_of(paper, claim, verdicts.get(f"{paper.name}.{claim.id}"), found, made) for claim in paper.claims)
+    claims = tuple(
+        claim_of(claim, verdict, found, made)
+        if (verdict := verdicts.get(f"{paper.name}.{claim.id}"))
+        else ClaimContent(not_judged(paper.name, results.tier, claim, NOT_JUDGED), claim.reason)
+        for claim in paper.claims
+    )
     base = derived / paper.name
     figures = figures_of(base / "figures", paper, "figure", problems)
     exhibits = figures_of(base / "exhibits", paper, "exhibit", problems)
@@ -198,7 +204,7 @@ def _text_of(
         return ()
     faults: list[str] = []
     known = {"figure": [f.name for f in figures], "exhibit": [e.name for e in exhibits], "table": list(paper.tables)}
-    vocabulary = TemplateFunctions(found.results, {claim.id: claim.verdict for claim in claims}, known)
+    vocabulary = TemplateFunctions(found.results, {claim.id: claim.verdict.verdict for claim in claims}, known)
     try:
         filled = prose.fill(path.read_text(encoding="utf-8"), vocabulary, path.name, faults)
         problems += [Problem(paper.name, "text", fault) for fault in faults]

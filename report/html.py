@@ -154,7 +154,7 @@ def write_pages(report: Report, citations: dict[str, Entry], out: Path) -> None:
         "tier_note": report.tier_note,
         "shorts": {paper.name: paper.spec.short for paper in report.papers},
         "drawing": _drawing,
-        "index_anchor": lambda claim: f"claim-{claim.key}",
+        "index_anchor": lambda claim: f"claim-{claim.verdict.id}",
         "paper_anchor": lambda claim: claim.anchor,
     }
     _clear(out)
@@ -239,7 +239,7 @@ def judged_first(claims: tuple[ClaimContent, ...]) -> list[ClaimContent]:
     Returns:
         The same claims.
     """
-    return sorted(claims, key=lambda claim: claim.verdict == "not tested")
+    return sorted(claims, key=lambda claim: claim.verdict.verdict == "not tested")
 
 
 def _tail(paper: PaperContent, rest: dict[str, list[Any]]) -> list[tuple[str, str, bool]]:

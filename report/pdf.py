@@ -151,22 +151,24 @@ def _rates(row: Rates) -> dict[str, str]:
 
 
 def _claim(claim: ClaimContent) -> dict[str, Any]:
+    verdict = claim.verdict
     margin = f"{claim.shown_margin}. {claim.margin_reason}" if claim.shown_margin else claim.margin_reason
     return {
         "id": claim.id,
-        "text": claim.text,
-        "location": claim.location,
-        "primary": claim.primary,
+        "text": verdict.claim,
+        "location": verdict.location,
+        "primary": verdict.primary,
         "published": claim.shown_published or formatting.NONE,
-        "evidence": claim.evidence if claim.evidence != "paper" else "",
+        "evidence": verdict.evidence if verdict.evidence != "paper" else "",
         "ours": claim.shown_ours or formatting.NONE,
         "interval": claim.shown_interval,
         "p": claim.shown_p,
         "seeds": claim.shown_seeds,
-        "verdict": claim.verdict,
-        "reason": claim.reason,
-        "flag": claim.registration,
-        "beside": [sentence for sentence in claim.said_beside if sentence not in claim.integrity] + ([claim.made] if claim.made else []),
+        "verdict": verdict.verdict,
+        "reason": verdict.reason,
+        "flag": verdict.registration,
+        "beside": [sentence for sentence in verdict.said_beside if sentence not in verdict.integrity]
+        + ([claim.promoted] if claim.promoted else []),
         "advice": claim.advice,
         "margin": margin,
     }

@@ -81,14 +81,15 @@ def dot_plot(claim: ClaimContent) -> Markup:
     Returns:
         An SVG element; empty where there is nothing to draw.
     """
-    points = [*claim.values, *(v for v in (claim.published, claim.ours, claim.low, claim.high) if v is not None)]
-    if not claim.values and claim.ours is None:
+    verdict = claim.verdict
+    points = [*verdict.values, *(v for v in (verdict.published, verdict.ours, verdict.low, verdict.high) if v is not None)]
+    if not verdict.values and verdict.ours is None:
         return Markup("")
     band = None
-    if claim.published is not None and claim.margin is not None and claim.kind == "value":
-        band = (claim.published - claim.margin, claim.published + claim.margin)
+    if verdict.published is not None and verdict.margin is not None and verdict.kind == "value":
+        band = (verdict.published - verdict.margin, verdict.published + verdict.margin)
         points += band
-    bound = claim.margin if claim.kind == "order" else None
+    bound = verdict.margin if verdict.kind == "order" else None
     points += [bound] if bound is not None else []
     least, most = min(points), max(points)
     if most == least:
@@ -104,13 +105,13 @@ def dot_plot(claim: ClaimContent) -> Markup:
         parts.insert(0, f'<rect class="band" x="{left}" width="{float(right) - float(left):.1f}" y="5" height="{HEIGHT - 10}" rx="2"/>')
     if bound is not None:
         parts.append(f'<line class="bound" x1="{x(bound)}" x2="{x(bound)}" y1="4" y2="{HEIGHT - 4}"/>')
-    if claim.low is not None and claim.high is not None:
-        parts.append(f'<line class="interval" x1="{x(claim.low)}" x2="{x(claim.high)}" y1="{middle}" y2="{middle}"/>')
-    if claim.ours is not None:
-        parts.append(f'<line class="mean" x1="{x(claim.ours)}" x2="{x(claim.ours)}" y1="{middle - 7}" y2="{middle + 7}"/>')
-    parts += [f'<circle class="seed" cx="{x(value)}" cy="{middle}" r="3.4"/>' for value in claim.values]
-    if claim.published is not None:
-        centre = float(x(claim.published))
+    if verdict.low is not None and verdict.high is not None:
+        parts.append(f'<line class="interval" x1="{x(verdict.low)}" x2="{x(verdict.high)}" y1="{middle}" y2="{middle}"/>')
+    if verdict.ours is not None:
+        parts.append(f'<line class="mean" x1="{x(verdict.ours)}" x2="{x(verdict.ours)}" y1="{middle - 7}" y2="{middle + 7}"/>')
+    parts += [f'<circle class="seed" cx="{x(value)}" cy="{middle}" r="3.4"/>' for value in verdict.values]
+    if verdict.published is not None:
+        centre = float(x(verdict.published))
         parts.append(f'<path class="theirs" d="M{centre:.1f} {middle - 6.5}l6.5 6.5-6.5 6.5-6.5-6.5z"/>')
     label = describe(claim)
     return Markup(  # noqa: S704 (numbers, and the label is escaped)
@@ -128,11 +129,12 @@ def describe(claim: ClaimContent) -> str:
     Returns:
         Published value, ours, interval and seeds, those that there are, joined by semicolons.
     """
-    parts = [f"published {claim.shown_published}"] if claim.published is not None else []
-    if claim.ours is not None:
+    verdict = claim.verdict
+    parts = [f"published {claim.shown_published}"] if verdict.published is not None else []
+    if verdict.ours is not None:
         parts.append(f"ours {claim.shown_ours}")
     if claim.shown_interval:
-        parts.append(f"{'range' if claim.level is None else f'{100 * claim.level:.0f} % interval'} {claim.shown_interval}")
-    if claim.values:
-        parts.append("seeds " + ", ".join(claim.shown(value) for value in claim.values))
+        parts.append(f"{'range' if verdict.level is None else f'{100 * verdict.level:.0f} % interval'} {claim.shown_interval}")
+    if verdict.values:
+        parts.append("seeds " + ", ".join(claim.shown(value) for value in verdict.values))
     return "; ".join(parts)

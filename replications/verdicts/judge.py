@@ -134,6 +134,21 @@ def judge(paper: str, tier: str, claim: Claim, samples: Samples, basis: Basis | 
     return case.verdict(word, reason, outcome=outcome, finished=finished)
 
 
+def not_judged(paper: str, tier: str, claim: Claim, reason: str) -> Verdict:
+    """Return the verdict 'not tested' on a claim whose records could not be read.
+
+    Args:
+        paper: name of the paper.
+        tier: tier that it would have been judged at.
+        claim: the claim, as it is declared.
+        reason: why it could not be judged, as a sentence.
+
+    Returns:
+        The verdict, with the published value and without numbers of ours.
+    """
+    return _Case(paper, tier, claim, Basis(), claim.proxy(tier)).verdict("not tested", reason)
+
+
 def _limit(case: _Case, test: Claim, outcome: Outcome, finished: int) -> tuple[str, str]:
     """Return the word and reason of an outcome, limited by what its evidence, its seeds and its runs can bear."""
     claim, word, reason = case.claim, str(outcome.word), outcome.reason
