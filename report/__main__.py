@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import sys
 
-from replications.threads import wait_policy
+from replications.startup import start
 
 
 def main() -> None:
     """Run the command; an expected error is printed as its message alone, and gives the exit code."""
-    os.environ.update(wait_policy(os.environ))
+    start()
     import typer
 
     from replications.errors import ReplicationError

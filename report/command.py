@@ -14,16 +14,27 @@ from typing import Annotated
 import typer
 
 from replications.errors import InputError, ReplicationError, nearest
+from replications.registry.configuration import reference_folder
 from replications.registry.papers import load_papers
 from replications.registry.schema import TIERS
 from report.build import write_report
 from report.exports import ARCHIVE
 
+EARLIEST, LATEST = (int(datetime(year, 1, 1, tzinfo=UTC).timestamp()) for year in (1980, 2108))
+"""Seconds since 1970 between which a date has a place in a zip archive, whose years are 1980 to 2107."""
+
 
 def _stamp() -> datetime:
     """The time of the build; SOURCE_DATE_EPOCH, in seconds, makes two builds equal."""
     epoch = os.environ.get("SOURCE_DATE_EPOCH")
-    return datetime.fromtimestamp(int(epoch), UTC) if epoch else datetime.now(UTC).replace(microsecond=0)
+    if not epoch:
+        return datetime.now(UTC).replace(microsecond=0)
+    if not epoch.isdecimal() or not EARLIEST <= int(epoch) < LATEST:
+        raise InputError(
+            f"SOURCE_DATE_EPOCH={epoch} is not a time: give whole seconds since 1970 in the years 1980 to 2107, which an archive can"
+            f" hold ({EARLIEST} to {LATEST - 1}), or unset it."
+        )
+    return datetime.fromtimestamp(int(epoch), UTC)
 
 
 def command(
@@ -40,8 +51,9 @@ def command(
         raise InputError(f"No tier is called '{tier}'. {nearest(tier, TIERS)}")
     if source not in {"runs", "reference"}:
         raise InputError(f"No source is called '{source}'. {nearest(source, ('runs', 'reference'))}")
-    runs = results or Path("results") / ("reference" if source == "reference" else tier)
-    made = derived or (runs.parent / "from-reference" if source == "reference" else runs)
+    runs = results or (reference_folder(Path("results")) if source == "reference" else Path("results") / tier)
+    beside = results.parent if results else Path("results")
+    made = derived or (beside / "from-reference" if source == "reference" else runs)
     folder = out or made / "report"
     report = write_report(tier, source, runs, made, load_papers(paper), folder, _stamp())
     for problem in report.problems:

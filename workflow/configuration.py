@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from replications.registry.configuration import Configuration
@@ -28,5 +27,5 @@ def read_configuration(content: dict[str, Any], where: str = "config/config.yaml
     config = validate(Configuration, content | listed, where)
     if config.source == "runs":
         return config
-    tier, _ = reference_tier(Path(config.results) / "reference")
+    tier, _ = reference_tier(config.runs_folder)
     return config.model_copy(update={"tier": tier})

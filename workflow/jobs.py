@@ -19,6 +19,7 @@ from replications.registry.papers import load_paper
 from replications.results.reference import find_log
 from replications.results.store import CHUNK_FILES
 from replications.source_code import import_closure, imported_names, public_functions
+from replications.startup import DRAWING, first_in_list, module_search
 from replications.threads import wait_policy
 
 FORMS = {".tex": "LaTeX", ".md": "Markdown"}
@@ -55,11 +56,14 @@ def environment() -> dict[str, str]:
     """Compute the environment variables with which jobs find the suite and its Python from any folder, even without an active environment.
 
     Returns:
-        Variable -> value, for `os.environ.update`.
+        Variable -> value, for `os.environ.update`. Modules of a job, and of the processes that it starts, are never found in the
+        working folder.
+
+    Raises:
+        InputError: the suite lies in a folder that a list of paths cannot name.
     """
-    paths = {"PATH": Path(sys.executable).parent, "PYTHONPATH": ROOT}
-    variables = {name: os.pathsep.join(filter(None, [str(first), os.environ.get(name)])) for name, first in paths.items()}
-    return variables | wait_policy(os.environ)
+    programs = {"PATH": first_in_list(str(Path(sys.executable).parent), "PATH", os.environ)}
+    return programs | module_search(os.environ) | DRAWING | wait_policy(os.environ)
 
 
 def relative(paths: list[Path]) -> list[str]:

@@ -139,10 +139,9 @@ def cite(
 ) -> None:
     """Print BibTeX and a plain sentence for a paper, a claim with its verdict, a table, a figure or an exhibit."""
     from replications.presentation import citations
-    from replications.registry.configuration import Configuration
 
     read = read_results(name.partition(".")[0], tier, source, results)
-    reference = Configuration(source="reference", results=str(read.folder.parents[1]))
-    derived = reference.derived_folder if source == "reference" else read.folder
+    beside = results.parent if results else Path("results")
+    derived = beside / "from-reference" if source == "reference" else read.folder
     citation = citations.cite(name, read, derived)
     print(f"{citation.bibtex}\n\n{citation.sentence}")

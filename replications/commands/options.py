@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from replications.errors import InputError, nearest
+from replications.registry.configuration import reference_folder
 from replications.registry.papers import load_paper, paper_names
 from replications.registry.schema import TIERS
 from replications.results.reader import Results
@@ -164,5 +165,5 @@ def read_results(paper: str, tier: str, source: str, results: Path | None) -> Re
         InputError: the folder does not exist, or does not hold a reference.
     """
     if source == "reference":
-        return Results.read_reference(load_paper(paper), results or Path("results") / "reference")
+        return Results.read_reference(load_paper(paper), results or reference_folder(Path("results")))
     return Results.read(load_paper(paper), tier, existing_results(tier, results))

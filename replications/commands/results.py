@@ -20,6 +20,7 @@ from replications.errors import DataError, InputError
 from replications.files import replacing
 from replications.paths import ROOT
 from replications.presentation import readme as readme_text
+from replications.registry.configuration import reference_folder
 from replications.registry.papers import Paper, load_papers
 from replications.results import promotion as promoting
 from replications.results import reference as store
@@ -32,14 +33,21 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     help="Compare results, promote them to the committed reference, restore them from it.",
 )
-ReferenceOption = Annotated[Path, typer.Option("--results", metavar="DIR", help="Folder of the reference to read.")]
+
+
+def _located(folder: Path) -> Path:
+    """Return the folder that was given; instead of the default the suite's own reference where the working folder has none."""
+    return reference_folder(folder.parent) if folder == FOLDER else folder
+
+
+ReferenceOption = Annotated[Path, typer.Option("--results", metavar="DIR", help="Folder of the reference to read.", callback=_located)]
 app.command("costs", epilog=examples("results costs --tier gpu"))(costs)
 
 
 @app.command(epilog=examples("results promote results/gpu"))
 def promote(
     source: Annotated[Path, typer.Argument(metavar="DIR", help="Finished results of one tier to read, for example results/gpu.")],
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder of the reference to write.")] = FOLDER,
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder of the reference to write.", callback=_located)] = FOLDER,
     readme: Annotated[Path, typer.Option(metavar="FILE", help="README whose table of verdicts is written.")] = ROOT / "README.md",
     partial: Annotated[
         bool, typer.Option("--partial", help="Add chunks that are in doubt too; the reference and the report name them.")

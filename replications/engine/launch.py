@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from replications.engine.device_slots import QUARTERS, DeviceSlots, default_folder, scheduled, usable_devices
 from replications.errors import InputError
 from replications.registry.run_grid import Resources, Run
+from replications.startup import module_search
 
 SIGNALS = "SIGTERM,SIGINT,SIGHUP,SIGQUIT,SIGUSR1"
 """Signals that torchrun forwards. By default SIGUSR1 kills torchrun and orphans its workers."""
@@ -210,6 +211,7 @@ def _start(arguments: Sequence[str], *, processes: int, nodes: int, show: bool) 
     if show:
         print(shlex.join(part for part in command if part != "--show-launch"))
         return
+    os.environ.update(module_search(os.environ))
     sys.stdout.flush()
     sys.stderr.flush()
     os.execvp(command[0], command)  # noqa: S606 - a list, no shell; in place, so that signals reach torchrun and locks stay

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
 import json
+import sys
+import textwrap
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -72,7 +75,11 @@ def caption_of(function: Callable[..., Any]) -> str:
     Returns:
         Text without line breaks.
     """
-    return " ".join((inspect.getdoc(function) or "").split())
+    text = inspect.getdoc(function)
+    if text is None and sys.flags.optimize >= 2:  # Python drops docstrings then, the source still has them
+        definition = ast.parse(textwrap.dedent(inspect.getsource(function))).body[0]
+        text = ast.get_docstring(definition) if isinstance(definition, ast.FunctionDef) else None
+    return " ".join((text or "").split())
 
 
 def metadata_of(

@@ -50,7 +50,8 @@ def _fonts_without_layout_tables() -> TemporaryDirectory[str]:
 
 
 def theme() -> None:
-    """Set the look of every figure."""
+    """Set the look of every figure, the same on every machine: what a user's `matplotlibrc` sets does not count."""
+    mpl.rcdefaults()
     _fonts_without_layout_tables()
     sns.set_theme(
         context="paper",

@@ -2,14 +2,55 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Literal
 
 from pydantic import Field, field_validator
 
+from replications import paths
 from replications.errors import nearest
 from replications.registry.papers import paper_names
 from replications.registry.schema import Strict, Tier
+
+UNUSABLE = re.compile(r"[{}\x00-\x1f\x7f]")
+"""Characters that no configured folder may have: Snakemake takes braces for wildcards, and control characters end a line or a name."""
+
+
+def folder_path(text: str) -> str:
+    """Return a configured folder as a path that means the same to Snakemake, to a shell and to Python.
+
+    Args:
+        text: as configured; a leading `~` stands for a home folder.
+
+    Returns:
+        The path, with `~` replaced. It may hold spaces and characters that a shell reads: the rules quote it.
+
+    Raises:
+        ValueError: a character cannot be used, the path reads as an option, or the home folder is not known.
+    """
+    if match := UNUSABLE.search(text):
+        raise ValueError(f"a folder cannot have {match[0]!r} in its path; choose another")
+    if text.startswith("-"):
+        raise ValueError(f"'{text}' reads as an option; write './{text}'")
+    try:
+        path = str(Path(text).expanduser()) if text.startswith("~") else text
+    except RuntimeError:
+        raise ValueError(f"the home folder in '{text}' is not known here; write the whole path") from None
+    return path
+
+
+def reference_folder(results: Path) -> Path:
+    """Return the folder of the committed reference.
+
+    Args:
+        results: folder of results; a reference of its own comes first.
+
+    Returns:
+        `results/reference`; where there is none, as in a working folder elsewhere, the suite's own.
+    """
+    own, committed = results / "reference", paths.ROOT / "results" / "reference"
+    return committed if committed.is_dir() and not own.is_dir() else own
 
 
 class Configuration(Strict):
@@ -35,7 +76,12 @@ class Configuration(Strict):
         for name in names:
             if name not in paper_names():
                 raise ValueError(f"no paper is called '{name}'. {nearest(name, paper_names())}")
-        return names
+        return list(dict.fromkeys(names))
+
+    @field_validator("results", "state")
+    @classmethod
+    def _folders_are_usable(cls, text: str) -> str:
+        return folder_path(text)
 
     @property
     def chosen(self) -> list[str]:
@@ -45,7 +91,8 @@ class Configuration(Strict):
     @property
     def runs_folder(self) -> Path:
         """Folder from which records are read: a tier's, made here, or the committed reference, which has one for each tier."""
-        return Path(self.results) / (self.tier if self.source == "runs" else "reference")
+        results = Path(self.results)
+        return results / self.tier if self.source == "runs" else reference_folder(results)
 
     @property
     def derived_folder(self) -> Path:

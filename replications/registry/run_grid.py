@@ -325,8 +325,9 @@ def expand(paper: str, tier: str, content: dict[str, Any], path: Path) -> list[R
                 name, group = template.format(**varied), (entry.group or template).format(**varied)
             except (KeyError, IndexError):
                 raise InputError(f"{path}: tiers.{tier}.runs.{template}: a {{field}} of the name or group is not in its grid.") from None
-            if not re.fullmatch(r"[a-z0-9]+(?:[-.][a-z0-9]+)*", name):
-                raise InputError(f"{path}: run name '{name}': use lower-case letters, digits, '-' and '.'.")
+            for what, text in (("run name", name), ("group", group)):
+                if not re.fullmatch(r"[a-z0-9]+(?:[-.][a-z0-9]+)*", text):
+                    raise InputError(f"{path}: {what} '{text}': use lower-case letters, digits, '-' and '.'.")
             if name in [run.name for run in runs]:
                 raise InputError(f"{path}: tiers.{tier}: two entries give the run name '{name}'.")
             settings = _merge(_merge(grid.settings, rows.settings), _merge(entry.settings, varied))

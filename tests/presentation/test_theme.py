@@ -1,10 +1,18 @@
-"""What figures say in words, for readers who do not see them."""
+"""What figures say in words, for readers who do not see them, and what no machine changes about how they look."""
 
+import inspect
+import subprocess
+import sys
+
+import matplotlib as mpl
 import pandas as pd
 import pytest
 from matplotlib import pyplot as plt
 
-from replications.presentation.theme import canvas, in_words, label_end, last_rows
+from replications.paths import ROOT
+from replications.presentation.exhibits import embed
+from replications.presentation.metadata import caption_of
+from replications.presentation.theme import canvas, in_words, label_end, last_rows, theme
 
 CUPS = pd.DataFrame(
     {
@@ -38,3 +46,31 @@ def test_a_label_laid_out_at_one_resolution_fits_at_another(resolution: int) -> 
     plt.close(figure)
     assert 0 < box.x0 < box.x1 < width
     assert 0 < box.y0 < box.y1 < height
+
+
+def test_what_a_user_set_for_other_drawings_does_not_count() -> None:
+    with mpl.rc_context({"savefig.bbox": "tight", "savefig.transparent": True, "text.usetex": True, "axes.facecolor": "black"}):
+        theme()
+        assert {mpl.rcParams[name] for name in ("savefig.bbox", "savefig.transparent", "text.usetex")} == {None, False}
+        assert mpl.rcParams["axes.facecolor"] == "white"
+
+
+@pytest.mark.parametrize("backend", ["module://matplotlib_inline.backend_inline", "TkAgg"])
+def test_figures_are_drawn_whatever_backend_a_notebook_names(backend: str) -> None:
+    program = (
+        "from replications.startup import start; start()\n"
+        "from replications.presentation.theme import canvas\n"
+        "import matplotlib, os; canvas(); print(matplotlib.get_backend(), os.environ['MPLBACKEND'])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, env={"MPLBACKEND": backend}, capture_output=True, text=True, check=False
+    )
+    assert done.stdout.lower().split() == ["agg", "agg"], done.stderr
+
+
+def test_a_caption_is_the_docstring_also_where_python_drops_docstrings() -> None:
+    program = "from replications.presentation import exhibits, metadata; print(exhibits.embed.__doc__, metadata.caption_of(exhibits.embed))"
+    done = subprocess.run([sys.executable, "-OO", "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    expected = " ".join(str(inspect.getdoc(embed)).split())
+    assert caption_of(embed) == expected
+    assert done.stdout == f"None {expected}\n"

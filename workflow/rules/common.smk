@@ -15,10 +15,9 @@ from replications.registry.papers import load_paper
 try:
     CONFIG = read_configuration(dict(config))
     TRAINING = jobs.training_rules(CONFIG) if CONFIG.source == "runs" else []
+    os.environ.update(jobs.environment())
 except ReplicationError as error:
     raise WorkflowError(str(error)) from None
-
-os.environ.update(jobs.environment())
 
 # On this machine, what runs at once shares its memory; a scheduler divides that of a cluster (its profile sets `jobs`).
 if workflow.is_main_process and workflow.nodes is None:

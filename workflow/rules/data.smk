@@ -16,4 +16,4 @@ rule data:
     message:
         "{wildcards.paper}: data"
     shell:
-        "python -m replications data fetch --paper {wildcards.paper} --tier {params.tier} --out {output} --log {log}"
+        "python -P -m replications data fetch --paper {wildcards.paper:q} --tier {params.tier:q} --out {output:q} --log {log:q}"

@@ -37,7 +37,7 @@ for paper in PAPERS:
         message:
             f"{paper}: figures"
         shell:
-            "python -m replications figures {params.paper} --tier {params.tier} --source {params.source} --results {params.runs} --out {params.out} 2> {log}"
+            "python -P -m replications figures {params.paper:q} --tier {params.tier:q} --source {params.source:q} --results {params.runs:q} --out {params.out:q} 2> {log:q}"
 
     if jobs.exhibit_outputs(CONFIG, paper):
 
@@ -65,4 +65,4 @@ for paper in PAPERS:
             message:
                 f"{paper}: exhibits"
             shell:
-                "python -m replications exhibits {params.paper} --tier {params.tier} --source {params.source} --results {params.runs} --out {params.out} 2> {log}"
+                "python -P -m replications exhibits {params.paper:q} --tier {params.tier:q} --source {params.source:q} --results {params.runs:q} --out {params.out:q} 2> {log:q}"

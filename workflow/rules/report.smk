@@ -32,12 +32,12 @@ rule report_pages:
     params:
         tier=TIER,
         source=SOURCE,
-        papers=" ".join(f"--paper {paper}" for paper in PAPERS),
+        papers=[word for paper in PAPERS for word in ("--paper", paper)],
         runs=lambda wildcards: RUNS,
         derived=lambda wildcards: DERIVED,
         out=lambda wildcards, output: os.path.dirname(output[0]),
     message:
         "report"
     shell:
-        "python -m report --tier {params.tier} --source {params.source} {params.papers} --results {params.runs}"
-        " --derived {params.derived} --out {params.out} 2> {log}"
+        "python -P -m report --tier {params.tier:q} --source {params.source:q} {params.papers:q} --results {params.runs:q}"
+        " --derived {params.derived:q} --out {params.out:q} 2> {log:q}"

@@ -26,10 +26,10 @@ for group in TRAINING:
             digests=group.digests,
             tier=TIER,
             out=lambda wildcards, output: Path(output[0]).parents[3],
-            state=f"--state {CONFIG.state}" if CONFIG.state else "",
-            device="" if CONFIG.device == "auto" else f"--device {CONFIG.device}",
+            state=["--state", CONFIG.state] if CONFIG.state else [],
+            device=[] if CONFIG.device == "auto" else ["--device", CONFIG.device],
         message:
             f"{group.paper}: {', '.join(group.runs)} (seeds {{wildcards.seeds}})"
         shell:
-            "exec python -m replications run {params.paper} {params.runs} --tier {params.tier} --seeds {wildcards.seeds}"
-            " --out {params.out} --threads {threads} {params.device} {params.state} --log {log}"
+            "exec python -P -m replications run {params.paper:q} {params.runs:q} --tier {params.tier:q} --seeds {wildcards.seeds:q}"
+            " --out {params.out:q} --threads {threads:q} {params.device:q} {params.state:q} --log {log:q}"

@@ -29,7 +29,7 @@ for paper in PAPERS:
         message:
             f"{paper}: verdicts and tables"
         shell:
-            "python -m replications claims judge {params.paper} --tier {params.tier} --source {params.source} --results {params.runs} --out {params.out} 2> {log}"
+            "python -P -m replications claims judge {params.paper:q} --tier {params.tier:q} --source {params.source:q} --results {params.runs:q} --out {params.out:q} 2> {log:q}"
 
 
 rule claims:
@@ -48,4 +48,4 @@ rule claims:
     message:
         "claims of all papers"
     shell:
-        "python -m replications claims merge {input} --out {output} 2> {log}"
+        "python -P -m replications claims merge {input:q} --out {output:q} 2> {log:q}"

@@ -1,0 +1,71 @@
+"""What a command does not take from where it was started: modules of the working folder, a notebook's backend, a terminal's letters."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from replications.errors import InputError
+from replications.paths import ROOT
+from replications.startup import first_in_list, module_search, without_working_folder
+from tests.workflow.conftest import environment
+
+RAN = "raise SystemExit('a module of the working folder ran')\n"
+
+
+def command(*arguments: str, cwd: Path = ROOT, **variables: str) -> subprocess.CompletedProcess[bytes]:
+    """Run a command of the suite on the committed reference, from any folder."""
+    return subprocess.run(
+        [sys.executable, "-m", "replications", *arguments],
+        cwd=cwd,
+        env=environment(PYTHONPATH=str(ROOT), **variables),
+        capture_output=True,
+        timeout=120,
+        check=False,
+    )
+
+
+@pytest.fixture
+def cluttered(tmp_path: Path) -> Path:
+    """A working folder with files named like modules of the suite and of the standard library."""
+    for name in ("report", "queue", "workflow", "random", "typer"):
+        (tmp_path / f"{name}.py").write_text(RAN)
+    return tmp_path
+
+
+def test_a_command_takes_no_module_from_the_working_folder(cluttered: Path) -> None:
+    done = command("list", cwd=cluttered)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_a_process_that_a_command_starts_takes_none_either(cluttered: Path) -> None:
+    program = "import queue, random; import report, workflow; print(report.__file__, workflow.__file__)"
+    variables = os.environ | module_search({"PYTHONPATH": f":{cluttered.parent}:"})
+    done = subprocess.run([sys.executable, "-c", program], cwd=cluttered, env=variables, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == [str(ROOT / "report" / "__init__.py"), str(ROOT / "workflow" / "__init__.py")]
+
+
+def test_the_suites_own_folder_stays_where_modules_are_found(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(ROOT)
+    assert without_working_folder(["", "/lib"]) == ["", "/lib"]
+    monkeypatch.chdir(tmp_path)
+    assert without_working_folder(["", str(tmp_path), str(ROOT), "/lib"]) == [str(ROOT), "/lib"]
+
+
+def test_a_list_of_paths_gets_no_empty_entry_which_would_be_the_working_folder() -> None:
+    assert first_in_list("/suite", "PYTHONPATH", {"PYTHONPATH": ":/a::/suite:/b:"}) == "/suite:/a:/b"
+    assert first_in_list("/suite", "PYTHONPATH", {}) == "/suite"
+
+
+def test_a_folder_that_no_list_of_paths_can_name_is_refused() -> None:
+    with pytest.raises(InputError, match=r"/data/a:b has ':' in its path, which separates the entries of PYTHONPATH\. Move it"):
+        first_in_list("/data/a:b", "PYTHONPATH", {})
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "ascii"])
+def test_a_terminal_without_the_marks_gets_the_words(encoding: str) -> None:
+    done = command("claims", "show", "--source", "reference", "--paper", "foundations", PYTHONIOENCODING=encoding)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert "verdict" in done.stdout.decode(encoding)
