@@ -12,7 +12,7 @@ from replications.engine.progress import Progress
 
 
 class StopRequest:
-    """A request to stop, set by SIGTERM or SIGUSR1 and read by training loops between two steps.
+    """A request to stop, set by SIGTERM, SIGUSR1 or Ctrl-C and read by training loops between two steps.
 
     Attributes:
         signal: name of the signal that arrived; None: none has.
@@ -22,11 +22,13 @@ class StopRequest:
         self.signal: str | None = None
 
     def _receive(self, number: int, _: FrameType | None) -> None:
+        if number == signal.SIGINT and self.signal is not None:
+            raise KeyboardInterrupt  # a second Ctrl-C does not wait for the step
         self.signal = signal.Signals(number).name
 
     def install(self) -> None:
-        """Take over both signals for this process."""
-        for number in (signal.SIGTERM, signal.SIGUSR1):
+        """Take over the signals for this process. A second Ctrl-C ends it at once."""
+        for number in (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT):
             signal.signal(number, self._receive)
 
 

@@ -115,7 +115,7 @@ def test_a_changed_setting_trains_its_group_only_and_keeps_the_other_run(mine: P
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1, signal.SIGKILL])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1, signal.SIGINT, signal.SIGKILL])
 def test_a_run_stopped_in_the_middle_ends_with_equal_records(finished: Path, suite: Path, number: signal.Signals) -> None:
     command = ["replications", "run", TOY, "slow", "--checkpoint-seconds", "0"]
     process = subprocess.Popen([sys.executable, "-m", *command], cwd=suite, env=environment(), stderr=subprocess.PIPE, text=True)
