@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from replications.errors import ReplicationError
+from replications.presentation import formatting
 from replications.presentation.judging import judge_paper
 from replications.presentation.verdict_log import History, history_sentence
 from replications.registry.claims import Claim
 from replications.registry.papers import Paper
 from replications.verdicts.verdict import Verdict
 from replications.verdicts.words import WORDS
-from report import formatting
 from report.results_folder import PaperResults, Problem
 from report.run_tables import advice
 

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 
 from replications.errors import InputError, ReplicationError
+from replications.presentation import formatting
+from replications.presentation.answers import Answer, answer
 from replications.presentation.readme import TIER_LABELS
 from replications.presentation.verdict_log import History, history
 from replications.registry.papers import Paper
@@ -17,7 +20,7 @@ from replications.results import version_control
 from replications.results.reader import Results
 from replications.verdicts.judge import not_judged
 from replications.verdicts.verdict import Verdict
-from report import formatting, prose
+from report import prose
 from report.claims import NOT_JUDGED, VERDICTS, ClaimContent, claim_of, judged
 from report.figures import FigureContent, figures_of
 from report.results_folder import PaperResults, Problem, read_paper_results
@@ -58,6 +61,20 @@ class PaperContent:
     def name(self) -> str:
         """The paper's folder, and its page."""
         return self.spec.name
+
+    @cached_property
+    def answer(self) -> Answer:
+        """What its verdicts say so far, in two sentences."""
+        return answer([claim.verdict for claim in self.claims])
+
+    @property
+    def headline(self) -> FigureContent | None:
+        """The first drawn figure that the text shows; the first drawn one where the text shows none."""
+        drawn = {figure.name: figure for figure in self.figures if figure.drawn and "png" in figure.files}
+        shown = [
+            block.name for section in self.text for block in section.blocks if isinstance(block, prose.Embed) and block.kind == "figure"
+        ]
+        return next((drawn[name] for name in [*shown, *drawn] if name in drawn), None)
 
     def by_verdict(self) -> dict[str, list[ClaimContent]]:
         """Verdict -> the claims that got it, in the order of the legend, without empty ones."""

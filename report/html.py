@@ -144,6 +144,7 @@ def write_pages(report: Report, citations: dict[str, Entry], out: Path) -> None:
         "citations": citations,
         "mark": verdict_marks.mark,
         "dots": verdict_marks.dot_plot,
+        "shares": verdict_marks.share_bar,
         "words": WORDS,
         "verdicts": VERDICTS,
         "characteristics": read_characteristics(),
@@ -167,6 +168,7 @@ def write_pages(report: Report, citations: dict[str, Entry], out: Path) -> None:
             common,
             page="index",
             judged_first=judged_first(report.claims),
+            headlines={paper.name: paper.headline for paper in report.papers},
             exhibits=[(paper, item) for paper in report.papers for item in paper.exhibits if item.drawn],
         ),
     )

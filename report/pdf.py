@@ -13,11 +13,12 @@ import typst
 
 from replications.errors import ReplicationError
 from replications.files import replacing
+from replications.presentation import formatting
 from replications.presentation.characteristics_csv import read_characteristics
 from replications.registry.tuning import MISSING, Trials
 from replications.verdicts.characteristics import Rates
 from replications.verdicts.words import WORDS
-from report import formatting, prose, verdict_marks
+from report import prose, verdict_marks
 from report.bibliography import Entry, by_name
 from report.claims import VERDICTS, ClaimContent
 from report.content import PaperContent, Report

@@ -7,11 +7,10 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from replications.presentation import tables
+from replications.presentation import formatting, tables
 from replications.registry.outputs import TABLE_KINDS
 from replications.registry.run_grid import seeds_label
 from replications.results.store import Chunk
-from report import formatting
 from report.results_folder import PaperResults
 
 

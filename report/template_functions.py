@@ -14,10 +14,10 @@ from typing import Any
 from markupsafe import Markup
 
 from replications.errors import InputError, nearest
+from replications.presentation import formatting
 from replications.results.reader import Results
 from replications.verdicts.contrasts import contrast
 from replications.verdicts.estimates import Estimate, estimate
-from report import formatting
 
 NOT_MEASURED = Markup("*not measured at this tier*")
 EMBED = re.compile("\ue000(figure|table|exhibit):([A-Za-z0-9._-]+)\ue001")

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from markupsafe import Markup, escape
 
+from replications.presentation.answers import Share
 from replications.verdicts.words import WORDS
 from report.claims import ClaimContent
 
@@ -65,6 +68,31 @@ def verdict_style() -> str:
     variables = "".join(f"  --v-{entry.slug}: light-dark({entry.colour}, {entry.dark_colour});\n" for entry in WORDS.values())
     classes = "".join(f".v-{entry.slug} {{ --v: var(--v-{entry.slug}); }}\n" for entry in WORDS.values())
     return f"\n/* Verdict words, from replications/verdicts/words.py */\n:root {{\n{variables}}}\n{classes}"
+
+
+_HEIGHTS = {"real": 10, "ours": 10, "stand-in": 5, "counted": 5, "untested": 2}
+"""Height of a part of the bar by what its verdicts rest on, in tenths of the bar: real results stand out without colour."""
+
+
+def share_bar(shares: Sequence[Share]) -> Markup:
+    """Return the parts of a paper's claims as one stacked bar; the words stand beside it, so screen readers skip it.
+
+    Args:
+        shares: parts in the order in which they are drawn.
+
+    Returns:
+        An SVG element, as wide as its container.
+    """
+    total = sum(share.count for share in shares)
+    left, parts = 0.0, []
+    for share in shares:
+        width, height = 1000 * share.count / total, _HEIGHTS[share.group]
+        place = f'x="{left:.1f}" y="{10 - height}" width="{max(width - 3, 1):.1f}" height="{height}"'
+        parts.append(f'<rect class="{share.group} v-{WORDS[share.word].slug}" {place}/>')
+        left += width
+    return Markup(  # noqa: S704 (numbers and names of the table of words)
+        f'<svg class="shares" viewBox="0 0 1000 10" preserveAspectRatio="none" aria-hidden="true">{"".join(parts)}</svg>'
+    )
 
 
 WIDTH, HEIGHT, PAD = 168.0, 34.0, 9.0

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from replications.errors import InputError
+from replications.presentation.answers import answer
 from replications.presentation.citations import short_citation
 from replications.presentation.verdict_log import BEFORE
 from replications.registry.papers import Paper
@@ -48,11 +49,20 @@ def summary(reference: Reference, verdicts: Sequence[Verdict]) -> str:
     lines[-1] = lines[-1].removesuffix(";") + "."
     of_papers = [verdict for verdict in verdicts if verdict.evidence != "ours"]
     of_ours = [verdict for verdict in verdicts if verdict.evidence == "ours"]
-    lines += ["", *_counts(of_papers)]
+    lines += ["", *_findings(verdicts)]
+    lines += ["", "Counts of verdicts:", "", *_counts(of_papers)]
     if of_ours:
         lines += ["", "Statements of ours, which the papers do not make, are counted apart:", "", *_counts(of_ours)]
     doubts = [f"- Tier `{tier}`: {doubt}" for tier in held for doubt in reference.tiers[tier].reservations]
     return "\n".join([*lines, *([""] if doubts else []), *doubts]).strip() + "\n"
+
+
+def _findings(verdicts: Sequence[Verdict]) -> list[str]:
+    """Return one line per paper: its strongest finding in a sentence, see `answers.answer`."""
+    found = {
+        paper: answer([verdict for verdict in verdicts if verdict.paper == paper]) for paper in dict.fromkeys(v.paper for v in verdicts)
+    }
+    return [f"- `{paper}`: {given.finding}" for paper, given in found.items() if given.finding]
 
 
 def _counts(verdicts: Sequence[Verdict]) -> list[str]:

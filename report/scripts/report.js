@@ -122,7 +122,7 @@ open();
 // Print has no details to open: a paper's page prints all its evidence, the opening page the names of all claims
 const reopen = [];
 addEventListener("beforeprint", () => {
-  reopen.push(...document.querySelectorAll(".paper details[data-more]:not([open]), .untested:not([open])"));
+  reopen.push(...document.querySelectorAll(".paper details[data-more]:not([open]), .all-claims:not([open])"));
   for (const more of reopen) more.open = true;
 });
 addEventListener("afterprint", () => { for (const more of reopen.splice(0)) more.open = false; });

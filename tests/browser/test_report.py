@@ -81,9 +81,9 @@ def test_nothing_moves_for_those_who_asked_for_rest(visit: Visit, path: str) -> 
     assert page.evaluate("getComputedStyle(document.documentElement).scrollBehavior") == "auto"
 
 
-def test_the_verdicts_of_every_paper_fit_one_screen(visit: Visit) -> None:
+def test_the_answer_of_every_paper_fits_one_screen(visit: Visit) -> None:
     page = visit("index.html", width=1920, height=1080)
-    bottom = page.evaluate("document.querySelector('.matrix').getBoundingClientRect().bottom")
+    bottom = page.evaluate("document.querySelector('.answers').getBoundingClientRect().bottom")
     assert bottom <= 1080
 
 

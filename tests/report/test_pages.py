@@ -167,7 +167,7 @@ def test_verdicts_differ_in_colour_shape_and_word() -> None:
     assert set(WORDS) == set(VERDICTS)
 
 
-def test_every_claim_is_in_the_matrix_and_in_both_tables(pages: dict[str, Page]) -> None:
+def test_every_claim_is_below_its_papers_answer_and_in_both_tables(pages: dict[str, Page]) -> None:
     paper = load_papers()[0]
     tiles = {attributes["href"] for attributes in pages["index.html"].all("a") if "title" in attributes}
     bodies = {name: {attributes.get("id") for attributes in page.all("tbody")} for name, page in pages.items()}

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from report import formatting
+from replications.presentation import formatting
 
 
 @pytest.mark.parametrize(
