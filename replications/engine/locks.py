@@ -19,6 +19,7 @@ from typing import Any
 
 from replications.errors import ReplicationError
 from replications.results.provenance import now
+from replications.text_files import read_json
 
 UNSUPPORTED = (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
 FLOCK = "hhqqi4x"
@@ -104,7 +105,7 @@ def holder(path: Path) -> dict[str, Any]:
         Entries as `FileLock.sign` wrote them.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = read_json(path)
     except (OSError, ValueError):
         return {}
     return content if isinstance(content, dict) else {}

@@ -17,6 +17,7 @@ from replications.errors import InputError
 from replications.files import replacing
 from replications.paths import ROOT
 from replications.results.records import frame
+from replications.text_files import read_json
 
 PACKAGES = ("torch", "torchvision", "numpy", "scipy", "pandas", "datasets", "scikit-learn", "snakemake", "lightning-fabric")
 
@@ -104,10 +105,10 @@ def read_provenance(path: Path) -> dict[str, Any]:
         InputError: the file is missing or damaged.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = read_json(path)
     except FileNotFoundError:
         raise InputError(f"{path} is missing. Run its job again.") from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:
         raise InputError(f"{path} cannot be read ({error}). Delete it and run its job again.") from None
     if not isinstance(content, dict):
         raise InputError(f"{path}: expected a JSON object.")
