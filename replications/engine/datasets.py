@@ -8,16 +8,18 @@ altered one does not. Order of look-up: the folder named by `REPLICATIONS_DATA` 
 from __future__ import annotations
 
 import gzip
-import hashlib
 import os
-import urllib.request
-from collections.abc import Callable, Iterator, Mapping
+import zlib
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from replications.engine.downloads import download, offline
+from replications.engine.fingerprints import column, file_digest, fingerprint, folder_digest
+from replications.engine.images import as_array
 from replications.errors import DataError, nearest
 
 if TYPE_CHECKING:
@@ -26,9 +28,9 @@ if TYPE_CHECKING:
 ENVIRONMENT = "REPLICATIONS_DATA"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class DataSource:
-    """One data set, pinned.
+    """One data set, pinned; two declarations are never the same, whatever their names.
 
     Attributes:
         name: ours, used in messages and on the command line.
@@ -89,7 +91,7 @@ def how_to_get(source: DataSource) -> str:
 
 
 def load(source: DataSource, split: str) -> tuple[datasets.Dataset, dict[str, str]]:
-    """Load one split and check its size and fingerprint. A process decodes and hashes each split once.
+    """Load one split and check its size and fingerprint. A process decodes and hashes what has not changed once.
 
     Args:
         source: declared data set.
@@ -103,33 +105,72 @@ def load(source: DataSource, split: str) -> tuple[datasets.Dataset, dict[str, st
     """
     if split not in source.splits:
         raise DataError(f"{source.name} has no split '{split}'. {nearest(split, source.splits)}")
-    key = (source.name, source.revision, split, os.environ.get(ENVIRONMENT))
+    place = _locate(source)
+    key = (source, split, place)
     if key not in _verified:
-        _verified[key] = _load(source, split)
+        _verified[key] = _load(source, split, place)
     return _verified[key]
 
 
-_verified: dict[tuple[str | None, ...], tuple[datasets.Dataset, dict[str, str]]] = {}
+@dataclass(frozen=True)
+class Place:
+    """Where a data set is read, and what is there.
+
+    Attributes:
+        origin: 'embedded', 'local mirror', 'hub' or 'pinned address', as provenance names it.
+        path: file or folder on this machine; None where a library keeps it.
+        content: digest of the files, or the revision: the part of a cache's key that changes when the content does.
+    """
+
+    origin: str
+    path: Path | None = None
+    content: str = ""
+
+    def __str__(self) -> str:
+        """Return origin and path, for messages."""
+        return f"{self.origin} {self.path}" if self.path else self.origin
+
+
+_verified: dict[tuple[DataSource, str, Place], tuple[datasets.Dataset, dict[str, str]]] = {}
 """What this process has loaded and checked: a job with many runs decodes and hashes each split once."""
 
 
-def _load(source: DataSource, split: str) -> tuple[datasets.Dataset, dict[str, str]]:
-    loaded, origin = _open(source, split)
+def _locate(source: DataSource) -> Place:
+    """Return where a source is read from; a single file is downloaded when it is nowhere."""
+    if source.build:
+        return Place("embedded")
+    folder = mirror()
+    if source.file:
+        local = folder / source.file if folder else None
+        if local and local.is_file():
+            return Place("local mirror", local, file_digest(local))
+        path = _download(source)
+        return Place("pinned address", path, file_digest(path))
+    local = folder / "hub" / source.hub if folder else None
+    if local and local.is_dir():
+        return Place("local mirror", local, folder_digest(local))
+    return Place("hub", None, source.revision)
+
+
+def _load(source: DataSource, split: str, place: Place) -> tuple[datasets.Dataset, dict[str, str]]:
+    loaded = _open(source, split, place)
     if len(loaded) != source.splits[split]:
         raise DataError(
-            f"{source.name}/{split} from {origin} has {len(loaded):,} examples, {source.splits[split]:,} were declared. "
+            f"{source.name}/{split} from {place} has {len(loaded):,} examples, {source.splits[split]:,} were declared. "
             f"It is incomplete or another data set; remove it and fetch it again. {how_to_get(source)}"
         )
-    digest = fingerprint(loaded)
-    accepted = source.fingerprints.get(split, ())
-    accepted = (accepted,) if isinstance(accepted, str) else accepted
+    try:
+        digest = fingerprint(loaded)
+    except DataError as error:
+        raise DataError(f"{source.name}/{split} from {place}: {error} Remove it and fetch it again. {how_to_get(source)}") from error
+    accepted = _accepted(source, split)
     if accepted and digest not in accepted:
         raise DataError(
-            f"{source.name}/{split} from {origin} is not the declared data: fingerprint {digest}, expected {' or '.join(accepted)}. "
+            f"{source.name}/{split} from {place} is not the declared data: fingerprint {digest}, expected {' or '.join(accepted)}. "
             f"It was altered or damaged; remove it and fetch it again. {how_to_get(source)}"
         )
     return loaded, {
-        "origin": origin,
+        "origin": place.origin,
         "rows": str(len(loaded)),
         "fingerprint": digest,
         "verified": "yes" if accepted else "no fingerprint declared",
@@ -137,49 +178,58 @@ def _load(source: DataSource, split: str) -> tuple[datasets.Dataset, dict[str, s
     }
 
 
-def _open(source: DataSource, split: str) -> tuple[datasets.Dataset, str]:
+def _accepted(source: DataSource, split: str) -> tuple[str, ...]:
+    declared = source.fingerprints.get(split, ())
+    return (declared,) if isinstance(declared, str) else declared
+
+
+def _open(source: DataSource, split: str, place: Place) -> datasets.Dataset:
     if source.build:
-        return source.build(split), "embedded"
+        return source.build(split)
     if source.file:
-        return _open_text(source)
+        return _text_file(source, place)
     import datasets
 
     datasets.disable_progress_bars()
-    folder = mirror()
-    local = folder / "hub" / source.hub if folder else None
-    place, origin, options = (
-        (str(local), "local mirror", {}) if local and local.is_dir() else (source.hub, "hub", {"revision": source.revision})
-    )
+    # The library finds its prepared copy by the patterns of the card, not by the content of the files, and offline takes the newest of
+    # any revision: each content has a folder of its own.
+    prepared = Path(datasets.config.HF_DATASETS_CACHE) / "replications" / f"{source.name}-{place.content[:16]}"
+    options = {} if place.path else {"revision": source.revision}
     try:
-        return datasets.load_dataset(place, source.config, split=split, **options), origin
+        return datasets.load_dataset(str(place.path or source.hub), source.config, split=split, cache_dir=str(prepared), **options)
     except Exception as error:  # the library, its file formats and the network have many kinds
-        offline = isinstance(error, ConnectionError | OSError) or "offline" in str(error).lower() or "Hub" in str(error)
-        if origin == "hub" and offline:
+        unreachable = isinstance(error, ConnectionError | OSError) or "offline" in str(error).lower() or "Hub" in str(error)
+        if place.path is None and unreachable:
             raise DataError(f"{source.name} is not on this machine and the hub cannot be reached. {how_to_get(source)}") from error
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise DataError(
-            f"{source.name}/{split} from {origin} cannot be read: {reason} Remove it and fetch it again. {how_to_get(source)}"
+            f"{source.name}/{split} from {place} cannot be read: {reason} {_pointers(place.path)}Remove it and fetch it again. "
+            f"{how_to_get(source)}"
         ) from error
 
 
-def _open_text(source: DataSource) -> tuple[datasets.Dataset, str]:
-    """A single text file, as one row 'text'; gzip is unpacked."""
+def _pointers(folder: Path | None) -> str:
+    """Return a sentence that names a file of which git has only the pointer, or nothing."""
+    for path in sorted(folder.rglob("*.parquet")) if folder else ():
+        with path.open("rb") as file:
+            if file.read(40).startswith(b"version https://git-lfs"):
+                return f"{path} is a pointer of Git LFS, not the file: `git lfs pull` in that folder fetches it. "
+    return ""
+
+
+def _text_file(source: DataSource, place: Place) -> datasets.Dataset:
+    """Return a single text file as one row 'text'; gzip is unpacked."""
     import datasets
 
-    folder = mirror()
-    local = folder / source.file if folder else None
-    if local and local.is_file():
-        path, origin = local, "local mirror"
-    else:
-        path, origin = _download(source), "pinned address"
+    assert place.path is not None  # noqa: S101 (single files are always on this machine)
     try:
-        data = path.read_bytes()
+        data = place.path.read_bytes()
         text = (gzip.decompress(data) if data.startswith(b"\x1f\x8b") else data).decode("utf-8")
-    except (OSError, EOFError, UnicodeDecodeError) as error:
+    except (OSError, EOFError, UnicodeDecodeError, zlib.error) as error:
         raise DataError(
-            f"{source.name} from {origin} cannot be read: {error}. Remove it and fetch it again. {how_to_get(source)}"
+            f"{source.name} from {place} cannot be read: {error}. Remove it and fetch it again. {how_to_get(source)}"
         ) from error
-    return datasets.Dataset.from_dict({"text": [text]}), origin
+    return datasets.Dataset.from_dict({"text": [text]})
 
 
 def cache_folder() -> Path:
@@ -189,57 +239,38 @@ def cache_folder() -> Path:
 
 
 def _download(source: DataSource) -> Path:
-    """Fetch a single file to the cache, resuming a part that is there; moved into place only when complete."""
+    """Return a single file in the cache. It is fetched when it is not there, and again when it is not the declared one."""
     target = cache_folder() / source.file
+    can_fetch = bool(source.address) and not offline()
+
+    def check(path: Path) -> None:
+        for split in source.splits:
+            _load(source, split, Place("pinned address", path))
+
     if target.is_file():
-        return target
-    if not source.address or os.environ.get("HF_HUB_OFFLINE") == "1":
+        if not can_fetch or _passes(check, target):
+            return target
+        target.unlink()
+    if not can_fetch:
         raise DataError(f"{source.name} is not on this machine. {how_to_get(source)}")
-    part = target.with_name(target.name + ".part")
-    part.parent.mkdir(parents=True, exist_ok=True)
-    have = part.stat().st_size if part.exists() else 0
-    request = urllib.request.Request(source.address, headers={"Range": f"bytes={have}-"} if have else {})  # noqa: S310 (pinned https)
     try:
-        with urllib.request.urlopen(request, timeout=60) as answer, part.open("ab" if answer.status == 206 else "wb") as file:  # noqa: S310
-            while block := answer.read(1 << 20):
-                file.write(block)
+        download(source.address, target, check)
     except OSError as error:
         raise DataError(f"{source.name} could not be fetched from {source.address}: {error}. {how_to_get(source)}") from error
-    part.replace(target)
+    except DataError as error:
+        raise DataError(
+            f"{source.address} answered with something else than {source.name}, which was not kept: a network that asks for a sign-in does"
+            f" that. Open the address in a browser, then run the same command again. ({error})"
+        ) from error
     return target
 
 
-def fingerprint(loaded: datasets.Dataset) -> str:
-    """Return a digest of the decoded content.
-
-    Args:
-        loaded: data set; its columns are read in the order of their names.
-
-    Returns:
-        First 16 hexadecimal digits of the sha256.
-    """
-    digest = hashlib.sha256()
-    for name in sorted(loaded.column_names):
-        digest.update(name.encode() + b"\0")
-        for value in _column(loaded, name):
-            digest.update(_content(value))
-    return digest.hexdigest()[:16]
-
-
-def _column(loaded: datasets.Dataset, name: str) -> Iterator[Any]:
-    """Yield the values of one column, decoded a thousand at a time; other columns (images) are not decoded."""
-    alone = loaded.select_columns(name)
-    for start in range(0, len(alone), 1000):
-        yield from alone[start : start + 1000][name]
-
-
-def _content(value: Any) -> bytes:
-    if isinstance(value, str):
-        return value.encode() + b"\0"
-    if isinstance(value, list) and value and isinstance(value[0], str):
-        return b"\1".join(part.encode() for part in value) + b"\0"
-    array = np.asarray(value)
-    return str(array.shape).encode() + np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<")).tobytes()
+def _passes(check: Callable[[Path], None], path: Path) -> bool:
+    try:
+        check(path)
+    except DataError:
+        return False
+    return True
 
 
 def images_and_labels(loaded: datasets.Dataset, image: str, label: str) -> tuple[np.ndarray, np.ndarray]:
@@ -254,10 +285,15 @@ def images_and_labels(loaded: datasets.Dataset, image: str, label: str) -> tuple
         Images, uint8 (n, height, width) or (n, height, width, channels), and labels, int64 (n,).
 
     Raises:
-        DataError: images differ in size or mode.
+        DataError: images differ in size or mode, one does not decode, or its values do not fit 8 bits.
     """
-    images = [np.asarray(value) for value in _column(loaded, image)]
+    images = []
+    for row, value in enumerate(column(loaded, image)):
+        try:
+            images.append(as_array(value))
+        except (DataError, ValueError, OSError) as error:
+            raise DataError(f"Row {row:,} of column '{image}' is no image of 8 bits: {error}.") from error
     shapes = {one.shape for one in images}
     if len(shapes) != 1:
         raise DataError(f"Images of column '{image}' differ in size or mode: {sorted(map(str, shapes))[:5]}. Use one size and mode.")
-    return np.stack(images).astype(np.uint8), np.asarray(list(_column(loaded, label)), dtype=np.int64)
+    return np.stack(images), np.asarray(list(column(loaded, label)), dtype=np.int64)

@@ -1,6 +1,8 @@
 """Data is the declared data or an error that names it, the two ways to get it and the exact command."""
 
 import gzip
+import io
+import shutil
 from pathlib import Path
 
 import datasets
@@ -8,7 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from replications.engine.datasets import DataSource, fingerprint, images_and_labels, load
+from replications.engine.datasets import DataSource, images_and_labels, load
+from replications.engine.fingerprints import fingerprint
 from replications.errors import DataError
 
 
@@ -57,7 +60,7 @@ def test_a_re_encoded_picture_has_the_same_fingerprint(tmp_path: Path) -> None:
 
 def test_altered_data_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     mirrored(tmp_path, monkeypatch, pictures())
-    with pytest.raises(DataError, match=r"set/train from local mirror is not the declared data.*data fetch set.*REPLICATIONS_DATA"):
+    with pytest.raises(DataError, match=r"set/train from local mirror .* is not the declared data.*data fetch set.*REPLICATIONS_DATA"):
         load(source(fingerprints={"train": "0" * 16}), "train")
 
 
@@ -70,7 +73,7 @@ def test_a_missing_row_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 def test_a_truncated_file_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = mirrored(tmp_path, monkeypatch, pictures())
     path.write_bytes(path.read_bytes()[:200])
-    with pytest.raises(DataError, match=r"set/train from local mirror cannot be read"):
+    with pytest.raises(DataError, match=r"set/train from local mirror .* cannot be read"):
         load(source(), "train")
 
 
@@ -112,3 +115,104 @@ def test_text_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: by
             load(text, "all")
     else:
         assert load(text, "all")[0][0]["text"] == "abc"
+
+
+CARD = """---
+configs:
+- config_name: default
+  data_files:
+  - split: train
+    path: data/train-*.parquet
+---
+"""
+
+
+def numbers(mirror: Path, values: list[int]) -> Path:
+    """A mirror whose card names its files, as every repository's of the hub does."""
+    folder = mirror / "hub" / "owner" / "set"
+    (folder / "data").mkdir(parents=True, exist_ok=True)
+    (folder / "README.md").write_text(CARD)
+    datasets.Dataset.from_dict({"x": values}).to_parquet(folder / "data" / "train-0.parquet")
+    return mirror
+
+
+def test_what_is_read_is_what_the_named_mirror_holds_now(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", str(tmp_path / "prepared"))
+    declared = source(splits={"train": 3})
+
+    def read(mirror: Path) -> list[int]:
+        monkeypatch.setenv("REPLICATIONS_DATA", str(mirror))
+        return list(load(declared, "train")[0]["x"])
+
+    one, other = numbers(tmp_path / "a", [1, 2, 3]), numbers(tmp_path / "b", [1, 2, 9])
+    assert [read(one), read(other), read(one)] == [[1, 2, 3], [1, 2, 9], [1, 2, 3]]
+    assert read(numbers(tmp_path / "a", [7, 7, 7])) == [7, 7, 7]
+
+
+def test_a_mirror_put_right_is_accepted_after_a_wrong_one_was_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", str(tmp_path / "prepared"))
+    monkeypatch.setenv("REPLICATIONS_DATA", str(tmp_path / "a"))
+    right = fingerprint(datasets.Dataset.from_dict({"x": [1, 2, 3]}))
+    declared = source(splits={"train": 3}, fingerprints={"train": right})
+    numbers(tmp_path / "a", [1, 2, 9])
+    with pytest.raises(DataError, match="is not the declared data"):
+        load(declared, "train")
+    numbers(tmp_path / "a", [1, 2, 3])
+    assert load(declared, "train")[1]["verified"] == "yes"
+
+
+def test_two_declarations_of_one_name_are_checked_each_by_its_own_fingerprint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    mirrored(tmp_path, monkeypatch, pictures())
+    load(source(), "train")
+    with pytest.raises(DataError, match="is not the declared data"):
+        load(source(fingerprints={"train": "0" * 16}), "train")
+
+
+def test_a_pointer_of_git_lfs_is_called_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = mirrored(tmp_path, monkeypatch, pictures())
+    load(source(), "train")
+    path.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n")
+    with pytest.raises(DataError, match=r"train-00000-of-00001.parquet is a pointer of Git LFS"):
+        load(source(), "train")
+
+
+def test_offline_another_revision_s_prepared_copy_is_not_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    prepared = tmp_path / "prepared"
+    monkeypatch.delenv("REPLICATIONS_DATA", raising=False)
+    monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", str(prepared))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    monkeypatch.setattr("datasets.config.HF_HUB_OFFLINE", True)
+    # What the library leaves of a repository that it has once read, at whatever revision.
+    card = numbers(tmp_path / "a", [1, 2, 3]) / "hub" / "owner" / "set"
+    datasets.load_dataset(str(card), split="train", cache_dir=str(tmp_path / "other"))
+    left = next((tmp_path / "other").glob("*/default/*/*"))
+    left.parent.parent.parent.rename(tmp_path / "other" / "owner___set")
+    for folder in (prepared, prepared / "replications" / f"set-{'1' * 16}"):
+        shutil.copytree(tmp_path / "other", folder, dirs_exist_ok=True)
+    with pytest.raises(DataError, match=r"set is not on this machine and the hub cannot be reached"):
+        load(source(splits={"train": 3}), "train")
+    monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", str(prepared))
+    assert list(load(source(splits={"train": 3}, revision="1" * 40), "train")[0]["x"]) == [1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    ("drawn", "right"),
+    [
+        (Image.fromarray(np.full((2, 2), 300, np.uint16)), [[1, 1], [1, 1]]),
+        (Image.new("1", (2, 2), 1), [[255, 255], [255, 255]]),
+    ],
+    ids=["16-bit", "1-bit"],
+)
+def test_images_of_other_depths_are_brought_to_8_bits(drawn: Image.Image, right: list[list[int]]) -> None:
+    stored = io.BytesIO()
+    drawn.save(stored, format="PNG")
+    rows = {"image": [{"bytes": stored.getvalue(), "path": None}], "label": [0]}
+    features = datasets.Features({"image": datasets.Image(), "label": datasets.Value("int64")})
+    assert images_and_labels(datasets.Dataset.from_dict(rows, features=features), "image", "label")[0][0].tolist() == right
+
+
+def test_numbers_that_are_no_pixels_are_refused_with_their_row() -> None:
+    features = datasets.Features({"image": datasets.Array2D((1, 2), "int64"), "label": datasets.Value("int64")})
+    rows = datasets.Dataset.from_dict({"image": [[[0, 255]], [[0, 256]]], "label": [0, 1]}, features=features)
+    with pytest.raises(DataError, match=r"Row 1 of column 'image' is no image of 8 bits: .*not integers from 0 to 255"):
+        images_and_labels(rows, "image", "label")
