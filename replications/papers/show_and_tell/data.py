@@ -6,6 +6,8 @@ All are read into one form, `Split`: raw captions by image, and pixels on demand
 from __future__ import annotations
 
 import functools
+import hashlib
+import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -15,10 +17,13 @@ import numpy as np
 
 from replications.engine import datasets as sources
 from replications.engine.datasets import ENVIRONMENT, DataSource, mirror
+from replications.engine.fingerprints import file_digest, files_digest
+from replications.engine.images import open_rgb
 from replications.errors import DataError, nearest
 from replications.papers.show_and_tell import grammar, scenes
 from replications.papers.show_and_tell.settings import Settings
 from replications.papers.show_and_tell.vocabulary import tokenize
+from replications.text_files import read_text, split_lines
 
 if TYPE_CHECKING:
     import datasets
@@ -144,7 +149,7 @@ class Split:
         captions: raw captions of each image.
         read: rows -> pixels, uint8 of shape (rows, 3, side, side).
         scenes: what is truly in each image, where that is known.
-        fingerprint: identity of the content, part of the key under which features are cached.
+        fingerprint: identity of the images, their order and their size, part of the key under which features are cached.
     """
 
     name: str
@@ -209,7 +214,7 @@ def _read_once(dataset: str, split: str, side: int, place: Path | None) -> tuple
     source = _BY_NAME[dataset]
     if source.build:
         rows, note = sources.load(source, split)
-        return _tokenized(_scene_split(rows, f"{dataset}/{split}")), {f"{dataset}/{split}": note}
+        return _tokenized(_scene_split(rows, f"{dataset}/{split}", note["fingerprint"])), {f"{dataset}/{split}": note}
     if source.file:
         if place is None or not (place / source.file).is_dir():
             raise DataError(
@@ -219,9 +224,10 @@ def _read_once(dataset: str, split: str, side: int, place: Path | None) -> tuple
         content = _tokenized(read_folder(place / source.file, split, side=side))
         if len(content) != source.splits.get(split):
             raise DataError(f"{content.name} has {len(content):,} images, {source.splits.get(split, 0):,} were declared. Complete it.")
-        return content, {
-            content.name: {"origin": "local mirror", "rows": str(len(content)), "fingerprint": "", "verified": "only their number"}
-        }
+        texts = file_digest(place / source.file / f"{split}.tsv")
+        print_of_both = hashlib.sha256(f"{texts} {content.fingerprint}".encode()).hexdigest()[:16]
+        note = {"origin": "local mirror", "rows": str(len(content)), "fingerprint": print_of_both, "verified": "only their number"}
+        return content, {content.name: note | {"licence": source.licence}}
     part = "test" if source is FLICKR30K else split
     rows, note = sources.load(source, part)
     numbers = _flickr30k_rows(len(rows), split) if source is FLICKR30K else range(len(rows))
@@ -246,7 +252,7 @@ def _flickr30k_rows(n_rows: int, split: str) -> list[int]:
     return {"test": test, "validation": validation, "train": order[: min(28000, n_rows - 2 * _FLICKR30K_TEST)]}[split]
 
 
-def _scene_split(rows: datasets.Dataset, name: str) -> Split:
+def _scene_split(rows: datasets.Dataset, name: str, fingerprint: str) -> Split:
     contents = [scenes.decode(line) for line in rows["scene"]]
     captions = [list(several) for several in zip(*(rows[f"caption_{i}"] for i in range(CAPTIONS)), strict=True)]
 
@@ -254,11 +260,11 @@ def _scene_split(rows: datasets.Dataset, name: str) -> Split:
     def pixels() -> np.ndarray:
         return scenes.render(contents, seed=sum(name.encode()))
 
-    return Split(name, captions, lambda wanted: pixels()[np.asarray(wanted)], name, contents)
+    return Split(name, captions, lambda wanted: pixels()[np.asarray(wanted)], f"{name}:{fingerprint}", contents)
 
 
 def decode_image(source: Any, name: str, side: int) -> np.ndarray:
-    """Return one image as uint8 (3, side, side), resized whole, because captions describe all of it.
+    """Return one image as uint8 (3, side, side), upright as its metadata says, and resized whole, because captions describe all of it.
 
     Args:
         source: a Pillow image, or a path or file that Pillow opens.
@@ -266,15 +272,14 @@ def decode_image(source: Any, name: str, side: int) -> np.ndarray:
         side: height and width.
 
     Raises:
-        DataError: the image does not decode.
+        DataError: the image does not decode, or its values have no known range.
     """
     from PIL import Image
 
     try:
-        image = source if isinstance(source, Image.Image) else Image.open(source)
-        image = image.convert("RGB")
-    except (OSError, SyntaxError, ValueError) as error:  # what Pillow raises for damaged files, by format
-        raise DataError(f"{name} does not decode as an image ({error}). Replace it or remove it with its captions.") from error
+        image = open_rgb(source, upright=True)
+    except DataError as error:
+        raise DataError(f"{name} cannot be used: {error}. Replace it or remove it with its captions.") from error
     if image.size != (side, side):
         image = image.resize((side, side), Image.Resampling.BICUBIC)
     return np.asarray(image).transpose(2, 0, 1)
@@ -282,6 +287,8 @@ def decode_image(source: Any, name: str, side: int) -> np.ndarray:
 
 def read_folder(folder: Path, split: str, *, side: int = 224) -> Split:
     """Read `<split>.tsv` (image name, tab, caption; an image's captions may be any number of lines) and `images/`.
+
+    Lines may end as on any system, blank ones are passed over, and a byte order mark is. Images lie in the folder `images` or below it.
 
     Args:
         folder: holds the files.
@@ -291,26 +298,65 @@ def read_folder(folder: Path, split: str, *, side: int = 224) -> Split:
     Raises:
         DataError: no such file, a line of another form, a missing image; the message names file and line.
     """
-    path = folder / f"{split}.tsv"
+    path, images = folder / f"{split}.tsv", folder / "images"
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
+        lines = split_lines(read_text(path))
+    except (OSError, UnicodeError) as error:
         raise DataError(f"{path} cannot be read: {error}. Expected lines of image name, tab, caption.") from error
     captions: dict[str, list[str]] = {}
+    files: dict[str, str] = {}
+    find = _Finder(images)
     for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
         image, tab, text = line.partition("\t")
         if not tab:
             raise DataError(f"{path}, line {number}: expected an image name, a tab and a caption, got {line[:60]!r}.")
-        if image not in captions and not (folder / "images" / image).is_file():
-            raise DataError(f"{path}, line {number}: image '{image}' is not in {folder / 'images'}. Add it, or remove its captions.")
         if not text.strip():
             raise DataError(f"{path}, line {number}: the caption of '{image}' is empty. Correct or remove the line.")
-        captions.setdefault(image, []).append(text)
+        if image not in files:
+            found = find(image)
+            if found is None:
+                raise DataError(f"{path}, line {number}: image '{image}' is not in {images}. Add it, or remove its captions.")
+            files[image] = found
+        captions.setdefault(files[image], []).append(text)
     if not captions:
         raise DataError(f"{path} holds no caption.")
     names = list(captions)
 
     def read(wanted: Sequence[int]) -> np.ndarray:
-        return np.stack([decode_image(folder / "images" / names[row], f"{path}: image '{names[row]}'", side) for row in wanted])
+        return np.stack([decode_image(images / names[row], f"{path}: image '{names[row]}'", side) for row in wanted])
 
-    return Split(f"{folder.name}/{split}", list(captions.values()), read, f"{path}:{len(names)}:{side}")
+    return Split(f"{folder.name}/{split}", list(captions.values()), read, f"{files_digest(images, names)}:{side}")
+
+
+class _Finder:
+    """Finds images by name, also where a system stores é as one character and the list as two.
+
+    Args:
+        folder: of the images.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    @functools.cached_property
+    def _composed(self) -> dict[str, str]:
+        names = (str(path.relative_to(self.folder)) for path in self.folder.rglob("*") if path.is_file())
+        return {unicodedata.normalize("NFC", name): name for name in names}
+
+    def __call__(self, name: str) -> str | None:
+        """Return the path of an image below the folder; None when it is not there.
+
+        Args:
+            name: as a caption file gives it.
+        """
+        if Path(name).is_absolute() or ".." in Path(name).parts or "\0" in name:
+            return None
+        try:
+            found = (self.folder / name).is_file()
+        except OSError:  # longer than the file system admits
+            return None
+        if found:
+            return name
+        return None if name.isascii() else self._composed.get(unicodedata.normalize("NFC", name))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import importlib.metadata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,8 +19,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from replications.engine import fingerprints, images
 from replications.engine.context import Context
 from replications.engine.datasets import ENVIRONMENT, cache_folder, mirror
+from replications.engine.downloads import offline
 from replications.errors import DataError
 from replications.files import replacing
 from replications.papers.show_and_tell import data, scenes
@@ -201,43 +204,58 @@ def _imagenet_network(name: str) -> nn.Module:
     path = folder / "weights" / f"{name}_imagenet.pt" if folder else None
     if path is None or not path.is_file():
         try:
+            if offline() and not _is_downloaded(models.get_model_weights(name)["IMAGENET1K_V1"].url):
+                raise ConnectionError("downloads are switched off by HF_HUB_OFFLINE")
             return models.get_model(name, weights="IMAGENET1K_V1")
         except Exception as error:  # no network, no permission, a damaged download: each raises another exception
             raise DataError(
                 f"ImageNet weights of {name} are not on this machine and could not be fetched ({error}). With a network: run again; without: put "
                 f"them at <folder>/weights/{name}_imagenet.pt (torchvision's state dict) and set {ENVIRONMENT}=<folder>."
             ) from error
-    extra = {"init_weights": False} if name == "googlenet" else {}
-    return load_weights(models.get_model(name, weights=None, **extra), path)
+    # GoogLeNet's files come with auxiliary classifiers (as published) and without (as stored from a loaded network).
+    extra = {"init_weights": False, "aux_logits": False} if name == "googlenet" else {}
+    return load_weights(models.get_model(name, weights=None, **extra), path, unused=("aux1.", "aux2.") if extra else ())
 
 
-def load_weights(network: nn.Module, path: Path) -> nn.Module:
+def _is_downloaded(address: str) -> bool:
+    return Path(torch.hub.get_dir(), "checkpoints", Path(address).name).is_file()
+
+
+def load_weights(network: nn.Module, path: Path, unused: tuple[str, ...] = ()) -> nn.Module:
     """Load a state dict file, all of whose layers must match.
 
     Args:
-        network: receives the weights.
+        network: receives the weights; after an error some of them.
         path: of the file.
+        unused: first letters of layers that the file may have and the network does not.
 
     Returns:
         The network.
 
     Raises:
-        DataError: the file is damaged or of another architecture; the message names the layers.
+        DataError: the file is damaged, of another architecture, or holds numbers that are not finite; the message names the layers.
     """
     try:
-        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # zip, pickle and torch each raise their own exceptions for a damaged file
+        raise DataError(f"{path} cannot be read as weights ({error}). Replace the file.") from error
+    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
+        raise DataError(f"{path} is not a state dict (names of layers and their weights). Store `network.state_dict()` in it.")
+    damaged = [name for name, value in state.items() if value.is_floating_point() and not value.isfinite().all()]
+    if damaged:
+        raise DataError(f"{path}: the weights of {', '.join(damaged[:4])} are not all finite. Replace the file.")
+    try:
+        # torch decides what fits: it supplies the counters that files older than torch 0.4.1 lack.
+        network.load_state_dict({name: value for name, value in state.items() if not name.startswith(unused)})
+    except Exception as error:  # shapes, names and types each raise their own exceptions
         expected = network.state_dict()
         differing = sorted(set(state) ^ set(expected)) + sorted(
             k for k in set(state) & set(expected) if state[k].shape != expected[k].shape
         )
-    except Exception as error:  # zip, pickle and torch each raise their own exceptions for a damaged file
-        raise DataError(f"{path} cannot be read as weights ({error}). Replace the file.") from error
-    if differing:
         names = ", ".join(differing[:4]) + (", ..." if len(differing) > 4 else "")
         raise DataError(
             f"{path} holds weights of another architecture than {type(network).__name__}: {len(differing)} layers differ ({names})."
-        )
-    network.load_state_dict(state)
+        ) from error
     return network
 
 
@@ -275,26 +293,40 @@ def cached(key_parts: list[str], names: list[str], build: Callable[[], dict[str,
     """Return arrays from the cache; compute and store them first where they are missing. Each file is moved into place when complete.
 
     Args:
-        key_parts: texts that identify the inputs; the code of this module, scenes and data is part of the key anyway.
+        key_parts: texts that identify the inputs by their content; the code that computes (this module, scenes, data, images) and the
+            versions of the libraries below it are part of the key anyway.
         names: of the arrays.
         build: computes the arrays by name.
 
     Returns:
         The arrays by name.
     """
-    code = b"".join(Path(file or "").read_bytes() for file in (__file__, scenes.__file__, data.__file__))
-    key = hashlib.sha256("\0".join([*key_parts, torch.__version__, hashlib.sha256(code).hexdigest()]).encode()).hexdigest()[:20]
+    files = (__file__, scenes.__file__, data.__file__, images.__file__, fingerprints.__file__)
+    code = hashlib.sha256(b"".join(Path(file or "").read_bytes() for file in files)).hexdigest()
+    versions = [importlib.metadata.version(name) for name in ("torch", "torchvision", "numpy", "pillow")]
+    key = hashlib.sha256("\0".join([*key_parts, *versions, code]).encode()).hexdigest()[:20]
     folder = cache_folder() / "features"
     paths = {name: folder / f"{key}.{name}.npy" for name in names}
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / f"{key}.lock").open("w") as lock:
         # Jobs that start together wait for the first one instead of each computing the same arrays.
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if not all(path.is_file() for path in paths.values()):
-            for name, array in build().items():
-                with replacing(paths[name]) as temporary, temporary.open("wb") as file:
-                    np.save(file, array)
-    return {name: np.load(path) for name, path in paths.items()}
+        stored = _stored(paths)
+        if stored is not None:
+            return stored
+        arrays = build()
+        for name, array in arrays.items():
+            with replacing(paths[name]) as temporary, temporary.open("wb") as file:
+                np.save(file, array)
+    return arrays
+
+
+def _stored(paths: dict[str, Path]) -> dict[str, np.ndarray] | None:
+    """Return the arrays of files; None when one is missing or damaged, so that all are computed anew."""
+    try:
+        return {name: np.load(path, allow_pickle=False) for name, path in paths.items()}
+    except (OSError, ValueError, EOFError):  # what numpy raises for a damaged file
+        return None
 
 
 def scene_cnn(context: Context) -> SceneCnn:
@@ -338,6 +370,14 @@ def build_cnn(context: Context, name: Cnn) -> nn.Module:
     return cnn.to(context.device).requires_grad_(False)
 
 
+def _weights_digest(cnn: nn.Module) -> str:
+    """Return the hash of a CNN's weights: a replaced file of weights gives other features."""
+    digest = hashlib.sha256()
+    for name, value in cnn.state_dict().items():
+        digest.update(name.encode() + b"\0" + value.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
 @torch.no_grad()
 def extract(context: Context, cnn: nn.Module, name: Cnn, split: Split) -> ImageFeatures:
     """Extract the features of a split, or read them from the cache.
@@ -346,8 +386,8 @@ def extract(context: Context, cnn: nn.Module, name: Cnn, split: Split) -> ImageF
 
     Args:
         context: gives the device; receives progress.
-        cnn: the CNN.
-        name: of the CNN, part of the cache key.
+        cnn: the CNN; its weights are part of the cache key.
+        name: of the CNN.
         split: its images.
 
     Returns:
@@ -365,5 +405,5 @@ def extract(context: Context, cnn: nn.Module, name: Cnn, split: Split) -> ImageF
             context.progress.update(f"features of {split.name}", rows[-1] + 1, len(split))
         return {"vector": np.concatenate(vectors), "grid": np.concatenate(grids)}
 
-    arrays = cached([name, split.name, split.fingerprint, device.type], ["vector", "grid"], build)
+    arrays = cached([name, _weights_digest(cnn), split.fingerprint, str(len(split)), device.type], ["vector", "grid"], build)
     return ImageFeatures(torch.from_numpy(arrays["vector"]).to(device), torch.from_numpy(arrays["grid"]).to(device))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -26,6 +27,8 @@ _ABBREVIATIONS = (
 _BRACKETS = {"(": "-lrb-", ")": "-rrb-", "[": "-lsb-", "]": "-rsb-", "{": "-lcb-", "}": "-rcb-"}
 _SIGNS = {'"': "''", "£": "#", "€": "$", "\u2013": "--", "\u2014": "--", "\u2026": "...", **_BRACKETS}
 _QUOTES = str.maketrans("\u2018\u2019\u00b4\u201c\u201d", "'''\"\"")
+_INVISIBLE = re.compile("[\u00ad\u061c\u180e\u200c-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff]")
+"""Soft hyphens, joiners, marks of direction, variation selectors and byte order marks: no glyph of their own."""
 _SPLIT_WORDS = {
     "cannot": ["can", "not"],
     "gonna": ["gon", "na"],
@@ -72,7 +75,8 @@ def ptb_tokens(caption: str) -> list[str]:
     Returns:
         Lower-case tokens.
     """
-    text = caption.translate(_QUOTES)
+    # One form for é, whether it was typed as one character or two; nothing that is not seen is a word.
+    text = _INVISIBLE.sub("", unicodedata.normalize("NFC", caption).replace("\u200b", " ")).translate(_QUOTES)
     text = _NEGATION.sub(r"\1 n't ", text)
     text = re.sub(r"&(quot|amp|lt|gt);", lambda match: {"quot": '"', "amp": "&", "lt": "<", "gt": ">"}[match[1]], text)
     tokens: list[str] = []

@@ -44,6 +44,57 @@ def test_a_wrong_caption_file_is_named_with_the_line(tmp_path: Path, lines: str,
         read_folder(_folder(tmp_path, lines), "test")
 
 
+@pytest.mark.parametrize(
+    ("content", "right"),
+    [
+        ("\ufeffone.png\tA dog\n".encode(), [["A dog"]]),
+        (b"one.png\tA dog\r\ntwo.png\tA cat\r\n", [["A dog"], ["A cat"]]),
+        (b"one.png\tA dog\rtwo.png\tA cat", [["A dog"], ["A cat"]]),
+        (b"one.png\tA dog\n\n \n", [["A dog"]]),
+        ("one.png\tA dog\u2028runs\ntwo.png\tA cat\n".encode(), [["A dog\u2028runs"], ["A cat"]]),
+        ("one.png\tA dog\u2028two.png\tA cat\n".encode(), [["A dog\u2028two.png\tA cat"]]),
+        ("one.png\tA dog\u0085runs\n".encode(), [["A dog\u0085runs"]]),
+        (b"one.png\tA dog\x0cruns\n", [["A dog\x0cruns"]]),
+    ],
+    ids=["mark", "windows", "old-mac", "blank-lines", "line-separator", "separator-before-a-name", "next-line", "form-feed"],
+)
+def test_caption_files_of_other_systems_are_read(tmp_path: Path, content: bytes, right: list[list[str]]) -> None:
+    _folder(tmp_path, "")
+    (tmp_path / "test.tsv").write_bytes(content)
+    assert read_folder(tmp_path, "test", side=8).captions == right
+
+
+def test_a_caption_file_in_utf_16_says_what_to_do(tmp_path: Path) -> None:
+    _folder(tmp_path, "")
+    (tmp_path / "test.tsv").write_bytes("one.png\tA dog\n".encode("utf-16"))
+    with pytest.raises(DataError, match=r"test.tsv cannot be read: it is text in UTF-16; save it as UTF-8"):
+        read_folder(tmp_path, "test")
+
+
+def test_an_image_is_found_however_its_accents_are_stored(tmp_path: Path) -> None:
+    _folder(tmp_path, "caf\u00e9.png\tA dog\ncafe\u0301.png\tThe dog\n")
+    (tmp_path / "images" / "one.png").rename(tmp_path / "images" / "cafe\u0301.png")
+    assert read_folder(tmp_path, "test", side=8).captions == [["A dog", "The dog"]]
+
+
+@pytest.mark.parametrize("name", ["../one.png", "/etc/hostname", "a\0b", "x" * 5000])
+def test_an_image_outside_the_folder_is_not_read(tmp_path: Path, name: str) -> None:
+    _folder(tmp_path, f"{name}\tA dog\n")
+    (tmp_path / "images" / "one.png").rename(tmp_path / "one.png")
+    with pytest.raises(DataError, match=r"line 1: image '.*' is not in .*images"):
+        read_folder(tmp_path, "test")
+
+
+def test_own_photographs_stand_upright(tmp_path: Path) -> None:
+    drawn = Image.new("RGB", (8, 4), "white")
+    drawn.paste((255, 0, 0), (0, 0, 4, 4))  # red on the left; turned right, red is at the top
+    exif = drawn.getexif()
+    exif[0x0112] = 6
+    drawn.save(tmp_path / "turned.png", exif=exif)
+    pixels = decode_image(tmp_path / "turned.png", "turned", 8)
+    assert [pixels[:, y, x].tolist() for y, x in ((0, 0), (0, 7), (7, 0))] == [[255, 0, 0], [255, 0, 0], [255, 255, 255]]
+
+
 def test_a_missing_caption_file_and_a_caption_without_a_word_are_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"train.tsv cannot be read"):
         read_folder(_folder(tmp_path, "one.png\t...\n"), "train")
@@ -53,7 +104,7 @@ def test_a_missing_caption_file_and_a_caption_without_a_word_are_named(tmp_path:
 
 def test_a_image_that_does_not_decode_is_named(tmp_path: Path) -> None:
     found = read_folder(_folder(tmp_path, "one.png\tA dog\ntwo.png\tA cat\n", broken=True), "test")
-    with pytest.raises(DataError, match=r"image 'two.png' does not decode as an image"):
+    with pytest.raises(DataError, match=r"image 'two.png' cannot be used: it does not decode as an image"):
         found.read([0, 1])
 
 

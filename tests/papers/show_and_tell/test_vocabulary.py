@@ -72,3 +72,17 @@ def test_a_vocabulary_keeps_frequent_words_by_count_and_marks_the_rest() -> None
     vocabulary = Vocabulary.build([["a", "dog"], ["a", "cat"], ["a", "dog", "runs"]], 2)
     assert vocabulary.words[3:] == ("a", "dog")
     assert vocabulary.decode([*vocabulary.encode(["a", "cat"]), END, 3]) == ["a", "<unknown>"]
+
+
+def test_one_word_is_one_token_however_it_was_typed() -> None:
+    assert tokenize("caf\u00e9") == tokenize("cafe\u0301") == ["caf\u00e9"]
+
+
+@pytest.mark.parametrize("unseen", ["\u200b", "\u00ad", "\u200d", "\ufeff", "\u2060", "\u202a", "\ufe0f"])
+def test_what_is_not_seen_is_no_word_and_divides_none(unseen: str) -> None:
+    assert tokenize(unseen) == []
+    assert tokenize(f"a {unseen} dog{unseen}.") == ["a", "dog"]
+
+
+def test_a_zero_width_space_divides_words_as_it_is_meant_to() -> None:
+    assert tokenize("dog\u200bhouse") == ["dog", "house"]
