@@ -105,11 +105,11 @@ def sample(
         `length` characters.
 
     Raises:
-        InputError: an empty prompt, a prompt with a character outside the vocabulary, or a negative temperature.
+        InputError: an empty prompt, a prompt with a character outside the vocabulary, or a temperature that is negative or no number.
     """
     if not prompt:
         raise InputError("The prompt is empty. A network needs one character to start from, for example a newline.")
-    if temperature < 0:
+    if not temperature >= 0:  # NaN included
         raise InputError(f"The temperature is {temperature:g}. Use 0 for the most probable character, 1 for the model's own probabilities.")
     tokens = vocabulary.encode(prompt)
     sampler = Sampler(model)

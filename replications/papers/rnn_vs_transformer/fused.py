@@ -83,13 +83,13 @@ def linear_scan(a: Tensor, b: Tensor) -> Tensor:
     """Return h_t = a_t h_{t-1} + b_t with h_{-1} = 0, for every t in parallel.
 
     Args:
-        a: (n, ...), floating point, n at least 1; |a| at most about 1, or h grows without bound.
+        a: (n, ...), floating point; |a| at most about 1, or h grows without bound.
         b: like a.
 
     Returns:
         h, (n, ...).
     """
-    return _LinearScan.apply(a, b)
+    return _LinearScan.apply(a, b) if len(a) else b
 
 
 def _scan_positions(a: Tensor, b: Tensor) -> Tensor:

@@ -26,6 +26,7 @@ import numpy as np
 
 from replications.errors import InputError, ReplicationError
 from replications.papers.show_and_tell.vocabulary import tokenize
+from replications.text_files import read_json
 
 Tokens = Sequence[str]
 Ngram = tuple[str, ...]
@@ -252,10 +253,10 @@ def read_captions(path: Path) -> tuple[list[str], list[list[str]]]:
         InputError: the file cannot be read, an entry has another form, or a caption is empty; the message names the entry.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = read_json(path)
     except FileNotFoundError:
         raise InputError(f"{path} is missing.") from None
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+    except (OSError, ValueError) as error:
         raise InputError(f"{path} cannot be read as JSON: {error}") from None
     entries = content.get("captions") if isinstance(content, dict) else None
     if not isinstance(entries, list) or not entries:

@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from replications.engine.context import Context
-from replications.engine.datasets import DataSource, images_and_labels, mirror
+from replications.engine.datasets import DataSource, images_and_labels
 from replications.errors import DataError
 from replications.papers.vit_scaling.fractals import FractalWorld
 from replications.papers.vit_scaling.settings import Settings
@@ -154,7 +154,7 @@ def resized(images: np.ndarray, side: int, device: torch.device) -> Tensor:
     return enlarged.round().clamp(0, 255).to(torch.uint8).to(device)
 
 
-_decoded: dict[tuple[str, str, object], tuple[np.ndarray, np.ndarray, dict[str, str]]] = {}
+_decoded: dict[str, tuple[np.ndarray, np.ndarray]] = {}
 _rendered: dict[str, tuple[Tensor, Tensor]] = {}
 
 
@@ -176,12 +176,12 @@ def stored(context: Context, dataset: str, split: str, side: int) -> LabelledIma
     source = DIGITS if dataset == "digits" else CIFAR10
     part = split if dataset == "digits" or split == "test" else "train"
     column = "image" if dataset == "digits" else "img"
-    # Decoding and fingerprinting 50,000 images takes 10 s, so a process that makes many runs does it once.
-    key, name = (source.name, part, mirror()), f"{source.name}/{part}"
+    loaded = context.load(source, part)
+    # Decoding 50,000 images takes 10 s, so a process that makes many runs does it once.
+    key = f"{source.name}/{part}/{context.data[f'{source.name}/{part}']['fingerprint']}"
     if key not in _decoded:
-        loaded = context.load(source, part)
-        _decoded[key] = (*images_and_labels(loaded, column, "label"), context.data[name])
-    images, labels, context.data[name] = _decoded[key]
+        _decoded[key] = images_and_labels(loaded, column, "label")
+    images, labels = _decoded[key]
     if dataset == "cifar10" and split != "test":
         cut = len(images) - N_VALIDATION
         rows = slice(0, cut) if split == "train" else slice(cut, None)

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from replications.engine.datasets import DataSource, how_to_get, mirror
+from replications.engine.images import open_rgb
 from replications.errors import DataError
 from replications.papers.vit_scaling.settings import Settings
 
@@ -164,9 +165,9 @@ class Decoder:
         from PIL import Image
 
         try:
-            with Image.open(io.BytesIO(raw.data)) as file:
-                image = file.convert("RGB")
-        except Exception:  # a damaged file can raise any exception
+            # The recipes whose numbers are published read ImageNet as it lies, without the orientation in its metadata.
+            image = open_rgb(io.BytesIO(raw.data), upright=False)
+        except DataError:
             return None
         side = self.settings.image_size
         if not self.training:

@@ -163,6 +163,8 @@ def test_wrong_sampling_is_refused_in_words() -> None:
         sample(model, vocabulary, 1, prompt="abz", generator=generator)
     with pytest.raises(InputError, match="temperature is -1"):
         sample(model, vocabulary, 1, prompt="a", temperature=-1, generator=generator)
+    with pytest.raises(InputError, match="temperature is nan"):
+        sample(model, vocabulary, 1, prompt="a", temperature=float("nan"), generator=generator)
     with pytest.raises(InputError, match="prompt is empty"):
         sample(model, vocabulary, 1, prompt="", generator=generator)
 

@@ -77,6 +77,10 @@ def test_the_parallel_scan_equals_the_loop_with_its_gradient(n: int) -> None:
         torch.testing.assert_close(scanned, looped)
 
 
+def test_the_scan_of_no_step_is_empty() -> None:
+    assert linear_scan(torch.zeros(0, 5), torch.zeros(0, 5)).shape == (0, 5)
+
+
 FORMS = (*MIXERS, "rnn.loop", "gru.loop", "lstm.loop", "transformer.naive", "transformer.naive.alibi")
 
 

@@ -153,6 +153,12 @@ def test_a_wrong_caption_file_is_named_with_the_entry(tmp_path: Path, content: s
         read_captions(path)
 
 
+def test_a_file_with_a_byte_order_mark_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "captions.json"
+    path.write_bytes(b'\xef\xbb\xbf{"captions": [{"candidate": "a dog", "references": ["the dog"]}]}')
+    assert read_captions(path) == (["a dog"], [["the dog"]])
+
+
 def test_wrong_use_and_wrong_numbers_are_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="is missing"):
         main([str(tmp_path / "none.json")])
