@@ -54,6 +54,9 @@ def read_json(path: Path) -> Any:
     Args:
         path: of the file.
 
+    Returns:
+        What the file holds.
+
     Raises:
         OSError: the file cannot be read.
         ValueError: it is not JSON in UTF-8, or nested too deep to be read.

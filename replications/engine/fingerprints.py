@@ -104,10 +104,13 @@ def _is_ragged(value: Any) -> bool:
 
 
 def file_digest(path: Path) -> str:
-    """Return the sha256 of a file's bytes, 64 hexadecimal digits.
+    """Return the sha256 of a file's bytes.
 
     Args:
         path: of the file.
+
+    Returns:
+        64 hexadecimal digits.
 
     Raises:
         DataError: the file cannot be read.

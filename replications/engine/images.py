@@ -26,6 +26,9 @@ def open_rgb(source: Image.Image | Path | IO[bytes], *, upright: bool) -> Image.
         source: a Pillow image, or a path or file that Pillow opens.
         upright: turn it as its metadata (EXIF) says. Pipelines of published data sets ignore that entry.
 
+    Returns:
+        The image in RGB.
+
     Raises:
         DataError: it does not decode, is larger than Pillow admits (a decompression bomb), or its values have no known range;
             the message does not name the image.
