@@ -19,7 +19,7 @@ from report.prose import fill
 from report.template_functions import FUNCTIONS
 
 TORCH_FREE = ("figures", "exhibits", "settings")
-SOURCES = [path for room in ("replications", "report", "workflow") for path in sorted((ROOT / room).rglob("*.py"))]
+SOURCES = [path for room in ("replications", "report", "workflow", "documentation") for path in sorted((ROOT / room).rglob("*.py"))]
 
 
 def imported(path: Path) -> set[str]:
@@ -42,7 +42,7 @@ def rooms(names: set[str]) -> set[str]:
             found.add(parts[2])
         elif parts[0] == "replications" and len(parts) > 1 and (PACKAGE / parts[1]).is_dir() and parts[1] != "papers":
             found.add(parts[1])
-        elif parts[0] in ("report", "workflow"):
+        elif parts[0] in ("report", "workflow", "documentation"):
             found.add(parts[0])
     return found
 
@@ -57,6 +57,7 @@ MAY_IMPORT = {
     "commands": {*SHOWN, "engine", "workflow", "commands"},
     "report": {*SHOWN, "report", "workflow"},
     "workflow": {"registry", "results", "workflow"},
+    "documentation": {*SHOWN, "commands", "report", "documentation"},
 }
 """Which rooms the files of a room may import; the ground floor (errors, files, paths) is open to all."""
 

@@ -10,6 +10,7 @@ from replications.commands.app import app
 from replications.paths import ROOT
 
 FINISHED = (
+    "documentation",
     "replications/commands",
     "replications/engine",
     "replications/papers/char_rnn",
@@ -39,7 +40,7 @@ def registered(app: typer.Typer) -> Iterator[tuple[str, str]]:
             yield from registered(group.typer_instance)
 
 
-COMMANDS = {*registered(app), ("report.command", "command")}
+COMMANDS = {*registered(app), ("report.command", "command"), ("documentation.build", "command")}
 """Functions whose docstring is a help text: each argument has its own."""
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef

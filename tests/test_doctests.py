@@ -9,7 +9,7 @@ from replications.paths import ROOT
 
 MODULES = sorted(
     ".".join(path.relative_to(ROOT).with_suffix("").parts)
-    for room in ("replications", "report", "workflow")
+    for room in ("replications", "report", "workflow", "documentation")
     for path in (ROOT / room).rglob("*.py")
     if ">>> " in path.read_text(encoding="utf-8")
 )
