@@ -11,7 +11,7 @@ SNAKEMAKE := $(BIN)/snakemake --config tier=$(TIER) source=$(SOURCE)
 # Many containers tell Python to keep no compiled files. Every job would then compile all it imports anew, for seconds each.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: report figures test test-units test-pipeline test-cluster test-cluster-papers lint types hooks install-hooks bench clean help
+.PHONY: report figures test test-units test-pipeline test-cluster test-cluster-papers lint types hooks install-hooks docs bench clean help
 
 report: .venv/.complete ## Train, measure, judge and report: results/<tier>/report/
 	@$(SNAKEMAKE)
@@ -55,11 +55,16 @@ install-hooks: .venv/.complete ## The same before every commit in this clone
 	$(BIN)/uv tool install pre-commit@4.7.0
 	$(BIN)/uv tool run pre-commit@4.7.0 install
 
+docs: .venv/.complete .venv-docs/.packages ## The documentation site, warnings as errors: results/docs/index.html
+	$(BIN)/python -m documentation
+	.venv-docs/bin/zensical build --clean --strict
+	@echo "Documentation: results/docs/index.html"
+
 bench: .venv/.complete ## Our speed beside a baseline's, in one process
 	$(BIN)/replications bench
 
 clean: ## Remove made results; .venv and results/reference/ stay
-	rm -rf results/smoke results/cpu results/gpu results/paper results/from-reference logs .snakemake
+	rm -rf results/smoke results/cpu results/gpu results/paper results/from-reference results/docs docs/generated logs .snakemake
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -77,4 +82,10 @@ help: ## This list
 	@test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r .venv/uv-from-lock.txt
 	@echo "Installing requirements.lock into .venv"
 	@$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes requirements.lock
+	@touch $@
+
+# The site's generator has an environment of its own, so that requirements.lock, which is part of every run's provenance, does not name it.
+.venv-docs/.packages: docs/requirements.lock | .venv/.complete
+	@$(BIN)/uv venv --quiet --allow-existing --python $(BIN)/python .venv-docs
+	@$(BIN)/uv pip sync --quiet --python .venv-docs/bin/python --require-hashes docs/requirements.lock
 	@touch $@
