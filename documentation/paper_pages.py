@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from documentation.markdown import code, table, text
 from replications.presentation.citations import cite_paper, short_citation
 from replications.registry.papers import Paper
 from replications.registry.run_grid import load_runs
 from replications.registry.schema import TIERS
 from replications.verdicts.outcome import number
+from replications.verdicts.verdict import Verdict
 from replications.verdicts.words import WORDS
 from report import prose
-from report.claims import ClaimContent
 from report.content import PaperContent
 from report.html import render_tokens
 
@@ -25,20 +27,18 @@ def _section(section: prose.Section) -> str:
     return f"## {section.title}\n\n<div>\n{blocks}</div>" if blocks else ""
 
 
-def _published(claim: ClaimContent) -> str:
-    return text(claim.published_text) if claim.published is None else text(number(claim.published, claim.unit))
+def _published(verdict: Verdict) -> str:
+    return text(verdict.published_text) if verdict.published is None else text(number(verdict.published, verdict.unit))
 
 
-def _claims(claims: list[ClaimContent]) -> str:
-    rows = [
-        [
-            f'<span id="claim-{claim.id}"></span>{text(claim.text)} {text(claim.location)}. {code(claim.id)}',
-            _published(claim),
-            "" if claim.ours is None else text(number(claim.ours, claim.unit)),
-            f"{WORDS[claim.verdict].symbol} {claim.verdict}" + (f": {text(claim.proxy)}" if claim.proxy else ""),
-        ]
-        for claim in claims
-    ]
+def _claims(verdicts: list[Verdict]) -> str:
+    rows = []
+    for verdict in verdicts:
+        name = verdict.id.partition(".")[2]
+        claim = f'<span id="claim-{name}"></span>{text(verdict.claim)} {text(verdict.location)}. {code(name)}'
+        ours = "" if verdict.ours is None else text(number(verdict.ours, verdict.unit))
+        word = f"{WORDS[verdict.verdict].symbol} {verdict.verdict}" + (f": {text(verdict.proxy)}" if verdict.proxy else "")
+        rows.append([claim, _published(verdict), ours, word])
     return table(["claim, where it is made, and its id", "published", "ours", "verdict"], rows)
 
 
@@ -65,22 +65,23 @@ def page(paper: PaperContent) -> str:
         Markdown.
     """
     spec = paper.spec
-    counts = ", ".join(f"{count} {verdict}" for verdict, count in paper.counts().items())
+    counts = Counter(verdict.verdict for verdict in paper.verdicts)
+    said = ", ".join(f"{counts[word]} {word}" for word in WORDS if counts[word])
     works = {"paper": spec.citation, **spec.cites}
     deviations = [[text(item.what), text(item.paper), text(item.ours), EFFECTS[item.effect], text(item.reason)] for item in spec.deviations]
     parts = [
         f"# {text(spec.short)}",
         f"**{text(spec.question)}**",
         f"{text(cite_paper(spec.citation).sentence)} Folder: {code(f'replications/papers/{spec.name}/')}.",
-        f"The committed results say: {counts}. Figures, exhibits and published tables beside ours are in the report, which"
+        f"The committed results say: {said}. Figures, exhibits and published tables beside ours are in the report, which"
         " `make report SOURCE=reference` makes in about a minute.",
         *(_section(section) for section in paper.text if section.title in TEXTS),
         "## Claims",
         "Verdicts of the committed results, each at the largest tier that has what it needs. [How verdicts work](../../verdicts.md) says what"
         " each word means.",
-        _claims([claim for claim in paper.claims if claim.verdict != "not tested"]) or "None is judged yet.",
-        "### Not tested by the committed results" if "not tested" in paper.counts() else "",
-        _claims([claim for claim in paper.claims if claim.verdict == "not tested"]),
+        _claims([verdict for verdict in paper.verdicts if verdict.verdict != "not tested"]) or "None is judged yet.",
+        "### Not tested by the committed results" if counts["not tested"] else "",
+        _claims([verdict for verdict in paper.verdicts if verdict.verdict == "not tested"]),
         "## Runs by tier",
         f"`replications list --paper {spec.name} --tier TIER` prints each run with its seeds, minutes and memory; its settings are listed"
         f" [here](../settings.md#{spec.name}).",

@@ -126,9 +126,10 @@ def test_a_page_of_a_paper_has_every_claim_with_its_verdict() -> None:
     paper = load_paper("foundations")
     report = build("smoke", "reference", ROOT / "results" / "reference", ROOT / "none", [paper], datetime.now(UTC))
     page = paper_pages.page(report.papers[0])
-    for claim in report.papers[0].claims:
-        line = next(line for line in page.splitlines() if f'id="claim-{claim.id}"' in line)
-        assert line.rstrip(" |").partition(f"{WORDS[claim.verdict].symbol} {claim.verdict}")[1]
+    assert len(report.papers[0].verdicts) == len(paper.claims)
+    for verdict in report.papers[0].verdicts:
+        line = next(line for line in page.splitlines() if f'id="claim-{verdict.id.partition(".")[2]}"' in line)
+        assert f"| {WORDS[verdict.verdict].symbol} {verdict.verdict}" in line
     anchors = set(re.findall(r'href="#([^"]+)"', page))
     assert anchors <= set(re.findall(r'id="([^"]+)"', page)), "links of the text lead to rows of the page"
     assert "\ue000" not in page
