@@ -60,6 +60,7 @@ def gather(claim: Claim, results: Results) -> Samples:
     values: dict[Measure, dict[int, float]] = {}
     items: dict[Items, dict[int, ItemArrays]] = {}
     sizes: dict[Measure, int] = {}
+    units: dict[Measure, str] = {}
     missing: dict[Measure | Items, str] = {}
     for measure in claim.measures(results.tier) if results.tier in claim.tiers else ():
         try:
@@ -67,6 +68,7 @@ def gather(claim: Claim, results: Results) -> Samples:
                 items[measure] = {seed: (a, b, c, d) for seed, (a, b, c, d) in results.by_seed(measure.run, *measure.arrays).items()}
                 continue
             values[measure] = {int(seed): float(value) for seed, value in results.values(measure).items()}  # type: ignore[call-overload]
+            units |= {measure: results.unit(measure)} if claim.kind == "trend" and values[measure] else {}
             size = _test_examples(measure, results)
             sizes |= {measure: size} if size else {}
             if not values[measure]:
@@ -75,8 +77,10 @@ def gather(claim: Claim, results: Results) -> Samples:
             missing[measure] = f"run {measure.run} has no results at tier {results.tier}"
         except InputError as error:
             missing[measure] = str(error)
-    wrong = {measure: _wrong_items(measure, results, size) for measure, size in sizes.items()} if claim.kind == "order" else {}
-    return Samples(values, items, sizes, missing, proxy_of(claim, results.tier, results.scales), wrong)
+    wrong = {measure: _wrong_items(measure, results, size) for measure, size in sizes.items()} if claim.kind in ("order", "trend") else {}
+    failing = {run.name for run in results.runs() if run.settings.solves_or_fails} if results.planned is not None else set()
+    may_fail = frozenset(measure for measure in values if measure.run in failing)
+    return Samples(values, items, sizes, missing, proxy_of(claim, results.tier, results.scales), wrong, units, may_fail)
 
 
 def _why_empty(measure: Measure, results: Results) -> str:

@@ -20,6 +20,11 @@ class RunSettings(Strict):
         """True where nothing in the run is random, so that every seed gives equal records; of any other run those would be copies."""
         return False
 
+    @property
+    def solves_or_fails(self) -> bool:
+        """True where a training either learns its task or fails altogether, so that those which learned do not exclude one that fails."""
+        return False
+
     def for_trial(self) -> Self:
         """Return a copy for a trial run: the same networks, batches and recipe, with little to evaluate on."""
         return self

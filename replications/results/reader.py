@@ -289,6 +289,20 @@ class Results:
         rows = rows.sort_values("step", kind="stable").groupby("seed").tail(1)
         return rows.set_index("seed")["value"].sort_index()
 
+    def unit(self, measure: Measure) -> str:
+        """Return the unit of the recorded values of a measure.
+
+        Args:
+            measure: what is read, as for `values`.
+
+        Returns:
+            The stored unit; empty for none, and where nothing is recorded.
+        """
+        rows = self.select(
+            run=measure.run, metric=measure.metric, split=measure.split, model=measure.model, axis=measure.axis, at=measure.at
+        )
+        return str(rows["unit"].iloc[0]) if len(rows) else ""
+
     def final(
         self, run: str, metric: str, split: str = "test", *, model: str = "", axis: str = "", at: float | None = None
     ) -> pd.Series[float]:

@@ -17,7 +17,7 @@ import numpy as np
 from replications.verdicts.contrasts import Contrast, contrast, log_contrast
 from replications.verdicts.estimates import ALPHA, Estimate
 from replications.verdicts.seeds_needed import MOST_SEEDS, seeds_for_equivalence, seeds_for_order
-from replications.verdicts.shares import Binomial, EqualSeeds, SolvedDifference, item_variance, paired_item_variance
+from replications.verdicts.shares import Binomial, EqualSeeds, MayFail, SolvedDifference, item_variance, paired_item_variance
 
 PERCENT = "%"
 """Unit of shares: values from 0 to 100 that are k of n items."""
@@ -134,7 +134,7 @@ class Evidence:
         gap = abs(self.estimate.mean - bound) - _items_share(self.item_error)
         if gap <= 0:
             return None
-        return self._equal_seeds(bound) if self.estimate.sd == 0 else seeds_for_order(gap, self.estimate.sd)
+        return self._with_failures(self._equal_seeds(bound) if self.estimate.sd == 0 else seeds_for_order(gap, self.estimate.sd), bound)
 
     def seeds_to_fit(self, low: float, high: float) -> int | None:
         """Return the seeds that would probably tell whether the value lies between two bounds.
@@ -155,7 +155,14 @@ class Evidence:
             found = [n for n in needed if n is not None]
             return (max(found) if len(found) == 2 else None) if inside else min(found, default=None)
         margin = (high - low) / 2 - _items_share(self.item_error) * (1 if low < mean < high else -1)
-        return seeds_for_equivalence(mean - (low + high) / 2, margin, self.estimate.sd) if margin > 0 else None
+        needed_seeds = seeds_for_equivalence(mean - (low + high) / 2, margin, self.estimate.sd) if margin > 0 else None
+        return self._with_failures(needed_seeds, *((low, high) if low < mean < high else (low,) if mean < low else (high,)))
+
+    def _with_failures(self, seeds: int | None, *bounds: float) -> int | None:
+        """Return the seeds that clear the bounds as well where a training may fail."""
+        needed = [test.seeds_to_clear(bound, ALPHA) for test in self.tests if isinstance(test, MayFail) for bound in bounds]
+        most = max([seeds or math.inf, *needed])
+        return int(most) if most <= MOST_SEEDS else None
 
     def _equal_seeds(self, bound: float) -> int | None:
         """Return the number of equal seeds that clears the bound."""
@@ -206,13 +213,14 @@ def limits(unit: str | None, samples: Sequence[Mapping[int, float]]) -> tuple[fl
     return -math.inf, math.inf
 
 
-def mean_evidence(sample: Mapping[int, float], unit: str | None = None, examples: int | None = None) -> Evidence:
+def mean_evidence(sample: Mapping[int, float], unit: str | None = None, examples: int | None = None, *, may_fail: bool = False) -> Evidence:
     """Return the evidence on the mean of one measure.
 
     Args:
         sample: seed -> value.
         unit: unit of the values, None for derived quantities on an open scale; test items count for per cent alone.
         examples: size of the test set where its sampling error counts; None where it does not.
+        may_fail: a training may fail altogether (see `MayFail`).
 
     Returns:
         The mean, and the tests that its verdict rests on.
@@ -220,7 +228,28 @@ def mean_evidence(sample: Mapping[int, float], unit: str | None = None, examples
     Raises:
         ValueError: there is no value, or one is not finite.
     """
-    return contrast_evidence([sample], [1.0], unit, [examples])
+    return contrast_evidence([sample], [1.0], unit, [examples], may_fail=[may_fail])
+
+
+def statistic_evidence(values: Sequence[float], item_error: float) -> Evidence:
+    """Return the evidence on the mean of a statistic that is computed per seed, on an open scale.
+
+    Args:
+        values: one per seed.
+        item_error: standard error that the choice of test items gives the statistic; 0 where it does not count.
+
+    Returns:
+        The mean, and the tests that its verdict rests on.
+
+    Raises:
+        ValueError: there is no value, or one is not finite.
+    """
+    total = contrast([dict(enumerate(values))], [1.0])
+    estimate = total.estimate
+    if estimate.n < 2 or estimate.error > 0:
+        return Evidence(total, (with_items(estimate, item_error),), item_error)
+    items = (Estimate(estimate.mean, item_error, 1e9, estimate.n, 0.0),) if item_error else ()
+    return Evidence(total, (EqualSeeds(estimate.mean, estimate.n), *items), item_error)
 
 
 def contrast_evidence(
@@ -231,6 +260,7 @@ def contrast_evidence(
     wrong: Sequence[Mapping[int, np.ndarray]] = (),
     *,
     ratio: bool = False,
+    may_fail: Sequence[bool] = (),
 ) -> Evidence:
     """Return the evidence on a weighted sum of means, or of their logarithms.
 
@@ -241,6 +271,7 @@ def contrast_evidence(
         examples: size of each test set; empty or None where it does not count.
         wrong: per measure, seed -> which test items were wrong, shape (items,); empty where they are not stored.
         ratio: the sum is of logarithms, so that (1, -1) is a log-ratio.
+        may_fail: per measure, whether a training of it may fail altogether (see `MayFail`); counts on a scale with ends alone.
 
     Returns:
         The sum, and the tests that its verdict rests on.
@@ -251,9 +282,9 @@ def contrast_evidence(
     total = (log_contrast if ratio else contrast)(samples, weights)
     estimate = total.estimate
     _, high = limits(unit, samples)
-    item_error = _item_error(samples, weights, unit, examples, wrong, ratio=ratio)
+    of_items = item_error(samples, weights, unit, examples, wrong, ratio=ratio)
     if estimate.n < 2:
-        return Evidence(total, (estimate,), item_error)
+        return Evidence(total, (estimate,), of_items)
     tests: list[Test] = []
     solved = [_solved(sample, high) for sample in samples] if math.isfinite(high) and not ratio else []
     if len(samples) == 1 and weights[0] == 1 and solved and solved[0] and estimate.error > 0:
@@ -263,16 +294,17 @@ def contrast_evidence(
     elif estimate.error == 0:
         ends = (-math.inf, math.inf) if ratio or math.isinf(high) else _contrast_limits(weights, high)
         tests.append(EqualSeeds(estimate.mean, estimate.n, *ends))
-        if item_error:
-            tests.append(Estimate(estimate.mean, item_error, 1e9, estimate.n, 0.0))
+        if of_items:
+            tests.append(Estimate(estimate.mean, of_items, 1e9, estimate.n, 0.0))
     else:
-        tests.append(with_items(estimate, item_error))
+        tests.append(with_items(estimate, of_items))
         if math.isfinite(high) and not ratio:
             tests += _at_an_end(samples, weights, estimate, high)
-    if len(samples) == 1 and weights[0] == 1 and item_error and not ratio:
+            tests += _failing(samples, weights, estimate, high, may_fail)
+    if len(samples) == 1 and weights[0] == 1 and of_items and not ratio:
         size = examples[0] or 0
         tests.append(Binomial(estimate.mean / high * size, size, high))
-    return Evidence(total, tuple(tests), item_error)
+    return Evidence(total, tuple(tests), of_items)
 
 
 def _solved(sample: Mapping[int, float], top: float) -> tuple[int, int] | None:
@@ -301,7 +333,21 @@ def _at_an_end(samples: Sequence[Mapping[int, float]], weights: Sequence[float],
     return tests
 
 
-def _item_error(
+def _failing(
+    samples: Sequence[Mapping[int, float]], weights: Sequence[float], estimate: Estimate, top: float, may_fail: Sequence[bool]
+) -> list[Test]:
+    """Return a test for each measure of which a training may fail, with the other measures held at their means."""
+    tests: list[Test] = []
+    for sample, weight, fails in zip(samples, weights, may_fail, strict=False):
+        if fails:
+            values = np.array(list(sample.values()))
+            rest = estimate.mean - weight * float(values.mean())
+            shown, ends = rest + weight * values, sorted((rest, rest + weight * top))
+            tests.append(MayFail(float(shown.min()), float(shown.max()), values.size, *ends))
+    return tests
+
+
+def item_error(
     samples: Sequence[Mapping[int, float]],
     weights: Sequence[float],
     unit: str | None,
@@ -310,7 +356,19 @@ def _item_error(
     *,
     ratio: bool,
 ) -> float:
-    """Return the standard error over test items, 0 where the values are no shares or a size is not recorded."""
+    """Return the standard error that the choice of test items gives a weighted sum of shares, or of their logarithms.
+
+    Args:
+        samples: per measure, seed -> value.
+        weights: one weight per measure.
+        unit: unit of the values; test items count for per cent alone.
+        examples: size of each test set.
+        wrong: per measure, seed -> which test items were wrong, shape (items,); empty where they are not stored.
+        ratio: the sum is of logarithms.
+
+    Returns:
+        In the unit of the sum; 0 where the values are no shares or a size is not recorded.
+    """
     sizes = [size for size in examples if size]
     if unit != PERCENT or len(sizes) != len(samples) or math.isinf(limits(unit, samples)[1]):
         return 0.0

@@ -36,6 +36,8 @@ class Samples:
         missing: per measure or set of items without values, why there are none.
         proxy: what is scaled down in the runs behind them; empty when the claim itself is tested.
         wrong: per measure, seed -> which items of its test set were wrong, boolean of shape (items,), where that is stored.
+        units: unit of the recorded values of each measure of a trend, whose own unit is that of its statistic.
+        may_fail: measures of runs of which a training either learns its task or fails altogether.
     """
 
     values: Mapping[Measure, Sample] = field(default_factory=dict)
@@ -44,6 +46,8 @@ class Samples:
     missing: Mapping[Measure | Items, str] = field(default_factory=dict)
     proxy: str = ""
     wrong: Mapping[Measure, Mapping[int, np.ndarray]] = field(default_factory=dict)
+    units: Mapping[Measure, str] = field(default_factory=dict)
+    may_fail: frozenset[Measure] = frozenset()
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from replications.registry.claims import Claim
+from replications.verdicts.curve_items import CurveItems, ShareAt
 from replications.verdicts.families import adjust
 from replications.verdicts.judge import judge
 from replications.verdicts.kinds.count import CountClaim
@@ -139,6 +140,33 @@ def _orders(n: int) -> Iterator[Scenario]:
         return _word(reach.judge_samples([_sample(np.where(generator.random(n) < 0.7, 100.0, 50.0))]))
 
     yield Scenario("order", "seeds solve a task (100 %, 7 of 10) or not (50 %): mean 85 %, claimed 90 %", n, solved, ("holds",))
+
+    def noisy(generator: np.random.Generator, *, declared: bool) -> list[str]:
+        values = np.where(generator.random(n) < 0.7, 99.0, 50.0) + generator.normal(0, 0.3, n)
+        return _word(reach.judge_samples([_sample(values)], may_fail=[declared]))
+
+    noise = "the same with noise (99 ± 0.3 or 50 ± 0.3 %): mean 84 %, claimed 90 %"
+    yield Scenario("order", noise, n, partial(noisy, declared=True), ("holds",))
+    yield Scenario("order", f"{noise}; not declared that trainings may fail, for comparison", n, partial(noisy, declared=False))
+    task = _order(better="higher", unit="%", min_difference=20)
+
+    def learned(generator: np.random.Generator, share: float) -> list[str]:
+        a = np.where(generator.random(n) < share, 99.0, 20.0) + generator.normal(0, 0.3, n)
+        return _word(task.judge_samples([_sample(a), _sample(generator.normal(20, 2, n))], may_fail=[True, True]))
+
+    edge = partial(learned, share=20 / 79)
+    yield Scenario("order", "trainings that may fail: 99 % in 1 of 4, else 20 %, against 20 %; claimed 20 points", n, edge, BOTH)
+    every, power = partial(learned, share=1.0), 0.9 if n >= 5 else 0.0
+    yield Scenario(
+        "order",
+        "trainings that may fail, none does: 99 against 20 %, claimed 20 points",
+        n,
+        every,
+        ("contradicted",),
+        0.001,
+        "holds",
+        power,
+    )
     ahead = _order(better="higher", unit="%", min_difference=20)
 
     def both_solve(generator: np.random.Generator) -> list[str]:
@@ -166,6 +194,20 @@ def _trends(n: int) -> Iterator[Scenario]:
         return draw
 
     yield Scenario("slope", "the curve is flat, claimed to fall", n, of(slope, flat_line, 1), BOTH)
+
+    def one_test_set(generator: np.random.Generator, statistic: TrendClaim, *, counted: bool) -> list[str]:
+        # Four networks err on 5 % of all possible items, half of the errors together. Training adds little noise.
+        hard, either = generator.random(2000), generator.random((4, 2000))
+        errors = [100 * float(((hard < 0.025) | (either[i] < 0.0256)).mean()) for i in range(4)]
+        points = [_sample(error + generator.normal(0, 0.03, n)) for error in errors]
+        items = CurveItems([ShareAt(i, 1.0, point, 2000, {}) for i, point in enumerate(points)])
+        return _word(statistic.judge_points(points, items if counted else None))
+
+    same = "the curve is flat, in per cent of one test set of 2,000, items not stored"
+    yield Scenario("slope", f"{same}; claimed to fall", n, partial(one_test_set, statistic=slope, counted=True), BOTH)
+    yield Scenario("slope", f"{same}; their error left out, for comparison", n, partial(one_test_set, statistic=slope, counted=False))
+    through = _trend("crossing", (2.0, 500.0), direction="up", level=5.0)
+    yield Scenario("crossing", f"{same}; claimed one upwards", n, partial(one_test_set, statistic=through, counted=True), ("holds",))
     # The seeds spread by 1 at each point; a crossing between the second and the third.
     cross = _trend("crossing", (2.0, 500.0), direction="up")
     up = np.array([-6.0, -3.0, 3.0, 6.0])

@@ -11,7 +11,7 @@ from scipy import stats
 
 from replications.verdicts.evidence import contrast_evidence, mean_evidence
 from replications.verdicts.kinds.order import OrderClaim
-from replications.verdicts.shares import Binomial, EqualSeeds, SolvedDifference, item_variance, paired_item_variance
+from replications.verdicts.shares import Binomial, EqualSeeds, MayFail, SolvedDifference, item_variance, paired_item_variance
 
 shares = st.floats(0.01, 0.99)
 
@@ -118,3 +118,24 @@ def test_counts_of_zero_and_one_are_no_certainty_either() -> None:
     # Three networks without such a cell, claimed at least one on average: not certain, though 0 and 1 look like shares.
     assert mean_evidence(seeds(0, 0, 0), "").p_below(1) == pytest.approx(1 / 8)
     assert mean_evidence(seeds(0, 1, 0), "").p_below(2) == pytest.approx(1 / 8)
+
+
+def test_seeds_that_solved_a_task_do_not_exclude_one_that_fails() -> None:
+    # Trainings that reach 99 % in 7 of 10 and 50 % otherwise have a mean of 84 %, and three solve in a row with probability 0.343.
+    assert MayFail(98.8, 99.2, 3, 0, 100).p_above(90) == pytest.approx((90 / 98.8) ** 3)
+    assert MayFail(98.8, 99.2, 3, 0, 100).p_above(99) == 1
+    assert MayFail(0.8, 1.2, 3, 0, 100).p_below(10) == pytest.approx((90 / 98.8) ** 3)
+    low, high = MayFail(98.8, 99.2, 3, 0, 100).interval(0.9)
+    assert (low, high) == pytest.approx((98.8 * 0.05 ** (1 / 3), 100 - 0.8 * 0.05 ** (1 / 3)))
+    assert MayFail(98.8, 99.2, 3, 0, 100).seeds_to_clear(90, 0.05) == math.ceil(math.log(0.05) / math.log(90 / 98.8))
+
+
+def test_a_declared_failure_opens_a_verdict_that_equal_but_for_noise_would_close() -> None:
+    solved = seeds(99.1, 98.9, 99.0)
+    assert mean_evidence(solved, "%").p_above(90) < 0.001
+    declared = mean_evidence(solved, "%", may_fail=True)
+    assert declared.p_above(90) == pytest.approx((90 / 98.9) ** 3)
+    assert declared.seeds_to_clear(90) == math.ceil(math.log(0.05) / math.log(90 / 98.9))
+    # Against a chance level that is far below, five seeds decide.
+    pair = contrast_evidence([seeds(99, 99.1, 98.9, 99, 99), seeds(20, 21, 19, 20, 20)], [1, -1], "%", may_fail=[True, True])
+    assert pair.p_above(20) < 0.05

@@ -183,6 +183,11 @@ class Settings(RunSettings):
         """Costs are counted on networks whose weights do not matter."""
         return self.experiment in ("cost", "generation", "counted")
 
+    @property
+    def solves_or_fails(self) -> bool:
+        """Synthetic tasks are learned all at once or not at all."""
+        return self.experiment in ("recall", "copying", "order", "regular")
+
     def for_trial(self) -> Settings:
         """Return a copy for a trial run: little text and few sequences to evaluate, and only the smallest points of a sweep."""
         points = {"values": sorted(self.sweep.values)[:2], "tokens": min(self.sweep.tokens, 1024), "repetitions": 1}

@@ -91,10 +91,15 @@ class OrderClaim(JudgedClaim):
             [samples.values[measure] for measure in measures],
             [samples.test_examples.get(measure) for measure in measures],
             [samples.wrong.get(measure, {}) for measure in measures],
+            [measure in samples.may_fail for measure in measures],
         )
 
     def judge_samples(
-        self, samples: Sequence[Sample], examples: Sequence[int | None] = (), wrong: Sequence[Mapping[int, np.ndarray]] = ()
+        self,
+        samples: Sequence[Sample],
+        examples: Sequence[int | None] = (),
+        wrong: Sequence[Mapping[int, np.ndarray]] = (),
+        may_fail: Sequence[bool] = (),
     ) -> Outcome:
         """Judge the order: every inequality must hold (intersection-union test, so no adjustment between them).
 
@@ -105,13 +110,14 @@ class OrderClaim(JudgedClaim):
             samples: per measure of `ranking` or `contrast`, seed -> value.
             examples: size of each measure's test set, None where it is not recorded; matters for percentages only.
             wrong: per measure, seed -> which test items were wrong, boolean of shape (items,); empty where not stored.
+            may_fail: per measure, whether a training of it may fail altogether; empty: none may.
 
         Returns:
             The word, its p-values and the deciding difference, in the claim's unit.
         """
         ratio = self.scale == "ratio"
         back: Callable[[float], float] = math.exp if ratio else float
-        statements = self._inequalities(samples, examples, wrong)
+        statements = self._inequalities(samples, examples, wrong, may_fail or [False] * len(samples))
         bound = statements[0].bound
         strict = bool(self.ranking) and not self.min_difference
         noun, unit = ("ratio", "") if ratio else ("difference" if self.ranking else "sum", self.unit)
@@ -145,16 +151,19 @@ class OrderClaim(JudgedClaim):
         return Outcome(word, text, criterion, back(mean), back(low), back(high), LEVEL, max(holds), back(bound), values, needed, against)
 
     def _inequalities(
-        self, samples: Sequence[Sample], examples: Sequence[int | None], wrong: Sequence[Mapping[int, np.ndarray]]
+        self,
+        samples: Sequence[Sample],
+        examples: Sequence[int | None],
+        wrong: Sequence[Mapping[int, np.ndarray]],
+        may_fail: Sequence[bool],
     ) -> list[_Inequality]:
         ratio = self.scale == "ratio"
         least = self.min_difference
         bound = (math.log(least) if least > 0 else 0.0) if ratio else least
         if self.contrast:
             weights = [term.weight for term in self.contrast]
-            return [
-                _Inequality(_sum_label(self.contrast), contrast_evidence(samples, weights, self.unit, examples, wrong, ratio=ratio), bound)
-            ]
+            evidence = contrast_evidence(samples, weights, self.unit, examples, wrong, ratio=ratio, may_fail=may_fail)
+            return [_Inequality(_sum_label(self.contrast), evidence, bound)]
         ranking = self.ranking or []
         lower = self.better == "lower"
         statements = []
@@ -163,7 +172,8 @@ class OrderClaim(JudgedClaim):
             first, second = (i + 1, i) if lower else (i, i + 1)
             sizes = [examples[first], examples[second]] if examples else []
             items = [wrong[first], wrong[second]] if wrong else []
-            step = contrast_evidence([samples[first], samples[second]], [1.0, -1.0], self.unit, sizes, items, ratio=ratio)
+            fails = [may_fail[first], may_fail[second]]
+            step = contrast_evidence([samples[first], samples[second]], [1.0, -1.0], self.unit, sizes, items, ratio=ratio, may_fail=fails)
             statements.append(_Inequality(label, step, bound))
         return statements
 

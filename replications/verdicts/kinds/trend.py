@@ -14,8 +14,9 @@ from replications.registry.claims import Items, Measure
 from replications.verdicts.contrasts import paired_seeds
 from replications.verdicts.counted import judge_counted
 from replications.verdicts.crossings import Crossing, find_crossing, is_geometric
+from replications.verdicts.curve_items import CurveItems, ShareAt, gradient_at
 from replications.verdicts.estimates import ALPHA
-from replications.verdicts.evidence import mean_evidence
+from replications.verdicts.evidence import PERCENT, statistic_evidence
 from replications.verdicts.outcome import LEVEL, JudgedClaim, Outcome, Sample, Samples, Word, number, seeds_that_decide, span
 from replications.verdicts.shares import Binomial
 from replications.verdicts.trends import TRENDS, curves
@@ -77,28 +78,35 @@ class TrendClaim(JudgedClaim):
         Returns:
             The word, its p-values and the statistic of each seed.
         """
-        points = []
-        for point in self.points or ():
+        points, tested = [], []
+        for i, point in enumerate(self.points or ()):
             sample = samples.values[point]
             points.append(subtract(sample, samples.values[point.minus]) if point.minus else sample)
-        return self.judge_points(points)
+            for measure, sign in ((point, 1.0), (point.minus, -1.0)):
+                if measure and samples.units.get(measure) == PERCENT and measure in samples.test_examples:
+                    size, wrong = samples.test_examples[measure], samples.wrong.get(measure, {})
+                    tested.append(ShareAt(i, sign, samples.values[measure], size, wrong))
+        return self.judge_points(points, CurveItems(tested))
 
-    def judge_points(self, points: Sequence[Sample]) -> Outcome:
+    def judge_points(self, points: Sequence[Sample], items: CurveItems | None = None) -> Outcome:
         """Judge a curve: its statistic for each seed's whole curve, then a t-interval over seeds.
 
         A crossing and a ratio of largest to smallest have rules of their own, since neither is a mean over seeds.
 
         Args:
             points: per point of the claim, seed -> value (a subtracted measure already taken off).
+            items: the test sets behind points that are percentages; None: their error does not count.
 
         Returns:
             The word, its p-values and the statistic of each seed.
         """
         x = np.array([point.x for point in self.points or []])
         _, y = curves(points)
+        items = items or CurveItems()
         if self.statistic == "crossing":
-            return self._judge_crossing(x, y)
-        values = tuple(float(v) for v in TRENDS[self.statistic or "slope"](x, y))
+            return self._judge_crossing(x, y, items)
+        statistic = TRENDS[self.statistic or "slope"]
+        values = tuple(float(v) for v in statistic(x, y))
         if not all(math.isfinite(value) for value in values):
             undefined = sum(not math.isfinite(value) for value in values)
             text = f"The curve of {undefined} of {len(values)} seeds has values of 0 or less, so that the {self._label} does not exist."
@@ -106,8 +114,9 @@ class TrendClaim(JudgedClaim):
         if self.counted:
             return judge_counted(values, *self._edges, None, criterion=self._criterion, unit=self.unit)
         if self.statistic == "range_ratio":
-            return self._judge_flatness(y)
-        return self._judge_mean(values)
+            return self._judge_flatness(y, items)
+        gradient = gradient_at(lambda curve: float(statistic(x, curve[None])[0]), y.mean(axis=0))
+        return self._judge_mean(values, items.error(gradient))
 
     @property
     def _edges(self) -> tuple[float, float]:
@@ -123,10 +132,10 @@ class TrendClaim(JudgedClaim):
         direction = f" {self.direction}wards" if self.direction else ""
         return f"{self._label}{direction} in [{number(low)}, {number(high)}]"
 
-    def _judge_mean(self, values: Sequence[float]) -> Outcome:
+    def _judge_mean(self, values: Sequence[float], item_error: float) -> Outcome:
         """Judge the mean of one statistic per seed by two one-sided tests, as a value is judged."""
         low_edge, high_edge = self._edges
-        evidence = mean_evidence(dict(enumerate(values)))
+        evidence = statistic_evidence(values, item_error)
         low, high = evidence.interval(LEVEL)
         inside, outside = evidence.p_within(low_edge, high_edge), min(evidence.p_below(low_edge), evidence.p_above(high_edge))
         word, end, needed = _decide(inside, outside), "is not clear of the edges of", None
@@ -137,11 +146,12 @@ class TrendClaim(JudgedClaim):
         mean = evidence.estimate.mean
         text = (
             f"The {self._label} of {len(values)} seeds' curves is {number(mean, self.unit)} on average; its 90 % interval,"
-            f" {span(low, high, self.unit)}, {end} [{number(low_edge)}, {number(high_edge)}]{_suffix(word, needed)}."
+            f" {span(low, high, self.unit)}{_with_items(item_error)}, {end} [{number(low_edge)}, {number(high_edge)}]"
+            f"{_suffix(word, needed)}."
         )
         return Outcome(word, text, self._criterion, mean, low, high, LEVEL, inside, None, tuple(values), needed, outside)
 
-    def _judge_crossing(self, x: np.ndarray, y: np.ndarray) -> Outcome:
+    def _judge_crossing(self, x: np.ndarray, y: np.ndarray, items: CurveItems) -> Outcome:
         """Judge the crossing: the only one of each seed's curve, in the claimed direction, at a position in the range.
 
         The claim holds where every seed crosses so, the ends of the mean curve lie on the claimed sides of the level, and
@@ -153,17 +163,21 @@ class TrendClaim(JudgedClaim):
         logarithmic = is_geometric(np.unique(x))
         axis, curves = (np.log(x[order]) if logarithmic else x[order]), y[:, order] - self.level
         found = [find_crossing(axis, curve) for curve in curves]
+        back_to_claim = np.argsort(order, kind="stable")
+        errors = [items.error(np.eye(len(x))[i]) for i in order]
         back = math.exp if logarithmic else float
         as_claimed = [crossing.position for crossing in found if crossing.course == self.direction]
         if len(as_claimed) < len(found):
-            return self._judge_courses(found, len(as_claimed), curves)
+            return self._judge_courses(found, len(as_claimed), curves, errors)
         low_edge, high_edge = self._edges
         values = tuple(back(position) for position in as_claimed)
         if self.counted:
             return judge_counted(values, low_edge, high_edge, None, criterion=self._criterion, unit=self.unit)
         edges = [(math.log(edge) if edge > 0 else -math.inf) if logarithmic else edge for edge in (low_edge, high_edge)]
-        evidence = mean_evidence(dict(enumerate(as_claimed)))
-        first, last = (mean_evidence(dict(enumerate(curves[:, i]))) for i in (0, -1))
+        gradient = gradient_at(lambda curve: find_crossing(axis, curve).position, curves.mean(axis=0))
+        item_error = items.error(gradient[back_to_claim])
+        evidence = statistic_evidence(as_claimed, item_error)
+        first, last = (statistic_evidence(curves[:, i].tolist(), errors[i]) for i in (0, -1))
         up = self.direction == "up"
         ends = max(first.p_below(0.0), last.p_above(0.0)) if up else max(first.p_above(0.0), last.p_below(0.0))
         inside = max(evidence.p_within(*edges), ends)
@@ -177,11 +191,12 @@ class TrendClaim(JudgedClaim):
             end = "does not decide, since the ends of the curves are not clear of the level, about"
         text = (
             f"Each of {len(found)} seeds' curves crosses once, {self.direction}wards, at {number(mean, self.unit)} on average;"
-            f" the 90 % interval, {span(low, high, self.unit)}, {end} [{number(low_edge)}, {number(high_edge)}]{_suffix(word, needed)}."
+            f" the 90 % interval, {span(low, high, self.unit)}{_with_items(item_error)}, {end}"
+            f" [{number(low_edge)}, {number(high_edge)}]{_suffix(word, needed)}."
         )
         return Outcome(word, text, self._criterion, mean, low, high, LEVEL, inside, None, values, needed, outside)
 
-    def _judge_courses(self, found: Sequence[Crossing], k: int, curves: np.ndarray) -> Outcome:
+    def _judge_courses(self, found: Sequence[Crossing], k: int, curves: np.ndarray, errors: Sequence[float]) -> Outcome:
         """Judge curves that do not all cross once as claimed.
 
         Contradicted where an exact test says that most trainings do not, and the mean curve does not either: noise alone
@@ -191,6 +206,7 @@ class TrendClaim(JudgedClaim):
             found: course of each seed's curve.
             k: seeds whose curve crosses as claimed.
             curves: in ascending order of the positions, with the level taken off, shape (seeds, points).
+            errors: standard error over test items of each point.
         """
         n, courses = len(found), Counter(crossing.course for crossing in found)
         parts = [f"{count} {'crosses' if count == 1 else 'cross'} {_COURSES[course]}" for course, count in sorted(courses.items())]
@@ -199,14 +215,14 @@ class TrendClaim(JudgedClaim):
             word: Word = "differs" if len(courses) == 1 else "inconclusive"
             return Outcome(word, f"Counted, not sampled. {text}.", self._criterion)
         share = Binomial(k, n)
-        against = max(share.p_below(0.5), mean_course_p(curves if self.direction == "up" else -curves))
+        against = max(share.p_below(0.5), mean_course_p(curves if self.direction == "up" else -curves, errors))
         if against <= ALPHA:
             return Outcome("contradicted", f"{text} (p = {against:.2g}).", self._criterion, p=1.0, p_against=against)
         few = not k and share.p_below(0.5) > ALPHA
         hint = "; 5 seeds that agree could decide" if few else ", and the seeds do not decide whether noise hides it"
         return Outcome("inconclusive", f"{text}{hint}.", self._criterion, p=1.0, p_against=against, seeds_needed=5 if few else None)
 
-    def _judge_flatness(self, y: np.ndarray) -> Outcome:
+    def _judge_flatness(self, y: np.ndarray, items: CurveItems) -> Outcome:
         """Judge the ratio of the largest to the smallest point of the mean curve, in logarithms, by the ratios of all pairs.
 
         The ratio of each seed's own curve is biased upwards by noise, and so is not averaged. The ratio is below a bound
@@ -215,7 +231,8 @@ class TrendClaim(JudgedClaim):
         points, (low_edge, high_edge) = y.shape[1], self._edges
         log = np.log(y)
         pairs = [(i, j) for i in range(points) for j in range(points) if i != j]
-        evidence = [mean_evidence(dict(enumerate(log[:, i] - log[:, j]))) for i, j in pairs]
+        slopes = np.diag(1 / y.mean(axis=0))  # derivative of each logarithm by its point
+        evidence = [statistic_evidence((log[:, i] - log[:, j]).tolist(), items.error(slopes[i] - slopes[j])) for i, j in pairs]
         top, bottom = (math.log(edge) if edge > 0 else -math.inf for edge in (high_edge, low_edge))
         # A ratio of largest to smallest is at least 1, so that a lower bound of 1 or less always holds.
         bounded = low_edge > 1
@@ -233,8 +250,8 @@ class TrendClaim(JudgedClaim):
         end = {"replicated": "lies within", "contradicted": "lies outside", "inconclusive": "is not clear of the edges of"}[word]
         text = (
             f"The largest point of the mean curve of {len(y)} seeds is {number(ours)} times the smallest; this ratio, with a 90 %"
-            f" interval of {span(low, high)}, {end} [{number(low_edge)}, {number(high_edge)}] by tests of all {len(pairs) // 2} pairs of"
-            f" points{_suffix(word, needed)}."
+            f" interval of {span(low, high)}{_with_items(decisive.item_error)}, {end} [{number(low_edge)}, {number(high_edge)}]"
+            f" by tests of all {len(pairs) // 2} pairs of points{_suffix(word, needed)}."
         )
         values = tuple(math.exp(value) for value in decisive.contrast.values)
         return Outcome(word, text, self._criterion, ours, low, high, LEVEL, inside, None, values, needed, outside)
@@ -243,7 +260,7 @@ class TrendClaim(JudgedClaim):
 _COURSES = {"up": "once upwards", "down": "once downwards", "several times": "several times", "never": "never"}
 
 
-def mean_course_p(curves: np.ndarray) -> float:
+def mean_course_p(curves: np.ndarray, errors: Sequence[float] = ()) -> float:
     """Return the p-value of 'the mean curve does not change sign once, upwards'.
 
     It does not where the first point lies above 0, the last one below, or one above and a later one below. Each is tested
@@ -251,11 +268,12 @@ def mean_course_p(curves: np.ndarray) -> float:
 
     Args:
         curves: shape (seeds, points), at least two of each.
+        errors: standard error over test items of each point; empty: none.
 
     Returns:
         The smallest p-value times the number of tests, at most 1.
     """
-    tests = [mean_evidence(dict(enumerate(column))) for column in curves.T]
+    tests = [statistic_evidence(column.tolist(), error) for column, error in zip(curves.T, errors or [0.0] * curves.shape[1], strict=True)]
     above, below = [test.p_above(0.0) for test in tests], [test.p_below(0.0) for test in tests]
     falls = [max(above[i], below[j]) for j in range(len(tests)) for i in range(j)]
     return min(1.0, (2 + len(falls)) * min(above[0], below[-1], *falls))
@@ -268,6 +286,10 @@ def _decide(inside: float, outside: float) -> Word:
 
 def _suffix(word: Word, needed: int | None) -> str:
     return f"; {seeds_that_decide(needed)}" if word == "inconclusive" else ""
+
+
+def _with_items(item_error: float) -> str:
+    return " with the error of the test items" if item_error else ""
 
 
 def subtract(sample: Sample, other: Sample) -> dict[int, float]:

@@ -46,9 +46,11 @@ class ValueClaim(JudgedClaim):
         """
         if self.measure is None:
             raise ValueError("a value needs a measure")
-        return self.judge_values(samples.values[self.measure], samples.test_examples.get(self.measure))
+        return self.judge_values(
+            samples.values[self.measure], samples.test_examples.get(self.measure), may_fail=self.measure in samples.may_fail
+        )
 
-    def judge_values(self, sample: Sample, examples: int | None = None) -> Outcome:
+    def judge_values(self, sample: Sample, examples: int | None = None, *, may_fail: bool = False) -> Outcome:
         """Judge our values.
 
         The margin is the registered one. The error of the test set is part of the interval instead, unless the published
@@ -57,6 +59,7 @@ class ValueClaim(JudgedClaim):
         Args:
             sample: seed -> our value, at least two seeds (one suffices where `counted`).
             examples: size of the test set, where it was recorded; matters for percentages only.
+            may_fail: a training may fail altogether, which a small spread of the others does not exclude.
 
         Returns:
             The word, its p-values and the interval of our mean, in the claim's unit.
@@ -67,7 +70,7 @@ class ValueClaim(JudgedClaim):
         values = tuple(sample.values())
         if self.counted:
             return judge_counted(values, low_edge, high_edge, better, criterion=criterion, unit=unit, margin=margin)
-        evidence = mean_evidence(sample, unit, None if self.shared_test_set else examples)
+        evidence = mean_evidence(sample, unit, None if self.shared_test_set else examples, may_fail=may_fail)
         low, high = evidence.interval(LEVEL)
         inside = evidence.p_within(low_edge, high_edge)
         p_lower, p_higher = evidence.p_below(low_edge), evidence.p_above(high_edge)
