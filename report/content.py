@@ -150,8 +150,8 @@ def build(tier: str, source: str, runs: Path, derived: Path, papers: Sequence[Pa
     read = [Results.read_reference(paper, runs) if source == "reference" else Results.read(paper, tier, runs) for paper in papers]
     built = [_paper(results, derived) for results in read]
     present = {layer.tier for results in read for layer in results.layers}
-    tiers, commit = tuple(tier for tier in TIERS if tier in present), version_control.commit() or ""
-    report = Report(tiers, source, stamp, commit, bool(version_control.dirty()), tuple(built))
+    tiers, code = tuple(tier for tier in TIERS if tier in present), version_control.code_state()
+    report = Report(tiers, source, stamp, code.commit or "", bool(code.dirty), tuple(built))
     return replace(report, facts=_facts(report))
 
 

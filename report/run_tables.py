@@ -176,7 +176,7 @@ def origin_of(chunk: Chunk) -> ProvenanceRow:
     return ProvenanceRow(
         run=chunk.run,
         seeds=seeds_label(chunk.seeds),
-        commit=str(content.get("commit") or "unknown"),
+        commit=chunk.commit,
         dirty=bool(content.get("dirty")),
         settings=str(content.get("settings_digest", "")),
         code=str(content.get("code_digest", "")),

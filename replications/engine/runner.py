@@ -130,9 +130,15 @@ def noted_failure(path: Path) -> Iterator[None]:
 def _measure(run: Run, context: Context, folder: Path, command: str) -> None:
     """Run the experiment; of a team, process 0 writes what it recorded."""
     control = context.control
-    started = provenance.now()
+    started, code = provenance.now(), version_control.code_state()
+    if code.unknown:
+        control.progress.say(code.unknown)
     paper = load_paper(run.paper)
+    # Of the code that is loaded now: it may be edited or committed while the run trains.
     registered = {
+        "code_digest": code_digest(run.paper),
+        "commit": code.commit,
+        "dirty": code.dirty,
         "claims": claim_digests(paper, run.tier, run.name, scales(load_runs(run.paper, run.tier))),
         "tables": {name: table.digest for name, table in paper.tables.items() if any(row.run == run.name for row in table.rows)},
     }
@@ -174,9 +180,6 @@ def _provenance(run: Run, context: Context, cost: dict[str, float], started: str
         "labels": run.labels,
         "settings": run.settings.model_dump(mode="json"),
         "settings_digest": run.digest,
-        "code_digest": code_digest(run.paper),
-        "commit": version_control.commit(),
-        "dirty": version_control.dirty(),
         "lock": provenance.lock_digest(),
         "packages": provenance.package_versions(),
         "hardware": provenance.hardware() | {"device": device_name(device), "kind": device.type, "threads": torch.get_num_threads()},

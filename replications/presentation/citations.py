@@ -185,17 +185,14 @@ def origin_of(results: Results, runs: Iterable[str]) -> Origin:
     Returns:
         Commits, digests of settings, seeds, data and the newest date of these chunks.
     """
-    stored = []
-    for run in runs:
-        stored += [chunk.provenance for chunk in chunks(results.folder, results.paper.name, run)]
+    cited = [chunk for run in runs for chunk in chunks(results.folder, results.paper.name, run)]
+    stored = [chunk.provenance for chunk in cited]
     seeds = sorted({int(seed) for provenance in stored for seed in provenance.get("seeds", [])})
     whole = bool(seeds) and seeds == list(range(seeds[0], seeds[-1] + 1))
     listed = (seeds_label(tuple(seeds)) if len(seeds) > 1 else str(seeds[0])) if whole else ", ".join(map(str, seeds))
     prints = {(name, str(note.get("fingerprint", ""))[:12]) for provenance in stored for name, note in provenance.get("data", {}).items()}
     dates = [str(provenance["ended"])[:10] for provenance in stored if provenance.get("ended")]
-    commits = {
-        str(provenance["commit"])[:12] + ("+edits" if provenance.get("dirty") else "") for provenance in stored if provenance.get("commit")
-    }
+    commits = {chunk.commit[:12] + ("+edits" if chunk.provenance.get("dirty") else "") for chunk in cited}
     return Origin(
         commits=tuple(sorted(commits)),
         settings=tuple(sorted({str(provenance["settings_digest"]) for provenance in stored if provenance.get("settings_digest")})),

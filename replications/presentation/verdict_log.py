@@ -80,7 +80,7 @@ class LoggedVerdict(Strict):
         return cls(
             date=date,
             tier=verdict.tier,
-            commit=" ".join(sorted({str(chunk.provenance.get("commit"))[:10] for chunk in chunks})),
+            commit=" ".join(sorted({chunk.commit[:10] for chunk in chunks})),
             claim=verdict.id,
             digest=claim.digest(verdict.tier, proxy=bool(proxy_of(claim, verdict.tier, results.scales))),
             verdict=verdict.verdict,

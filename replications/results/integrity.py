@@ -148,8 +148,11 @@ def _remarks(chunks: Sequence[Chunk], plan: Run | None, *, promoted: bool) -> It
     dirty = [place(chunk) for chunk in chunks if chunk.provenance.get("dirty")]
     if dirty:
         yield f"{', '.join(dirty)} ran uncommitted code."
+    unknown = [place(chunk) for chunk in chunks if chunk.code_unknown]
+    if unknown:
+        yield f"{', '.join(unknown)} ran code of which no commit is known."
     for key, what in (("commit", "commits"), ("code_digest", "states of the code"), ("lock", "sets of package versions")):
-        values = _by_value(chunks, lambda content, key=key: str(content.get(key)))  # type: ignore[misc]
+        values = _by_value(chunks, lambda content, key=key: str(content.get(key) or "unknown"))  # type: ignore[misc]
         if len(values) > 1:
             yield f"The seeds of {chunks[0].run} were made by {len(values)} {what}: {', '.join(value[:10] for value in values)}."
     devices = _by_value(chunks, lambda content: str(_mapping(content.get("hardware")).get("device")))

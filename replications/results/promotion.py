@@ -92,7 +92,7 @@ def reservations(finished: Sequence[Chunk], papers: Sequence[Paper], tier: str) 
 def doubts(finished: Sequence[Chunk], papers: Sequence[Paper], tier: str) -> list[str]:
     """Return what is in doubt about finished chunks, one sentence each.
 
-    That is what the integrity check finds, other settings than today's, and uncommitted code.
+    That is what the integrity check finds, other settings than today's, uncommitted code, and code of which no commit is known.
 
     Args:
         finished: chunks of planned runs.
@@ -104,7 +104,7 @@ def doubts(finished: Sequence[Chunk], papers: Sequence[Paper], tier: str) -> lis
     """
     sentences = []
     for paper in papers:
-        changed, dirty = [], []
+        changed, dirty, unknown = [], [], []
         for plan in load_runs(paper.name, tier):
             mine = [chunk for chunk in finished if (chunk.paper, chunk.run) == (paper.name, plan.name)]
             faults = check_run(mine, tier, plan).faults
@@ -113,7 +113,13 @@ def doubts(finished: Sequence[Chunk], papers: Sequence[Paper], tier: str) -> lis
                 changed.append(plan.name)
             if not faults and any(chunk.provenance.get("dirty") for chunk in mine):
                 dirty.append(plan.name)
-        for names, what in ((changed, "has other settings than runs.yaml in"), (dirty, "ran uncommitted code in")):
+            if not faults and any(chunk.code_unknown for chunk in mine):
+                unknown.append(plan.name)
+        for names, what in (
+            (changed, "has other settings than runs.yaml in"),
+            (dirty, "ran uncommitted code in"),
+            (unknown, "ran code of which no commit is known in"),
+        ):
             sentences += [f"{paper.name} {what} {', '.join(names)}."] if names else []
     return sentences
 
@@ -209,7 +215,7 @@ def promote(source: Path, target: Path, papers: Sequence[Paper], *, partial: boo
         held = finished_chunks(folder_of_tier, papers, tier)
         description = PromotedTier(
             promoted=provenance.now()[:10],
-            commits=sorted({str(chunk.provenance.get("commit")) for chunk in held}),
+            commits=sorted({chunk.commit for chunk in held}),
             reservations=reservations(held, papers, tier),
             chunks=_manifest(before, held, papers, tier),
         )
@@ -239,7 +245,7 @@ def _origin(chunk: Chunk) -> str:
     machine = hardware if isinstance(hardware, dict) else {}
     device = machine.get("device") or "an unknown device"
     cores = f" ({machine['cores']} cores, {machine.get('memory_gb', '?')} GiB)" if machine.get("cores") else ""
-    return f"was made on {device}{cores}, commit {str(content.get('commit'))[:12]}, ended {content.get('ended')}"
+    return f"was made on {device}{cores}, commit {chunk.commit[:12]}, ended {content.get('ended')}"
 
 
 def _key(chunk: Chunk) -> str:

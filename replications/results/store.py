@@ -26,6 +26,9 @@ from replications.results.records import DTYPES, frame, read_artifacts, read_rec
 RECORDS, ARTIFACTS, PROVENANCE = CHUNK_FILES = ("records.parquet", "artifacts.npz", "provenance.json")
 """Files of a finished chunk."""
 
+UNKNOWN = "unknown"
+"""Instead of a commit, where a run's provenance has none."""
+
 
 @dataclass(frozen=True)
 class Chunk:
@@ -51,6 +54,16 @@ class Chunk:
     def provenance(self) -> dict[str, Any]:
         """Content of its provenance file. Raises InputError when it is missing or damaged."""
         return read_provenance(self.folder / PROVENANCE)
+
+    @property
+    def commit(self) -> str:
+        """Commit of the code that it ran; 'unknown' where git did not tell it."""
+        return str(self.provenance.get("commit") or UNKNOWN)
+
+    @property
+    def code_unknown(self) -> bool:
+        """True where no commit is known, or not whether files differed from it: nobody can fetch that code again."""
+        return self.commit == UNKNOWN or self.provenance.get("dirty") is None
 
     @property
     def labels(self) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
+from replications import paths
 from replications.commands.app import app
 from replications.errors import InputError, ReplicationError
 from replications.presentation.readme import BEGIN, END
@@ -206,8 +207,29 @@ def test_the_pipeline_reads_the_reference_at_its_own_tier(whole: Path, tmp_path:
     assert len(pipeline.run_outputs(config, "tea")) == len(RUNS) * len(CHUNK_FILES)
     shutil.rmtree(whole / "reference" / "gpu" / "tea" / "robot")
     assert not any("robot" in path for path in pipeline.run_outputs(config, "tea"))
+
+
+def test_a_working_folder_without_a_reference_reads_the_suites_own(whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(paths, "ROOT", tmp_path / "suite")
+    elsewhere = {"source": "reference", "results": str(tmp_path / "elsewhere")}
     with pytest.raises(InputError, match=r"reference\.json is missing.*promote DIR"):
-        read_configuration({"source": "reference", "results": str(tmp_path / "none")})
+        read_configuration(elsewhere)
+    committed = tmp_path / "suite" / "results" / "reference"
+    promote(whole, committed, load_papers())
+    config = read_configuration(elsewhere)
+    assert (config.tier, config.runs_folder) == ("gpu", committed)
+    assert config.derived_folder == tmp_path / "elsewhere" / "from-reference"
+
+
+@pytest.mark.parametrize("changes", [{"commit": None, "dirty": None}, {"commit": None}, {"dirty": None}])
+def test_results_of_unknown_code_are_promoted_only_with_a_reservation(results: Path, tmp_path: Path, changes: dict[str, None]) -> None:
+    change(results, "lady", **changes)
+    with pytest.raises(InputError, match="tea ran code of which no commit is known in lady"):
+        promote(results, tmp_path / "reference", load_papers())
+    promote(results, tmp_path / "reference", load_papers(), partial=True)
+    promoted = read_reference(tmp_path / "reference").promoted
+    assert "tea ran code of which no commit is known in lady." in promoted.reservations
+    assert promoted.commits == (["unknown"] if "commit" in changes else ["c0ffee" * 6])
 
 
 def test_a_readme_without_a_place_is_left_alone(whole: Path, tmp_path: Path) -> None:
