@@ -11,6 +11,11 @@ SNAKEMAKE := $(BIN)/snakemake --config tier=$(TIER) source=$(SOURCE)
 # Many containers tell Python to keep no compiled files. Every job would then compile all it imports anew, for seconds each.
 unexport PYTHONDONTWRITEBYTECODE
 
+# A container's user may have no home folder that can be written, where Snakemake, uv and pip then fail in their own ways.
+ifneq ($(shell test -w "$$HOME/.cache" || test -w "$$HOME" && echo yes),yes)
+export HOME := $(CURDIR)/.snakemake/home
+endif
+
 .PHONY: report figures test test-units test-pipeline test-cluster test-cluster-papers lint types hooks install-hooks docs bench clean help
 
 report: .venv/.complete ## Train, measure, judge and report: results/<tier>/report/
@@ -67,7 +72,7 @@ clean: ## Remove made results; .venv and results/reference/ stay
 	rm -rf results/smoke results/cpu results/gpu results/paper results/from-reference results/docs docs/generated logs .snakemake
 
 help: ## This list
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-20s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 # The suite itself, as the command .venv/bin/replications; an edit of the code needs no second installation.
 .venv/.complete: .venv/.packages pyproject.toml
@@ -78,7 +83,7 @@ help: ## This list
 .venv/.packages: requirements.lock
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed; this is " + sys.version.split()[0]) if sys.version_info < (3, 11) else None'
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	@sed -n '/^uv==/,/^[a-z]/{/^uv==\|^ /p}' requirements.lock > .venv/uv-from-lock.txt
+	@awk '/^[^ ]/ {wanted = /^uv==/} wanted' requirements.lock > .venv/uv-from-lock.txt
 	@test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r .venv/uv-from-lock.txt
 	@echo "Installing requirements.lock into .venv"
 	@$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes requirements.lock

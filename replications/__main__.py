@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import sys
 
-from replications.startup import start
+from replications.search_path import leave_working_folder
 
 
 def main() -> None:
     """Run the command line; an expected error is printed as its message alone, and gives the exit code."""
-    start()
-    from replications.commands.app import app
+    leave_working_folder()
     from replications.errors import ReplicationError
+    from replications.startup import start
 
     try:
+        start()
+        from replications.commands.app import app
+
         app(prog_name="replications")
     except ReplicationError as error:
         print(f"error: {error}", file=sys.stderr)

@@ -1,43 +1,61 @@
-"""What a command sets before it loads any library: how threads wait, what is drawn with, what a terminal gets, where modules are found."""
+"""What a command sets before it loads any library: how threads wait, what draws, what a terminal and caches get."""
 
 from __future__ import annotations
 
 import io
 import os
+import stat
 import sys
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from replications.errors import InputError
+from replications.errors import InputError, ReplicationError
 from replications.paths import ROOT
 from replications.threads import wait_policy
 
 
 def start() -> None:
-    """Make this process independent of the terminal, notebook and folder in which it was started."""
-    os.environ.update(wait_policy(os.environ) | DRAWING)
+    """Make this process independent of the terminal, notebook and home folder with which it was started."""
+    os.environ.update(wait_policy(os.environ) | DRAWING | cache_home(os.environ))
     for stream in (sys.stdout, sys.stderr):
         # A terminal may lack a character, such as a verdict's mark; the line is worth more than the mark.
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
-    sys.path[:] = without_working_folder(sys.path)
 
 
 DRAWING = {"MPLBACKEND": "Agg"}
 """A notebook names a backend of its own for all programs that it starts, and importing Matplotlib fails where it is not installed."""
 
 
-def without_working_folder(entries: list[str]) -> list[str]:
-    """Return where modules are found, less the working folder, whose `queue.py` or `report.py` would be taken for a module.
+def cache_home(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the variable that names a folder for caches where the user has none that can be written.
+
+    A container that runs as a user without an account has no home folder, or `/`. Every library then fails in its own way.
 
     Args:
-        entries: of `sys.path`; the first is the working folder in a process started by `python -m`.
+        environment: of this process; a cache folder that it names is kept.
 
     Returns:
-        The entries; all of them where the working folder is the suite.
+        Empty where `~/.cache` serves; else XDG_CACHE_HOME, a folder of this user alone among the machine's temporary files.
+
+    Raises:
+        ReplicationError: that folder belongs to somebody else.
     """
-    here = str(Path.cwd())
-    return [entry for entry in entries if entry not in ("", here) or here == str(ROOT)]
+    if environment.get("XDG_CACHE_HOME"):
+        return {}
+    home = Path(os.path.expanduser("~"))  # noqa: PTH111 (pathlib raises where there is no home folder)
+    caches = home / ".cache"
+    if home.is_absolute() and os.access(caches if os.access(caches, os.F_OK) else home, os.W_OK | os.X_OK):
+        return {}
+    folder = Path(tempfile.gettempdir()) / f"replications-cache-{os.getuid()}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    status = folder.lstat()
+    if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid() or status.st_mode & 0o022:
+        raise ReplicationError(
+            f"There is no home folder for caches, and {folder} is not this user's alone. Name a folder in XDG_CACHE_HOME that can be written."
+        )
+    return {"XDG_CACHE_HOME": str(folder)}
 
 
 def module_search(environment: Mapping[str, str]) -> dict[str, str]:

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import sys
 
-from replications.startup import start
+from replications.search_path import leave_working_folder
 
 
 def main() -> None:
     """Run the command; an expected error is printed as its message alone, and gives the exit code."""
-    start()
-    import typer
-
+    leave_working_folder()
     from replications.errors import ReplicationError
-    from report.command import command
+    from replications.startup import start
 
     try:
+        start()
+        import typer
+
+        from report.command import command
+
         typer.run(command)
     except ReplicationError as error:
         print(f"error: {error}", file=sys.stderr)

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from replications.errors import InputError
+from replications.errors import InputError, ReplicationError
 from replications.paths import ROOT
-from replications.startup import first_in_list, module_search, without_working_folder
+from replications.search_path import without_working_folder
+from replications.startup import cache_home, first_in_list, module_search
 from tests.workflow.conftest import environment
 
 RAN = "raise SystemExit('a module of the working folder ran')\n"
@@ -30,7 +31,7 @@ def command(*arguments: str, cwd: Path = ROOT, **variables: str) -> subprocess.C
 @pytest.fixture
 def cluttered(tmp_path: Path) -> Path:
     """A working folder with files named like modules of the suite and of the standard library."""
-    for name in ("report", "queue", "workflow", "random", "typer"):
+    for name in ("report", "queue", "workflow", "random", "difflib", "tempfile", "typer"):
         (tmp_path / f"{name}.py").write_text(RAN)
     return tmp_path
 
@@ -47,11 +48,9 @@ def test_a_process_that_a_command_starts_takes_none_either(cluttered: Path) -> N
     assert done.stdout.split() == [str(ROOT / "report" / "__init__.py"), str(ROOT / "workflow" / "__init__.py")]
 
 
-def test_the_suites_own_folder_stays_where_modules_are_found(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.chdir(ROOT)
-    assert without_working_folder(["", "/lib"]) == ["", "/lib"]
-    monkeypatch.chdir(tmp_path)
-    assert without_working_folder(["", str(tmp_path), str(ROOT), "/lib"]) == [str(ROOT), "/lib"]
+def test_the_suites_own_folder_stays_where_modules_are_found() -> None:
+    assert without_working_folder(["", "/lib"], str(ROOT)) == ["", "/lib"]
+    assert without_working_folder(["", "/work", str(ROOT), "/lib"], "/work") == [str(ROOT), "/lib"]
 
 
 def test_a_list_of_paths_gets_no_empty_entry_which_would_be_the_working_folder() -> None:
@@ -69,3 +68,26 @@ def test_a_terminal_without_the_marks_gets_the_words(encoding: str) -> None:
     done = command("claims", "show", "--source", "reference", "--paper", "foundations", PYTHONIOENCODING=encoding)
     assert (done.returncode, done.stderr) == (0, b"")
     assert "verdict" in done.stdout.decode(encoding)
+
+
+def test_where_there_is_no_home_folder_caches_are_this_users_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setenv("HOME", "/nonexistent")
+    folder = Path(cache_home({})["XDG_CACHE_HOME"])
+    assert folder.parent == tmp_path
+    assert folder.stat().st_mode & 0o777 == 0o700
+    assert cache_home({}) == {"XDG_CACHE_HOME": str(folder)}, "the next process takes the same one"
+    folder.chmod(0o777)
+    with pytest.raises(ReplicationError, match=r"is not this user's alone\. Name a folder in XDG_CACHE_HOME"):
+        cache_home({})
+    folder.rmdir()
+    folder.symlink_to(tmp_path)
+    with pytest.raises(ReplicationError, match="is not this user's alone"):
+        cache_home({})
+
+
+def test_a_cache_that_is_named_or_can_be_written_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert cache_home({}) == {}
+    monkeypatch.setenv("HOME", "/nonexistent")
+    assert cache_home({"XDG_CACHE_HOME": "/somewhere"}) == {}

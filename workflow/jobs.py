@@ -19,7 +19,7 @@ from replications.registry.papers import load_paper
 from replications.results.reference import find_log
 from replications.results.store import CHUNK_FILES
 from replications.source_code import import_closure, imported_names, public_functions
-from replications.startup import DRAWING, first_in_list, module_search
+from replications.startup import DRAWING, cache_home, first_in_list, module_search
 from replications.threads import wait_policy
 
 FORMS = {".tex": "LaTeX", ".md": "Markdown"}
@@ -63,7 +63,7 @@ def environment() -> dict[str, str]:
         InputError: the suite lies in a folder that a list of paths cannot name.
     """
     programs = {"PATH": first_in_list(str(Path(sys.executable).parent), "PATH", os.environ)}
-    return programs | module_search(os.environ) | DRAWING | wait_policy(os.environ)
+    return programs | module_search(os.environ) | DRAWING | cache_home(os.environ) | wait_policy(os.environ)
 
 
 def relative(paths: list[Path]) -> list[str]:

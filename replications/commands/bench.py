@@ -54,23 +54,28 @@ def _matching(name: str | None) -> dict[str, Callable[[], Comparison]]:
 def bench(
     name: Annotated[str | None, typer.Argument(help="A paper, or paper.comparison; default: all.")] = None,
     rounds: Annotated[int, typer.Option(min=1, help="Measurements of each side, interleaved; medians are printed.")] = 7,
-    threads: Annotated[int | None, typer.Option(min=1, help="Threads of this process; default: torch's choice.")] = None,
+    threads: Annotated[int, typer.Option(min=1, help="Threads of both sides, each kept on a core of its own.")] = 1,
     as_json: JsonOption = False,
 ) -> None:
-    """Interleaved benchmark against a baseline, in one process on the same input; reports the median ratio."""
+    """Interleaved benchmark against a baseline, in one process on the same input; reports the median ratio.
+
+    Both sides run on one thread, kept on the core that is least busy, so that the ratios hold beside other programs.
+    """
     import torch
 
     from replications.engine.bench import NotComparable, compare_speed
+    from replications.engine.cores import on_idle_cores
 
-    if threads:
-        torch.set_num_threads(threads)
+    torch.set_num_threads(threads)
     rows = []
-    for key, make in _matching(name).items():
-        print(f"{key} ...", file=sys.stderr, flush=True)
-        try:
-            rows.append({"id": key} | dataclasses.asdict(compare_speed(make(), rounds=rounds)))
-        except NotComparable as reason:
-            print(f"{key} is skipped: {reason}", file=sys.stderr, flush=True)
+    with on_idle_cores(threads) as where:
+        print(where, file=sys.stderr, flush=True)
+        for key, make in _matching(name).items():
+            print(f"{key} ...", file=sys.stderr, flush=True)
+            try:
+                rows.append({"id": key} | dataclasses.asdict(compare_speed(make(), rounds=rounds)))
+            except NotComparable as reason:
+                print(f"{key} is skipped: {reason}", file=sys.stderr, flush=True)
     print_rows(rows if as_json else [_line(row) for row in rows], as_json=as_json)
 
 

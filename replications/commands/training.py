@@ -22,7 +22,7 @@ def run_runs(
     seeds: Annotated[str | None, typer.Option(help="Seeds, for example 0-4; default: all planned.")] = None,
     out: Annotated[Path | None, typer.Option(help="Folder of results to write; default: results/TIER.")] = None,
     device: DeviceOption = None,
-    threads: Annotated[int | None, typer.Option(min=1, help="Threads of this process; default: torch's choice.")] = None,
+    threads: Annotated[int | None, typer.Option(min=1, help="Threads of all processes; default: as runs.yaml plans.")] = None,
     log: Annotated[Path | None, typer.Option(help="File that also gets the progress lines.")] = None,
     checkpoint_seconds: Annotated[float, typer.Option(min=0, help="Seconds between two checkpoints.")] = 30.0,
     state: Annotated[Path | None, typer.Option(help="Folder of unfinished runs; default: beside the results.")] = None,
@@ -39,7 +39,7 @@ def run_runs(
 
     if not (ignore_memory or show_launch or launch.granted(os.environ)):
         launch.check_memory(runs, available_gb())
-    team_size = launch.prepare(runs, device=device, processes=processes, threads=threads, arguments=sys.argv[1:], show=show_launch)
+    each = launch.prepare(runs, device=device, processes=processes, threads=threads, arguments=sys.argv[1:], show=show_launch)
     if show_launch:
         return
 
@@ -50,8 +50,7 @@ def run_runs(
     from replications.engine.progress import Progress
     from replications.engine.runner import execute, seed_everything
 
-    if threads:
-        torch.set_num_threads(max(1, threads // team_size))
+    torch.set_num_threads(each)
     stop = StopRequest()
     stop.install()
     results = out or Path("results") / tier

@@ -208,7 +208,8 @@ class Meter:
             self.cost["gpu_seconds"] = seconds
             self.cost["peak_memory"] = float(torch.cuda.max_memory_allocated(self.device))
         else:
-            self.cost["peak_memory"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024.0
+            unit = 1.0 if sys.platform == "darwin" else 1024.0  # bytes on macOS, KiB elsewhere
+            self.cost["peak_memory"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
         joules = self._energy()
         if joules is not None and self._joules is not None:
             self.cost["energy"] = joules - self._joules

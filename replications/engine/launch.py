@@ -36,16 +36,17 @@ def prepare(
         runs: runs that the process is to make.
         device: as given on the command line; with one named, or none to choose from, a single process trains.
         processes: how many on this machine; None: one for each GPU that the runs ask for.
-        threads: of all processes of this machine together.
+        threads: of all processes of this machine together; None: what OMP_NUM_THREADS says of each process, else what the runs plan.
         arguments: arguments of the command line, for a launched copy of it.
         show: print the command instead of becoming it.
 
     Returns:
-        The processes of this machine among which `threads` are shared.
+        Threads of each process. Small networks plan one: a second one costs more than it computes, most of all beside other jobs.
     """
     if "TORCHELASTIC_RUN_ID" in os.environ:
-        return int(os.environ["LOCAL_WORLD_SIZE"])
+        return _threads(threads, int(os.environ["LOCAL_WORLD_SIZE"]), 1)
     need = Resources(
+        threads=max(run.resources.threads for run in runs),
         gpus=max(run.resources.gpus for run in runs),
         gpu_slots=max(run.resources.gpu_slots for run in runs),
         nodes=max(run.resources.nodes for run in runs),
@@ -53,11 +54,19 @@ def prepare(
     devices = usable_devices(os.environ) if device is None else []
     count = processes or (take_devices(need, devices, lambda text: print(text, file=sys.stderr, flush=True)) if devices else 1)
     nodes = need.nodes if devices or processes else 1
-    if threads:
-        os.environ["OMP_NUM_THREADS"] = str(max(1, threads // count))
+    each = _threads(threads, count, need.threads)
+    os.environ["OMP_NUM_THREADS"] = str(each)
     if show or count > 1 or nodes > 1:
         _start(arguments, processes=count, nodes=nodes, show=show)
-    return count
+    return each
+
+
+def _threads(together: int | None, processes: int, planned: int) -> int:
+    """Return the threads of each process."""
+    named = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0]  # a list is for nested regions
+    if together:
+        return max(1, together // processes)
+    return int(named) if named.isdecimal() and int(named) else planned
 
 
 def granted(environment: Mapping[str, str]) -> bool:

@@ -7,13 +7,15 @@ File systems without locks (some Lustre mounts without `-o flock`) are reported 
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
 import json
 import os
 import platform
 import struct
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +24,10 @@ from replications.results.provenance import now
 from replications.text_files import read_json
 
 UNSUPPORTED = (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
-FLOCK = "hhqqi4x"
-"""`struct flock` of 64-bit Linux: type, whence, start, length, process."""
+FLOCK = "qqihh" if sys.platform == "darwin" else "hhqqi4x"
+"""`struct flock`: type, whence, start, length, process on 64-bit Linux; start, length, process, type, whence on macOS."""
+TYPE = 3 if sys.platform == "darwin" else 0
+"""Where its type stands."""
 
 
 class FileLock:
@@ -52,7 +56,7 @@ class FileLock:
         """
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)  # less the umask: a shared folder's users lock one file
         except OSError as error:
             raise ReplicationError(
                 f"Cannot write {self.path}: {error.strerror}. The folder must be writable where the job runs; check its mount and"
@@ -95,6 +99,29 @@ class FileLock:
             self._file = None
 
 
+@contextlib.contextmanager
+def exclusive(path: Path, warn: Callable[[str], None]) -> Iterator[None]:
+    """Hold a lock during a block, after waiting for it.
+
+    Args:
+        path: of the lock file.
+        warn: called with a sentence where the file system has no locks.
+
+    Yields:
+        Nothing. In a folder that cannot be written no lock is held, since no other process writes there either.
+    """
+    lock = FileLock(path, warn)
+    try:
+        lock.acquire(wait=True)
+    except ReplicationError:
+        if os.access(path.parent, os.W_OK) or not path.parent.is_dir():
+            raise
+    try:
+        yield
+    finally:
+        lock.release()
+
+
 def holder(path: Path) -> dict[str, Any]:
     """Return what the last holder wrote into a lock file: host, process, since; empty when there is nothing to read.
 
@@ -125,10 +152,12 @@ def held(path: Path) -> bool:
     except OSError:
         return False
     try:
-        asked = struct.pack(FLOCK, fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
+        fields = [0] * 5  # the whole file, from its start
+        fields[TYPE] = fcntl.F_WRLCK
+        asked = struct.pack(FLOCK, *fields)
         answer = fcntl.fcntl(file, fcntl.F_GETLK, asked)
     except OSError:
         return False
     finally:
         os.close(file)
-    return bool(struct.unpack(FLOCK, answer)[0] != fcntl.F_UNLCK)
+    return bool(struct.unpack(FLOCK, answer)[TYPE] != fcntl.F_UNLCK)

@@ -2,6 +2,7 @@
 
 import shlex
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -83,3 +84,29 @@ def test_what_slurm_has_chosen_stays(monkeypatch: pytest.MonkeyPatch) -> None:
     assert launch.take_devices(Resources(gpus=2), ["2", "3"], print) == 2
     assert launch.os.environ["CUDA_VISIBLE_DEVICES"] == "2,3"
     assert launch._slots == []
+
+
+@pytest.mark.usefixtures("alone")
+@pytest.mark.parametrize(
+    ("given", "named", "planned", "processes", "each"),
+    [
+        (None, None, 1, 1, 1),  # a small network plans one thread
+        (None, None, 4, 1, 4),
+        (None, "3", 1, 1, 3),  # told by the environment
+        (None, "2,1", 1, 1, 2),
+        (None, "many", 1, 1, 1),
+        (8, "3", 1, 1, 8),  # told by the command line
+        (8, None, 1, 3, 2),
+    ],
+)
+def test_a_process_takes_the_threads_that_its_run_plans_unless_told(
+    monkeypatch: pytest.MonkeyPatch, given: int | None, named: str | None, planned: int, processes: int, each: int
+) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", named or "")
+    run = SimpleNamespace(resources=Resources(threads=planned, gpus=0))
+    started: list[int] = []
+    monkeypatch.setattr(launch, "_start", lambda *_, processes, **__: started.append(processes))
+    arguments = {"device": "cpu", "processes": processes, "threads": given, "arguments": ARGUMENTS, "show": False}
+    assert launch.prepare([run], **arguments) == each
+    assert launch.os.environ["OMP_NUM_THREADS"] == str(each)
+    assert started == ([processes] if processes > 1 else [])

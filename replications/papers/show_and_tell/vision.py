@@ -6,9 +6,9 @@ and stored in the cache.
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import importlib.metadata
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +23,7 @@ from replications.engine import fingerprints, images
 from replications.engine.context import Context
 from replications.engine.datasets import ENVIRONMENT, cache_folder, mirror
 from replications.engine.downloads import offline
+from replications.engine.locks import exclusive
 from replications.errors import DataError
 from replications.files import replacing
 from replications.papers.show_and_tell import data, scenes
@@ -307,10 +308,8 @@ def cached(key_parts: list[str], names: list[str], build: Callable[[], dict[str,
     key = hashlib.sha256("\0".join([*key_parts, *versions, code]).encode()).hexdigest()[:20]
     folder = cache_folder() / "features"
     paths = {name: folder / f"{key}.{name}.npy" for name in names}
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / f"{key}.lock").open("w") as lock:
-        # Jobs that start together wait for the first one instead of each computing the same arrays.
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    # Jobs that start together wait for the first one instead of each computing the same arrays.
+    with exclusive(folder / f"{key}.lock", lambda text: print(text, file=sys.stderr)):
         stored = _stored(paths)
         if stored is not None:
             return stored

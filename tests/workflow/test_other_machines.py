@@ -1,0 +1,186 @@
+"""The suite on machines unlike the one that it was written on: a small paper is trained and judged on each, with equal results.
+
+The environment of these tests is used as it is; what differs is the user, the folder, the language and how the files arrived.
+"""
+
+import fcntl
+import json
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from replications.paths import ROOT
+
+PAPER = "foundations"
+OTHER_USER = 12345
+COMMAND = ["snakemake", "--cores", "1", "--config", f"papers=[{PAPER}]", "device=cpu", "--", "results/smoke/claims.csv"]
+LEFT_OUT = {".git", ".venv", ".snakemake", "logs", "__pycache__", "smoke", "cpu", "gpu", "paper", "from-reference"}
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not (shutil.which("git") and shutil.which("make")), reason="there is no git or no make here"),
+]
+
+
+@dataclass
+class Machine:
+    """Where the suite lies, and how its commands are started."""
+
+    suite: Path
+    before: list[str] = field(default_factory=list)
+    variables: dict[str, str] = field(default_factory=dict)
+
+    def run(self, *command: str) -> subprocess.CompletedProcess[str]:
+        """Run a Python module as a target of the Makefile, whose settings of the environment count."""
+        target = f"tried: ; @{shlex.join([sys.executable, '-m', *command])}".replace("$", "$$")
+        variables = {"PATH": os.defpath, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", **self.variables}
+        done = subprocess.run(
+            [*self.before, "make", "--eval", target, "tried"],
+            cwd=self.suite,
+            env=variables,
+            capture_output=True,
+            encoding="utf-8",
+            timeout=400,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-6000:]
+        return done
+
+
+@dataclass(frozen=True)
+class Made:
+    """What a machine made of the paper."""
+
+    records: pd.DataFrame
+    claims: str
+    reference: str
+    provenance: dict[str, dict[str, object]]
+    said: str
+
+
+def git(folder: Path, *arguments: str) -> str:
+    who = ["-c", "user.name=x", "-c", "user.email=x@example.org"]
+    return subprocess.run(["git", *who, *arguments], cwd=folder, capture_output=True, text=True, check=True).stdout.strip()
+
+
+def made_by(machine: Machine) -> Made:
+    said = machine.run(*COMMAND)
+    results = machine.suite / "results" / "smoke"
+    paths = sorted((results / PAPER).glob("*/seeds-*/provenance.json"))
+    assert paths
+    return Made(
+        records=pd.read_parquet(results / PAPER / "records.parquet").query("split != 'cost'").reset_index(drop=True),
+        claims=(results / "claims.csv").read_text(encoding="utf-8"),
+        reference=machine.run("replications", "claims", "show", "--source", "reference", "--paper", PAPER, "--json").stdout,
+        provenance={path.parent.parent.name: json.loads(path.read_text(encoding="utf-8")) for path in paths},
+        said=said.stdout + said.stderr,
+    )
+
+
+@pytest.fixture(scope="session")
+def origin(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    """A repository with two commits of the files as they are here, made once for all workers."""
+    base = tmp_path_factory.getbasetemp()
+    shared = (base if worker_id == "master" else base.parent) / "other machines"
+    shared.mkdir(exist_ok=True)
+    with (shared / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        target = shared / "origin"
+        if not target.is_dir():
+            unfinished = shared / "unfinished"
+            shutil.copytree(ROOT, unfinished, symlinks=True, ignore=lambda _, names: LEFT_OUT & set(names))
+            git(unfinished, "init", "-q")
+            git(unfinished, "commit", "-q", "--allow-empty", "-m", "an earlier commit")
+            git(unfinished, "add", "--all")
+            git(unfinished, "commit", "-q", "-m", "the suite")
+            unfinished.rename(target)
+    return target
+
+
+@pytest.fixture(scope="session")
+def usual(origin: Path) -> Made:
+    """What the usual machine makes: a clone with the whole history, in a plain folder of the user who runs these tests."""
+    with (origin.parent / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        clone = origin.parent / "usual"
+        if not clone.is_dir():
+            git(origin.parent, "clone", "-q", str(origin), clone.name)
+        return made_by(Machine(clone, variables={"HOME": os.environ.get("HOME", "/"), "LANG": "C.UTF-8"}))
+
+
+@pytest.fixture
+def public() -> Iterator[Path]:
+    """A folder that every user can enter."""
+    folder = Path(tempfile.mkdtemp(prefix="other-machines-"))
+    folder.chmod(0o755)
+    yield folder
+    shutil.rmtree(folder)
+
+
+def check(made: Made, usual: Made, commit: str | None) -> None:
+    """Check that a machine gets the same numbers and verdicts, from code that it knows to be the same."""
+    pd.testing.assert_frame_equal(made.records, usual.records, check_exact=True)
+    assert made.claims == usual.claims
+    assert made.reference == usual.reference
+    for run, content in made.provenance.items():
+        assert content["code_digest"] == usual.provenance[run]["code_digest"]
+        assert content["lock"] == usual.provenance[run]["lock"]
+        assert content["commit"] == commit
+        assert content["dirty"] is (None if commit is None else False)
+
+
+@pytest.mark.skipif(os.getuid() != 0 or shutil.which("setpriv") is None, reason="only root can become another user, through setpriv")
+def test_another_user_without_a_home_folder_or_an_account_in_a_clone_of_roots(origin: Path, usual: Made, public: Path) -> None:
+    git(public, "clone", "-q", "--no-local", str(origin), "suite")
+    os.chown(public / "suite", OTHER_USER, OTHER_USER)  # results go there; history and code stay another's, as in a mounted folder
+    (public / "suite" / "results").chmod(0o777)
+    become = ["setpriv", f"--reuid={OTHER_USER}", f"--regid={OTHER_USER}", "--clear-groups"]
+    if subprocess.run([*become, sys.executable, "-c", "import torch"], env={}, capture_output=True, check=False).returncode:
+        pytest.skip(f"{sys.executable} lies where no other user can read it")
+    check(made_by(Machine(public / "suite", before=become)), usual, git(origin, "rev-parse", "HEAD"))
+
+
+def test_a_folder_with_spaces_and_letters_of_several_scripts(origin: Path, usual: Made, tmp_path: Path) -> None:
+    git(tmp_path, "clone", "-q", str(origin), "sp ace/Prüf 中文 $(1)")
+    machine = Machine(tmp_path / "sp ace" / "Prüf 中文 $(1)", variables={"HOME": str(tmp_path), "LANG": "C.UTF-8"})
+    check(made_by(machine), usual, git(origin, "rev-parse", "HEAD"))
+
+
+def test_a_terminal_that_knows_ascii_alone(origin: Path, usual: Made, tmp_path: Path) -> None:
+    git(tmp_path, "clone", "-q", str(origin), "suite")
+    plain = {"LANG": "C", "LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0", "HOME": str(tmp_path)}
+    machine = Machine(tmp_path / "suite", variables=plain)
+    check(made_by(machine), usual, git(origin, "rev-parse", "HEAD"))
+    machine.run("replications", "claims", "show", "--source", "reference", "--paper", PAPER)
+
+
+def test_a_clone_whose_git_turns_line_ends_into_those_of_windows(origin: Path, usual: Made, tmp_path: Path) -> None:
+    git(tmp_path, "clone", "-q", "-c", "core.autocrlf=true", str(origin), "suite")
+    check(made_by(Machine(tmp_path / "suite", variables={"HOME": str(tmp_path)})), usual, git(origin, "rev-parse", "HEAD"))
+
+
+def test_an_archive_without_history_inside_a_repository_of_the_users_own(origin: Path, usual: Made, tmp_path: Path) -> None:
+    git(tmp_path, "init", "-q", "thesis")
+    git(tmp_path / "thesis", "commit", "-q", "--allow-empty", "-m", "chapter 1")
+    git(origin, "archive", "--format=zip", f"--output={tmp_path / 'suite.zip'}", "--prefix=suite/", "HEAD")
+    with zipfile.ZipFile(tmp_path / "suite.zip") as archive:
+        archive.extractall(tmp_path / "thesis")
+    made = made_by(Machine(tmp_path / "thesis" / "suite", variables={"HOME": str(tmp_path)}))
+    check(made, usual, None)
+    assert "is no repository of its own but lies inside that of" in made.said
+
+
+def test_a_clone_without_the_earlier_history(origin: Path, usual: Made, tmp_path: Path) -> None:
+    git(tmp_path, "clone", "-q", "--depth", "1", origin.as_uri(), "suite")
+    assert git(tmp_path / "suite", "rev-list", "--count", "HEAD") == "1"
+    check(made_by(Machine(tmp_path / "suite", variables={"HOME": str(tmp_path)})), usual, git(origin, "rev-parse", "HEAD"))
