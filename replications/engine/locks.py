@@ -109,6 +109,9 @@ def exclusive(path: Path, warn: Callable[[str], None]) -> Iterator[None]:
 
     Yields:
         Nothing. In a folder that cannot be written no lock is held, since no other process writes there either.
+
+    Raises:
+        ReplicationError: the file cannot be made or locked although its folder can be written.
     """
     lock = FileLock(path, warn)
     try:
