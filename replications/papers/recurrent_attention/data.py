@@ -62,8 +62,8 @@ SOURCES = [MNIST, DIGITS]
 
 
 def needs(settings: Settings) -> list[tuple[DataSource, str]]:
-    """Return the data sources and splits that a run loads; a cost measurement loads none."""
-    if settings.experiment == "cost":
+    """Return the data sources and splits that a run loads; a cost measurement and the game of Catch load none."""
+    if settings.experiment != "accuracy":
         return []
     source = DIGITS if settings.dataset == "digits" else MNIST
     return [(source, split) for split in source.splits]

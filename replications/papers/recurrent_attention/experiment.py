@@ -19,6 +19,7 @@ from replications.engine.training import Metrics, train
 from replications.errors import InputError
 from replications.papers.recurrent_attention import cost
 from replications.papers.recurrent_attention.attention_analysis import glimpse_paths, glimpse_statistics, soft_attention_weights
+from replications.papers.recurrent_attention.catch_training import play_catch
 from replications.papers.recurrent_attention.classifiers import Network, SoftAttention, build
 from replications.papers.recurrent_attention.data import CanvasGenerator, FixedSet, fixed_set, load_digits
 from replications.papers.recurrent_attention.evaluation import Evaluation
@@ -29,7 +30,7 @@ from replications.papers.recurrent_attention.settings import Settings
 
 
 def run(settings: Settings, context: Context) -> None:
-    """Make one run: train all seeds at once and test them, or measure cost.
+    """Make one run: train all seeds at once and test them, measure cost, or play Catch.
 
     Args:
         settings: of the run.
@@ -43,6 +44,9 @@ def run(settings: Settings, context: Context) -> None:
         raise InputError(f"{context.chunk}: no seeds. Give at least one, for example --seeds 0-2.")
     if settings.experiment == "cost":
         cost.record_costs(settings, context)
+        return
+    if settings.experiment == "catch":
+        play_catch(settings.game, context)
         return
     with matmul_precision(settings.precision, context.device):
         _train_and_test(settings, context)

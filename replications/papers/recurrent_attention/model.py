@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from replications.engine.layers import SeedLinear
-from replications.papers.recurrent_attention.settings import Settings
+from replications.papers.recurrent_attention.settings import NetworkSizes, Settings
 
 N_CLASSES = 10
 RELU_SUM_GAIN = math.sqrt(3)
@@ -148,7 +148,7 @@ class GlimpseNetwork(nn.Module):
         generators: one per seed, on the CPU, for the initial weights.
     """
 
-    def __init__(self, settings: Settings, generators: Sequence[torch.Generator]) -> None:
+    def __init__(self, settings: NetworkSizes, generators: Sequence[torch.Generator]) -> None:
         super().__init__()
         width = settings.glimpse_size
         self.patch_fc = SeedLinear(settings.patch_pixels, width, generators=generators)
@@ -179,7 +179,7 @@ class CoreNetwork(nn.Module):
         generators: one per seed, on the CPU, for the initial weights.
     """
 
-    def __init__(self, settings: Settings, generators: Sequence[torch.Generator]) -> None:
+    def __init__(self, settings: NetworkSizes, generators: Sequence[torch.Generator]) -> None:
         super().__init__()
         hidden = settings.hidden_size
         self.glimpse_to_hidden = SeedLinear(2 * settings.glimpse_size, hidden, generators=generators, gain=RELU_SUM_GAIN)
@@ -233,7 +233,7 @@ class BaselineNetwork(nn.Module):
         generators: one per seed, on the CPU, for the initial weights.
     """
 
-    def __init__(self, settings: Settings, generators: Sequence[torch.Generator]) -> None:
+    def __init__(self, settings: NetworkSizes, generators: Sequence[torch.Generator]) -> None:
         super().__init__()
         self.fc = SeedLinear(settings.hidden_size, 1, generators=generators)
 
@@ -260,7 +260,7 @@ class LocationNetwork(nn.Module):
         generators: one per seed, on the CPU, for the initial weights.
     """
 
-    def __init__(self, settings: Settings, generators: Sequence[torch.Generator]) -> None:
+    def __init__(self, settings: NetworkSizes, generators: Sequence[torch.Generator]) -> None:
         super().__init__()
         hidden, width = settings.hidden_size, settings.locator_size
         self.hidden_fc = SeedLinear(hidden, width, generators=generators, gain=math.sqrt(6)) if width else None

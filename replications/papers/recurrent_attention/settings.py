@@ -2,22 +2,45 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal, Protocol
 
-from pydantic import Field, model_validator
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
+from replications.papers.recurrent_attention.catch_settings import CatchSettings
 from replications.registry.settings import TrainingInSteps
 
 DIGIT_SIDE = {"mnist": 28, "digits": 8}
 """Side of one digit in pixels, by data set."""
 
 
+class NetworkSizes(Protocol):
+    """Sizes that the parts of the model take from the settings, those of the classifier or those of the agent that plays Catch."""
+
+    @property
+    def patch_pixels(self) -> int:
+        """Number of values of one glimpse."""
+
+    @property
+    def glimpse_size(self) -> int:
+        """Width of h_g and of h_l."""
+
+    @property
+    def hidden_size(self) -> int:
+        """Width of the recurrent core."""
+
+    @property
+    def locator_size(self) -> int:
+        """Hidden units of the location network; 0: linear."""
+
+
 class Settings(TrainingInSteps):
     """Settings of one run. The defaults are the published network on centred 28x28 digits, trained by our recipe."""
 
-    experiment: Literal["accuracy", "cost"] = Field(
-        "accuracy", description="Train and test a model, or count and time models of this run's sizes over `cost_canvases`."
+    experiment: Literal["accuracy", "cost", "catch"] = Field(
+        "accuracy",
+        description="Train and test a model, count and time models of this run's sizes over `cost_canvases`, or train agents to play Catch.",
     )
+    catch: CatchSettings | None = Field(None, description="Everything about a run of experiment 'catch', which reads no other setting.")
     dataset: Literal["mnist", "digits"] = Field("mnist", description="MNIST, or scikit-learn's 8x8 digits (no download).")
     canvas: int = Field(28, ge=4, description="Side of the square image in pixels.")
     translated: bool = Field(False, description="Place each digit uniformly at random on the canvas; else in its centre.")
@@ -83,10 +106,32 @@ class Settings(TrainingInSteps):
         Returns:
             A copy with at most 500 test digits and two episodes per averaged error.
         """
-        return self.model_copy(update={"samples": 2, "n_test": min(self.n_test, 500)})
+        catch = self.catch and self.catch.model_copy(update={"n_test": min(self.catch.n_test, 500)})
+        return self.model_copy(update={"samples": 2, "n_test": min(self.n_test, 500), "catch": catch})
+
+    @property
+    def game(self) -> CatchSettings:
+        """The settings of a run of experiment 'catch'.
+
+        Raises:
+            ValueError: the run is of another experiment.
+        """
+        if self.catch is None:
+            raise ValueError(f"experiment '{self.experiment}' plays no game")
+        return self.catch
+
+    @model_serializer(mode="wrap")
+    def _without_a_game_that_is_not_played(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave `catch` out where there is none, so that other runs keep the digest that they had before the game came in."""
+        content: dict[str, Any] = serialise(self)
+        return content if self.catch else {key: value for key, value in content.items() if key != "catch"}
 
     @model_validator(mode="after")
     def _fits(self) -> Settings:
+        if (self.experiment == "catch") != (self.catch is not None):
+            raise ValueError("experiment 'catch' and the key 'catch', its settings, belong together: give both or neither")
+        if self.catch:
+            return self
         if self.canvas < self.digit:
             raise ValueError(f"canvas {self.canvas} is smaller than a digit of '{self.dataset}' ({self.digit} pixels); enlarge the canvas")
         if self.clutter and self.clutter_side > self.digit:
