@@ -130,7 +130,7 @@ def glimpses(ball: Tensor, row: Tensor | int, paddle: Tensor, location: Tensor, 
     def one_hot(pixels: Tensor, first: Tensor) -> Tensor:
         """Return which cell along one direction each lit pixel is in, (..., scales, pixels, g); all zero outside the patch."""
         within = (pixels[..., None, :] - first[..., None]).div(cell[:, None], rounding_mode="floor")
-        return (within[..., None] == cells).float()
+        return (within[..., None] == cells).to(location.dtype)
 
     counts = one_hot(rows, corner[..., 1]).mT @ one_hot(columns, corner[..., 0])
     return counts.flatten(-3)
