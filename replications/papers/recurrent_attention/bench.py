@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 
 from replications.engine.bench import Comparison
+from replications.papers.recurrent_attention.catch import MOVES, N_START, caught, glimpses, move_paddle, new_games
+from replications.papers.recurrent_attention.catch_loop import play_one_by_one
+from replications.papers.recurrent_attention.catch_settings import CatchSettings
 from replications.papers.recurrent_attention.fused import FusedEpisodes
 from replications.papers.recurrent_attention.library_baseline import BaselineRAM
 from replications.papers.recurrent_attention.model import EpisodeNoise, RecurrentAttentionModel
@@ -15,6 +19,9 @@ BASELINE = "public PyTorch RAM (logic)"
 BATCH, GLIMPSES, SIGMA = 128, 6, 0.05
 LOCATOR = 128
 """Hidden units of the location network, as in the baseline."""
+
+GAMES = 1024
+"""Games of Catch played in a call, by ours at once, by the baseline one after the other."""
 
 
 def training_28() -> Comparison:
@@ -33,6 +40,31 @@ def training_60() -> Comparison:
         The comparison, in images per second.
     """
     return _training("train, 60x60, 12x12x3", canvas=60, side=12, scales=3, at_least=4.5)
+
+
+def catch_games() -> Comparison:
+    """Compare games of Catch on the published screen, with random moves and a 6x6x3 glimpse of every frame, without an agent.
+
+    Returns:
+        The comparison, in games per second.
+    """
+    settings = CatchSettings()
+    generator, loop_generator = torch.Generator().manual_seed(0), np.random.default_rng(0)
+
+    def ours() -> None:
+        games = new_games(torch.rand(GAMES, N_START, generator=generator), settings)
+        moves = torch.randint(len(MOVES), (settings.decisions, GAMES), generator=generator)
+        locations = 2 * torch.rand(settings.decisions, GAMES, 2, generator=generator) - 1
+        paddle = games.paddle
+        for t in range(settings.decisions):
+            glimpses(games.ball[:, t], t, paddle, locations[t], settings)
+            paddle = move_paddle(paddle, moves[t], settings)
+        caught(games, paddle, settings)
+
+    def one_by_one() -> None:
+        play_one_by_one(GAMES, settings, loop_generator)
+
+    return Comparison("games of Catch, 24x24, 6x6x3", ours, one_by_one, "games", GAMES, "one by one in Python", 30)
 
 
 def _training(name: str, *, canvas: int, side: int, scales: int, at_least: float) -> Comparison:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from tests.engine.gpu_checks import check_runs
 
-RUNS = ["digits-ram-2", "digits-random-4", "digits-conv", "digits-soft"]
+RUNS = ["digits-ram-2", "digits-random-4", "digits-conv", "digits-soft", "catch-8x8"]
 
 
 def test_every_kind_of_training_is_captured_and_keeps_to_its_device(tmp_path: Path) -> None:
