@@ -205,21 +205,17 @@ def _paper_page(environment: Environment, common: dict[str, Any], paper: PaperCo
     before, after = split_text(paper)
     rest = {kind: [item for item in items if item.name not in embedded(paper, kind)] for kind, items in shown.items()}
     columns = [(key, title) for key, title in COST_COLUMNS.items() if any(key in row.shown for row in paper.costs)]
-    contents = [
-        ("claims", "Claims and verdicts"),
-        ("tuning", "What was tried before"),
-        *((anchor_of(s.title), s.title) for s in before if s.title),
-    ]
-    contents += [("differences", "What differs")] if paper.spec.deviations else []
-    contents += [("tables", "Published tables")] if rest["table"] else []
-    contents += [(anchor_of(s.title), s.title) for s in after if s.title]
+    contents = [("exhibits", "Exhibits")] if rest["exhibit"] else []
+    contents += [(anchor_of(section.title), section.title) for section in (*before, *after) if section.title]
     contents += [(f"exhibit-{item.name}", item.title) for item in paper.exhibits if item.drawn and item not in rest["exhibit"]]
+    contents += [("claims", "Claims and verdicts")]
     contents += [(anchor, title) for anchor, title, there in _tail(paper, rest) if there]
     return environment.get_template("paper.html.j2").render(
         context,
         prose=show,
         no_tuning=MISSING,
         judged_first=judged_first(paper.claims),
+        headline_claim=f"claim-{paper.answer.verdict.id.removeprefix(f'{paper.name}.')}" if paper.answer.verdict else "",
         before=before,
         after=after,
         tables=rest["table"],
@@ -246,8 +242,10 @@ def judged_first(claims: tuple[ClaimContent, ...]) -> list[ClaimContent]:
 
 def _tail(paper: PaperContent, rest: dict[str, list[Any]]) -> list[tuple[str, str, bool]]:
     return [
+        ("tables", "Published tables", bool(rest["table"])),
+        ("differences", "What differs", bool(paper.spec.deviations)),
+        ("tuning", "What was tried before", True),
         ("figures", "Figures", bool(rest["figure"])),
-        ("exhibits", "Exhibits", bool(rest["exhibit"])),
         ("cost", "Cost", bool(paper.costs)),
         ("provenance", "Provenance", bool(paper.origins)),
         ("cite", "How to cite", True),
