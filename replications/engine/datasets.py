@@ -43,6 +43,7 @@ class DataSource:
         config: name of the hub configuration.
         build: for embedded data, split -> Dataset, without any download.
         address, file: for a single file, where it is fetched and its path below the mirror's folder.
+        read: for a single file that is no text, what turns it into rows; it raises `DataError` for a damaged one.
     """
 
     name: str
@@ -57,6 +58,7 @@ class DataSource:
     build: Callable[[str], datasets.Dataset] | None = None
     address: str = ""
     file: str = ""
+    read: Callable[[Path], datasets.Dataset] | None = None
 
 
 def mirror() -> Path | None:
@@ -187,7 +189,7 @@ def _open(source: DataSource, split: str, place: Place) -> datasets.Dataset:
     if source.build:
         return source.build(split)
     if source.file:
-        return _text_file(source, place)
+        return _single_file(source, place)
     import datasets
 
     datasets.disable_progress_bars()
@@ -217,15 +219,17 @@ def _pointers(folder: Path | None) -> str:
     return ""
 
 
-def _text_file(source: DataSource, place: Place) -> datasets.Dataset:
-    """Return a single text file as one row 'text'; gzip is unpacked."""
+def _single_file(source: DataSource, place: Place) -> datasets.Dataset:
+    """Return a single file: read as the source says, else as text in one row 'text', where gzip is unpacked."""
     import datasets
 
     assert place.path is not None  # noqa: S101 (single files are always on this machine)
     try:
+        if source.read:
+            return source.read(place.path)
         data = place.path.read_bytes()
         text = (gzip.decompress(data) if data.startswith(b"\x1f\x8b") else data).decode("utf-8")
-    except (OSError, EOFError, UnicodeDecodeError, zlib.error) as error:
+    except (OSError, EOFError, ValueError, zlib.error) as error:  # ValueError: no UTF-8, or of a reader
         raise DataError(
             f"{source.name} from {place} cannot be read: {error}. Remove it and fetch it again. {how_to_get(source)}"
         ) from error
