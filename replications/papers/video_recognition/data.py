@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -12,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from replications.engine.context import Context
-from replications.engine.datasets import DataSource
+from replications.engine.datasets import DataSource, load
 from replications.papers.video_recognition import cnn, digits, skeletons, ucf
 from replications.papers.video_recognition.clips import Clips, check_groups
 from replications.papers.video_recognition.settings import Settings
@@ -99,8 +100,7 @@ def load_clips(settings: Settings, context: Context) -> ClipData:
 def _digits(settings: Settings, train_rows: datasets.Dataset, scored_rows: datasets.Dataset) -> ClipData:
     turning = settings.data == "turning-digits"
     train, scored = digits.draw(train_rows, settings.n_train, turning=turning), digits.draw(scored_rows, settings.n_test, turning=turning)
-    images, labels = digits.stills(train)
-    network = cnn.pretrain(torch.from_numpy(images), torch.from_numpy(labels), settings.pretrain_steps)
+    network = _still_cnn(settings.n_train, settings.pretrain_steps)
     numbers = range(digits.N_CLASSES)
     return ClipData(
         _digit_clips(train, network, turning=turning, first_group=0),
@@ -110,6 +110,14 @@ def _digits(settings: Settings, train_rows: datasets.Dataset, scored_rows: datas
         torch.tensor([number // len(digits.DIRECTIONS) for number in numbers]),
         scored.frames[:64],
     )
+
+
+@functools.lru_cache(maxsize=1)
+def _still_cnn(n_train: int | None, n_steps: int) -> cnn.StillCnn:
+    """Return the CNN of made-up clips; the runs of a job train it once."""
+    rows, _ = load(digits.MOVING_DIGITS, "train")
+    images, labels = digits.stills(digits.draw(rows, n_train))
+    return cnn.pretrain(torch.from_numpy(images), torch.from_numpy(labels), n_steps)
 
 
 def _digit_clips(movement: digits.Movement, network: nn.Module, *, turning: bool, first_group: int) -> Clips:

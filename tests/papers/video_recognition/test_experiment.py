@@ -1,0 +1,103 @@
+"""Runs of this paper: seeds are independent of their company, a stopped run ends as an uninterrupted one, claims can be decided."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+
+from replications.errors import DataError, Preempted
+from replications.papers.video_recognition import skeletons
+from replications.papers.video_recognition.data import load_clips
+from replications.papers.video_recognition.experiment import run
+from replications.papers.video_recognition.settings import Settings
+from replications.registry.checks import check_claims
+from replications.registry.papers import load_paper
+from replications.registry.run_grid import load_runs
+from replications.registry.schema import TIERS
+from replications.registry.tuning import load_tuning
+from tests.contexts import make_context
+from tests.papers.video_recognition.test_made_up_and_skeletons import archive, recordings
+
+PAPER = "video_recognition"
+FEW = {"n_steps": 4, "n_train": 64, "n_test": 64, "pretrain_steps": 3, "word_steps": 3, "batch_size": 8, "embedding_size": 8, "hidden_size": 8}
+SMALL = {
+    "average": Settings(head="average", **FEW),
+    "lstm": Settings(head="lstm", dropout=0.5, frame_dropout=0.3, clip_norm=1.0, **FEW),
+    "transformer": Settings(head="transformer", **FEW),
+    "frames": Settings(data="turning-digits", task="label-frames", **FEW),
+    "sentences": Settings(task="describe", **FEW),
+}
+
+
+def records(folder: Path, settings: Settings, seeds: tuple[int, ...]) -> pd.DataFrame:
+    context = make_context(folder, PAPER, seeds)
+    run(settings, context)
+    return pd.DataFrame(context.rows)
+
+
+@pytest.mark.parametrize("name", ["lstm", "sentences"])
+def test_a_seed_gives_the_same_records_alone_and_in_company(name: str, tmp_path: Path) -> None:
+    together = records(tmp_path / "both", SMALL[name], (0, 1))
+    alone = records(tmp_path / "one", SMALL[name], (1,))
+    together = together[together["seed"] == 1]
+    pd.testing.assert_frame_equal(together.reset_index(drop=True), alone.reset_index(drop=True), rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_a_stopped_training_ends_with_the_records_of_an_uninterrupted_one(name: str, tmp_path: Path) -> None:
+    whole = records(tmp_path / "whole", SMALL[name], (0, 1))
+    stopped = make_context(tmp_path / "stopped", PAPER, (0, 1))
+    stopped.control.stop.signal = "SIGTERM"  # stops after the first update
+    with pytest.raises(Preempted):
+        run(SMALL[name], stopped)
+    pd.testing.assert_frame_equal(records(tmp_path / "stopped", SMALL[name], (0, 1)), whole, check_exact=True)
+
+
+@pytest.fixture
+def people(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A mirror with a few recordings in the place of MSR Action3D."""
+    file = tmp_path / "mirror" / skeletons.MSR_ACTION3D.file
+    file.parent.mkdir(parents=True)
+    archive(file, recordings())
+    monkeypatch.setenv("REPLICATIONS_DATA", str(tmp_path / "mirror"))
+    changed = {"splits": {"all": 7}, "fingerprints": {}}
+    for name, value in changed.items():
+        monkeypatch.setitem(skeletons.MSR_ACTION3D.__dict__, name, value)
+
+
+@pytest.mark.usefixtures("people")
+def test_people_who_are_scored_do_not_train(tmp_path: Path) -> None:
+    settings = Settings(data="skeletons", clip_frames=4)
+    data = load_clips(settings, make_context(tmp_path, PAPER))
+    assert set(data.train.groups.tolist()) == {1, 9}
+    assert set(data.scored.groups.tolist()) == {2}
+    trial = load_clips(settings.model_copy(update={"evaluate_on": "validation"}), make_context(tmp_path, PAPER))
+    assert set(trial.train.groups.tolist()) == {1}
+    assert set(trial.scored.groups.tolist()) == {9}
+
+
+@pytest.mark.usefixtures("people")
+def test_a_split_that_leaks_stops_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(skeletons, "VALIDATION_SUBJECT", 1)
+    monkeypatch.setattr("replications.papers.video_recognition.data.torch.isin", lambda values, _: torch.ones_like(values, dtype=torch.bool))
+    monkeypatch.setattr("replications.papers.video_recognition.skeletons.make_clips", leaking(skeletons.make_clips))
+    with pytest.raises(DataError, match="recordings .* have clips among the training and the scored ones"):
+        load_clips(Settings(data="skeletons", clip_frames=4, evaluate_on="validation"), make_context(tmp_path, PAPER))
+
+
+def leaking(make):  # type: ignore[no-untyped-def]  # a stand-in that ignores which recordings were chosen
+    return lambda joints, actions, subjects, chosen, scale_from: make(joints, actions, subjects, torch.ones_like(chosen), scale_from)
+
+
+@pytest.mark.parametrize("tier", TIERS)
+def test_every_claim_can_be_decided_by_the_planned_runs(tier: str) -> None:
+    check_claims(load_paper(PAPER), tier, load_runs(PAPER, tier))
+
+
+def test_settings_were_not_chosen_on_judged_seeds() -> None:
+    tuning = load_tuning(load_paper(PAPER))
+    assert tuning is not None
+    assert all(not trials.overlap for tier in tuning.tiers.values() for trials in tier)
