@@ -188,9 +188,7 @@ def video_features(
     small = torch.cat([functional.interpolate(part.to(device).float(), (SIDE, SIDE), mode="bilinear") for part in pixels.split(64)])
     # As the paper stores flow: shifted to the middle grey of an image.
     motion = [(small.diff(dim=0) * sign / 2 + 127.5).flip(0) if sign < 0 else small.diff(dim=0) / 2 + 127.5 for sign in (1, -1)]
-    appearance, forward, backward = (
-        torch.cat([network(part) for part in images.split(64)]).cpu().numpy() for images in (small, *motion)
-    )
+    appearance, forward, backward = (torch.cat([network(part) for part in images.split(64)]).cpu().numpy() for images in (small, *motion))
     length, stride = settings.clip_frames, settings.clip_stride
     of_motion = [torch.from_numpy(ucf.cut(features, length - 1, stride, name)) for features in (forward, backward)]
     # The backward clips follow the forward ones from the video's end.

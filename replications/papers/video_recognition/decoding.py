@@ -59,7 +59,7 @@ def read_video(content: bytes, name: str, decode: Decoder = decode_with_pyav) ->
     frames: list[np.ndarray] = []
     try:
         decoded, declared = decode(content)
-        for frame in decoded:  # noqa: PERF402 (frames decoded before an error say where it is)
+        for frame in decoded:
             frames.append(frame)
     except InputError:
         raise

@@ -115,7 +115,7 @@ def accuracy_by_frame(results: Results) -> Figure:
     """Accuracy of per-frame labels at each frame of clips in which the digit turns back, one dot per seed and lines for means. The first
     frame of a clip does not show a direction to anybody.
     """
-    runs = {head: run for head, run in _runs(results, "turning-digits").items()}
+    runs = _runs(results, "turning-digits")
     if not runs:
         raise NotMeasured("needs runs on turning digits")
     figure, axes = canvas(2 * COLUMN, 2.3)

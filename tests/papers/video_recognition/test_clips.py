@@ -112,7 +112,7 @@ def test_an_empty_file_is_refused() -> None:
 
 
 def test_a_video_that_ends_early_is_refused() -> None:
-    with pytest.raises(DataError, match="v_a ends after 3 of 5 frames. The file is truncated"):
+    with pytest.raises(DataError, match=r"v_a ends after 3 of 5 frames\. The file is truncated"):
         read_video(b"x", "v_a", lambda _: (frames(3), 5))
     with pytest.raises(DataError, match="v_a has no frames"):
         read_video(b"x", "v_a", lambda _: (frames(0), 0))
@@ -132,5 +132,5 @@ def test_a_decoder_that_fails_says_at_which_frame() -> None:
 
 def test_without_a_decoder_the_message_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "av", None)
-    with pytest.raises(InputError, match="PyAV, which is not installed.*pip install av"):
+    with pytest.raises(InputError, match=r"PyAV, which is not installed.*pip install av"):
         read_video(b"x", "v_a", decode_with_pyav)

@@ -7,9 +7,11 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import torch
+from torch import Tensor
 
 from replications.errors import DataError, Preempted
 from replications.papers.video_recognition import skeletons
+from replications.papers.video_recognition.clips import Clips
 from replications.papers.video_recognition.data import load_clips
 from replications.papers.video_recognition.experiment import run
 from replications.papers.video_recognition.settings import Settings
@@ -22,7 +24,16 @@ from tests.contexts import make_context
 from tests.papers.video_recognition.test_made_up_and_skeletons import archive, recordings
 
 PAPER = "video_recognition"
-FEW = {"n_steps": 4, "n_train": 64, "n_test": 64, "pretrain_steps": 3, "word_steps": 3, "batch_size": 8, "embedding_size": 8, "hidden_size": 8}
+FEW = {
+    "n_steps": 4,
+    "n_train": 64,
+    "n_test": 64,
+    "pretrain_steps": 3,
+    "word_steps": 3,
+    "batch_size": 8,
+    "embedding_size": 8,
+    "hidden_size": 8,
+}
 SMALL = {
     "average": Settings(head="average", **FEW),
     "lstm": Settings(head="lstm", dropout=0.5, frame_dropout=0.3, clip_norm=1.0, **FEW),
@@ -81,15 +92,14 @@ def test_people_who_are_scored_do_not_train(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("people")
 def test_a_split_that_leaks_stops_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(skeletons, "VALIDATION_SUBJECT", 1)
-    monkeypatch.setattr("replications.papers.video_recognition.data.torch.isin", lambda values, _: torch.ones_like(values, dtype=torch.bool))
-    monkeypatch.setattr("replications.papers.video_recognition.skeletons.make_clips", leaking(skeletons.make_clips))
-    with pytest.raises(DataError, match="recordings .* have clips among the training and the scored ones"):
-        load_clips(Settings(data="skeletons", clip_frames=4, evaluate_on="validation"), make_context(tmp_path, PAPER))
+    make_clips = skeletons.make_clips
 
+    def everyone(joints: Tensor, actions: Tensor, subjects: Tensor, chosen: Tensor, scale_from: Tensor) -> Clips:
+        return make_clips(joints, actions, subjects, torch.ones_like(chosen), scale_from)
 
-def leaking(make):  # type: ignore[no-untyped-def]  # a stand-in that ignores which recordings were chosen
-    return lambda joints, actions, subjects, chosen, scale_from: make(joints, actions, subjects, torch.ones_like(chosen), scale_from)
+    monkeypatch.setattr(skeletons, "make_clips", everyone)
+    with pytest.raises(DataError, match=r"recordings \[1, 2, 9\] have clips among the training and the scored ones"):
+        load_clips(Settings(data="skeletons", clip_frames=4), make_context(tmp_path, PAPER))
 
 
 @pytest.mark.parametrize("tier", TIERS)

@@ -106,7 +106,7 @@ def test_published_text_files_are_read_and_centred_at_the_hip(tmp_path: Path) ->
 
 
 def test_a_truncated_recording_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="no multiple of 80.*truncated"):
+    with pytest.raises(DataError, match=r"no multiple of 80.*truncated"):
         skeletons.read_archive(archive(tmp_path / "a.zip", recordings(), drop=3))
     rows = skeletons.read_archive(archive(tmp_path / "b.zip", recordings())).to_list()
     rows[0]["joints"] = rows[0]["joints"][:-60]
@@ -134,7 +134,9 @@ def test_bleu_of_a_worked_example() -> None:
     """Precisions 5/6, 3/5, 1/4 and a fourth of 0 give 0; with one word wrong at the end 5/6, 4/5, 3/4, 2/3."""
     reference = ["a", "two", "moves", "to", "the", "left"]
     assert bleu_4([reference], [reference]) == pytest.approx(100)
-    assert bleu_4([["a", "two", "moves", "to", "the", "right"]], [reference]) == pytest.approx(100 * (5 / 6 * 4 / 5 * 3 / 4 * 2 / 3) ** 0.25)
+    assert bleu_4([["a", "two", "moves", "to", "the", "right"]], [reference]) == pytest.approx(
+        100 * (5 / 6 * 4 / 5 * 3 / 4 * 2 / 3) ** 0.25
+    )
     assert bleu_4([["a", "two", "moves", "up", "the", "left"]], [reference]) == 0
     shorter = bleu_4([reference[:5]], [reference])
     assert shorter == pytest.approx(100 * np.exp(1 - 6 / 5))
