@@ -174,5 +174,5 @@ def captions(labels: np.ndarray) -> list[list[str]]:
     """
     names = ("zero", "one", "two", "three")
     ways = (["to", "the", "right"], ["to", "the", "left"], ["down"], ["up"])
-    ends = ([], [], ["the", "image"], ["the", "image"])
+    ends: tuple[list[str], ...] = ([], [], ["the", "image"], ["the", "image"])
     return [["a", names[label // 4], "moves", *ways[label % 4], *ends[label % 4]] for label in labels.tolist()]

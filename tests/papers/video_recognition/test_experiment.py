@@ -21,7 +21,7 @@ from replications.registry.run_grid import load_runs
 from replications.registry.schema import TIERS
 from replications.registry.tuning import load_tuning
 from tests.contexts import make_context
-from tests.papers.video_recognition.test_made_up_and_skeletons import archive, recordings
+from tests.papers.video_recognition.recordings import archive, recordings
 
 PAPER = "video_recognition"
 FEW = {

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from pathlib import Path
 
 import datasets
@@ -14,6 +13,7 @@ from replications.engine.datasets import load
 from replications.errors import DataError
 from replications.papers.video_recognition import digits, skeletons
 from replications.papers.video_recognition.bleu import bleu_4
+from tests.papers.video_recognition.recordings import archive, recordings
 
 
 @pytest.fixture(scope="module")
@@ -79,21 +79,6 @@ def test_resampling_is_linear_interpolation() -> None:
         expected = [np.interp(np.linspace(0, 10, n), np.arange(11), frames[:, i].numpy()) for i in range(3)]
         np.testing.assert_allclose(skeletons.resample(frames, n).numpy(), np.column_stack(expected), atol=1e-6)
     assert skeletons.resample(frames[:1], 4).tolist() == frames[:1].expand(4, 3).tolist()
-
-
-def archive(path: Path, recordings: dict[str, np.ndarray], *, drop: int = 0) -> Path:
-    with zipfile.ZipFile(path, "w") as file:
-        for name, values in recordings.items():
-            numbers = values.ravel()[: values.size - drop]
-            file.writestr(f"repo/MSRAction3DSkeletonReal3D/{name}_skeleton3D.txt", " ".join(f"{number:g}" for number in numbers))
-    return path
-
-
-def recordings() -> dict[str, np.ndarray]:
-    rng = np.random.default_rng(0)
-    values = {f"a{a:02}_s{s:02}_e01": np.round(rng.normal(size=(5, 20, 4)), 3) for a in (1, 20) for s in (1, 2, 9)}
-    values["a13_s09_e02"] = np.zeros((4, 20, 4))
-    return values
 
 
 def test_published_text_files_are_read_and_centred_at_the_hip(tmp_path: Path) -> None:
