@@ -44,6 +44,8 @@ class DataSource:
         build: for embedded data, split -> Dataset, without any download.
         address, file: for a single file, where it is fetched and its path below the mirror's folder.
         read: for a single file that is no text, what turns it into rows; it raises `DataError` for a damaged one.
+        installed: for a single file whose text a system package carries, reads it from there; a missing package is a `DataError`.
+        install: the command that installs this package.
     """
 
     name: str
@@ -59,6 +61,8 @@ class DataSource:
     address: str = ""
     file: str = ""
     read: Callable[[Path], datasets.Dataset] | None = None
+    installed: Callable[[], str] | None = None
+    install: str = ""
 
 
 def mirror() -> Path | None:
@@ -86,9 +90,9 @@ def how_to_get(source: DataSource) -> str:
         One sentence with the two ways.
     """
     where = f"hub/{source.hub}" if source.hub else source.file
+    command = source.install or f"replications data fetch {source.name}"
     return (
-        f"Two ways to get it: (1) with a network: `replications data fetch {source.name}`; (2) without: put a copy at "
-        f"<folder>/{where} and set {ENVIRONMENT}=<folder>."
+        f"Two ways to get it: (1) with a network: `{command}`; (2) without: put a copy at <folder>/{where} and set {ENVIRONMENT}=<folder>."
     )
 
 
@@ -119,7 +123,7 @@ class Place:
     """Where a data set is read, and what is there.
 
     Attributes:
-        origin: 'embedded', 'local mirror', 'hub' or 'pinned address', as provenance names it.
+        origin: 'embedded', 'local mirror', 'installed package', 'hub' or 'pinned address', as provenance names it.
         path: file or folder on this machine; None where a library keeps it.
         content: digest of the files, or the revision: the part of a cache's key that changes when the content does.
     """
@@ -146,6 +150,8 @@ def _locate(source: DataSource) -> Place:
         local = folder / source.file if folder else None
         if local and local.is_file():
             return Place("local mirror", local, file_digest(local))
+        if source.installed:
+            return Place("installed package")
         path = _download(source)
         return Place("pinned address", path, file_digest(path))
     local = folder / "hub" / source.hub if folder else None
@@ -188,10 +194,12 @@ def _accepted(source: DataSource, split: str) -> tuple[str, ...]:
 def _open(source: DataSource, split: str, place: Place) -> datasets.Dataset:
     if source.build:
         return source.build(split)
-    if source.file:
+    if source.file and (place.path or not source.installed):
         return _single_file(source, place)
     import datasets
 
+    if source.installed:
+        return datasets.Dataset.from_dict({"text": [source.installed()]})
     datasets.disable_progress_bars()
     # The library finds its prepared copy by the patterns of the card, not by the content of the files, and offline takes the newest of
     # any revision: each content has a folder of its own.
