@@ -42,6 +42,9 @@ class WordModel(Protocol[S]):
         Args:
             state: of the rows.
             index: numbers of rows, int64 (m,).
+
+        Returns:
+            A state of m rows.
         """
 
 
