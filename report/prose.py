@@ -18,7 +18,8 @@ from mdit_py_plugins.dollarmath import dollarmath_plugin
 
 from replications.errors import InputError
 from report.mathematics import mathml, typst
-from report.template_functions import EMBED, TemplateFunctions, escape_markdown
+from report.measured_numbers import escape_markdown
+from report.template_functions import EMBED, TemplateFunctions
 
 _PROTECTED = re.compile(r"`[^`\n]*`|\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}|\$\$.+?\$\$|\$[^$\n]+?\$", re.DOTALL)
 

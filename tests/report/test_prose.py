@@ -14,7 +14,8 @@ from report import prose
 from report.bibliography import by_name
 from report.html import render_tokens
 from report.markup import typst_markup
-from report.template_functions import TemplateFunctions, escape_markdown
+from report.measured_numbers import escape_markdown
+from report.template_functions import TemplateFunctions
 
 
 @pytest.fixture(scope="module")
