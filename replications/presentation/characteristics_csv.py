@@ -7,6 +7,8 @@ import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
+from pydantic import TypeAdapter, ValidationError
+
 from replications import paths
 from replications.errors import InputError
 from replications.files import replacing
@@ -39,7 +41,7 @@ def read_characteristics(path: Path = TABLE) -> list[Rates]:
         One row per scenario, in the order of the file.
 
     Raises:
-        InputError: the file is missing or has other columns.
+        InputError: the file is missing, has other columns, or a value is not of its column's type.
     """
     cure = "`replications claims characteristics --write` makes it anew"
     if not path.is_file():
@@ -49,17 +51,9 @@ def read_characteristics(path: Path = TABLE) -> list[Rates]:
         rows = list(reader)
     if reader.fieldnames != COLUMNS:
         raise InputError(f"{path}: expected the columns {', '.join(COLUMNS)}. {cure}.")
-    return [
-        Rates(
-            row["rule"],
-            row["situation"],
-            int(row["seeds"]),
-            int(row["draws"]),
-            float(row["holds"]),
-            float(row["contradicted"]),
-            float(row["open"]),
-            row["error"],
-            float(row["limit"]) if row["limit"] else None,
-        )
-        for row in rows
-    ]
+    try:
+        return TypeAdapter(list[Rates]).validate_python([row | {"limit": row["limit"] or None} for row in rows])
+    except ValidationError as error:
+        first = error.errors()[0]
+        line, column = int(first["loc"][0]) + 2, first["loc"][1]
+        raise InputError(f"{path}, line {line}, {column}: {first['msg']}. {cure}.") from None

@@ -15,13 +15,12 @@ from replications.engine.corpora import CORPORA, PROGRAM_TEXT, TINY_SHAKESPEARE
 from replications.engine.datasets import DataSource, load
 from replications.engine.text import (
     Corpus,
-    Streams,
     Vocabulary,
     as_bytes,
     load_corpus,
-    random_crops,
     split_text,
 )
+from replications.engine.text_batches import Streams, random_crops
 from replications.errors import CheckpointError, DataError, InputError
 
 

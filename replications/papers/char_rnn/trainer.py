@@ -25,7 +25,8 @@ from replications.engine.optimisation import clip_value, cosine, set_learning_ra
 from replications.engine.precision import uses_bf16
 from replications.engine.randomness import seeded_library
 from replications.engine.streams import make_streams, run_on_streams
-from replications.engine.text import Corpus, Streams
+from replications.engine.text import Corpus
+from replications.engine.text_batches import Streams
 from replications.engine.training import NetworkMetrics
 from replications.papers.char_rnn.fused import FusedCharacterModel
 from replications.papers.char_rnn.model import State, matched_hidden

@@ -10,7 +10,8 @@ from torch import Tensor
 from replications.engine.context import Context
 from replications.engine.corpora import CORPORA
 from replications.engine.precision import uses_bf16
-from replications.engine.text import load_corpus, random_crops
+from replications.engine.text import load_corpus
+from replications.engine.text_batches import random_crops
 from replications.errors import DataError
 from replications.papers.rnn_vs_transformer.accounting import network_flops
 from replications.papers.rnn_vs_transformer.model import SequenceModel

@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from replications.engine.text import random_crops
+from replications.engine.text_batches import random_crops
 from replications.papers.rnn_vs_transformer.language import mean_random_loss
 from replications.papers.rnn_vs_transformer.model import SequenceModel
 from replications.papers.rnn_vs_transformer.settings import Network, Settings
