@@ -9,8 +9,9 @@ from torch.nn import functional
 from replications.engine.context import Context
 from replications.engine.precision import matmul_precision
 from replications.papers.vit_scaling.augmentation import normalise
+from replications.papers.vit_scaling.classifier import Classifier
 from replications.papers.vit_scaling.data import evaluation_images
-from replications.papers.vit_scaling.model import Classifier, PatchEmbedding, VisionTransformer
+from replications.papers.vit_scaling.model import PatchEmbedding, VisionTransformer
 from replications.papers.vit_scaling.settings import Settings
 
 N_ROLLOUTS, N_DISTANCES = 12, 128

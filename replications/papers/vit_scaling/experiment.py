@@ -7,9 +7,9 @@ from replications.engine.training import train
 from replications.errors import InputError
 from replications.papers.vit_scaling import scaling_analysis
 from replications.papers.vit_scaling.attention_analysis import record_attention
+from replications.papers.vit_scaling.classifier import Classifier
 from replications.papers.vit_scaling.counting import record_size, training_flops
 from replications.papers.vit_scaling.data import evaluation_images, training_images
-from replications.papers.vit_scaling.model import Classifier
 from replications.papers.vit_scaling.networks import build
 from replications.papers.vit_scaling.settings import Settings
 from replications.papers.vit_scaling.stream_trainer import train_on_stream

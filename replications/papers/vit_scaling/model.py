@@ -7,7 +7,6 @@ Attention is written as in equations 5-8; its fast forms are in `fused`.
 from __future__ import annotations
 
 import math
-from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import cast
@@ -16,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from replications.engine.randomness import SeededDropout
+from replications.papers.vit_scaling.classifier import Classifier
 
 
 @dataclass(frozen=True)
@@ -282,42 +282,6 @@ class EncoderBlock(nn.Module):
         """
         z = self.dropout(self.attention(self.norm_1(z))) + z  # equation 2: z'_l = MSA(LN(z_(l-1))) + z_(l-1)
         return self.dropout(self.mlp(self.norm_2(z))) + z  # equation 3: z_l = MLP(LN(z'_l)) + z'_l
-
-
-class Classifier(nn.Module, ABC):
-    """Base class of networks that map images to features and features to logits.
-
-    Attributes:
-        n_features: width of the features.
-        hidden: layers between features and head; the identity except in the paper's pre-training.
-        head: map from features to logits.
-    """
-
-    n_features: int
-    hidden: nn.Module
-    head: nn.Module
-
-    @abstractmethod
-    def features(self, images: Tensor) -> Tensor:
-        """Return the representation before the head.
-
-        Args:
-            images: (B, 3, H, W).
-
-        Returns:
-            (B, n_features).
-        """
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Return the logits.
-
-        Args:
-            images: (B, 3, H, W).
-
-        Returns:
-            (B, n_classes).
-        """
-        return self.head(self.hidden(self.features(images)))
 
 
 class VisionTransformer(Classifier):

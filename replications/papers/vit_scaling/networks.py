@@ -5,8 +5,9 @@ from __future__ import annotations
 import torch
 from torch import nn
 
+from replications.papers.vit_scaling.classifier import Classifier
 from replications.papers.vit_scaling.fused import ATTENTION
-from replications.papers.vit_scaling.model import Classifier, ConvolutionalStem, PatchEmbedding, VisionTransformer, ViTShape
+from replications.papers.vit_scaling.model import ConvolutionalStem, PatchEmbedding, VisionTransformer, ViTShape
 from replications.papers.vit_scaling.resnet import ResidualBlock, ResNet, ResNetShape, Trunk
 from replications.papers.vit_scaling.settings import Settings
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from replications.papers.vit_scaling.model import Classifier
+from replications.papers.vit_scaling.classifier import Classifier
 
 
 @dataclass(frozen=True)

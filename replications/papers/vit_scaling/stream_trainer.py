@@ -14,8 +14,8 @@ from replications.engine.randomness import set_dropout_generator
 from replications.engine.training import Metrics, train
 from replications.errors import InputError
 from replications.papers.vit_scaling.augmentation import beta, mix, mixed_loss
+from replications.papers.vit_scaling.classifier import Classifier
 from replications.papers.vit_scaling.counting import record_size, training_flops
-from replications.papers.vit_scaling.model import Classifier
 from replications.papers.vit_scaling.networks import build
 from replications.papers.vit_scaling.settings import Settings
 from replications.papers.vit_scaling.streaming import STREAMS, Decoder, EncodedImage, endless, open_stream

@@ -21,8 +21,8 @@ from replications.engine.randomness import Generators, set_dropout_generator
 from replications.engine.streams import make_streams, run_on_streams
 from replications.engine.training import Metrics
 from replications.papers.vit_scaling.augmentation import N_UNIFORMS, augment, beta, mix, mixed_loss, normalise
+from replications.papers.vit_scaling.classifier import Classifier
 from replications.papers.vit_scaling.data import LabelledImages
-from replications.papers.vit_scaling.model import Classifier
 from replications.papers.vit_scaling.networks import to_channels_last
 from replications.papers.vit_scaling.settings import Settings
 

@@ -10,9 +10,9 @@ from torch import Tensor, nn
 
 from replications.engine.context import Context
 from replications.engine.training import train
+from replications.papers.vit_scaling.classifier import Classifier
 from replications.papers.vit_scaling.counting import training_flops
 from replications.papers.vit_scaling.data import LabelledImages, stored, subset
-from replications.papers.vit_scaling.model import Classifier
 from replications.papers.vit_scaling.networks import replace_head
 from replications.papers.vit_scaling.settings import Settings
 from replications.papers.vit_scaling.trainer import Trainer, accuracy, outputs
