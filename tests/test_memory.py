@@ -9,7 +9,8 @@ from replications import memory
 from replications.engine.launch import check_memory, granted
 from replications.errors import InputError
 from replications.registry.papers import paper_names
-from replications.registry.run_grid import Resources, load_runs
+from replications.registry.run_grid import load_runs
+from replications.registry.runs_yaml import Resources
 from workflow import jobs
 
 

@@ -15,7 +15,7 @@ from replications.errors import ReplicationError
 from replications.files import replacing
 from replications.registry.configuration import Configuration
 from replications.registry.papers import Paper
-from replications.registry.run_grid import RunGrid
+from replications.registry.runs_yaml import RunGrid
 from replications.registry.tuning import TuningRecord
 
 FOLDER = paths.ROOT / "config" / "schemas"

@@ -13,7 +13,8 @@ from collections.abc import Callable, Mapping, Sequence
 
 from replications.engine.device_slots import QUARTERS, DeviceSlots, default_folder, scheduled, usable_devices
 from replications.errors import InputError
-from replications.registry.run_grid import Resources, Run
+from replications.registry.run_grid import Run
+from replications.registry.runs_yaml import Resources
 from replications.startup import module_search
 
 SIGNALS = "SIGTERM,SIGINT,SIGHUP,SIGQUIT,SIGUSR1"

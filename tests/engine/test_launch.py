@@ -9,7 +9,7 @@ import pytest
 from replications.engine import launch
 from replications.engine.device_slots import SCHEDULERS
 from replications.errors import InputError
-from replications.registry.run_grid import Resources
+from replications.registry.runs_yaml import Resources
 
 ARGUMENTS = ["run", "a_paper", "a-run", "--tier", "paper"]
 

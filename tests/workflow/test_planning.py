@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from replications.registry.run_grid import Resources, Run
+from replications.registry.run_grid import Run
+from replications.registry.runs_yaml import Resources
 from replications.registry.schema import Strict
 from workflow import planning
 from workflow.planning import ClaimCost, Task, decided_by, estimates, wall_minutes
