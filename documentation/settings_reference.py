@@ -11,7 +11,8 @@ from documentation.markdown import code, table, text
 from replications.commands.listing import bounds, type_name
 from replications.registry.configuration import Configuration
 from replications.registry.papers import Paper
-from replications.registry.run_grid import Resources, RunEntry, RunGrid, Scale, TierRuns, settings_model
+from replications.registry.run_grid import settings_model
+from replications.registry.runs_yaml import Resources, RunEntry, RunGrid, Scale, TierRuns
 
 
 def keys(model: type[BaseModel]) -> str:

@@ -8,7 +8,6 @@ from pathlib import Path
 
 from replications.errors import InputError
 from replications.registry.run_grid import Run
-from replications.results import store
 from replications.results.reader import Results
 from replications.results.store import Chunk
 
@@ -90,7 +89,7 @@ def read_paper_results(results: Results) -> PaperResults:
         The chunks and the notes.
     """
     paper, folder, runs = results.paper, results.folder, results.runs()
-    chunks = {run.name: _readable(folder, paper.name, run.name) for run in runs}
+    chunks = {run.name: _readable(results, run.name) for run in runs}
     notes = [*_strangers(folder / paper.name, {run.name for run in runs}), *_missing(runs, chunks)]
     for run in runs:
         integrity = results.integrity(run.name)
@@ -101,10 +100,10 @@ def read_paper_results(results: Results) -> PaperResults:
     return PaperResults(results, runs, tuple(chunk for mine in chunks.values() for chunk in mine), problems, smaller)
 
 
-def _readable(folder: Path, paper: str, run: str) -> list[Chunk]:
+def _readable(results: Results, run: str) -> list[Chunk]:
     """Return the chunks of a run whose provenance can be read; the integrity check names the others."""
     try:
-        return [chunk for chunk in store.chunks(folder, paper, run) if _has_provenance(chunk)]
+        return [chunk for chunk in results.stored.chunks(run) if _has_provenance(chunk)]
     except InputError:
         return []
 

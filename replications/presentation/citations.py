@@ -22,7 +22,6 @@ from replications.registry.papers import Citation
 from replications.registry.run_grid import seeds_label
 from replications.registry.yaml_models import read_yaml
 from replications.results.reader import Results
-from replications.results.store import chunks
 from replications.source_code import public_functions
 from replications.verdicts.outcome import number, span
 from replications.verdicts.verdict import Verdict
@@ -185,7 +184,7 @@ def origin_of(results: Results, runs: Iterable[str]) -> Origin:
     Returns:
         Commits, digests of settings, seeds, data and the newest date of these chunks.
     """
-    cited = [chunk for run in runs for chunk in chunks(results.folder, results.paper.name, run)]
+    cited = [chunk for run in runs for chunk in results.stored.chunks(run)]
     stored = [chunk.provenance for chunk in cited]
     seeds = sorted({int(seed) for provenance in stored for seed in provenance.get("seeds", [])})
     whole = bool(seeds) and seeds == list(range(seeds[0], seeds[-1] + 1))

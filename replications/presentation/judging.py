@@ -129,7 +129,7 @@ def basis_of(claim: Claim, results: Results) -> Basis:
     faults = tuple(fault for check in checks for fault in check.faults)
     if faults:
         return Basis(integrity=faults)
-    by_run = {run: store.chunks(results.folder, results.paper.name, run) for run in runs}
+    by_run = {run: results.stored.chunks(run) for run in runs}
     chunks = [chunk for of_run in by_run.values() for chunk in of_run]
     today = claim.digest(results.tier, proxy=bool(proxy_of(claim, results.tier, results.scales)))
     registration, reason = _registration(claim, today, chunks)
@@ -139,7 +139,7 @@ def basis_of(claim: Claim, results: Results) -> Basis:
         + _copies(runs, results)
         + _gone(chunks, results)
     )
-    remarks += [results.log_fault] if chunks and results.log_fault else []
+    remarks += [results.stored.log_fault] if chunks and results.stored.log_fault else []
     return Basis(remarks=tuple(remarks), registration=registration, post_hoc=reason)
 
 

@@ -14,7 +14,6 @@ from replications.presentation.latex import escape
 from replications.registry.outputs import TABLE_KINDS
 from replications.registry.scale import proxy_of
 from replications.registry.tables import Table, TableMeasure, TableRow, Version
-from replications.results import store
 from replications.results.reader import Results
 from replications.verdicts.estimates import estimate
 
@@ -155,7 +154,7 @@ def _edited(name: str, table: Table, run: str, results: Results) -> bool:
     """Return True when a finished run began with other published values of the table than today's, or registered none."""
     if results.integrity(run).faults or not any(row.published for row in table.rows if row.run == run):
         return False
-    digests = [chunk.provenance.get("tables") for chunk in store.chunks(results.folder, results.paper.name, run)]
+    digests = [chunk.provenance.get("tables") for chunk in results.stored.chunks(run)]
     return any(not isinstance(stored, dict) or stored.get(name) != table.digest for stored in digests)
 
 

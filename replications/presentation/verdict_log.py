@@ -19,7 +19,6 @@ from replications.files import replacing
 from replications.presentation.judging import judge_paper
 from replications.registry.scale import proxy_of
 from replications.registry.schema import Strict
-from replications.results import store
 from replications.results.reader import Results
 from replications.results.reference import find_log
 from replications.verdicts.outcome import number
@@ -76,7 +75,7 @@ class LoggedVerdict(Strict):
             The row, not yet written.
         """
         claim = results.paper.claim(verdict.id.partition(".")[2])
-        chunks = [chunk for run in verdict.runs for chunk in store.chunks(results.folder, results.paper.name, run)]
+        chunks = [chunk for run in verdict.runs for chunk in results.stored.chunks(run)]
         return cls(
             date=date,
             tier=verdict.tier,

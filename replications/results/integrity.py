@@ -5,23 +5,16 @@ A fault withholds every verdict, table cell and figure that reads the run. A rem
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from replications.registry.run_grid import Run, same_settings, seeds_label
+from replications.results.equal_records import copied_seeds
 from replications.results.store import PROVENANCE, Chunk, file_digest
-
-MEASURED_SPLITS = ("train", "validation", "test")
-"""Splits whose records depend on the seed; costs depend on the machine as well."""
-
-JITTER = 1e-5
-"""Relative difference of records below which two seeds are one seed copied: two trainings differ by far more in some record."""
 
 
 @dataclass(frozen=True)
@@ -106,29 +99,12 @@ def _mixed(chunks: Sequence[Chunk]) -> Iterator[str]:
 
 
 def _copied_seeds(chunks: Sequence[Chunk]) -> Iterator[str]:
-    """Two seeds whose whole records agree to `JITTER` are one training under two numbers."""
-    seeds: dict[int, pd.Series[float]] = {}
-    for chunk in chunks:
-        records = chunk.records()
-        records = records[records["split"].isin(MEASURED_SPLITS)]
-        keys = ["model", "split", "step", "axis", "at", "metric"]
-        seeds |= {int(str(seed)): rows.set_index(keys)["value"].sort_index() for seed, rows in records.groupby("seed")}
-    copies: dict[int, list[int]] = {}
-    for first, other in itertools.combinations(sorted(seeds), 2):
-        if _equal(seeds[first], seeds[other]) and not any(first in group for group in copies.values()):
-            copies.setdefault(first, []).append(other)
-    for first, others in copies.items():
-        listed = ", ".join(str(seed) for seed in (first, *others))
+    """Two seeds with equal records are one training under two numbers."""
+    for seeds in copied_seeds(pd.concat([chunk.records for chunk in chunks])) if chunks else ():
         yield (
-            f"{chunks[0].run}: the records of seeds {listed} are the same up to rounding, as of one training under several numbers."
-            " Where nothing in a run is random, its settings say so (`deterministic`)."
+            f"{chunks[0].run}: the records of seeds {', '.join(map(str, seeds))} are the same up to rounding, as of one training under"
+            " several numbers. Where nothing in a run is random, its settings say so (`deterministic`)."
         )
-
-
-def _equal(first: pd.Series[float], other: pd.Series[float]) -> bool:
-    if not first.index.equals(other.index):
-        return False
-    return bool(np.allclose(first.to_numpy(), other.to_numpy(), rtol=JITTER, atol=0, equal_nan=True))
 
 
 def _remarks(chunks: Sequence[Chunk], plan: Run | None, *, promoted: bool) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -19,9 +20,10 @@ from replications.registry.scale import Scales, scales
 from replications.registry.schema import TIERS
 from replications.registry.tables import Table
 from replications.results import store
-from replications.results.between_runs import same_records
-from replications.results.integrity import RunIntegrity, check_run
-from replications.results.reference import log_fault, promoted_chunks, tiers_of_paper
+from replications.results.checked_runs import CheckedRuns
+from replications.results.equal_records import same_records
+from replications.results.integrity import RunIntegrity
+from replications.results.reference import tiers_of_paper
 
 
 class NotMeasured(ReplicationError):
@@ -36,7 +38,7 @@ class Results:
     records or artifacts were given out, so that whatever is made of them can name exactly those. `planned` holds the names
     of the runs that any tier plans, so that a misspelt or renamed run is an error; None accepts every name. `scales` says
     what of each run of the tier is smaller than published. Runs that fail the integrity check have no records, artifacts or
-    values for anybody who asks; `checked` keeps what the check said. `smaller` are the results of smaller tiers, which judge the
+    values for anybody who asks. `smaller` are the results of smaller tiers, which judge the
     claims that this tier does not, where the committed reference is read. `judged_seeds` are the planned seeds of each run; records of
     others are not given out, and runs that are not named have no plan.
     """
@@ -50,7 +52,6 @@ class Results:
     smaller: tuple[Results, ...] = field(default=(), repr=False)
     judged_seeds: Mapping[str, tuple[int, ...]] = field(default_factory=dict, repr=False)
     used: set[str] = field(default_factory=set, init=False, repr=False, compare=False)
-    checked: dict[str, RunIntegrity] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
     def read(cls, paper: Paper, tier: str, folder: Path) -> Results:
@@ -86,6 +87,12 @@ class Results:
         largest, *smaller = (cls.read(paper, tier, place) for tier, place in tiers_of_paper(folder, paper.name))
         return replace(largest, smaller=tuple(smaller))
 
+    @cached_property
+    def stored(self) -> CheckedRuns:
+        """The finished chunks of the runs, with their integrity."""
+        plans = {plan.name: plan for plan in self.runs()} if self.planned is not None else {}
+        return CheckedRuns(self.folder, self.paper.name, self.tier, plans)
+
     @property
     def layers(self) -> tuple[Results, ...]:
         """These results, then those of smaller tiers."""
@@ -112,7 +119,9 @@ class Results:
 
     def unused(self) -> Results:
         """Return a copy with an empty access log."""
-        return replace(self)
+        copied = copy.copy(self)  # shares what was read and checked once
+        object.__setattr__(copied, "used", set())
+        return copied
 
     def runs(self) -> tuple[Run, ...]:
         """Return the planned runs, finished or not."""
@@ -127,24 +136,7 @@ class Results:
         Returns:
             Faults and remarks; neither where nothing is finished.
         """
-        if run not in self.checked:
-            plans = {plan.name: plan for plan in self.runs()} if self.planned is not None else {}
-            try:
-                chunks = store.chunks(self.folder, self.paper.name, run)
-                promoted = promoted_chunks(self.folder, self.tier, self.paper.name)
-                mine = None if promoted is None else {name: digest for name, digest in promoted.items() if name.partition("/")[0] == run}
-                check = check_run(chunks, self.tier, plans.get(run), mine)
-                inner = store.inner_chunks(self.folder, self.paper.name, run)
-                again = f"{run} has seeds that were run twice: {', '.join(inner)} lies inside a longer chunk and is not read."
-                self.checked[run] = replace(check, remarks=(*check.remarks, *([again] if inner else ())))
-            except InputError as error:
-                self.checked[run] = RunIntegrity((str(error),))
-        return self.checked[run]
-
-    @cached_property
-    def log_fault(self) -> str:
-        """What is wrong with the log of verdicts beside the reference; empty for other results."""
-        return log_fault(self.folder.parent)
+        return self.stored.integrity(run)
 
     def finished(self, run: str) -> bool:
         """Return True when any seed of the run is recorded and not withheld.
@@ -331,7 +323,7 @@ class Results:
             Grid variable -> value.
         """
         self.check_run(run)
-        stored = [] if self.integrity(run).faults else [chunk.labels for chunk in store.chunks(self.folder, self.paper.name, run)]
+        stored = [] if self.integrity(run).faults else [chunk.labels for chunk in self.stored.chunks(run)]
         planned = {plan.name: plan.labels for plan in self.runs()}
         return next((labels for labels in stored if labels), planned.get(run, {}))
 
@@ -372,7 +364,7 @@ class Results:
         self.check_run(run)
         if self.integrity(run).faults:
             raise NotMeasured(f"needs {self._why_not(run)}")
-        return store.chunks(self.folder, self.paper.name, run)
+        return self.stored.chunks(run)
 
     def by_seed(self, run: str, *names: str) -> dict[int, tuple[np.ndarray, ...]]:
         """Return named artifacts of a run, cut along their leading seed axis.
@@ -390,10 +382,10 @@ class Results:
         """
         by_seed: dict[int, tuple[np.ndarray, ...]] = {}
         for chunk in self._chunks(run):
-            arrays, seeds = chunk.artifacts(), chunk.seeds
+            arrays, seeds = {name: array for prefix in names for name, array in chunk.artifacts(prefix).items()}, chunk.seeds
             for name in names:
                 if name not in arrays:
-                    raise InputError(f"{chunk.folder / store.ARTIFACTS} has no artifact '{name}'. {nearest(name, arrays)}")
+                    raise InputError(f"{chunk.folder / store.ARTIFACTS} has no artifact '{name}'. {nearest(name, chunk.artifacts())}")
                 if len(arrays[name]) != len(seeds):
                     raise InputError(f"Artifact '{name}' of {chunk.folder} has {len(arrays[name])} rows for {len(seeds)} seeds.")
             judged = self.judged_seeds.get(run, seeds)
@@ -418,29 +410,3 @@ class Results:
         if name not in self.paper.tables:
             raise InputError(f"{self.paper.name} has no table '{name}'.")
         return self.paper.tables[name]
-
-    def ours(self, table: str) -> pd.DataFrame:
-        """Return a published table beside our seeds, tidy.
-
-        Args:
-            table: key of the table.
-
-        Returns:
-            Columns row, run, measure, version ('ours' for ours), seed (-1 for published values), value.
-        """
-        spec = self.table(table)
-        rows = []
-        for row in spec.rows:
-            for key, measure in spec.measures.items():
-                base = {"row": row.label, "run": row.run, "measure": key}
-                for version in spec.versions:
-                    value = row.value(version, key)
-                    if value is not None:
-                        rows.append(base | {"version": version, "seed": -1, "value": value})
-                at = measure.at if row.at is None else row.at
-                place: dict[str, Any] = {"model": row.model_of(measure), "axis": measure.axis, "at": at}
-                metric = row.metrics.get(key, measure.metric)
-                if row.run and self.recorded(row.run, metric, measure.split, **place):
-                    for seed, value in self.final(row.run, metric, measure.split, **place).items():
-                        rows.append(base | {"version": "ours", "seed": seed, "value": value})
-        return pd.DataFrame(rows, columns=["row", "run", "measure", "version", "seed", "value"])

@@ -85,10 +85,11 @@ def read_records(path: Path) -> pd.DataFrame:
         raise InputError(f"{path} is missing. Run its job again.") from None
     except Exception as error:  # pyarrow has a dozen kinds for a damaged file
         raise InputError(f"{path} cannot be read ({error}). Delete it and run its job again.") from None
-    records = records.reindex(columns=COLUMNS) if set(records.columns) == set(COLUMNS) else records
-    if list(records.columns) != COLUMNS:
+    if set(records.columns) != set(COLUMNS):
         raise InputError(f"{path}: expected the columns {COLUMNS}, got {list(records.columns)}.")
-    return records.astype(DTYPES)
+    if list(records.columns) != COLUMNS:
+        records = records.reindex(columns=COLUMNS)
+    return records if records.dtypes.astype(str).to_dict() == DTYPES else records.astype(DTYPES)
 
 
 def write_artifacts(path: Path, arrays: dict[str, np.ndarray]) -> None:

@@ -71,8 +71,9 @@ class Chunk:
         labels = self.provenance.get("labels")
         return dict(labels) if isinstance(labels, dict) else {}
 
+    @cached_property
     def records(self) -> pd.DataFrame:
-        """Return its records. Raises InputError when the file is missing or damaged."""
+        """Its records. Raises InputError when the file is missing or damaged."""
         return read_records(self.folder / RECORDS)
 
     def artifacts(self, prefix: str = "") -> dict[str, np.ndarray]:
@@ -115,7 +116,7 @@ class Chunk:
             Sentences that name the file.
         """
         try:
-            provenance, records, wrong, _ = self.provenance, self.records(), self.artifacts(WRONG), self.cost()
+            provenance, records, wrong, _ = self.provenance, self.records, self.artifacts(WRONG), self.cost()
         except InputError as error:
             return [str(error)]
         return [*_faults(self, provenance, records, tier), *contradictions(records, wrong, self.seeds)]
@@ -271,7 +272,7 @@ def collect(results: Path, paper: str, runs: Sequence[str]) -> pd.DataFrame:
     for run in runs:
         try:
             for chunk in chunks(results, paper, run):
-                parts += [chunk.records(), chunk.cost()]
+                parts += [chunk.records, chunk.cost()]
         except InputError:
             continue
     merged = pd.concat([part for part in parts if len(part)] or parts[:1], ignore_index=True)

@@ -195,11 +195,12 @@ FIGURES = '''
 """Figures."""
 from replications.presentation import theme
 from replications.presentation.figure_writer import Figure
+from replications.presentation.tidy_table import published_and_ours
 def error_by_looks(results):
     """Test error by the number of looks; every dot is a seed, open diamonds are published values."""
     results.need("looks-4", "looks-6")
     figure, axes = theme.canvas(height=2.4)
-    rows = results.ours("table-1a")
+    rows = published_and_ours(results, "table-1a")
     ours = rows[(rows["version"] == "ours") & rows["run"].str.startswith("looks-", na=False)]
     looks = ours["run"].str.removeprefix("looks-").astype(int)
     theme.dots(axes[0, 0], looks, ours["value"], colour=theme.PALETTE[0], label="ours <&>")

@@ -12,6 +12,7 @@ from replications.errors import InputError
 from replications.presentation import theme
 from replications.presentation.exhibits import write_exhibit
 from replications.presentation.figure_writer import Figure, write_figure
+from replications.presentation.tidy_table import published_and_ours
 from replications.registry.papers import load_papers
 from replications.results.reader import NotMeasured, Results
 from report.build import write_report
@@ -31,7 +32,7 @@ def test_figures_come_with_their_files_and_in_the_order_written(results: Path, t
 def test_a_figure_rests_on_what_it_reads_unless_it_says_what_it_draws(results: Path, tmp_path: Path) -> None:
     def reads(given: Results) -> Figure:
         figure, _ = theme.canvas()
-        return Figure(figure, given.ours("table-2"), alt="One run.")
+        return Figure(figure, published_and_ours(given, "table-2"), alt="One run.")
 
     metadata = write_figure(reads, Results.read(load_papers()[0], "gpu", results), tmp_path)
     assert metadata.runs == ("looks-6",)

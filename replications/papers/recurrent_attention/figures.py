@@ -14,6 +14,7 @@ from replications.papers.recurrent_attention.trained_runs import TrainedRun, gli
 from replications.presentation.figure_writer import Figure
 from replications.presentation.palette import PALETTE
 from replications.presentation.theme import COLUMN, canvas, dots, in_words, last_rows, published
+from replications.presentation.tidy_table import published_and_ours
 from replications.results.reader import NotMeasured, Results
 
 BLUE, ORANGE, GREEN, PINK, AMBER, SKY, BLACK, OLIVE = PALETTE
@@ -23,7 +24,7 @@ POLICIES = {"learned": BLUE, "random": ORANGE, "fixed": GREEN}
 
 def _published_by_run(results: Results) -> pd.DataFrame:
     """Return the published values of every table row that has a run, as columns run, version, value."""
-    parts = [results.ours(name) for name in results.paper.tables]
+    parts = [published_and_ours(results, name) for name in results.paper.tables]
     rows = pd.concat(parts, ignore_index=True)
     return rows[rows["version"] != "ours"][["run", "version", "value"]]
 

@@ -15,6 +15,7 @@ from replications.papers.vit_scaling.settings import Settings
 from replications.presentation.figure_writer import Figure
 from replications.presentation.palette import PALETTE
 from replications.presentation.theme import COLUMN, canvas, dots, in_words, label_end, last_rows, published
+from replications.presentation.tidy_table import published_and_ours
 from replications.results.reader import NotMeasured, Results
 from replications.verdicts.estimates import t_interval
 from replications.verdicts.trends import crossing
@@ -177,7 +178,7 @@ def compute_ratio_at_equal_accuracy(results: Results) -> Figure:
 def counted_compute(results: Results) -> Figure:
     """Our count of training compute over the value of the paper's Table 6, one open marker per architecture; 1 means equal."""
     results.need("published-sizes")
-    rows = results.ours("table-6")
+    rows = published_and_ours(results, "table-6")
     rows = rows[rows["measure"] == "exaflops"]
     first = rows["seed"] == rows.groupby(["row", "version"])["seed"].transform("min")  # counts are the same for every seed
     wide = rows[first].pivot_table(index="row", columns="version", values="value").reset_index()
