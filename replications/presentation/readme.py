@@ -1,4 +1,4 @@
-"""The README's table of verdicts, and the page of the reference's folder."""
+"""The README's generated parts (findings, counts, papers, cost of each tier), and the page of the reference's folder."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from replications.presentation.answers import answer
 from replications.presentation.citations import short_citation
 from replications.presentation.verdict_log import BEFORE
 from replications.registry.papers import Paper
+from replications.registry.run_grid import load_runs
 from replications.registry.schema import TIERS
 from replications.results.reference import Reference
 from replications.verdicts.verdict import Verdict
 from replications.verdicts.words import WORDS
 
 BEGIN, END = "<!-- verdicts of the reference: written by `replications results update-readme` -->", "<!-- end of the verdicts -->"
-
-
 BEGIN_PAPERS, END_PAPERS = "<!-- papers: written by `replications results update-readme` -->", "<!-- end of the papers -->"
+BEGIN_TIERS, END_TIERS = "<!-- cost of the tiers: written by `replications results update-readme` -->", "<!-- end of the tiers -->"
 
 TIER_LABELS = {
     "smoke": "small stand-ins, trained in minutes on embedded data, which show that the machinery works, not that a paper holds",
@@ -50,11 +50,11 @@ def summary(reference: Reference, verdicts: Sequence[Verdict]) -> str:
     of_papers = [verdict for verdict in verdicts if verdict.evidence != "ours"]
     of_ours = [verdict for verdict in verdicts if verdict.evidence == "ours"]
     lines += ["", *_findings(verdicts)]
-    lines += ["", "Counts of verdicts:", "", *_counts(of_papers)]
+    lines += ["", "<details><summary>Counts of all verdicts, and what is missing</summary>", "", *_counts(of_papers)]
     if of_ours:
         lines += ["", "Statements of ours, which the papers do not make, are counted apart:", "", *_counts(of_ours)]
     doubts = [f"- Tier `{tier}`: {doubt}" for tier in held for doubt in reference.tiers[tier].reservations]
-    return "\n".join([*lines, *([""] if doubts else []), *doubts]).strip() + "\n"
+    return "\n".join([*lines, *([""] if doubts else []), *doubts, "", "</details>"]).strip() + "\n"
 
 
 def _findings(verdicts: Sequence[Verdict]) -> list[str]:
@@ -102,19 +102,53 @@ def papers_table(papers: Sequence[Paper]) -> str:
     return "\n".join(["| paper | question |", "|---|---|", *rows]) + "\n"
 
 
+MACHINES = {
+    "smoke": "any, minutes",
+    "cpu": "a laptop, overnight",
+    "gpu": "one GPU",
+    "paper": "a cluster",
+}
+
+
+def tiers_table(papers: Sequence[Paper]) -> str:
+    """Return what each tier trains and costs as a Markdown table, by the minutes that every paper's runs.yaml expects.
+
+    Args:
+        papers: the papers.
+
+    Returns:
+        Markdown, one row per tier.
+    """
+    rows = ["| tier | machine | trains | networks and seeds | core hours | GPU hours |", "|---|---|---|--:|--:|--:|"]
+    for tier in TIERS:
+        runs = [run for paper in papers for run in load_runs(paper.name, tier)]
+        hours = [(run.resources.minutes * len(run.chunks()) / 60, run.resources) for run in runs]
+        cores = sum(time * need.threads for time, need in hours if not need.gpus)
+        gpus = sum(time * (need.gpus if need.gpus > 1 else need.gpu_slots / 4) for time, need in hours if need.gpus)
+        label = TIER_LABELS[tier].partition(",")[0].partition(":")[0]
+        cells = [
+            f"{len(runs)} runs, {sum(len(run.seeds) for run in runs)} with seeds",
+            *(f"{value:,.1f}" if value else "" for value in (cores, gpus)),
+        ]
+        rows.append(f"| `{tier}` | {MACHINES[tier]} | {label} | {' | '.join(cells)} |")
+    return "\n".join(rows) + "\n"
+
+
 def fill_papers(text: str, papers: Sequence[Paper]) -> str:
-    """Return a README with its table of papers written anew; unchanged where it has no place for one.
+    """Return a README with its tables of papers and of tiers written anew; unchanged where it has no place for one.
 
     Args:
         text: the README.
         papers: the papers.
 
     Returns:
-        The text with the table between its two marks, where it has them.
+        The text with each table between its two marks, where it has them.
     """
-    before, begin, rest = text.partition(BEGIN_PAPERS)
-    _, end, after = rest.partition(END_PAPERS)
-    return f"{before}{begin}\n\n{papers_table(papers)}\n{end}{after}" if begin and end else text
+    for first, last, generated in ((BEGIN_PAPERS, END_PAPERS, papers_table), (BEGIN_TIERS, END_TIERS, tiers_table)):
+        before, begin, rest = text.partition(first)
+        _, end, after = rest.partition(last)
+        text = f"{before}{begin}\n\n{generated(papers)}\n{end}{after}" if begin and end else text
+    return text
 
 
 def fill_readme(text: str, generated: str, where: str) -> str:
