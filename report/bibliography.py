@@ -29,7 +29,7 @@ def by_name(authors: Sequence[str]) -> str:
 
 
 def entries(report: Report) -> dict[str, Entry]:
-    """Return the citation of everything that can be cited, by id: 'report', '<paper>', and its claims, tables, figures and exhibits.
+    """Return the citation of everything that can be cited, by id: 'report', the suite, '<paper>', and its claims, tables, figures and exhibits.
 
     Args:
         report: the content of the report.
@@ -37,7 +37,7 @@ def entries(report: Report) -> dict[str, Entry]:
     Returns:
         Id -> citation.
     """
-    found = {"report": whole(report)}
+    found = {"report": whole(report), citations.SUITE: citations.cite_suite()}
     for paper in report.papers:
         found[paper.name] = citations.cite_paper(paper.spec.citation)
         for key, work in paper.spec.cites.items():
@@ -52,7 +52,7 @@ def entries(report: Report) -> dict[str, Entry]:
             found[key] = _cited(report, paper, table.name, partial(citations.cite_table, table.name))
         for kind, items in (("figure", paper.figures), ("exhibit", paper.exhibits)):
             for item in items:
-                make = partial(citations.cite_drawing, kind, item.name, runs=item.runs, tier=item.tier)
+                make = partial(citations.cite_drawing, kind, item.name, runs=item.runs, tier=item.tier, title=item.title)
                 found[item.id] = _cited(report, paper, item.name, make)
     return found
 
@@ -71,7 +71,7 @@ def _plain(report: Report, paper: PaperContent, name: str) -> Cited:
     title = f"{paper.name}.{name}: replication of {paper.spec.citation.title}"
     note = f"Tier {report.tier}; provenance incomplete"
     fields = {"author": suite["author"], "title": title, "note": note}
-    return Cited(key, citations.entry("misc", key, fields), f"{suite['authors']}. {title}. {note}.")
+    return Cited(key, citations.entry("misc", key, fields), f"{suite['authors']}. {title}. {note}.", "dataset", fields)
 
 
 TITLE = "Does this paper hold? A replication report"
@@ -91,7 +91,7 @@ def whole(report: Report) -> Cited:
     note = f"Tier {report.tier}; commit {report.commit[:12] or 'unknown'}; papers: {papers}"
     fields = {"author": suite["author"], "title": TITLE, "year": report.year, "note": note, "url": suite["url"]}
     key = f"replications-report-{report.tier}"
-    return Cited(key, citations.entry("misc", key, fields), f"{suite['authors']} ({report.year}). {TITLE}. {note}.")
+    return Cited(key, citations.entry("misc", key, fields), f"{suite['authors']} ({report.year}). {TITLE}. {note}.", "dataset", fields)
 
 
 def citation_file(report: Report) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 from replications.presentation.citations import write_bibliography
 from replications.presentation.claims_csv import write_claims_csv
 from replications.presentation.exhibits import write_page
+from replications.presentation.reference_formats import as_csl_json, as_ris
 from replications.registry.papers import Paper
 from report.bibliography import citation_file, entries
 from report.content import Report, build
@@ -37,6 +38,8 @@ def write_report(tier: str, source: str, runs: Path, derived: Path, papers: Sequ
     citations = entries(report)
     write_pages(report, citations, out)
     write_bibliography(out / "citations.bib", citations.values())
+    write_page(out / "citations.ris", as_ris(citations.values()))
+    write_page(out / "citations.csl.json", as_csl_json(citations.values()))
     write_page(out / "CITATION.cff", citation_file(report))
     write_claims_csv(out / "claims.csv", [verdict for paper in report.papers for verdict in paper.verdicts])
     write_pdf(report, citations, out / "report.pdf")

@@ -53,6 +53,7 @@ FORMATS = {
     ".tex": "application/x-tex",
     ".md": "text/markdown",
     ".bib": "application/x-bibtex",
+    ".ris": "application/x-research-info-systems",
     ".cff": "application/yaml",
     ".yaml": "application/yaml",
     ".json": "application/json",

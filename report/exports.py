@@ -30,7 +30,7 @@ Tier {tier}, {date}. {cite}
 | figures as SVG, PDF and PNG, with the numbers they draw as CSV | `files/<paper>/figures/` |
 | interactive pages | `exhibits/` |
 | everything on paper | `report.pdf` |
-| how to cite the report, the papers, and each claim, table, figure and exhibit | `citations.bib`, `CITATION.cff` |
+| how to cite the report, the papers, and each claim, table, figure and exhibit | `citations.{{bib,ris,csl.json}}`, `CITATION.cff` |
 | the workflow, its configuration and the packages it ran with | `workflow/`, `config/`, `{lock}` |
 | where all of it comes from, for programs (Workflow Run RO-Crate) | `ro-crate-metadata.json` |
 """
@@ -70,6 +70,8 @@ def parts(report: Report, out: Path) -> list[Part]:
         Part("report.pdf", "report", "The report as a PDF", "The same content as the pages."),
         Part("claims.csv", "claims", "Claims and verdicts", "Every claim: published value, ours, interval, seeds, verdict and why."),
         Part("citations.bib", "citation", "BibTeX of everything", "The report, the papers, and every claim, table, figure and exhibit."),
+        Part("citations.ris", "citation", "The same for reference managers (RIS)"),
+        Part("citations.csl.json", "citation", "The same as CSL-JSON"),
         Part("CITATION.cff", "citation", "How to cite the report"),
         Part(README, "readme", "What is where"),
     ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -130,18 +131,44 @@ def merge(
     merge_claims_csv(out, files)
 
 
-@app.command(epilog=examples("claims cite PAPER", "claims cite PAPER.ID --source reference"))
+class Format(StrEnum):
+    """Forms of a citation."""
+
+    BIBTEX = "bibtex"
+    RIS = "ris"
+    CSL_JSON = "csl-json"
+
+
+@app.command(epilog=examples("claims cite replications", "claims cite PAPER --format ris", "claims cite PAPER.ID --source reference"))
 def cite(
-    name: Annotated[str, typer.Argument(metavar="ID", help="PAPER, or PAPER.ID of a claim, table, figure or exhibit.")],
+    name: Annotated[
+        str,
+        typer.Argument(metavar="ID", help="`replications` (the suite), PAPER, or PAPER.ID of a claim, table, figure or exhibit."),
+    ],
     tier: TierOption = DEFAULT_TIER,
     source: SourceOption = "runs",
     results: ResultsOption = None,
+    form: Annotated[
+        Format, typer.Option("--format", help="bibtex, with a plain sentence behind it; ris or csl-json, for reference managers.")
+    ] = Format.BIBTEX,
 ) -> None:
-    """Print BibTeX and a plain sentence for a paper, a claim with its verdict, a table, a figure or an exhibit."""
-    from replications.presentation import citations
+    """Print how to cite the suite, a paper, a claim with its verdict, a table, a figure or an exhibit."""
+    from replications.presentation import citations, reference_formats
+    from replications.registry.configuration import Configuration
+    from replications.registry.papers import load_paper
 
-    read = read_results(name.partition(".")[0], tier, source, results)
-    beside = results.parent if results else Path("results")
-    derived = beside / "from-reference" if source == "reference" else read.folder
-    citation = citations.cite(name, read, derived)
-    print(f"{citation.bibtex}\n\n{citation.sentence}")
+    paper, _, part = name.partition(".")
+    if name == citations.SUITE:
+        citation = citations.cite_suite()
+    elif not part:
+        citation = citations.cite_paper(load_paper(paper).citation)
+    else:
+        read = read_results(paper, tier, source, results)
+        reference = Configuration(source="reference", results=str(read.folder.parents[1]))
+        citation = citations.cite(name, read, reference.derived_folder if source == "reference" else read.folder)
+    if form is Format.RIS:
+        print(reference_formats.as_ris([citation]), end="")
+    elif form is Format.CSL_JSON:
+        print(reference_formats.as_csl_json([citation]), end="")
+    else:
+        print(f"{citation.bibtex}\n\n{citation.sentence}")

@@ -1,11 +1,15 @@
-"""Citations: BibTeX and a plain sentence for papers, claims, tables, figures and exhibits, with the evidence they rest on."""
+"""Citations of the suite, of papers, claims, tables, figures and exhibits, with the evidence they rest on: BibTeX and a plain sentence.
+
+`presentation.reference_formats` writes the same as RIS and CSL-JSON.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import re
 import unicodedata
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -29,11 +33,21 @@ from replications.verdicts.verdict import Verdict
 
 @dataclass(frozen=True)
 class Cited:
-    """One thing to cite: a stable key, its BibTeX entry and a sentence for people."""
+    """One thing to cite.
+
+    Attributes:
+        key: stable identifier.
+        bibtex: BibTeX entry.
+        sentence: the same for people.
+        kind: inproceedings, article or misc for published works; software for the suite, dataset for its results.
+        fields: BibTeX's fields as plain text.
+    """
 
     key: str
     bibtex: str
     sentence: str
+    kind: str = "misc"
+    fields: dict[str, str] = field(default_factory=dict)
 
 
 def _ascii(text: str) -> str:
@@ -102,9 +116,9 @@ def cite_paper(citation: Citation) -> Cited:
         "url": citation.url or "",
     }
     where = f"{citation.venue}, {citation.year}" + (f", arXiv:{citation.arxiv}" if citation.arxiv else "")
-    return Cited(
-        key_of(citation), entry(citation.kind, key_of(citation), fields), f"{_names(citation.authors)}. {citation.title}. {where}."
-    )
+    key = key_of(citation)
+    sentence = f"{_names(citation.authors)}. {citation.title}. {where}."
+    return Cited(key, entry(citation.kind, key, fields), sentence, citation.kind, fields)
 
 
 def _names(authors: Sequence[str]) -> str:
@@ -148,7 +162,31 @@ def suite() -> dict[str, str]:
         "version": str(content.get("version", "")),
         "licence": str(content["license"]),
         "url": str(content.get("repository-code", content.get("url", ""))),
+        "year": str(content.get("date-released", ""))[:4],
     }
+
+
+def cite_suite() -> Cited:
+    """Return the citation of this suite.
+
+    Returns:
+        Key, BibTeX entry and sentence, from CITATION.cff.
+    """
+    ours = suite()
+    fields = {
+        "author": ours["author"],
+        "title": ours["title"],
+        "howpublished": f"Software, version {ours['version']}" if ours["version"] else "Software",
+        "year": ours["year"],
+        "note": f"{ours['licence']} licence",
+        "url": ours["url"],
+    }
+    sentence = f"{ours['authors']}. {ours['title']} {fields['howpublished']}, {ours['year']}. {ours['url']}"
+    return Cited(SUITE, entry("misc", SUITE, fields), sentence.rstrip(), "software", fields)
+
+
+SUITE = "replications"
+"""Id and key of the suite itself."""
 
 
 @dataclass(frozen=True)
@@ -162,7 +200,7 @@ class Origin:
     date: str
 
     def text(self) -> str:
-        """One line for a note."""
+        """Everything, in one line."""
         commits = ", ".join(self.commits)
         parts = [
             f"commit{'s' if len(self.commits) > 1 else ''} {commits}" if commits else "",
@@ -170,6 +208,21 @@ class Origin:
             f"seeds {self.seeds}" if self.seeds else "",
             f"data {', '.join(self.data)}" if self.data else "",
             f"finished {self.date}" if self.date else "",
+        ]
+        return "; ".join(part for part in parts if part)
+
+    def digest(self) -> str:
+        """Hash of `text`, 12 hexadecimal digits: equal for equal commits, settings, seeds, data and date; empty without any."""
+        return hashlib.sha256(self.text().encode()).hexdigest()[:12] if self.text() else ""
+
+    def short(self) -> str:
+        """What a note holds: commit, seeds and date for people, and one digest of everything."""
+        several = f"{len(self.commits)} commits" if len(self.commits) > 1 else f"commit {''.join(self.commits)}"
+        parts = [
+            several if self.commits else "",
+            f"seeds {self.seeds}" if self.seeds else "",
+            f"finished {self.date}" if self.date else "",
+            f"provenance {self.digest()}" if self.digest() else "",
         ]
         return "; ".join(part for part in parts if part)
 
@@ -206,25 +259,27 @@ def _ours(results: Results, name: str, what: str, runs: Iterable[str], finding: 
     ours = suite()
     results = results.of_tier(tier or results.tier)
     origin = origin_of(results, runs)
-    key = f"replications-{results.paper.name}.{name}"
+    key = f"{SUITE}-{results.paper.name}.{name}"
     subject = short_citation(results.paper.citation)
-    note = ". ".join(part for part in (finding, f"Tier {results.tier}", origin.text()) if part)
+    note = ". ".join(part for part in (finding, f"Tier {results.tier}", origin.short()) if part)
     version = f", version {ours['version']}" if ours["version"] else ""
     fields = {
         "author": ours["author"],
-        "title": f"{what}: replication of {subject}",
+        "title": f"{what}. Replication of {subject}",
         "howpublished": f"{ours['title']}{version}, {results.paper.name}.{name}",
-        "year": origin.date[:4],
+        "year": origin.date[:4] or ours["year"],
         "note": note,
         "url": ours["url"],
     }
     made = origin.date or "not run yet"
     sentence = f"{ours['authors']}. {fields['title']} ({fields['howpublished']}; {made}). {note}."
-    return Cited(key, entry("misc", key, fields), sentence)
+    return Cited(key, entry("misc", key, fields), sentence, "dataset", fields)
 
 
 def cite_verdict(verdict: Verdict, results: Results) -> Cited:
     """Return the citation of a claim with its verdict.
+
+    The title says both, so that nobody can cite a claim by us as if it held.
 
     Args:
         verdict: the verdict.
@@ -233,15 +288,17 @@ def cite_verdict(verdict: Verdict, results: Results) -> Cited:
     Returns:
         Key, BibTeX entry and sentence; the provenance is in the note.
     """
-    ours = "" if verdict.ours is None else f", ours {number(verdict.ours, verdict.unit)}"
     interval = f" ({span(verdict.low, verdict.high, verdict.unit)})" if verdict.low is not None and verdict.high is not None else ""
-    published = "" if verdict.published is None else f", published {number(verdict.published, verdict.unit)}"
-    seeds = f", {verdict.seeds_finished} of {verdict.seeds_planned} planned seeds"
-    proxy = f". Stand-in: {verdict.proxy}" if verdict.proxy else ""
-    made = history_sentence(history(results.folder).get((verdict.tier, verdict.id), ()), verdict.unit)
-    beside = "".join(f". {sentence.rstrip('.')}" for sentence in (*verdict.said_beside, *([made] if made else [])))
-    finding = f"Verdict: {verdict.verdict}{published}{ours}{interval}{seeds}{proxy}".rstrip(".") + beside
-    return _ours(results, verdict.id.partition(".")[2], verdict.claim.rstrip("."), verdict.runs, finding, verdict.tier)
+    measured = "" if verdict.ours is None else f"ours {number(verdict.ours, verdict.unit)}{interval}"
+    published = "" if verdict.published is None else f"published {number(verdict.published, verdict.unit)}"
+    seeds = f"{verdict.seeds_finished} of {verdict.seeds_planned} planned seeds"
+    proxy = f"Stand-in: {verdict.proxy}; judged by {verdict.criterion}".rstrip(".") if verdict.proxy else ""
+    log = history_sentence(history(results.folder).get((verdict.tier, verdict.id), ()), verdict.unit)
+    numbers = ", ".join(part for part in (published, measured, seeds) if part)
+    beside = [sentence.rstrip(".") for sentence in (proxy, *verdict.said_beside, log) if sentence]
+    finding = ". ".join([numbers[:1].upper() + numbers[1:], *beside])
+    what = f"{verdict.claim.rstrip('.')}: {verdict.verdict}"
+    return _ours(results, verdict.id.partition(".")[2], what, verdict.runs, finding, verdict.tier)
 
 
 def cite_table(name: str, results: Results) -> Cited:
@@ -259,7 +316,7 @@ def cite_table(name: str, results: Results) -> Cited:
     return _ours(results, name, f"{table.title} ({table.location}) beside our runs", runs)
 
 
-def cite_drawing(kind: str, name: str, results: Results, runs: Iterable[str], tier: str = "") -> Cited:
+def cite_drawing(kind: str, name: str, results: Results, runs: Iterable[str], tier: str = "", title: str = "") -> Cited:
     """Return the citation of a figure or an exhibit, resting on the runs that its metadata names.
 
     Args:
@@ -268,11 +325,13 @@ def cite_drawing(kind: str, name: str, results: Results, runs: Iterable[str], ti
         results: results of the paper.
         runs: names of the runs that it shows.
         tier: tier that it shows; empty: that of the results.
+        title: as the report shows it; empty: the name in words.
 
     Returns:
         Key, BibTeX entry and sentence; the provenance is in the note.
     """
-    return _ours(results, name, f"{kind.capitalize()} '{name.replace('_', ' ')}'", runs, tier=tier)
+    shown = title.rstrip(".") or name.replace("_", " ").capitalize()
+    return _ours(results, name, f"{shown} ({kind})", runs, tier=tier)
 
 
 def cite(name: str, results: Results, derived: Path) -> Cited:
@@ -304,7 +363,7 @@ def cite(name: str, results: Results, derived: Path) -> Cited:
             if not path.is_file():
                 raise InputError(f"{name} is not drawn yet: there is no {path}. Draw it with `make report` of that tier or source first.")
             metadata = read_metadata(path)
-            return cite_drawing(kind, part, results, metadata.runs, metadata.tier)
+            return cite_drawing(kind, part, results, metadata.runs, metadata.tier, metadata.title)
     known = [*(claim.id for claim in paper.claims), *paper.tables, *drawings["figure"], *drawings["exhibit"]]
     raise InputError(f"{paper.name} has nothing called '{part}'. {nearest(part, known)}")
 

@@ -1,5 +1,6 @@
 """Citations have stable keys, escaped fields, and say what a result rests on."""
 
+import hashlib
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -73,17 +74,17 @@ def test_a_claim_is_cited_with_verdict_and_origin(results: Results, tmp_path: Pa
     assert found.key == "replications-tea.lady-error"
     note = next(line for line in found.bibtex.splitlines() if line.strip().startswith("note"))
     for part in (
-        "Verdict: replicated",
-        "published 1.29 \\%",
+        "Published 1.29 \\%",
         "5 of 5 planned seeds",
         "seeds 0-4",
         "commit c0ffeec0ffee",
-        f"settings {DIGEST}",
     ):
         assert part in note
-    assert "cups/test=abcdef012345" in note
+    full = f"commit c0ffeec0ffee; settings {DIGEST}; seeds 0-4; data cups/test=abcdef012345; finished 2026-01-02"
+    assert f"provenance {hashlib.sha256(full.encode()).hexdigest()[:12]}}}" in note
+    assert DIGEST not in note, "one digest stands for all"
     assert "year = {2026}" in found.bibtex
-    assert "The lady errs in 1.29 % of cups: replication of Fisher (1935)" in found.sentence
+    assert "The lady errs in 1.29 % of cups: replicated. Replication of Fisher (1935)" in found.sentence
     assert balanced(found.bibtex)
 
 
@@ -107,16 +108,19 @@ def test_a_figure_is_cited_with_the_runs_that_it_draws_and_no_others(
     (tmp_path / "tea" / "exhibits.py").write_text("def tasting(results):\n    ...\n", encoding="utf-8")
     with pytest.raises(InputError, match=r"not drawn yet: there is no .*error_by_cup\.json"):
         cite("tea.error_by_cup", results, tmp_path)
+    titles = {"error_by_cup": "", "tasting": "The lady's cups."}
     for folder, name, runs in (("figures", "error_by_cup", ("guest",)), ("exhibits", "tasting", ("guest", "lady"))):
         metadata = DrawingMetadata(
-            id=f"tea.{name}", paper="tea", tier="gpu", title="", caption="", alt="", drawn=True, why_not="", runs=runs
+            id=f"tea.{name}", paper="tea", tier="gpu", title=titles[name], caption="", alt="", drawn=True, why_not="", runs=runs
         )
         write_metadata(tmp_path / "tea" / folder, metadata)
     figure = cite("tea.error_by_cup", results, tmp_path)
     assert figure.key == "replications-tea.error_by_cup"
-    assert "Figure 'error by cup'" in figure.sentence
-    assert "settings ffff; seeds 0; data" in figure.sentence
-    assert f"settings {DIGEST}, ffff; seeds 0-4; data" in cite("tea.tasting", results, tmp_path).sentence
+    assert ". Error by cup (figure). Replication of" in figure.sentence
+    assert f"provenance {origin_of(results, ['guest']).digest()}." in figure.sentence
+    tasting = cite("tea.tasting", results, tmp_path).sentence
+    assert ". The lady's cups (exhibit). Replication of" in tasting
+    assert f"provenance {origin_of(results, ['guest', 'lady']).digest()}." in tasting
     with pytest.raises(InputError, match=r"tea has nothing called 'error_by_cups'\. Did you mean 'error_by_cup'"):
         cite("tea.error_by_cups", results, tmp_path)
 

@@ -60,7 +60,17 @@ def test_the_archive_holds_tables_and_figures_in_every_form_and_no_page(unpacked
     names = {path.relative_to(unpacked).as_posix() for path in unpacked.rglob("*") if path.is_file()}
     assert {f"{FILES}/figures/error_by_looks.{kind}" for kind in ("svg", "pdf", "png", "csv")} <= names
     assert {f"{FILES}/tables/{table}.{kind}" for table in ("table-1a", "table-2") for kind in ("csv", "tex", "md")} <= names
-    assert {"README.md", "claims.csv", "citations.bib", "CITATION.cff", "report.pdf", "workflow/Snakefile", "requirements.lock"} <= names
+    assert {
+        "README.md",
+        "claims.csv",
+        "citations.bib",
+        "citations.ris",
+        "citations.csl.json",
+        "CITATION.cff",
+        "report.pdf",
+        "workflow/Snakefile",
+        "requirements.lock",
+    } <= names
     assert not [name for name in names if "never_measured" in name or name.startswith("assets/") or name == "index.html"]
     for name in names - {"ro-crate-metadata.json"}:
         assert (unpacked / name).read_bytes() == (folder / name).read_bytes(), name
