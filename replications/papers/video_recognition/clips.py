@@ -20,7 +20,7 @@ class Clips:
     """Features of the frames of clips, for both streams.
 
     Attributes:
-        streams: stream -> float32 (clips, steps, features). Motion has one step less where it is a difference of frames.
+        streams: stream -> float32, or float16 to save memory, (clips, steps, features). Motion has one step less where it is a difference of frames.
         backwards: the same for the clips played backwards, in which motion is not only reversed but has the other sign.
         labels: class of each clip, int64 (clips,).
         videos: video of each clip, int64 (clips,), from 0 without gaps; the scores of a video are the mean over its clips.

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+import hashlib
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from replications.engine.context import Context
-from replications.engine.datasets import DataSource, load
+from replications.engine.datasets import DataSource, cache_folder, load
+from replications.files import replacing
 from replications.papers.video_recognition import cnn, digits, skeletons, ucf
 from replications.papers.video_recognition.clips import Clips, check_groups
 from replications.papers.video_recognition.settings import Settings
@@ -148,56 +150,108 @@ def _skeletons(settings: Settings, rows: datasets.Dataset) -> ClipData:
 
 
 def _ucf(settings: Settings, context: Context, loaded: list[datasets.Dataset]) -> ClipData:
-    videos = ucf.videos_of_subset(loaded[0]) if settings.data == "ucf101-subset" else ucf.videos_of_frames(loaded)
-    network = cnn.PhotoCnn(settings.cnn).to(context.device)
+    videos = list(ucf.videos_of_subset(loaded[0]) if settings.data == "ucf101-subset" else ucf.videos_of_frames(loaded))
+    notes = [note["fingerprint"] for note in context.data.values()]
+    features = features_of_videos(videos, settings.cnn, notes, context.device)
     validation = ucf.validation_groups(settings.official_split)
-    clips: dict[str, list[tuple[ucf.Video, tuple[Tensor, Tensor, Tensor]]]] = {"train": [], "scored": []}
-    for video, read in videos:
+    clips: dict[str, list[tuple[ucf.Video, Streams]]] = {"train": [], "scored": []}
+    for (video, _), of_frames in zip(videos, features, strict=True):
         on_test = ucf.part_of(video.group, settings.official_split) == "test"
-        if settings.evaluate_on == "validation":
-            if on_test:
-                continue
-            side = "scored" if video.group in validation else "train"
-        else:
-            side = "scored" if on_test else "train"
-        clips[side].append((video, video_features(settings, network, read, video.name, context.device)))
+        if settings.evaluate_on == "validation" and on_test:
+            continue
+        is_scored = on_test if settings.evaluate_on == "test" else video.group in validation
+        clips["scored" if is_scored else "train"].append((video, clips_of_video(settings, of_frames, video.name)))
     names = sorted({video.label for side in clips.values() for video, _ in side})
     return ClipData(_ucf_clips(clips["train"], names), _ucf_clips(clips["scored"], names), tuple(names))
 
 
-@torch.no_grad()
-def video_features(
-    settings: Settings, network: nn.Module, read: Callable[[], np.ndarray], name: str, device: torch.device
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Return the features of a video's clips; each frame passes through the CNN once, all frames of the video in few batches.
+Streams = tuple[np.ndarray, np.ndarray, np.ndarray]
+"""Appearance, motion and motion backwards, float16 (..., steps, features)."""
+
+
+def features_of_videos(
+    videos: Sequence[tuple[ucf.Video, Callable[[], np.ndarray]]], name: str, data_digests: Sequence[str], device: torch.device
+) -> list[Streams]:
+    """Return the features of all frames of videos, from the cache where an earlier run computed them.
 
     Args:
-        settings: of the run.
+        videos: with the functions that read their frames, uint8 (frames, height, width, 3).
+        name: of the CNN.
+        data_digests: fingerprints of the data, part of the cache's key.
+        device: of the CNN.
+
+    Returns:
+        Features of each video, (frames, features).
+
+    Raises:
+        DataError: a video is damaged, or the CNN's weights are not available.
+    """
+    key = hashlib.sha256("\0".join([*data_digests, name, str(SIDE), torch.__version__]).encode()).hexdigest()[:20]
+    path = cache_folder() / "features" / f"videos.{key}.npz"
+    if not path.is_file():
+        network = cnn.PhotoCnn(name).to(device)
+        computed = [frame_features(network, torch.from_numpy(read()), device) for _, read in videos]
+        columns = {
+            stream: np.concatenate(parts) for stream, parts in zip(("rgb", "forward", "backward"), zip(*computed, strict=True), strict=True)
+        }
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(path) as temporary, temporary.open("wb") as file:
+            np.savez(file, lengths=[len(parts[0]) for parts in computed], **columns)
+    with np.load(path) as stored:
+        ends = np.cumsum(stored["lengths"])
+        # Motion has one step less in each video.
+        shorter = ends - np.arange(1, len(ends) + 1)
+        cut = [np.split(stored[stream], to[:-1]) for stream, to in (("rgb", ends), ("forward", shorter), ("backward", shorter))]
+    return list(zip(*cut, strict=True))
+
+
+@torch.no_grad()
+def frame_features(network: nn.Module, pixels: Tensor, device: torch.device) -> Streams:
+    """Return the features of a video's frames; each passes through the CNN once, in few batches.
+
+    Args:
         network: from pixels to features.
-        read: returns the frames, uint8 (frames, height, width, 3).
-        name: of the video, for messages.
+        pixels: uint8 (frames, height, width, 3).
         device: of the network.
 
     Returns:
-        Appearance (clips, steps, features), motion and motion backwards, one step shorter.
+        (frames, features), and motion one step shorter.
+    """
+    parts = pixels.permute(0, 3, 1, 2).split(64)
+    small = torch.cat([functional.interpolate(part.to(device).float(), (SIDE, SIDE), mode="bilinear") for part in parts])
+    # As the paper stores flow: shifted to the middle grey of an image.
+    motion = small.diff(dim=0) / 2
+    inputs = (small, 127.5 + motion, 127.5 - motion.flip(0))
+    rgb, forward, backward = (torch.cat([network(part) for part in images.split(64)]).half().cpu().numpy() for images in inputs)
+    return rgb, forward, backward
+
+
+def clips_of_video(settings: Settings, features: Streams, name: str) -> Streams:
+    """Cut the features of a video's frames into clips.
+
+    Args:
+        settings: of the run.
+        features: (frames, features), and motion one step shorter.
+        name: of the video, for messages.
+
+    Returns:
+        (clips, steps, features), and motion one step shorter.
 
     Raises:
-        DataError: the video is damaged, or shorter than a clip.
+        DataError: the video is shorter than a clip.
     """
-    pixels = torch.from_numpy(read()).permute(0, 3, 1, 2)
-    small = torch.cat([functional.interpolate(part.to(device).float(), (SIDE, SIDE), mode="bilinear") for part in pixels.split(64)])
-    # As the paper stores flow: shifted to the middle grey of an image.
-    motion = [(small.diff(dim=0) * sign / 2 + 127.5).flip(0) if sign < 0 else small.diff(dim=0) / 2 + 127.5 for sign in (1, -1)]
-    appearance, forward, backward = (torch.cat([network(part) for part in images.split(64)]).cpu().numpy() for images in (small, *motion))
+    rgb, forward, backward = features
     length, stride = settings.clip_frames, settings.clip_stride
-    of_motion = [torch.from_numpy(ucf.cut(features, length - 1, stride, name)) for features in (forward, backward)]
-    # The backward clips follow the forward ones from the video's end.
-    return torch.from_numpy(ucf.cut(appearance, length, stride, name)), of_motion[0], of_motion[1].flip(0)
+    return (
+        ucf.cut(rgb, length, stride, name),
+        ucf.cut(forward, length - 1, stride, name),
+        ucf.cut(backward, length - 1, stride, name),
+    )
 
 
-def _ucf_clips(videos: list[tuple[ucf.Video, tuple[Tensor, Tensor, Tensor]]], names: list[str]) -> Clips:
-    counts = torch.tensor([len(features[0]) for _, features in videos])
-    appearance, forward, backward = (torch.cat([features[i] for _, features in videos]) for i in range(3))
+def _ucf_clips(videos: list[tuple[ucf.Video, Streams]], names: list[str]) -> Clips:
+    counts = torch.tensor([len(streams[0]) for _, streams in videos])
+    appearance, forward, backward = (torch.from_numpy(np.concatenate([streams[i] for _, streams in videos])) for i in range(3))
     labels = torch.tensor([names.index(video.label) for video, _ in videos])
     groups = torch.tensor([names.index(video.label) * 100 + video.group for video, _ in videos])
     return Clips(

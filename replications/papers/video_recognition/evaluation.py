@@ -34,7 +34,7 @@ def logits_of(networks: Sequence[nn.Module], inputs: Tensor) -> Tensor:
     Returns:
         float32 (seeds, clips, steps, classes).
     """
-    return torch.stack([torch.cat([network(part).float() for part in inputs.split(CLIPS_AT_ONCE)]) for network in networks])
+    return torch.stack([torch.cat([network(part.float()).float() for part in inputs.split(CLIPS_AT_ONCE)]) for network in networks])
 
 
 def by_video(probabilities: Tensor, videos: Tensor) -> Tensor:

@@ -35,7 +35,7 @@ def make_trainer(settings: Settings, context: Context, data: ClipData, streams: 
         return ClipNetwork(clips.streams[stream].shape[2], settings.embedding_size, head, settings.frame_dropout)
 
     def loss_on(inputs: Tensor) -> Loss:
-        return lambda network, rows: step_loss(network(inputs[rows]), targets[rows])
+        return lambda network, rows: step_loss(network(inputs[rows].float()), targets[rows])
 
     losses = {stream: loss_on(clips.streams[stream]) for stream in streams}
     return Trainer(settings, context, streams, build, losses, n_rows=len(clips), n_steps=settings.n_steps)

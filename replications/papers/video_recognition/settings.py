@@ -14,6 +14,9 @@ Head = Literal["average", "lstm", "convolution", "transformer"]
 class Settings(TrainingInSteps):
     """Settings of one run: one head over per-frame features, trained on both streams (RGB and motion) of one data set."""
 
+    schedule: Literal["constant", "cosine"] = Field("cosine", description="Cosine after a linear warm-up, or constant without warm-up.")
+    clip_value: None = Field(None, description="Not supported: gradients are clipped by their norm.")
+    evaluations: Literal[1] = Field(1, description="Networks are scored once, after training; nothing is chosen on the way.")
     data: Literal["digits", "turning-digits", "skeletons", "ucf101-subset", "ucf101"] = Field("digits", description="Clips.")
     task: Literal["classify", "label-frames", "describe"] = Field(
         "classify", description="One class a clip (many to one), one a frame (many to many), or a sentence a clip (video to words)."

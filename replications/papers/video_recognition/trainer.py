@@ -98,9 +98,7 @@ class Trainer:
         return {"losses": losses}
 
     def _train_step(self, step: int) -> dict[tuple[str, str], Tensor]:
-        factor = schedule_factor(
-            "cosine" if self.settings.schedule == "cosine" else "constant", step, self.n_steps, warmup_share=self.settings.warmup_share
-        )
+        factor = schedule_factor(self.settings.schedule, step, self.n_steps, warmup_share=self.settings.warmup_share)
         set_learning_rate(self._optimiser, self.settings.learning_rate * factor)
         losses = self._update()["losses"].clone().unflatten(0, (len(self.networks), -1))
         return {("loss", name): of_kind for name, of_kind in zip(self.networks, losses, strict=True)}
