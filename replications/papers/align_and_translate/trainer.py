@@ -13,7 +13,7 @@ from replications.engine import training
 from replications.engine.best_weights import BestWeights
 from replications.engine.checkpoints import Stateful
 from replications.engine.context import Context
-from replications.engine.optimisation import clip_norm_per_seed, schedule_factor, set_learning_rate
+from replications.engine.optimisation import clip_norm_per_seed, gradients_per_seed, schedule_factor, set_learning_rate
 from replications.papers.align_and_translate.batches import Batches, Encoded, make_batch
 from replications.papers.align_and_translate.fused import TranslatorGroup
 from replications.papers.align_and_translate.model import Translator
@@ -106,7 +106,7 @@ class Trainer:
         losses = self.model.losses(batch, self.model.draw_dropout(settings.batch_size, settings.dropout, generators))
         losses.mean(1).sum().backward()
         if settings.clip_norm is not None:
-            clip_norm_per_seed(self.model.parameters(), settings.clip_norm)
+            clip_norm_per_seed(gradients_per_seed(self.model.parameters()), settings.clip_norm)
         self.optimiser.step()
         return {"cross_entropy": losses.detach().sum(1) / batch.counts.sum(1)}
 
