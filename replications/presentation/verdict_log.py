@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Self
 
-from pydantic import ConfigDict, ValidationError
+from pydantic import ConfigDict
 
 from replications.errors import InputError
 from replications.files import replacing
@@ -124,14 +124,14 @@ def read_log(path: Path) -> list[LoggedVerdict]:
     """
     if not path.is_file():
         return []
-    rows = []
-    with path.open(encoding="utf-8", newline="") as file:
-        for line, row in enumerate(csv.DictReader(file), start=2):
-            try:
+    rows: list[LoggedVerdict] = []
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            for row in csv.DictReader(file):
                 empty_is_none = {name: row[name] or None for name in ("ours", "low", "high")}
                 rows.append(LoggedVerdict.model_validate(row | empty_is_none))
-            except (KeyError, ValidationError, TypeError) as error:
-                raise InputError(f"{path}, line {line}: not a row of the log ({error}). Restore the file from git.") from None
+    except (OSError, KeyError, ValueError, TypeError, csv.Error) as error:  # what csv, the decoder and pydantic raise
+        raise InputError(f"{path}, line {len(rows) + 2}: not a row of the log ({error}). Restore the file from git.") from None
     return rows
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -89,7 +90,21 @@ def read_records(path: Path) -> pd.DataFrame:
         raise InputError(f"{path}: expected the columns {COLUMNS}, got {list(records.columns)}.")
     if list(records.columns) != COLUMNS:
         records = records.reindex(columns=COLUMNS)
+    wrong = [name for name, kind in DTYPES.items() if not _holds(records[name], kind)]
+    if wrong:
+        raise InputError(f"{path}: values of {', '.join(wrong)} are not of the types of records. Delete it and run its job again.")
     return records if records.dtypes.astype(str).to_dict() == DTYPES else records.astype(DTYPES)
+
+
+def _holds(values: pd.Series[Any], kind: str) -> bool:
+    """Return whether a column has the stored type, or one whose values are all of it: nothing is cut off, rounded or made text."""
+    if values.dtype == kind:
+        return kind != "str" or not values.hasnans
+    if kind == "str":
+        return pd.api.types.infer_dtype(values, skipna=False) in ("string", "empty")
+    if not pd.api.types.is_numeric_dtype(values) or pd.api.types.is_bool_dtype(values):
+        return len(values) == 0 or (kind == "float64" and bool(values.isna().all()))
+    return kind == "float64" or bool((np.isfinite(values) & (values % 1 == 0) & (values.abs() < 2**53)).all())
 
 
 def write_artifacts(path: Path, arrays: dict[str, np.ndarray]) -> None:
