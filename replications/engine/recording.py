@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from replications.engine.chunk import Chunk
-from replications.errors import ReplicationError
+from replications.errors import CheckpointError, ReplicationError
 
 if TYPE_CHECKING:
     import datasets
@@ -121,16 +121,26 @@ class Recording:
             self.cost[name] = self.cost.get(name, 0.0) + float(amount)
 
     def state_dict(self) -> dict[str, Any]:
-        """Return records, artifacts, cost and number of resumes as tensors, numbers and containers of them."""
+        """Return records, artifacts, cost, number of resumes and notes on data as tensors, numbers and containers of them."""
         arrays = {name: _plain(array) for name, array in self.arrays.items()}
-        return {"rows": self.rows, "arrays": arrays, "cost": self.cost, "resumes": self.resumes}
+        return {"rows": self.rows, "arrays": arrays, "cost": self.cost, "resumes": self.resumes, "data": self.data}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Replace what was recorded by what a checkpoint holds; the notes on data stay.
 
         Args:
             state_dict: what `state_dict` returned.
+
+        Raises:
+            CheckpointError: the data loaded now is not what the checkpoint was trained on.
         """
+        for name, now in self.data.items():
+            then = state_dict.get("data", {}).get(name, now)
+            if then["fingerprint"] != now["fingerprint"]:
+                raise CheckpointError(
+                    f"{self.chunk}: the checkpoint was trained on other data of {name}: fingerprint {then['fingerprint']}, now"
+                    f" {now['fingerprint']}. Put that data back, or delete the run's .state folder to start afresh."
+                )
         self.rows, self.cost, self.resumes = state_dict["rows"], state_dict["cost"], state_dict["resumes"]
         self.arrays = {name: _array(value) for name, value in state_dict["arrays"].items()}
 

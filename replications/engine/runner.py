@@ -8,26 +8,28 @@ import hashlib
 import importlib
 import json
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import torch
 
+from replications.engine import datasets
 from replications.engine.checkpoints import CheckpointStore
 from replications.engine.chunk import Chunk
 from replications.engine.context import Context
 from replications.engine.control import Control, StopRequest, Trial
+from replications.engine.datasets import DataSource
 from replications.engine.devices import Meter, device_name, peak_flops
 from replications.engine.distributed import Team
 from replications.engine.events import EventFiles
 from replications.engine.precision import precision_in_use
 from replications.engine.progress import Progress
-from replications.errors import Preempted
+from replications.errors import DataError, InputError, Preempted
 from replications.registry.papers import load_paper
 from replications.registry.run_grid import Run, load_runs, run_folder, seeds_label
 from replications.registry.scale import claim_digests, scales
 from replications.results import provenance, version_control
-from replications.results.store import CHUNK_FILES, write_chunk
+from replications.results.store import CHUNK_FILES, PROVENANCE, write_chunk
 from replications.source_code import code_digest
 
 
@@ -89,7 +91,7 @@ def execute(
         with team.main_first():
             alone = CheckpointStore.alone(state, key, progress.say) if team.main else None
             store = held.enter_context(alone) if alone else CheckpointStore(state, key, progress.say, discard=False)
-        if team.any_rank(team.main and store.restore_finished(folder)):
+        if team.any_rank(team.main and not _sees_other_data(run, store, progress) and store.restore_finished(folder)):
             progress.say("finished before with the same settings, code and seeds; kept")
             return folder
         progress.state = state / "progress.json"
@@ -100,6 +102,43 @@ def execute(
             _measure(run, context, folder, command)
         team.any_rank(False)  # the others wait until everything is written
     return folder
+
+
+def _sees_other_data(run: Run, store: CheckpointStore, progress: Progress) -> bool:
+    """Return whether a finished run saw data that has changed since; says which."""
+    try:
+        noted = provenance.read_provenance(store.folder / "done" / PROVENANCE).get("data")
+    except InputError:
+        return False
+    needs = importlib.import_module(f"replications.papers.{run.paper}.data").needs(run.settings)
+    changed = changed_data(needs, noted if isinstance(noted, dict) else {})
+    if changed:
+        progress.say(f"finished before with other data of {', '.join(changed)}; training afresh")
+    return bool(changed)
+
+
+def changed_data(needs: Sequence[tuple[DataSource, str]], noted: Mapping[str, Mapping[str, str]]) -> list[str]:
+    """Return what a run loads whose content is not what an earlier run noted.
+
+    Embedded data and data with a declared fingerprint are not loaded for this: code decides the one, and nothing else than the
+    declared is accepted of the other. Data that is not at hand does not count: a finished run needs it no more.
+
+    Args:
+        needs: sources and splits that the run loads.
+        noted: '<source>/<split>' -> note of the earlier run.
+
+    Returns:
+        Names of the form '<source>/<split>'.
+    """
+    changed = []
+    for source, split in needs:
+        name = f"{source.name}/{split}"
+        if name not in noted or source.build or source.fingerprints.get(split):
+            continue
+        with contextlib.suppress(DataError):
+            if datasets.load(source, split)[1]["fingerprint"] != noted[name].get("fingerprint"):
+                changed.append(name)
+    return changed
 
 
 @contextlib.contextmanager

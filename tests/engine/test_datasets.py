@@ -10,9 +10,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from replications.engine.chunk import Chunk
 from replications.engine.datasets import DataSource, images_and_labels, load
 from replications.engine.fingerprints import fingerprint
-from replications.errors import DataError
+from replications.engine.recording import Recording
+from replications.engine.runner import changed_data
+from replications.errors import CheckpointError, DataError
 
 
 def pictures(n: int = 6) -> datasets.Dataset:
@@ -216,3 +219,26 @@ def test_numbers_that_are_no_pixels_are_refused_with_their_row() -> None:
     rows = datasets.Dataset.from_dict({"image": [[[0, 255]], [[0, 256]]], "label": [0, 1]}, features=features)
     with pytest.raises(DataError, match=r"Row 1 of column 'image' is no image of 8 bits: .*not integers from 0 to 255"):
         images_and_labels(rows, "image", "label")
+
+
+def test_a_finished_run_whose_data_has_changed_is_not_taken_for_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", str(tmp_path / "prepared"))
+    monkeypatch.setenv("REPLICATIONS_DATA", str(numbers(tmp_path / "a", [1, 2, 3])))
+    declared = source(splits={"train": 3})
+    noted = {"set/train": load(declared, "train")[1]}
+    assert changed_data([(declared, "train")], noted) == []
+    numbers(tmp_path / "a", [1, 2, 9])
+    assert changed_data([(declared, "train")], noted) == ["set/train"]
+    shutil.rmtree(tmp_path / "a" / "hub" / "owner" / "set" / "data")
+    assert changed_data([(declared, "train")], noted) == []
+
+
+def test_a_checkpoint_is_not_continued_on_other_data(tmp_path: Path) -> None:
+    def loaded(fingerprint: str) -> Recording:
+        return Recording(Chunk("paper", "run", "smoke", (0,)), data={"set/train": {"fingerprint": fingerprint}})
+
+    saved = loaded("a" * 16).state_dict()
+    loaded("a" * 16).load_state_dict(saved)
+    loaded("b" * 16).load_state_dict({name: part for name, part in saved.items() if name != "data"})  # of before it was noted
+    with pytest.raises(CheckpointError, match=r"trained on other data of set/train: fingerprint a+, now b+\. .*\.state folder"):
+        loaded("b" * 16).load_state_dict(saved)

@@ -304,7 +304,8 @@ def word_neighbours(results: Results) -> Figure:
     for column, (key, x) in enumerate((("word", 0.0), ("ours", 0.14), ("published", 0.58))):
         axes[0, 0].text(x, 1.0, key, fontsize=8, fontweight="bold", va="top")
         for line, row in enumerate(rows, 1):
-            axes[0, 0].text(x, 1 - line / (len(rows) + 1), row[key], fontsize=7.5, va="top", color=GREY if column == 2 else "black")
+            colour = GREY if column == 2 else "black"
+            axes[0, 0].text(x, 1 - line / (len(rows) + 1), row[key], fontsize=7.5, va="top", color=colour, parse_math=False)
     axes[0, 0].add_patch(Rectangle((0, 0), 1, 1, fill=False, linewidth=0))
     alt = f"Nearest neighbours of {len(rows)} words, for example {rows[0]['word']}: {rows[0]['ours']}."
     return Figure(figure, pd.DataFrame(rows), alt, "Nearest neighbours of words", (run,))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -53,7 +54,9 @@ def _draw_words(axes: Axes, words: Sequence[str], marked: Sequence[bool], *, top
             line, column = line + 1, 0
         colour, weight = (ABSENT_COLOUR, "bold") if is_marked else ("black", "normal")
         position = (column * character_width, top - line * line_height)
-        axes.text(*position, word, fontsize=size, family="DejaVu Sans Mono", va="top", color=colour, fontweight=weight)
+        # Captions are no formulas: two dollar signs in a word would be read as one.
+        font: dict[str, Any] = {"family": "DejaVu Sans Mono", "fontsize": size, "parse_math": False}
+        axes.text(*position, word, va="top", color=colour, fontweight=weight, **font)
         column += len(word) + 1
     return top - (line + 1) * line_height
 
@@ -112,5 +115,6 @@ def caption_grid(images: np.ndarray, captions: Sequence[str], kinds: Sequence[st
         words = caption.split() or ["(empty)"]
         bottom = _draw_words(axes[index], words, absent_words(words, kinds[index]), top=-0.03, side=side)
         lines = textwrap.wrap(notes[index].removesuffix(" ."), int(72 * side / CHARACTER_WIDTH / size))[:4]
-        axes[index].text(0, bottom - 0.01, "\n".join(lines), fontsize=size, color=GREY, family="DejaVu Sans Mono", va="top", style="italic")
+        font: dict[str, Any] = {"family": "DejaVu Sans Mono", "fontsize": size, "style": "italic", "parse_math": False}
+        axes[index].text(0, bottom - 0.01, "\n".join(lines), color=GREY, va="top", **font)
     return figure
