@@ -211,7 +211,10 @@ def _open(source: DataSource, split: str, place: Place) -> datasets.Dataset:
         unreachable = isinstance(error, ConnectionError | OSError) or "offline" in str(error).lower() or "Hub" in str(error)
         if place.path is None and unreachable:
             raise DataError(f"{source.name} is not on this machine and the hub cannot be reached. {how_to_get(source)}") from error
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        cause: BaseException = error
+        while cause.__cause__:  # the library says 'An error occurred', and its cause says which
+            cause = cause.__cause__
+        reason = (str(cause).splitlines() or [type(cause).__name__])[0].removesuffix(".") + "."
         raise DataError(
             f"{source.name}/{split} from {place} cannot be read: {reason} {_pointers(place.path)}Remove it and fetch it again. "
             f"{how_to_get(source)}"
@@ -297,8 +300,11 @@ def images_and_labels(loaded: datasets.Dataset, image: str, label: str) -> tuple
         Images, uint8 (n, height, width) or (n, height, width, channels), and labels, int64 (n,).
 
     Raises:
-        DataError: images differ in size or mode, one does not decode, or its values do not fit 8 bits.
+        DataError: a column is missing, images differ in size or mode, one does not decode or does not fit 8 bits, or labels are no integers.
     """
+    missing = {image, label} - set(loaded.column_names)
+    if missing or not len(loaded):
+        raise DataError(f"No column {sorted(missing)} among {loaded.column_names}." if missing else "The data set has no rows.")
     images = []
     for row, value in enumerate(column(loaded, image)):
         try:
@@ -308,4 +314,7 @@ def images_and_labels(loaded: datasets.Dataset, image: str, label: str) -> tuple
     shapes = {one.shape for one in images}
     if len(shapes) != 1:
         raise DataError(f"Images of column '{image}' differ in size or mode: {sorted(map(str, shapes))[:5]}. Use one size and mode.")
-    return np.stack(images), np.asarray(list(column(loaded, label)), dtype=np.int64)
+    labels = np.asarray(list(column(loaded, label)))
+    if labels.dtype.kind not in "iub" or labels.ndim != 1:
+        raise DataError(f"Values of column '{label}' are not numbers of classes, but such as {labels.ravel()[0]!r}.")
+    return np.stack(images), labels.astype(np.int64)

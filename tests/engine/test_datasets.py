@@ -242,3 +242,26 @@ def test_a_checkpoint_is_not_continued_on_other_data(tmp_path: Path) -> None:
     loaded("b" * 16).load_state_dict({name: part for name, part in saved.items() if name != "data"})  # of before it was noted
     with pytest.raises(CheckpointError, match=r"trained on other data of set/train: fingerprint a+, now b+\. .*\.state folder"):
         loaded("b" * 16).load_state_dict(saved)
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        ({"img": [[[1]]], "label": [1]}, r"No column \['image'\] among \['img', 'label'\]"),
+        ({"image": [], "label": []}, "has no rows"),
+        ({"image": [[[1]]], "label": ["cat"]}, "Values of column 'label' are not numbers of classes, but such as .*cat"),
+        ({"image": [[[1]]], "label": [None]}, "are not numbers of classes"),
+        ({"image": [[[1]]], "label": [1.7]}, "are not numbers of classes"),
+    ],
+    ids=["another-name", "empty", "names", "missing", "fractions"],
+)
+def test_labels_and_columns_that_do_not_fit_are_named(columns: dict[str, list[object]], message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        images_and_labels(datasets.Dataset.from_dict(columns), "image", "label")
+
+
+def test_files_of_different_columns_say_why_they_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = mirrored(tmp_path, monkeypatch, datasets.Dataset.from_dict({"x": [1]}))
+    datasets.Dataset.from_dict({"x": ["a"]}).to_parquet(path.with_name("train-00001-of-00001.parquet"))
+    with pytest.raises(DataError, match=r"cannot be read: .*'a'.*int64"):
+        load(source(), "train")

@@ -242,14 +242,19 @@ def load_weights(network: nn.Module, path: Path, unused: tuple[str, ...] = ()) -
         raise DataError(f"{path} cannot be read as weights ({error}). Replace the file.") from error
     if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
         raise DataError(f"{path} is not a state dict (names of layers and their weights). Store `network.state_dict()` in it.")
+    if any(value.is_meta for value in state.values()):
+        raise DataError(f"{path} holds names and shapes without weights. Replace the file.")
     damaged = [name for name, value in state.items() if value.is_floating_point() and not value.isfinite().all()]
     if damaged:
         raise DataError(f"{path}: the weights of {', '.join(damaged[:4])} are not all finite. Replace the file.")
+    expected = network.state_dict()
+    cast = [name for name in state if name in expected and state[name].is_floating_point() != expected[name].is_floating_point()]
+    if cast:  # torch would copy them and cut off what the other kind of number cannot hold
+        raise DataError(f"{path}: the weights of {', '.join(cast[:4])} are of another kind of number than the network's. Replace the file.")
     try:
         # torch decides what fits: it supplies the counters that files older than torch 0.4.1 lack.
         network.load_state_dict({name: value for name, value in state.items() if not name.startswith(unused)})
     except Exception as error:  # shapes, names and types each raise their own exceptions
-        expected = network.state_dict()
         differing = sorted(set(state) ^ set(expected)) + sorted(
             k for k in set(state) & set(expected) if state[k].shape != expected[k].shape
         )
@@ -373,7 +378,7 @@ def _weights_digest(cnn: nn.Module) -> str:
     """Return the hash of a CNN's weights: a replaced file of weights gives other features."""
     digest = hashlib.sha256()
     for name, value in cnn.state_dict().items():
-        digest.update(name.encode() + b"\0" + value.detach().cpu().contiguous().numpy().tobytes())
+        digest.update(name.encode() + b"\0" + value.detach().cpu().reshape(-1).view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()
 
 

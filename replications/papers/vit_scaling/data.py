@@ -186,6 +186,10 @@ def stored(context: Context, dataset: str, split: str, side: int) -> LabelledIma
         cut = len(images) - N_VALIDATION
         rows = slice(0, cut) if split == "train" else slice(cut, None)
         images, labels = images[rows], labels[rows]
+        if len(absent := set(range(10)) - set(labels.tolist())):
+            raise DataError(
+                f"{source.name}/{split} has no image of class {min(absent)}: this copy is sorted by class. Fetch one in the original order."
+            )
     data = LabelledImages(resized(images, side, context.device), torch.from_numpy(labels).to(context.device), 10)
     return check(data, side, f"{source.name}/{split}")
 

@@ -63,6 +63,20 @@ def test_other_weights_give_other_features(folder: Path) -> None:
     assert features(folder, "a", changed) == [[127.5, 0.0, 0.0]]
 
 
+@pytest.mark.parametrize("kind", [torch.bfloat16, torch.float16])
+def test_weights_in_half_precision_and_another_layout_are_loaded(tmp_path: Path, kind: torch.dtype) -> None:
+    original = nn.Conv2d(3, 4, 3)
+    stored = {name: value.to(kind) for name, value in original.state_dict().items()}
+    stored["weight"] = stored["weight"].contiguous(memory_format=torch.channels_last)
+    torch.save(stored, tmp_path / "weights.pt")
+    loaded = vision.load_weights(nn.Conv2d(3, 4, 3), tmp_path / "weights.pt")
+    torch.testing.assert_close(loaded.state_dict()["weight"], original.weight.detach().to(kind).float())
+
+
+def test_features_of_a_network_in_half_precision_are_cached(folder: Path) -> None:
+    assert features(folder, "a", MeanColour().bfloat16()) == [RED]
+
+
 def test_the_same_images_are_not_read_again(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert features(folder, "ab") == [RED, BLUE]
     monkeypatch.setattr(data, "decode_image", lambda *_: pytest.fail("features were not kept"))
@@ -118,8 +132,11 @@ def test_both_kinds_of_googlenet_files_are_loaded(tmp_path: Path, monkeypatch: p
         ({"state_dict": {"weight": torch.zeros(2, 3)}}, "is not a state dict"),
         ({"module.weight": torch.zeros(2, 3), "module.bias": torch.zeros(2)}, "another architecture than Linear: 4 layers differ"),
         ({"weight": torch.zeros(2, 3), "bias": torch.tensor([0.0, np.nan])}, "the weights of bias are not all finite"),
+        ({"weight": torch.zeros(2, 3), "bias": torch.zeros(2, dtype=torch.int8)}, "the weights of bias are of another kind of number"),
+        ({"weight": torch.zeros(2, 3), "bias": torch.zeros(2, device="meta")}, "holds names and shapes without weights"),
+        ({"weight": torch.zeros(2, 3), "bias": torch.zeros(2), "learning_rate": 0.1}, "is not a state dict"),
     ],
-    ids=["a-list", "wrapped", "of-a-parallel-network", "not-a-number"],
+    ids=["a-list", "wrapped", "of-a-parallel-network", "not-a-number", "integers", "without-content", "with-settings"],
 )
 def test_files_that_do_not_hold_the_weights_say_so(tmp_path: Path, content: object, message: str) -> None:
     torch.save(content, tmp_path / "weights.pt")
