@@ -4,17 +4,21 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import datasets
 import numpy as np
 import pytest
 import torch
 
 from replications.engine.context import Context
+from replications.engine.datasets import DataSource
 from replications.errors import DataError, InputError
+from replications.papers.vit_scaling import data
 from replications.papers.vit_scaling.augmentation import augment, beta, mix, mixed_loss, normalise
 from replications.papers.vit_scaling.data import LabelledImages, check, resized, stored, subset
 from replications.papers.vit_scaling.fractals import FractalWorld, attractor, systems
 from replications.papers.vit_scaling.settings import Settings
 from replications.registry.yaml_models import validate
+from tests.contexts import make_context
 
 WORLD = FractalWorld(n_classes=8, siblings=1, spread=0.3, side=16, jitter=0.03, depth=4, clutter=0.0, colours=0.3)
 MakeContext = Callable[..., Context]
@@ -169,3 +173,16 @@ def test_the_mixing_share_has_the_moments_of_its_distribution() -> None:
     samples = torch.stack([beta(0.2, generator, torch.device("cpu")) for _ in range(3000)])
     assert float(samples.mean()) == pytest.approx(0.5, abs=0.03)
     assert float(samples.var()) == pytest.approx(1 / (4 * 1.4), abs=0.01)  # variance of Beta(a, a): 1 / (4 (2a + 1))
+
+
+def test_a_copy_sorted_by_class_is_refused_because_its_last_rows_lack_classes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def build(_: str) -> datasets.Dataset:
+        features = datasets.Features({"img": datasets.Array3D((2, 2, 3), "uint8"), "label": datasets.Value("int64")})
+        return datasets.Dataset.from_dict(
+            {"img": [np.zeros((2, 2, 3), np.uint8)] * 40, "label": sorted(list(range(10)) * 4)}, features=features
+        )
+
+    monkeypatch.setattr(data, "CIFAR10", DataSource(name="sorted", splits={"train": 40}, licence="", citation="", build=build))
+    monkeypatch.setattr(data, "N_VALIDATION", 12)
+    with pytest.raises(DataError, match=r"sorted/validation has no image of class 0: this copy is sorted by class"):
+        data.stored(make_context(tmp_path, "vit_scaling"), "cifar10", "validation", 2)
