@@ -75,6 +75,43 @@ def token_loss(logits: Tensor, targets: Tensor) -> Tensor:
     return flat.view_as(targets)
 
 
+class ClippedUpdates:
+    """How many updates of each seed were clipped by norm, as checkpoint state.
+
+    Args:
+        n_seeds: number of seeds.
+        device: where they are counted, so that no update waits for the host.
+    """
+
+    def __init__(self, n_seeds: int, device: torch.device) -> None:
+        self.counts = torch.zeros(n_seeds, device=device)
+
+    def share(self, clipped: Tensor, updates: int) -> Tensor:
+        """Count one more update.
+
+        Args:
+            clipped: 1 for each seed whose gradient was clipped, else 0, (seeds,).
+            updates: updates made so far, this one included.
+
+        Returns:
+            Share of clipped updates, 0 to 1, (seeds,).
+        """
+        self.counts += clipped
+        return self.counts / updates
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """Return the counts, (seeds,)."""
+        return {"counts": self.counts}
+
+    def load_state_dict(self, state_dict: dict[str, Tensor]) -> None:
+        """Continue from saved counts.
+
+        Args:
+            state_dict: what `state_dict` returned, for as many seeds.
+        """
+        self.counts.copy_(state_dict["counts"])
+
+
 class Trainer:
     """A network, its optimiser and its data.
 
@@ -99,6 +136,7 @@ class Trainer:
         self.data = [context.generator(seed, "data") for seed in context.seeds]
         self.masks = [context.generator(seed, "dropout") for seed in context.seeds]
         self.dropout = Dropout(training.dropout, self.masks)
+        self.clipped = ClippedUpdates(len(context.seeds), device)
         self.bf16 = uses_bf16(training.precision, device, cell=model.network.mixer)
         self._static: Batch | None = None
         self._update: Callable[[], Mapping[str, Tensor]] = GraphedStep(self._one, device, self.masks) if graphed else self._one
@@ -106,7 +144,8 @@ class Trainer:
     @property
     def state(self) -> dict[str, Stateful]:
         """Objects that a checkpoint holds, by name."""
-        return {"model": self.model, "optimiser": self.optimiser, "data": Generators(self.data), "dropout": Generators(self.masks)}
+        generators = {"data": Generators(self.data), "dropout": Generators(self.masks)}
+        return {"model": self.model, "optimiser": self.optimiser, "clipped": self.clipped, **generators}
 
     def batch(self) -> Batch:
         """Draw the next batch of every seed."""
@@ -120,7 +159,8 @@ class Trainer:
             step: number of the update, from 0.
 
         Returns:
-            `loss`, the mean over scored positions in nats, (seeds,).
+            `loss`, the mean over scored positions in nats, (seeds,); where gradients are clipped by norm `clipped_share`, the share of
+            updates so far whose gradient was longer, (seeds,).
 
         Raises:
             ReplicationError: a batch does not fit into memory.
@@ -135,7 +175,7 @@ class Trainer:
             self._static[0].copy_(tokens)
             self._static[1].copy_(targets)
         try:
-            return self._update()
+            metrics = self._update()
         except RuntimeError as error:
             if not out_of_memory(error):
                 raise
@@ -144,6 +184,9 @@ class Trainer:
                 f"{self.context.chunk}: a batch of {shape} (seeds x sequences x tokens) does not fit into the memory of"
                 f" {self.context.device}. Lower training.batch_size or the length in runs.yaml, or train fewer seeds per job (seeds_per_job)."
             ) from error
+        if "clipped" not in metrics:
+            return metrics
+        return {"loss": metrics["loss"], "clipped_share": self.clipped.share(metrics["clipped"], step + 1)}
 
     def _one(self) -> Mapping[str, Tensor]:
         assert self._static is not None  # noqa: S101 (set by update)
@@ -159,7 +202,8 @@ class Trainer:
             losses.append(part.detach())
         metrics = {"loss": torch.stack(losses).sum(0)}
         if training.clip_norm is not None:
-            clip_norm_per_seed(seed_gradients(self.model, len(self.context.seeds)), training.clip_norm)
+            norms = clip_norm_per_seed(seed_gradients(self.model, len(self.context.seeds)), training.clip_norm)
+            metrics["clipped"] = (norms > training.clip_norm).float()
         if training.clip_value is not None:
             clip_value(self.model.parameters(), training.clip_value)
         self.optimiser.step()

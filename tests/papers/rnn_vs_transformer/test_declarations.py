@@ -62,6 +62,14 @@ def test_claims_of_absence_say_what_must_have_been_learned() -> None:
             assert PAPER.claim(name).at(tier).requires, (name, tier)
 
 
+def test_clipping_must_have_acted_before_it_is_called_harmless() -> None:
+    claim = PAPER.claim("clipping-harmless")
+    for tier in claim.tiers:
+        assert ("clip-on", "clipped_share", 0.01) in [
+            (needed.measure.run, needed.measure.metric, needed.above) for needed in claim.at(tier).requires if needed.measure
+        ]
+
+
 def test_what_is_only_recalled_is_said_once_more_without_its_number() -> None:
     checked = PAPER.claim("copying-examples").at("gpu")
     recalled = PAPER.claim("copying-examples-tenfold").at("gpu")

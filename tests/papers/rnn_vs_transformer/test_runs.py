@@ -87,6 +87,23 @@ def test_the_counted_cost_of_a_training_is_that_of_its_products(tmp_path: Path) 
     assert finished.cost["flops"] == 3 * of_one_position * 12 * sequences  # forward, and twice that backward
 
 
+def test_a_clipped_training_records_in_how_many_updates_clipping_acted(tmp_path: Path) -> None:
+    plain = TRAINING | {"dropout": 0.0}
+    found = {}
+    for name, largest in (("always", 1e-6), ("never", 1e6), ("off", None)):
+        found[name] = context(tmp_path / name)
+        run(settings("recall", training=plain | {"clip_norm": largest}), found[name])
+    rows = {name: untimed(finished) for name, finished in found.items()}
+    for name, share in (("always", 1.0), ("never", 0.0)):
+        assert set(rows[name].query("metric == 'clipped_share'")["value"]) == {share}
+    assert "clipped_share" not in set(rows["off"]["metric"])
+    others = rows["never"].query("metric != 'clipped_share'").reset_index(drop=True)
+    pd.testing.assert_frame_equal(others, rows["off"], check_exact=True)
+    counted = trainer.ClippedUpdates(2, torch.device("cpu"))
+    counted.share(torch.tensor([1.0, 0.0]), 1)
+    assert counted.share(torch.tensor([0.0, 0.0]), 2).tolist() == [0.5, 0.0]
+
+
 def test_a_seed_gives_the_same_alone(tmp_path: Path) -> None:
     together, alone = context(tmp_path / "a", (0, 1)), context(tmp_path / "b", (1,))
     run(settings("recall"), together)
