@@ -6,6 +6,7 @@ import base64
 
 import numpy as np
 
+from replications.papers.recurrent_attention.catch_figures import catch_runs
 from replications.papers.recurrent_attention.trained_runs import glimpse_runs
 from replications.presentation.exhibits import Exhibit
 from replications.results.reader import NotMeasured, Results
@@ -33,6 +34,27 @@ def glimpse_player(results: Results) -> Exhibit:
         f"A player of glimpse locations and class probabilities on test images, glimpse by glimpse, for {names}.",
         runs,
     )
+
+
+def catch_player(results: Results) -> Exhibit:
+    """Watch trained agents play Catch: select an agent and a game, then play, step and change the speed.
+
+    Squares are the patches of the retina, the finest one in orange; what lies outside all of them the agent does not see in this frame.
+    Games are test games, with the most probable move and the mean location; the first glimpse is at a random location.
+    """
+    runs = []
+    for run in catch_runs(results):
+        arrays, s = results.artifacts(run.name), run.settings
+        centres = (arrays["gazes"][0].astype(float) + 1) * s.board / 2
+        of_run = {"name": run.name, "agent": run.agent, "board": s.board, "paddle": s.paddle, "side": s.glimpse_side, "scales": s.scales}
+        games = {
+            "balls": arrays["balls"].tolist(),
+            "paddles": arrays["paddles"][0].tolist(),
+            "gazes": np.floor(centres).astype(int).tolist(),
+        }
+        runs.append(of_run | games)
+    names = ", ".join(str(run["name"]) for run in runs)
+    return Exhibit("Catch, frame by frame", f"A player of test games of Catch with the agent's gaze drawn in, for {names}.", runs)
 
 
 def _arrays(results: Results, run: str) -> dict[str, object]:

@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import FixedLocator, NullLocator, ScalarFormatter
 
+from replications.papers.recurrent_attention.catch_figures import draw_gaze, draw_learning
 from replications.papers.recurrent_attention.trained_runs import TrainedRun, glimpse_runs, trained_runs
 from replications.presentation.figure_writer import Figure
 from replications.presentation.palette import PALETTE
@@ -363,3 +364,23 @@ def where_it_looks(results: Results) -> Figure:
     data = pd.DataFrame(rows)
     alt = ". ".join(f"Mean of {label}: {in_words(data[data['metric'] == metric], 'run', form='.1f')}" for metric, label in panels.items())
     return Figure(figure, data, f"{alt}.", "Statistics of glimpse locations", [run.name for run in runs])
+
+
+def catch_learning(results: Results) -> Figure:
+    """Balls caught in the game of Catch by frames played, one line per seed, on validation games.
+
+    Blue: LSTM with a learned gaze; orange: with a random gaze; green: ReLU core with a learned gaze; dashed: the longer training, where
+    there is one. Horizontal lines are players without learning: a paddle that stands still, and one that sees the whole screen and moves to where
+    the ball is now. The open diamond is the paper's best agent on 24x24 pixels.
+    """
+    return draw_learning(results)
+
+
+def catch_gaze(results: Results) -> Figure:
+    """Where agents look in the game of Catch: correlation of the columns of gaze and ball in each frame, and four test games.
+
+    Lines are seeds, in the colours of the figure above; grey dots are the same agents before training, over the last third of the game. The
+    first glimpse is at a random location. In the games, of the first seed, grey squares are the ball from top to bottom and the paddle at the
+    end, blue dots the gaze in each frame.
+    """
+    return draw_gaze(results)

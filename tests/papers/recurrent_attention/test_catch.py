@@ -6,6 +6,7 @@ import torch
 
 from replications.errors import InputError
 from replications.papers.recurrent_attention.catch import Games, ball_columns, caught, frame, glimpses, move_paddle, new_games
+from replications.papers.recurrent_attention.catch_loop import play_one_by_one
 from replications.papers.recurrent_attention.catch_players import at_random, chaser, play_scripted, stand_still
 from replications.papers.recurrent_attention.catch_settings import CatchSettings
 from replications.papers.recurrent_attention.model import GlimpseSensor
@@ -83,6 +84,14 @@ def test_the_rule_for_speed_decides_what_a_chaser_catches(speed: str, max_speed:
     assert catches["chaser"] == pytest.approx(chased, abs=1.3)
     assert catches["still"] == pytest.approx(8.5, abs=0.7)
     assert catches["random"] == pytest.approx(8.5, abs=0.7)
+
+
+def test_the_baseline_of_the_speed_comparison_plays_the_same_game() -> None:
+    settings = CatchSettings(board=8, glimpse_side=4, scales=2)
+    games = new_games(torch.rand(40_000, 3, generator=torch.Generator().manual_seed(2)), settings)
+    ours = play_scripted(at_random(torch.Generator().manual_seed(3)), games, settings).mean().item()
+    # Five standard errors of 1,500 games.
+    assert play_one_by_one(1500, settings, np.random.default_rng(0)) == pytest.approx(ours, abs=0.057)
 
 
 def test_who_looks_one_frame_ahead_wins_every_game() -> None:
