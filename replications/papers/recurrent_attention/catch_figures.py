@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
+from matplotlib.ticker import NullLocator
 
 from replications.papers.recurrent_attention.catch_settings import CatchSettings
 from replications.papers.recurrent_attention.settings import Settings
@@ -96,7 +97,7 @@ def draw_learning(results: Results) -> Figure:
     for run in runs:
         rows = results.select(run=run.name, metric="catches", split="validation")
         rows = rows.assign(series=run.agent, frames=rows["step"] * run.frames_per_update)
-        drawn.append(rows[rows["step"] > 0])
+        drawn.append(rows)
         dash = "solid" if run.settings.n_steps < 2 * runs[0].settings.n_steps else (0, (3, 1.5))
         for seed, curve in drawn[-1].groupby("seed"):
             label = run.agent if seed == rows["seed"].min() else None
@@ -108,7 +109,15 @@ def draw_learning(results: Results) -> Figure:
     if first.settings.board == 24:  # the published screen
         row = next(row for row in results.paper.tables["section-4-2"].rows if row.run == first.name)
         published(axes, [20], [float(row.value("v1", "catches") or 0)], colour=BLUE, label="arXiv v1, best agent")
-    axes.set(title=f"{first.screen} pixels", xlabel="frames per agent (millions)", ylabel="balls caught (%)", xscale="log", ylim=(0, 100))
+    axes.set(title=f"{first.screen} pixels", xlabel="frames per agent (millions)", ylabel="balls caught (%)", ylim=(0, 100))
+    millions = pd.concat(drawn)["frames"].max() / 1e6
+    if millions > 100:  # the long training, of which the published budget is a small part
+        axes.set_xscale("log")
+        axes.set_xlim(left=1)
+        axes.set_xticks([1, 2, 5, 10, 20, 50, 100, 200, 360], labels=["1", "2", "5", "10", "20", "50", "100", "200", "360"])
+        axes.xaxis.set_minor_locator(NullLocator())
+    else:
+        axes.set_xlim(left=0)
     axes.legend(loc="upper left", bbox_to_anchor=(1, 1), handlelength=2.2)
     data = pd.concat(drawn)[["run", "series", "seed", "step", "frames", "value"]]
     alt = f"Balls caught in per cent at the end, mean over seeds: {in_words(last_rows(data, 'step', 'run'), 'series', form='.1f')}."
