@@ -327,19 +327,6 @@ class Results:
         planned = {plan.name: plan.labels for plan in self.runs()}
         return next((labels for labels in stored if labels), planned.get(run, {}))
 
-    def with_labels(self, rows: pd.DataFrame, *names: str) -> pd.DataFrame:
-        """Return records with one more column per named label of their run; nothing where a run has no such label.
-
-        Args:
-            rows: records.
-            names: names of labels.
-
-        Returns:
-            A copy of the records with the columns added.
-        """
-        columns = {name: rows["run"].map({run: self.labels(run).get(name) for run in rows["run"].unique()}) for name in names}
-        return rows.assign(**columns)
-
     def artifacts(self, run: str, seed: int | None = None) -> dict[str, np.ndarray]:
         """Return the artifacts of the chunk that holds a seed, by name.
 

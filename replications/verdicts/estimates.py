@@ -154,29 +154,3 @@ def prediction_interval(values: Sequence[float] | np.ndarray, level: float = 0.9
         return math.nan, math.nan
     one_run = Estimate(sample.mean, sample.sd * math.sqrt(1 + 1 / sample.n), sample.df, sample.n, sample.sd)
     return one_run.interval(level)
-
-
-def tost(values: Sequence[float] | np.ndarray, low: float, high: float) -> float:
-    """Return the p-value of 'the true mean lies between `low` and `high`' (one-sample equivalence test, Schuirmann 1987).
-
-    It is below 0.05 exactly when the 90 % t-interval lies inside the bounds.
-
-    Args:
-        values: one per seed, shape (seeds,).
-        low: lower bound, may be infinite.
-        high: upper bound, may be infinite.
-
-    Returns:
-        The p-value; nan for one value.
-
-    Raises:
-        ValueError: the bounds are reversed.
-    """
-    if not low < high:
-        raise ValueError(f"the lower bound {low} is not below the upper bound {high}")
-    sample = estimate(values)
-    if sample.n < 2 or sample.error == 0 or math.isinf(low) or math.isinf(high):
-        return max(sample.p_above(low), sample.p_below(high))
-    from statsmodels.stats.weightstats import DescrStatsW
-
-    return float(DescrStatsW(np.asarray(values, dtype=float)).ttost_mean(low, high)[0])

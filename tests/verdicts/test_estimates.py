@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy import stats
 from statsmodels.stats.weightstats import DescrStatsW
 
-from replications.verdicts.estimates import estimate, prediction_interval, t_interval, tost
+from replications.verdicts.estimates import estimate, prediction_interval, t_interval
 
 numbers = st.floats(-1e3, 1e3, allow_nan=False).map(lambda x: round(x, 3))
 samples = st.lists(numbers, min_size=2, max_size=8).filter(lambda values: np.std(values) > 1e-2)
@@ -30,9 +30,8 @@ def test_prediction_intervals_are_wider_than_those_of_the_mean_by_the_square_roo
 
 
 @given(samples, st.floats(-100, 100), st.floats(0.01, 50))
-def test_equivalence_is_statsmodels_and_agrees_with_the_90_percent_interval(values: list[float], target: float, margin: float) -> None:
-    p = tost(values, target - margin, target + margin)
-    assert p == pytest.approx(DescrStatsW(np.array(values)).ttost_mean(target - margin, target + margin)[0])
+def test_a_90_percent_interval_within_bounds_is_an_equivalence_test_at_5_percent(values: list[float], target: float, margin: float) -> None:
+    p = DescrStatsW(np.array(values)).ttost_mean(target - margin, target + margin)[0]
     low, high = t_interval(values, 0.9)
     if abs(p - 0.05) > 1e-9:
         assert (p < 0.05) == (target - margin < low and high < target + margin)
@@ -45,11 +44,6 @@ def test_intervals_scale_and_shift_with_the_values(values: list[float], scale: f
     assert moved == pytest.approx((scale * low + shift, scale * high + shift), rel=1e-6, abs=1e-6)
 
 
-@given(samples, st.floats(0.01, 50), st.floats(1.01, 3))
-def test_a_wider_margin_never_makes_equivalence_less_likely(values: list[float], margin: float, factor: float) -> None:
-    assert tost(values, -margin * factor, margin * factor) <= tost(values, -margin, margin) + 1e-12
-
-
 def test_equal_values_have_no_spread_but_are_no_proof_and_a_diverged_one_is_refused() -> None:
     same = estimate([0.1, 0.1, 0.1])
     assert same.interval() == (0.1, 0.1)
@@ -60,8 +54,3 @@ def test_equal_values_have_no_spread_but_are_no_proof_and_a_diverged_one_is_refu
     with pytest.raises(ValueError, match="no values"):
         estimate([])
     assert all(math.isnan(x) for x in t_interval([1.0]))
-
-
-def test_reversed_bounds_are_refused() -> None:
-    with pytest.raises(ValueError, match="lower bound"):
-        tost([1.0, 2.0], 3, 1)

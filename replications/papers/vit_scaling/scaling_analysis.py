@@ -185,11 +185,6 @@ class Crossing:
     changes: tuple[int, ...]
     slope: Estimate
 
-    @property
-    def exactly_one(self) -> bool:
-        """True when every seed's curve changes sign exactly once."""
-        return all(n == 1 for n in self.changes)
-
 
 def crossing(n_images: Sequence[float], gaps: np.ndarray) -> Crossing:
     """Return the crossings of a gap with zero.

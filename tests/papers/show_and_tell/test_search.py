@@ -9,8 +9,8 @@ from replications.errors import InputError
 from replications.papers.show_and_tell.baseline import BaselineDecoder, baseline_search
 from replications.papers.show_and_tell.fused import CaptionerGroup, NicGroup
 from replications.papers.show_and_tell.fused_attention import AttentiveGroup
-from replications.papers.show_and_tell.model import ImageFeatures
-from replications.papers.show_and_tell.search import Captions, beam_search, slow_beam_search
+from replications.papers.show_and_tell.model import ImageFeatures, State
+from replications.papers.show_and_tell.search import Captions, beam_search
 from replications.papers.show_and_tell.settings import Decoder
 from replications.papers.show_and_tell.vocabulary import END, START, UNKNOWN
 
@@ -28,6 +28,37 @@ def _model(slots: int = 1, seed: int = 0, sharpness: float = 6.0, end: float = 1
         assert model.output.bias is not None
         model.output.bias[..., END] += end
     return model.requires_grad_(False)
+
+
+@torch.no_grad()
+def slow_beam_search(model: CaptionerGroup, images: ImageFeatures, beam_size: int, max_length: int, n_best: int = 1) -> Captions:
+    """The captions of `beam_search`, image by image with lists, with every word of the vocabulary as a candidate."""
+    n_images = images.vector.shape[1]
+    words = torch.full((n_images, n_best, max_length), END, dtype=torch.long)
+    scores = torch.zeros(n_images, n_best)
+    for image in range(n_images):
+        one_image = images.rows(torch.tensor([image], device=images.vector.device))
+        beams: list[tuple[float, list[int], State | None]] = [(0.0, [], model.start(one_image))]
+        for _ in range(max_length):
+            candidates: list[tuple[float, list[int], State | None]] = []
+            for score, sentence, state in beams:
+                if state is None:
+                    candidates.append((score, sentence, None))
+                    continue
+                last = torch.tensor([sentence[-1] if sentence else START], device=images.vector.device)
+                logits, next_state = model.step(last.expand(model.n_slots, -1), state)
+                probabilities = logits[:, 0].double().softmax(-1).mean(0)
+                for word, value in enumerate(probabilities.log().tolist()):
+                    if word not in (START, UNKNOWN):
+                        candidates.append((score + value, [*sentence, word], None if word == END else next_state))
+            beams = sorted(candidates, key=lambda beam: -beam[0])[:beam_size]
+            if all(state is None for _, _, state in beams[:n_best]):
+                break
+        for rank, (score, sentence, _) in enumerate(beams[:n_best]):
+            scores[image, rank] = score
+            without_end = [word for word in sentence if word != END]
+            words[image, rank, : len(without_end)] = torch.tensor(without_end, dtype=torch.long)
+    return Captions(words, scores)
 
 
 def _images(slots: int = 1) -> ImageFeatures:

@@ -87,13 +87,12 @@ def test_a_crossing_is_found_over_the_logarithm_of_n_with_an_interval_over_seeds
     crossing = analysis.crossing(sizes, np.array([[-1.0, 1.0], [-1.0, 1.0], [-3.0, 1.0]]))
     assert crossing.positions == pytest.approx((1000.0, 1000.0, 10 ** (2 + 1.5)))
     assert crossing.interval[0] < 1000 < crossing.interval[1]
-    assert crossing.exactly_one
+    assert crossing.changes == (1, 1, 1)
     assert crossing.slope.mean == pytest.approx((1 + 1 + 2) / 3)
 
 
 def test_curves_that_cross_twice_or_never_are_told_apart() -> None:
     crossing = analysis.crossing([1, 10, 100], np.array([[-1.0, 1.0, -1.0], [1.0, 2.0, 3.0]]))
     assert crossing.changes == (2, 0)
-    assert not crossing.exactly_one
     assert math.isnan(crossing.positions[1])
     assert all(math.isnan(edge) for edge in crossing.interval)
