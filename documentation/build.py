@@ -9,7 +9,16 @@ from typing import Annotated
 
 import typer
 
-from documentation import architecture, command_reference, notebooks, paper_pages, repository_pages, settings_reference, verdict_tables
+from documentation import (
+    architecture,
+    command_reference,
+    data_tables,
+    notebooks,
+    paper_pages,
+    repository_pages,
+    settings_reference,
+    verdict_tables,
+)
 from replications.files import replacing
 from replications.paths import ROOT
 from replications.registry.papers import load_papers
@@ -33,6 +42,7 @@ def pages(reference: Path) -> dict[str, str]:
     rooms = architecture.read_rooms()
     return {
         "commands.md": command_reference.page(),
+        "data.md": data_tables.page(papers),
         "settings.md": settings_reference.page(papers),
         **{f"papers/{paper.name}.md": paper_pages.page(paper) for paper in report.papers},
         **{target: repository_pages.page(name) for name, target in repository_pages.SHOWN.items()},

@@ -212,11 +212,12 @@ def job_resources(need: grid.Resources, config: Configuration) -> dict[str, Any]
 
     `nodes` is always given: without it Slurm may distribute the GPUs of one job over machines that do not share memory. `runtime` is twice
     the expected time, since a site's GPUs may be slower, and grows with each attempt; it is at least ten minutes, so that Slurm's warning
-    two minutes before the limit (profiles/slurm) never reaches a job that has only just started.
+    two minutes before the limit (profiles/slurm) never reaches a job that has only just started. Jobs on GPUs go to the partition, quality
+    of service and nodes that the configuration names; others, and whatever it leaves empty, where the profile's `default-resources` say.
 
     Args:
         need: resources in runs.yaml: GB, minutes, GPUs, nodes, threads.
-        config: gives the GPU model.
+        config: gives the GPU model, partition, quality of service and constraint.
 
     Returns:
         Resource -> value, or function of the attempt; `mem_mb` in MB, `runtime` in minutes.
@@ -228,6 +229,8 @@ def job_resources(need: grid.Resources, config: Configuration) -> dict[str, Any]
     }
     if need.gpus:
         resources["gpu_slots"] = 4 * need.gpus if need.gpus > 1 else need.gpu_slots
+        site = {"slurm_partition": config.gpu_partition, "qos": config.gpu_qos, "constraint": config.gpu_constraint}
+        resources |= {name: value for name, value in site.items() if value}
     if need.nodes > 1:  # Slurm's own name: with `gpu` the plugin would ask for the GPUs of all machines on the first one
         model = f"{config.gpu_model}:" if config.gpu_model else ""
         resources["gres"] = f"gpu:{model}{need.gpus // need.nodes}"

@@ -53,6 +53,10 @@ def reference_folder(results: Path) -> Path:
     return committed if committed.is_dir() and not own.is_dir() else own
 
 
+NAME = r"^[\w.,-]*$"
+"""Names that a scheduler gives: of partitions, several of them joined by commas, and of qualities of service."""
+
+
 class Configuration(Strict):
     """Every key of `config/config.yaml`; `config/schemas/config.json` is generated from it."""
 
@@ -68,6 +72,14 @@ class Configuration(Strict):
     )
     gpu_model: str = Field(
         "", pattern=r"^[\w.]*$", description="Kind of GPU that cluster jobs ask for, as the scheduler names it; empty: any."
+    )
+
+    gpu_partition: str = Field("", pattern=NAME, description="Slurm partition of jobs on GPUs; empty: the profile's `slurm_partition`.")
+    gpu_qos: str = Field("", pattern=NAME, description="Slurm quality of service of jobs on GPUs; empty: the profile's `qos`.")
+    gpu_constraint: str = Field(
+        "",
+        pattern=r"^[\w.,:&|*()\[\]-]*$",
+        description="Node features that jobs on GPUs require, as in `sbatch --constraint`; empty: the profile's `constraint`.",
     )
 
     @field_validator("papers")

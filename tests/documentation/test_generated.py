@@ -1,6 +1,7 @@
 """What the site takes from the code says all of it: commands and options, settings, rates, rooms, a paper's claims."""
 
 import csv
+import importlib
 import inspect
 import re
 import xml.etree.ElementTree as ET
@@ -11,13 +12,13 @@ from typing import Any, get_args
 import pytest
 import typer
 
-from documentation import architecture, command_reference, paper_pages, repository_pages, settings_reference, verdict_tables
+from documentation import architecture, command_reference, data_tables, paper_pages, repository_pages, settings_reference, verdict_tables
 from documentation.markdown import table, text
 from replications.commands.app import app
 from replications.paths import PACKAGE, ROOT
 from replications.registry.configuration import Configuration
 from replications.registry.papers import load_paper, load_papers, paper_names
-from replications.registry.run_grid import settings_model
+from replications.registry.run_grid import load_runs, settings_model
 from replications.verdicts.words import WORDS
 from report.content import build
 
@@ -145,3 +146,17 @@ def test_links_of_shown_guides_lead_to_the_site_or_to_the_repository(name: str) 
 def test_text_of_a_cell_cannot_break_its_table() -> None:
     shown = table(["a"], [[text("x | y <b> [z](u) `p | q`")]])
     assert shown.splitlines()[2] == "| x &#124; y &lt;b> \\[z\\](u) `p | q` |"
+
+
+def test_hours_of_a_data_set_are_those_of_the_runs_that_read_it() -> None:
+    """By a plain loop over one paper's tier: every run that declares the data set, one chunk after the other."""
+    module = importlib.import_module("replications.papers.recurrent_attention.data")
+    runs = [
+        run for run in load_runs("recurrent_attention", "cpu") if any(source.name == "mnist" for source, _ in module.needs(run.settings))
+    ]
+    minutes = 0.0
+    for run in runs:
+        for _ in run.chunks():
+            minutes += run.resources.minutes * run.resources.threads
+    row = next(line for line in data_tables.page([load_paper("recurrent_attention")]).splitlines() if "`mnist`" in line and "`cpu`" in line)
+    assert row.endswith(f"| {len(runs)} | {minutes / 60:,.2f} core hours |")

@@ -22,7 +22,7 @@ WRITTEN = [path for path in sorted(DOCS.rglob("*.md")) if not path.is_relative_t
 NOTEBOOKS = sorted(EXERCISES.glob("*.ipynb"))
 PAGES = {
     *(path.relative_to(DOCS).as_posix() for path in [*WRITTEN, *NOTEBOOKS]),
-    *(f"generated/{name}" for name in ("commands.md", "settings.md", *SHOWN.values())),
+    *(f"generated/{name}" for name in ("commands.md", "data.md", "settings.md", *SHOWN.values())),
     *(f"generated/papers/{paper}.md" for paper in paper_names()),
     *(f"generated/exercises/{path.stem}.md" for path in NOTEBOOKS),
 }

@@ -172,7 +172,7 @@ def test_every_place_says_the_same_version() -> None:
     newest = re.search(r"^## (\S+) ", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), flags=re.MULTILINE)
     assert newest
     assert newest[1] == __version__
-    for path in (ROOT / "workflow" / "profiles").rglob("*.yaml"):
+    for path in (ROOT / "workflow").rglob("*.yaml"):
         for image in re.findall(r"/replications:([\w.]+)", path.read_text(encoding="utf-8")):
             assert image == __version__, path
 
