@@ -15,6 +15,7 @@ FINISHED = (
     "replications/engine",
     "replications/papers/char_rnn",
     "replications/papers/foundations",
+    "replications/papers/recurrent_attention",
     "replications/papers/rnn_vs_transformer",
     "replications/papers/vit_scaling",
     "replications/presentation",

@@ -61,7 +61,14 @@ class CatchTrainer:
         self.update = GraphedStep(self._update, device, self.generators)
 
     def __call__(self, step: int) -> Metrics:
-        """Make update number `step`."""
+        """Make one update of the weights.
+
+        Args:
+            step: number of the update, from 0.
+
+        Returns:
+            Metrics of the update's games, (seeds,) each.
+        """
         factor = schedule_factor(self.settings.schedule, step, self.settings.n_steps)
         set_learning_rate(self.optimiser, self.settings.learning_rate * factor)
         return self.update()

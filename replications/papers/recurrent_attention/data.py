@@ -62,7 +62,14 @@ SOURCES = [MNIST, DIGITS]
 
 
 def needs(settings: Settings) -> list[tuple[DataSource, str]]:
-    """Return the data sources and splits that a run loads; a cost measurement and the game of Catch load none."""
+    """Return the data sources and splits that a run loads; a cost measurement and the game of Catch load none.
+
+    Args:
+        settings: settings of the run.
+
+    Returns:
+        Pairs of a source and the name of a split.
+    """
     if settings.experiment != "accuracy":
         return []
     source = DIGITS if settings.dataset == "digits" else MNIST
@@ -82,7 +89,14 @@ class Digits:
     labels: Tensor
 
     def first(self, n: int) -> Digits:
-        """Return the first n digits, or all when there are fewer."""
+        """Return the first n digits, or all when there are fewer.
+
+        Args:
+            n: largest number of digits.
+
+        Returns:
+            Views of the images and labels.
+        """
         return Digits(self.images[:n], self.labels[:n])
 
 
@@ -105,6 +119,9 @@ def load_digits(context: Context, dataset: str, split: str) -> Digits:
         context: of the run.
         dataset: 'mnist' or 'digits'.
         split: 'train', 'validation' or 'test'.
+
+    Returns:
+        Images and labels of the split.
 
     Raises:
         DataError: the data is missing, altered or incomplete.
@@ -210,6 +227,9 @@ def fixed_set(settings: Settings, digits: Digits, generator: torch.Generator) ->
         settings: of the run.
         digits: of the split.
         generator: on the CPU, so that the set does not depend on the device.
+
+    Returns:
+        The canvases with the labels and boxes of their digits.
     """
     generate = CanvasGenerator(settings, digits)
     device = digits.images.device

@@ -49,6 +49,9 @@ class Evaluation:
             generators: one per seed, on the CPU.
             n_images: episodes per seed.
             sampled: draw later locations of a learned policy; else they are the policy's means.
+
+        Returns:
+            Random numbers of all steps, with a leading seed axis, on the device.
         """
         later = self.settings.glimpses - 1
 
@@ -67,7 +70,15 @@ class Evaluation:
         return EpisodeNoise(first, normal=normal.to(self.device))
 
     def error(self, *, samples: int = 1, sampled: bool = False) -> Tensor:
-        """Return the percentage of wrong answers per seed, (seeds,); arguments as of `wrong`."""
+        """Return the percentage of wrong answers.
+
+        Args:
+            samples: number of episodes per image, as of `wrong`.
+            sampled: draw locations from the policy, as of `wrong`.
+
+        Returns:
+            One percentage per seed, (seeds,).
+        """
         return 100 * self.wrong(samples=samples, sampled=sampled).sum(1) / len(self.data.labels)
 
     @torch.no_grad()
