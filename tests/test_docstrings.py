@@ -17,6 +17,7 @@ FINISHED = (
     "replications/papers/foundations",
     "replications/papers/recurrent_attention",
     "replications/papers/rnn_vs_transformer",
+    "replications/papers/show_and_tell",
     "replications/papers/vit_scaling",
     "replications/presentation",
     "replications/registry",

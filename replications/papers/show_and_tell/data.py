@@ -134,7 +134,14 @@ _FLICKR30K_TEST = 1000
 
 
 def needs(settings: Settings) -> list[tuple[DataSource, str]]:
-    """Return the splits that a run loads. Folders of a mirror are left out: nothing can fetch them, and reading checks them."""
+    """Return the splits that a run loads. Folders of a mirror are left out: nothing can fetch them, and reading checks them.
+
+    Args:
+        settings: settings of the run.
+
+    Returns:
+        Pairs of a source and the name of a split.
+    """
     own = [(_BY_NAME[settings.dataset], split) for split in _BY_NAME[settings.dataset].splits]
     others = [(_BY_NAME[name], "test") for name in settings.transfer]
     return [(source, split) for source, split in [*own, *others] if not source.file]
@@ -163,7 +170,14 @@ class Split:
         return len(self.captions)
 
     def first(self, count: int | None) -> Split:
-        """Return the first `count` images; all of them if it is None."""
+        """Return the first `count` images; all of them if it is None.
+
+        Args:
+            count: largest number of images; None: all.
+
+        Returns:
+            The split, cut; the whole one where it has no more images.
+        """
         if count is None or count >= len(self):
             return self
         few = None if self.scenes is None else self.scenes[:count]
@@ -198,6 +212,9 @@ def read_split(dataset: str, split: str, notes: Notes, *, side: int = 224) -> Sp
         split: train, validation, test; `broken` and `pretrain` for scenes.
         notes: gets the origin of what was read; a run passes its `context.data`.
         side: height and width to which photographs are resized, whole and without keeping their shape.
+
+    Returns:
+        Captions and images of the split.
 
     Raises:
         DataError: unknown names, data that is not at hand, not the declared, or does not decode.
@@ -271,6 +288,9 @@ def decode_image(source: Any, name: str, side: int) -> np.ndarray:
         name: of the image, for messages.
         side: height and width.
 
+    Returns:
+        Pixels, uint8 (3, side, side).
+
     Raises:
         DataError: the image does not decode, or its values have no known range.
     """
@@ -294,6 +314,9 @@ def read_folder(folder: Path, split: str, *, side: int = 224) -> Split:
         folder: holds the files.
         split: name of the tsv file.
         side: height and width to which images are resized.
+
+    Returns:
+        Captions and images of the split, in the order in which the images are first named.
 
     Raises:
         DataError: no such file, a line of another form, a missing image; the message names file and line.

@@ -48,6 +48,9 @@ def generate(
         beam_size: sentences kept per image while searching.
         max_length: longest caption in words.
         n_best: captions returned per image.
+
+    Returns:
+        Captions as words with their scores, in the order of the images.
     """
     words: list[list[list[str]]] = []
     scores = []
@@ -65,6 +68,9 @@ def padded(captions: Sequence[Sequence[int]], device: torch.device) -> tuple[Ten
     Args:
         captions: word numbers of each caption, without start and end.
         device: of the returned tensors.
+
+    Returns:
+        Inputs and targets, int64 (captions, length) each.
     """
     length = max(len(caption) for caption in captions) + 1
     inputs = torch.full((len(captions), length), END)
@@ -87,6 +93,9 @@ def mean_loss(model: CaptionerGroup, images: ImageFeatures, captions: Sequence[S
         images: features of n images, (S, n, ...).
         captions: word numbers of each caption.
         owner: the image of each caption.
+
+    Returns:
+        Nats per word, (slots,).
     """
     order = sorted(range(len(captions)), key=lambda row: len(captions[row]))
     total = count = torch.zeros(model.n_slots, device=images.vector.device)
@@ -107,6 +116,9 @@ def word_log_likelihoods(model: CaptionerGroup, images: ImageFeatures, captions:
         model: one slot, or the slots of an ensemble.
         images: features of n images, (S, n, ...).
         captions: word numbers of one caption per image.
+
+    Returns:
+        Nats, one array (words + 1,) per caption.
     """
     inputs, targets = padded(captions, images.vector.device)
     logits = model(images, inputs.expand(model.n_slots, -1, -1)).logits.log_softmax(-1)
@@ -123,6 +135,9 @@ def likelihood_matrix(model: CaptionerGroup, images: ImageFeatures, captions: Se
         model: one slot, or the slots of an ensemble.
         images: features of n images, (S, n, ...).
         captions: word numbers of each caption.
+
+    Returns:
+        Nats, (images, captions).
     """
     n_images, device = images.vector.shape[1], images.vector.device
     matrix = np.zeros((n_images, len(captions)))
@@ -149,6 +164,9 @@ def attention_maps(model: CaptionerGroup, images: ImageFeatures, captions: Seque
         model: decoders with attention.
         images: features of n images, (S, n, ...).
         captions: word numbers of one caption per image.
+
+    Returns:
+        Weights that sum to 1 over the locations, one array (words, locations) per caption.
 
     Raises:
         ValueError: the decoder has no attention.

@@ -51,6 +51,9 @@ def train_decoder(task: Task, context: Context) -> CaptionerGroup:
     Args:
         task: data, features and CNNs.
         context: receives records and checkpoints.
+
+    Returns:
+        The decoders with the weights of the lowest validation loss of each slot.
     """
     trainer = Trainer(task, context)
     trainer.train()

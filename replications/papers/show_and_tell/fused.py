@@ -88,11 +88,11 @@ class SlotEmbedding(nn.Module):
 class CaptionerGroup(nn.Module, ABC):
     """Decoders of one kind, one per slot, with the parameter names of `model.py`.
 
-    Attributes:
+    Args:
         settings: layer widths and type of cell, the same for every slot.
         n_inputs: width of the image features that a decoder reads: D, or C with attention.
         n_words: V.
-        dropout_rate: share of embeddings and LSTM outputs set to zero in training.
+        dropout: share of embeddings and LSTM outputs set to zero in training, kept as `dropout_rate`.
     """
 
     word_embedding: SlotEmbedding

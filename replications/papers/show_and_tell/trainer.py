@@ -83,7 +83,14 @@ class Batches:
         self._epoch = epoch
 
     def rows(self, step: int) -> list[np.ndarray]:
-        """Return the numbers of the captions that each slot reads at an update, one array (batch,) per slot."""
+        """Return the numbers of the captions that each slot reads at an update, one array (batch,) per slot.
+
+        Args:
+            step: number of the update, from 0.
+
+        Returns:
+            Numbers of captions, one array (batch,) per slot.
+        """
         self._prepare(step // self.per_epoch)
         turn = self._turns[step % self.per_epoch]
         return [cut[turn] for cut in self._cut]
@@ -94,6 +101,9 @@ class Batches:
         Args:
             step: number of the update, from 0.
             device: of the returned tensors.
+
+        Returns:
+            Image numbers, inputs and targets of every slot.
         """
         rows = np.stack(self.rows(step))
         length = int(self.lengths[rows].max())
@@ -137,6 +147,9 @@ class Task:
         Args:
             split: name of the split.
             n_slots: S.
+
+        Returns:
+            Features, (S, n, ...).
         """
         if self.settings.cnn_training == "frozen":
             features = self.features[split]
@@ -152,6 +165,9 @@ class Task:
         Args:
             split: name of the split.
             slots: numbers of the slots, whose CNNs are used where CNNs were moved.
+
+        Returns:
+            Features, (len(slots), n, ...).
         """
         if self.settings.cnn_training == "frozen":
             return self.images(split, len(slots))
@@ -164,7 +180,15 @@ class Task:
 
 
 def slot_keys(context: Context, members: int) -> list[tuple[int, int]]:
-    """Return seed and ensemble member of every slot; members of one seed stand side by side."""
+    """Return seed and ensemble member of every slot; members of one seed stand side by side.
+
+    Args:
+        context: gives the seeds.
+        members: ensemble members of each seed.
+
+    Returns:
+        Seed and number of the member, one pair per slot.
+    """
     return [(seed, member) for seed in context.seeds for member in range(members)]
 
 
@@ -176,6 +200,9 @@ def build_decoder(settings: Settings, context: Context, n_words: int, features: 
         context: gives seeds, generators and device.
         n_words: size of the vocabulary.
         features: of the training split, for their widths.
+
+    Returns:
+        Decoders of all slots with initial weights.
     """
     generators = [context.generator(seed, f"weights-{member}", device="cpu") for seed, member in slot_keys(context, settings.ensemble_size)]
     attentive = settings.decoder.attention
@@ -235,6 +262,9 @@ class Trainer:
         Args:
             batch: image numbers of every slot.
             moving_now: let gradients reach the CNNs.
+
+        Returns:
+            Features, (S, batch, ...).
         """
         if self.moving:
             with torch.set_grad_enabled(moving_now):
@@ -287,11 +317,22 @@ class Trainer:
         return images * counter.get_total_flops() * (1 + 2 * learning)
 
     def by_seed(self, values: Tensor) -> Tensor:
-        """Return means over the members of each seed, (seeds,), of values (slots,)."""
+        """Return means over the members of each seed, (seeds,), of values (slots,).
+
+        Args:
+            values: one per slot, (slots,).
+
+        Returns:
+            Means, (seeds,).
+        """
         return values.view(len(self.context.seeds), -1).mean(1)
 
     def evaluate(self, done: int) -> None:
-        """Record validation perplexity after `done` updates, and store the weights of slots that improved."""
+        """Record validation perplexity after `done` updates, and store the weights of slots that improved.
+
+        Args:
+            done: number of updates made.
+        """
         loss = mean_loss(self.model, self.task.images("validation", len(self.keys)), *self.held_out)
         self.best.update(loss, done)
         self.context.record("perplexity", self.by_seed(loss.exp()), split="validation", step=done)
@@ -317,7 +358,15 @@ class Trainer:
 
 
 def encoded(split: Split, vocabulary: Vocabulary) -> tuple[list[list[int]], list[int]]:
-    """Return all captions of a split as word numbers, and the number of the image of each."""
+    """Return all captions of a split as word numbers, and the number of the image of each.
+
+    Args:
+        split: captions of n images.
+        vocabulary: turns words into numbers.
+
+    Returns:
+        Word numbers of every caption, and the row of its image in the split.
+    """
     captions = [vocabulary.encode(tokens) for several in split.tokens for tokens in several]
     return captions, [row for row, several in enumerate(split.tokens) for _ in several]
 

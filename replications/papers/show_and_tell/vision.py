@@ -291,7 +291,14 @@ class Scale:
         return cls(vector.mean(0), torch.where(deviation > 1e-6, deviation, torch.ones_like(deviation)))
 
     def __call__(self, vector: Tensor) -> Tensor:
-        """Return standardised feature vectors, (..., D), of feature vectors (..., D)."""
+        """Return standardised feature vectors, (..., D), of feature vectors (..., D).
+
+        Args:
+            vector: features, (..., D).
+
+        Returns:
+            (..., D).
+        """
         return (vector - self.mean) / self.deviation
 
 
