@@ -13,7 +13,7 @@ from matplotlib.figure import Figure as Canvas
 
 from replications.files import replacing
 from replications.presentation.metadata import DrawingMetadata, draw_from_largest, metadata_of, tier_note, why_not_drawn, write_metadata
-from replications.presentation.theme import canvas
+from replications.presentation.theme import canvas, linear_without_positive_values
 from replications.registry.outputs import FIGURE_KINDS
 from replications.results.reader import NotMeasured, Results
 
@@ -68,6 +68,7 @@ def write_figure(function: Callable[[Results], Figure], results: Results, folder
     note = tier_note(read, results)
     runs = figure.runs or read.used
     metadata = metadata_of(function, read, title=figure.title, alt=figure.alt, runs=runs, why_not=why_not, tier_note=note)
+    linear_without_positive_values(figure.canvas)
     figure.canvas.draw_without_rendering()
     with mpl.rc_context({"figure.constrained_layout.use": False}):  # laid out once, not once more per format
         figure.canvas.set_layout_engine(None)

@@ -104,6 +104,19 @@ def canvas(width: float = 2 * COLUMN, height: float = 2.6, *, columns: int = 1, 
     return figure, axes
 
 
+def linear_without_positive_values(figure: Canvas) -> None:
+    """Make logarithmic axes linear on which nothing positive is drawn, as after trainings that all diverged: they cannot be laid out.
+
+    Args:
+        figure: drawn and not laid out yet.
+    """
+    for axes in figure.axes:
+        if axes.get_xscale() == "log" and not np.isfinite(axes.dataLim.minposx):
+            axes.set_xscale("linear")
+        if axes.get_yscale() == "log" and not np.isfinite(axes.dataLim.minposy):
+            axes.set_yscale("linear")
+
+
 def dots(
     axes: Axes,
     x: Sequence[float] | np.ndarray | pd.Series,

@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import matplotlib as mpl
+import numpy as np
 import pandas as pd
 import pytest
 from matplotlib import pyplot as plt
@@ -12,7 +13,7 @@ from matplotlib import pyplot as plt
 from replications.paths import ROOT
 from replications.presentation.exhibits import embed
 from replications.presentation.metadata import caption_of
-from replications.presentation.theme import canvas, in_words, label_end, last_rows, theme
+from replications.presentation.theme import canvas, in_words, label_end, last_rows, linear_without_positive_values, theme
 
 CUPS = pd.DataFrame(
     {
@@ -46,6 +47,21 @@ def test_a_label_laid_out_at_one_resolution_fits_at_another(resolution: int) -> 
     plt.close(figure)
     assert 0 < box.x0 < box.x1 < width
     assert 0 < box.y0 < box.y1 < height
+
+
+@pytest.mark.filterwarnings("ignore:Data has no positive values", "ignore:invalid value encountered", "ignore:posx and posy")
+@pytest.mark.parametrize("values", [[np.nan, np.nan], [0.0, 0.0], [-1.0, -2.0], [np.inf, np.nan]])
+@pytest.mark.parametrize("draw", ["plot", "scatter", "bar"])
+def test_logarithmic_axes_without_a_positive_value_are_drawn_as_linear_ones(values: list[float], draw: str) -> None:
+    figure, grid = canvas(columns=2)
+    getattr(grid[0, 0], draw)([1, 2], values)
+    grid[0, 1].plot([1, 2], [1, 10])
+    for axes in grid[0]:
+        axes.set(xscale="log", yscale="log")
+    linear_without_positive_values(figure)
+    figure.draw_without_rendering()
+    plt.close(figure)
+    assert [axes.get_yscale() for axes in grid[0]] == ["linear", "log"]
 
 
 def test_what_a_user_set_for_other_drawings_does_not_count() -> None:

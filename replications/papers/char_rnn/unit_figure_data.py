@@ -171,6 +171,7 @@ def clamping_losses(results: Results) -> pd.DataFrame:
     frame = pd.concat(parts, ignore_index=True).rename(columns={"model": "network"})
     if frame.empty:
         raise NotMeasured("needs an LSTM analysed with 'cells'")
-    wide = frame.pivot_table(index=["run", "network", "label", "seed"], columns="what", values="value").reset_index()
+    # pivot and not pivot_table, which drops a column whose values are all not a number, as after a training that diverged
+    wide = frame.pivot(index=["run", "network", "label", "seed"], columns="what", values="value").reset_index()
     wide["chosen cell"], wide["other cells"] = wide["clamped"] - wide["free"], wide["others"] - wide["free"]
     return wide

@@ -85,7 +85,8 @@ def scores_by_variant(results: Results) -> Figure:
     axes[0, 0].set_yticks(range(len(runs)), [name for _, name in runs])
     axes[0, 0].set_ylim(len(runs) - 0.5, -0.5)
     data = pd.DataFrame(rows)
-    best = data[(data["metric"] == "cider") & (data["source"] == "ours")].groupby("name")["value"].mean().idxmax()
+    means = data[(data["metric"] == "cider") & (data["source"] == "ours")].groupby("name")["value"].mean()
+    best = means.idxmax() if means.notna().any() else "none"
     return Figure(
         figure, data, f"Scores of {len(runs)} runs; highest mean CIDEr: {best}.", "Scores of all variants", [run for run, _ in runs]
     )
@@ -117,7 +118,8 @@ def scores_by_beam(results: Results) -> Figure:
         ]
     data = pd.DataFrame(rows)
     bleu = data[data["metric"] == "bleu_4"].groupby("beam")["value"].mean()
-    return Figure(figure, data, f"Mean BLEU-4 is highest at a beam of {bleu.idxmax()}.", "Effect of the beam size", (run,))
+    best = f"is highest at a beam of {bleu.idxmax()}" if bleu.notna().any() else "has no value"
+    return Figure(figure, data, f"Mean BLEU-4 {best}.", "Effect of the beam size", (run,))
 
 
 def hallucination(results: Results) -> Figure:
