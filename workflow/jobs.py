@@ -16,6 +16,7 @@ from replications.registry.checks import check_claims
 from replications.registry.configuration import Configuration
 from replications.registry.outputs import EXHIBIT_KINDS, FIGURE_KINDS, INDEX, METADATA_KIND, TABLE_KINDS
 from replications.registry.papers import load_paper
+from replications.registry.runs_yaml import Resources
 from replications.results.reference import find_log
 from replications.results.store import CHUNK_FILES
 from replications.source_code import import_closure, imported_names, public_functions
@@ -207,7 +208,7 @@ def retry_resource(first: int, growth: float) -> Callable[..., int]:
     return lambda _, attempt: round(first * growth ** (attempt - 1))
 
 
-def job_resources(need: grid.Resources, config: Configuration) -> dict[str, Any]:
+def job_resources(need: Resources, config: Configuration) -> dict[str, Any]:
     """Convert the resources of a job to Snakemake's standard names, which every executor translates.
 
     `nodes` is always given: without it Slurm may distribute the GPUs of one job over machines that do not share memory. `runtime` is twice

@@ -10,7 +10,7 @@ from replications.commands.data import sources
 from replications.errors import InputError
 from replications.paths import ROOT
 from replications.registry.configuration import Configuration
-from replications.registry.run_grid import Resources
+from replications.registry.runs_yaml import Resources
 from replications.registry.yaml_models import validate
 from workflow.jobs import job_resources
 
