@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,7 +18,7 @@ JITTER = 1e-5
 """Relative difference up to which records are called equal: two trainings differ by far more in some record."""
 
 
-def equal_records(records: pd.DataFrame, by: str | list[str]) -> Iterator[tuple[Hashable, Hashable]]:
+def equal_records(records: pd.DataFrame, by: str | list[str]) -> Iterator[tuple[Any, Any]]:
     """Return the pairs of groups that measured the same things with values that are equal to `JITTER`.
 
     Args:
@@ -32,7 +33,7 @@ def equal_records(records: pd.DataFrame, by: str | list[str]) -> Iterator[tuple[
     order = np.argsort(keys, kind="stable")  # any order serves that is the same in all groups
     measured, keys = measured.iloc[order], keys[order]
     values = measured["value"].to_numpy()
-    alike: dict[bytes, list[tuple[Hashable, np.ndarray]]] = {}
+    alike: dict[bytes, list[tuple[Any, np.ndarray]]] = {}
     for name, rows in measured.groupby(by).indices.items():
         alike.setdefault(keys[rows].tobytes(), []).append((name, values[rows]))
     for groups in alike.values():
@@ -52,7 +53,7 @@ def same_records(records: pd.DataFrame) -> dict[str, set[str]]:
         Run -> the other runs; runs that differ from all others are left out.
     """
     same: dict[str, set[str]] = {}
-    for (run, _), (other, _) in equal_records(records, ["run", "seed"]):  # type: ignore[misc]  # names are pairs
+    for (run, _), (other, _) in equal_records(records, ["run", "seed"]):
         if run != other:
             same.setdefault(run, set()).add(other)
             same.setdefault(other, set()).add(run)
@@ -71,5 +72,5 @@ def copied_seeds(records: pd.DataFrame) -> list[tuple[int, ...]]:
     groups: dict[int, list[int]] = {}
     for first, other in equal_records(records, "seed"):
         if not any(first in group for group in groups.values()):
-            groups.setdefault(int(str(first)), []).append(int(str(other)))
+            groups.setdefault(int(first), []).append(int(other))
     return [(first, *others) for first, others in groups.items()]
