@@ -18,7 +18,7 @@ def clip_player(results: Results) -> Exhibit:
     """
     results.need("digits-average", "digits-lstm")
     heads: dict[str, Any] = {}
-    for run in results.runs:
+    for run in results.runs():
         if run.labels.get("data") == "digits" and "head" in run.labels and results.finished(run.name):
             arrays = results.artifacts(run.name)
             heads[str(run.labels["head"])] = {order: np.round(100 * arrays[f"shown_{order}"]).astype(int).tolist() for order in ORDERS}

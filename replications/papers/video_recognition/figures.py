@@ -20,7 +20,7 @@ ORDERS = {"accuracy": "as recorded", "shuffled_accuracy": "shuffled", "reversed_
 def _runs(results: Results, data: str) -> dict[str, str]:
     """Return the finished classification runs on a data set, by head."""
     found = {}
-    for run in results.runs:
+    for run in results.runs():
         labels = run.labels
         if labels.get("data") == data and labels.get("official_split", 1) == 1 and "head" in labels and results.finished(run.name):
             found[str(labels["head"])] = run.name
