@@ -124,7 +124,7 @@ def gradients_per_seed(parameters: Iterable[nn.Parameter]) -> list[list[Tensor]]
     return [list(gradients) for gradients in zip(*by_parameter, strict=True)]
 
 
-def clip_norm_per_seed(by_seed: Iterable[Sequence[Tensor]], largest: float) -> Tensor:
+def clip_norm_per_seed(by_seed: Iterable[list[Tensor]], largest: float) -> Tensor:
     """Scale each seed's gradient in place to a norm of at most `largest`, independently of the other seeds.
 
     Args:

@@ -241,8 +241,8 @@ def _read_once(dataset: str, split: str, side: int, place: Path | None) -> tuple
         content = _tokenized(read_folder(place / source.file, split, side=side))
         if len(content) != source.splits.get(split):
             raise DataError(f"{content.name} has {len(content):,} images, {source.splits.get(split, 0):,} were declared. Complete it.")
-        texts = file_digest(place / source.file / f"{split}.tsv")
-        print_of_both = hashlib.sha256(f"{texts} {content.fingerprint}".encode()).hexdigest()[:16]
+        of_texts = file_digest(place / source.file / f"{split}.tsv")
+        print_of_both = hashlib.sha256(f"{of_texts} {content.fingerprint}".encode()).hexdigest()[:16]
         note = {"origin": "local mirror", "rows": str(len(content)), "fingerprint": print_of_both, "verified": "only their number"}
         return content, {content.name: note | {"licence": source.licence}}
     part = "test" if source is FLICKR30K else split
