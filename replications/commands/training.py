@@ -11,13 +11,14 @@ from typing import Annotated
 import typer
 
 from replications.commands.options import DEFAULT_TIER, DeviceOption, PaperArgument, TierOption
+from replications.errors import InputError
 from replications.memory import available_gb
 from replications.registry import run_grid as grid
 
 
 def run_runs(
     paper: PaperArgument,
-    names: Annotated[list[str], typer.Argument(metavar="RUN...", help="One or more runs of it.")],
+    names: Annotated[list[str] | None, typer.Argument(metavar="RUN...", help="One or more runs of it.")] = None,
     tier: TierOption = DEFAULT_TIER,
     seeds: Annotated[str | None, typer.Option(help="Seeds, for example 0-4; default: all planned.")] = None,
     out: Annotated[Path | None, typer.Option(help="Folder of results to write; default: results/TIER.")] = None,
@@ -33,6 +34,9 @@ def run_runs(
     show_launch: Annotated[bool, typer.Option("--show-launch", help="Print the launch command and exit.")] = False,
 ) -> None:
     """Train and measure runs of one paper, one after the other; unfinished ones are resumed."""
+    if not names:
+        planned = ", ".join(run.name for run in grid.load_runs(paper, tier))
+        raise InputError(f"Name one or more runs of {paper} at tier {tier}: {planned or '(none)'}.")
     runs = [grid.find_run(paper, tier, name) for name in names]
     only_seeds = grid.parse_seeds(seeds) if seeds else None
     from replications.engine import launch

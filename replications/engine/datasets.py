@@ -87,9 +87,13 @@ def how_to_get(source: DataSource) -> str:
         source: the missing data set.
 
     Returns:
-        One sentence with the two ways.
+        One sentence with the ways that there are.
     """
     where = f"hub/{source.hub}" if source.hub else source.file
+    if not (source.hub or source.address or source.install):
+        copy = f"put a copy at <folder>/{where}" if where else "put a copy into a folder that is laid out as it says"
+        note = f" {source.note}" if source.note else ""
+        return f"No address is known to fetch it from: {copy} and set {ENVIRONMENT}=<folder>.{note}"
     command = source.install or f"replications data fetch {source.name}"
     return (
         f"Two ways to get it: (1) with a network: `{command}`; (2) without: put a copy at <folder>/{where} and set {ENVIRONMENT}=<folder>."

@@ -147,6 +147,10 @@ def seeds_label(seeds: tuple[int, ...]) -> str:
     return f"{seeds[0]}-{seeds[-1]}"
 
 
+MOST_SEEDS = 1000
+"""Seeds of one chunk: far more than any claim needs, far fewer than fill the memory of a machine."""
+
+
 def parse_seeds(label: str) -> tuple[int, ...]:
     """Return the seeds that a text such as '0-4' or '3' names.
 
@@ -166,6 +170,10 @@ def parse_seeds(label: str) -> tuple[int, ...]:
     last = int(match[2]) if match[2] else first
     if last < first:
         raise InputError(f"Seeds '{label}': the range is empty. Write the smaller seed first.")
+    if last - first >= MOST_SEEDS:
+        raise InputError(
+            f"Seeds '{label}': {last - first + 1:,} seeds at once, of which all are trained together in memory. Give at most {MOST_SEEDS:,}."
+        )
     return tuple(range(first, last + 1))
 
 

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from replications.engine.chunk import Chunk
-from replications.engine.datasets import DataSource, images_and_labels, load
+from replications.engine.datasets import DataSource, how_to_get, images_and_labels, load
 from replications.engine.fingerprints import fingerprint
 from replications.engine.recording import Recording
 from replications.engine.runner import changed_data
@@ -265,3 +265,13 @@ def test_files_of_different_columns_say_why_they_cannot_be_read(tmp_path: Path, 
     datasets.Dataset.from_dict({"x": ["a"]}).to_parquet(path.with_name("train-00001-of-00001.parquet"))
     with pytest.raises(DataError, match=r"cannot be read: .*'a'.*int64"):
         load(source(), "train")
+
+
+def test_a_source_without_an_address_is_not_told_to_be_fetched() -> None:
+    source = DataSource(name="tea", splits={"all": 1}, licence="", citation="", file="text/tea.txt", note="From a kettle.")
+    advice = how_to_get(source)
+    assert "data fetch" not in advice
+    assert advice.startswith(
+        "No address is known to fetch it from: put a copy at <folder>/text/tea.txt and set REPLICATIONS_DATA=<folder>."
+    )
+    assert advice.endswith("From a kettle.")

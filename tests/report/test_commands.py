@@ -2,6 +2,7 @@
 
 import json
 import re
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from replications.presentation.tidy_table import published_and_ours
 from replications.registry.papers import load_papers
 from replications.results.reader import NotMeasured, Results
 from report.build import write_report
+from report.command import _stamp
 from tests.report.conftest import PAPER
 
 
@@ -100,3 +102,17 @@ def test_a_folder_of_somebody_else_keeps_its_files(results: Path, tmp_path: Path
     (tmp_path / "index.html").write_text("<p>my page</p>")
     write_report("gpu", "runs", results, results, load_papers(), tmp_path, stamp)
     assert mine.read_text() == "mine"
+
+
+@pytest.mark.parametrize("epoch", ["abc", "-1", "1.5", "0", "1667997441000", "²"])
+def test_a_time_of_the_build_that_is_none_is_refused_by_name(monkeypatch: pytest.MonkeyPatch, epoch: str) -> None:
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", epoch)
+    with pytest.raises(InputError, match=rf"SOURCE_DATE_EPOCH={epoch} is not a time: .* in the years 1980 to 2107"):
+        _stamp()
+
+
+def test_the_time_of_the_build_is_seconds_since_1970(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "1667997441")  # the example of reproducible-builds.org's specification, a day in 2022
+    assert _stamp() == datetime(2022, 11, 9, 12, 37, 21, tzinfo=UTC)
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "4354819199")
+    assert _stamp() == datetime(2107, 12, 31, 23, 59, 59, tzinfo=UTC)

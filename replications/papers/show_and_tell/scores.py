@@ -12,6 +12,7 @@ scores a file whose `captions` is a list of objects with `candidate` and `refere
 
 from __future__ import annotations
 
+import argparse
 import functools
 import json
 import math
@@ -278,17 +279,21 @@ def main(arguments: Sequence[str]) -> dict[str, Any]:
     """Score the file named on the command line.
 
     Args:
-        arguments: the path of the file.
+        arguments: the path of the file; `--help` explains it. Wrong usage ends the process with code 2.
 
     Returns:
         Scores of the corpus and of each caption by name, and a note, as JSON prints them.
 
     Raises:
-        InputError: wrong usage or input.
+        InputError: wrong input.
     """
-    if len(arguments) != 1:
-        raise InputError("Usage: python -m replications.papers.show_and_tell.scores FILE.json")
-    scores = score_texts(*read_captions(Path(arguments[0])))
+    parser = argparse.ArgumentParser(
+        prog="python -m replications.papers.show_and_tell.scores",
+        description="Print the caption scores of the COCO evaluation as JSON: BLEU-1 to 4, ROUGE-L and CIDEr.",
+    )
+    form = "JSON file whose 'captions' is a list of objects with 'candidate' (text) and 'references' (list of texts)"
+    parser.add_argument("file", metavar="FILE.json", type=Path, help=form)
+    scores = score_texts(*read_captions(parser.parse_args(arguments).file))
     return {
         "corpus": scores.corpus | {"METEOR": None},
         "per_caption": {name: values.tolist() for name, values in scores.per_caption.items()},

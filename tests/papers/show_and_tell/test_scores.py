@@ -162,8 +162,9 @@ def test_a_file_with_a_byte_order_mark_is_read(tmp_path: Path) -> None:
 def test_wrong_use_and_wrong_numbers_are_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="is missing"):
         main([str(tmp_path / "none.json")])
-    with pytest.raises(InputError, match="Usage"):
+    with pytest.raises(SystemExit) as ended:
         main([])
+    assert ended.value.code == 2
     with pytest.raises(InputError, match="1 candidate captions for 2 images"):
         Scorer([[["a"]], [["b"]]]).score([["a"]])
     with pytest.raises(InputError, match="has no reference caption"):
@@ -185,3 +186,12 @@ def test_the_command_prints_json_and_starts_without_torch(tmp_path: Path) -> Non
     )
     assert (failed.returncode, failed.stdout) == (2, "")
     assert failed.stderr.startswith("error: ")
+
+
+def test_help_says_what_the_file_holds(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["--help"])
+    assert ended.value.code == 0
+    shown = capsys.readouterr().out
+    assert "FILE.json" in shown
+    assert "'candidate'" in shown
