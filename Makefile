@@ -15,6 +15,10 @@ unexport PYTHONDONTWRITEBYTECODE
 ifneq ($(shell test -w "$$HOME/.cache" || test -w "$$HOME" && echo yes),yes)
 export HOME := $(CURDIR)/.snakemake/home
 endif
+# Nor an account, where Snakemake asks for its name and fails.
+ifeq ($(LOGNAME)$(USER)$(shell id -un >/dev/null 2>&1 && echo known),)
+export LOGNAME := $(shell id -u)
+endif
 
 .PHONY: report figures test test-units test-pipeline test-cluster test-cluster-papers lint types hooks install-hooks docs bench clean help
 

@@ -11,6 +11,13 @@ from pathlib import Path
 from replications.errors import ReplicationError
 
 
+def _umask() -> int:
+    """Return the permissions that the user takes away from new files; a temporary file is made without any for others."""
+    mask = os.umask(0o077)  # it can only be read by setting it
+    os.umask(mask)
+    return mask
+
+
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """Give a temporary path beside `path`; on success flush it to disk and move it there, else remove it.
@@ -31,7 +38,7 @@ def replacing(path: Path) -> Iterator[Path]:
         os.close(handle)
         temporary = Path(name)
         yield temporary
-        temporary.chmod(0o644)
+        temporary.chmod(0o666 & ~_umask())
         with temporary.open("rb") as written:
             os.fsync(written.fileno())
         temporary.replace(path)

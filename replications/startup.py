@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import io
 import os
 import stat
@@ -17,7 +18,7 @@ from replications.threads import wait_policy
 
 def start() -> None:
     """Make this process independent of the terminal, notebook and home folder with which it was started."""
-    os.environ.update(wait_policy(os.environ) | DRAWING | cache_home(os.environ))
+    os.environ.update(wait_policy(os.environ) | DRAWING | cache_home(os.environ) | user_name())
     for stream in (sys.stdout, sys.stderr):
         # A terminal may lack a character, such as a verdict's mark; the line is worth more than the mark.
         if isinstance(stream, io.TextIOWrapper):
@@ -56,6 +57,19 @@ def cache_home(environment: Mapping[str, str]) -> dict[str, str]:
             f"There is no home folder for caches, and {folder} is not this user's alone. Name a folder in XDG_CACHE_HOME that can be written."
         )
     return {"XDG_CACHE_HOME": str(folder)}
+
+
+def user_name() -> dict[str, str]:
+    """Return the variable that names the user where the system knows no account, and libraries that ask for the name fail.
+
+    Returns:
+        Empty where the name is known; else LOGNAME with the user's number.
+    """
+    try:
+        getpass.getuser()
+    except (KeyError, OSError):  # the latter since Python 3.13
+        return {"LOGNAME": str(os.getuid())}
+    return {}
 
 
 def module_search(environment: Mapping[str, str]) -> dict[str, str]:

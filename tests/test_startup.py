@@ -10,7 +10,7 @@ import pytest
 from replications.errors import InputError, ReplicationError
 from replications.paths import ROOT
 from replications.search_path import without_working_folder
-from replications.startup import cache_home, first_in_list, module_search
+from replications.startup import cache_home, first_in_list, module_search, user_name
 from tests.workflow.conftest import environment
 
 RAN = "raise SystemExit('a module of the working folder ran')\n"
@@ -84,6 +84,15 @@ def test_where_there_is_no_home_folder_caches_are_this_users_alone(tmp_path: Pat
     folder.symlink_to(tmp_path)
     with pytest.raises(ReplicationError, match="is not this user's alone"):
         cache_home({})
+
+
+def test_a_user_without_an_account_is_named_by_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("os.getuid", lambda: 987_654_321)
+    assert user_name() == {"LOGNAME": "987654321"}
+    monkeypatch.setenv("USER", "ada")
+    assert user_name() == {}
 
 
 def test_a_cache_that_is_named_or_can_be_written_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -58,13 +58,13 @@ def environment() -> dict[str, str]:
 
     Returns:
         Variable -> value, for `os.environ.update`. Modules of a job, and of the processes that it starts, are never found in the
-        working folder.
+        working folder; the shell of a job runs no start-up file, which on many clusters loads modules with another Python.
 
     Raises:
         InputError: the suite lies in a folder that a list of paths cannot name.
     """
     programs = {"PATH": first_in_list(str(Path(sys.executable).parent), "PATH", os.environ)}
-    return programs | module_search(os.environ) | DRAWING | cache_home(os.environ) | wait_policy(os.environ)
+    return programs | {"BASH_ENV": ""} | module_search(os.environ) | DRAWING | cache_home(os.environ) | wait_policy(os.environ)
 
 
 def relative(paths: list[Path]) -> list[str]:
