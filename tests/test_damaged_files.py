@@ -10,7 +10,9 @@ import gzip
 import io
 import json
 import math
+import struct
 import warnings
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -26,6 +28,7 @@ from PIL import Image
 from replications.engine.datasets import DataSource, load
 from replications.engine.images import open_rgb
 from replications.errors import ReplicationError
+from replications.papers.align_and_translate.sword import ENGLISH, SPANISH, read_bibles
 from replications.papers.show_and_tell import vision
 from replications.papers.show_and_tell.data import read_folder
 from replications.papers.show_and_tell.scores import read_captions
@@ -265,3 +268,38 @@ def test_tables_of_the_reference(tmp_path: Path, content: bytes, kind: str) -> N
         value_or_words(lambda: read_log(path))
     else:
         read_figures(tmp_path)
+
+
+VERSES = ["In the beginning", "And the earth"]
+
+
+def sword_files(name: str) -> dict[str, bytes]:
+    """A module of two verses per testament by path: one compressed block, its index, and the index of verses."""
+    block = "".join(VERSES).encode()
+    packed = zlib.compress(block)
+    index = struct.pack("<IIH", 0, 0, len(VERSES[0])) + struct.pack("<IIH", 0, len(VERSES[0]), len(VERSES[1]))
+    parts = {"bzz": packed, "bzs": struct.pack("<III", 0, len(packed), len(block)), "bzv": index}
+    texts = {f"modules/{name}/{part}.{ending}": content for part in ("ot", "nt") for ending, content in parts.items()}
+    return texts | {f"mods.d/{name}.conf": f"[{name}]\nDataPath=./modules/{name}/\nVersification=KJV\n".encode()}
+
+
+SWORD = sword_files(ENGLISH) | sword_files(SPANISH)
+
+
+@few
+@given(st.sampled_from(sorted(SWORD)), damage())
+def test_sword_modules(tmp_path: Path, damaged: str, change: Callable[[bytes], bytes]) -> None:
+    for path, content in SWORD.items():
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_bytes(change(content) if path == damaged else content)
+    value_or_words(lambda: read_bibles([tmp_path]))
+
+
+def test_a_sword_verse_that_reaches_beyond_its_block_is_refused(tmp_path: Path) -> None:
+    for path, content in SWORD.items():
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_bytes(content)
+    assert read_bibles([tmp_path]).startswith(f"ot-0\t{VERSES[0]}\t{VERSES[0]}\n")
+    (tmp_path / "modules" / ENGLISH / "ot.bzv").write_bytes(struct.pack("<IIH", 0, 0, 500) * 2)
+    with pytest.raises(ReplicationError, match="a verse of 500 bytes reaches beyond its block"):
+        read_bibles([tmp_path])

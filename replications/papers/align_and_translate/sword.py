@@ -82,8 +82,10 @@ def _verses(folder: Path, testament: str) -> Iterator[str]:
         blocks_index, verses_index, compressed = ((folder / f"{testament}.{ending}").read_bytes() for ending in ("bzs", "bzv", "bzz"))
         blocks = [zlib.decompress(compressed[start : start + size]) for start, size, _ in struct.iter_unpack("<III", blocks_index)]
         for block, start, length in struct.iter_unpack("<IIH", verses_index):
-            raw = blocks[block][start : start + length].decode("utf-8") if length else ""
-            yield plain_text(raw)
+            raw = blocks[block][start : start + length] if length else b""
+            if len(raw) != length:
+                raise IndexError(f"a verse of {length} bytes reaches beyond its block")
+            yield plain_text(raw.decode("utf-8"))
     except (OSError, zlib.error, struct.error, IndexError, UnicodeDecodeError) as error:
         raise DataError(f"{folder}, testament '{testament}' cannot be read: {error}. Install the module again: {INSTALL}.") from error
 
