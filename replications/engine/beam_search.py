@@ -11,7 +11,7 @@ best words.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Generic, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 import torch
 from torch import Tensor
@@ -49,7 +49,7 @@ class WordModel(Protocol[S]):
 
 
 @dataclass(frozen=True)
-class Sentences(Generic[S]):
+class Sentences:
     """Result of a search.
 
     Attributes:
@@ -90,7 +90,7 @@ def beam_search(
     max_length: int,
     end: int,
     n_best: int = 1,
-) -> Sentences[S]:
+) -> Sentences:
     """Find the best sentences of many items in one tensor program.
 
     Args:
@@ -114,7 +114,7 @@ def beam_search(
     ended = torch.zeros(n_items, k, dtype=torch.bool, device=device)
     words = torch.full((n_items, k, max_length), end, dtype=torch.long, device=device)
     last = first
-    found = Sentences[S](words[:, :n_best].clone(), scores[:, :n_best].clone())
+    found = Sentences(words[:, :n_best].clone(), scores[:, :n_best].clone())
     for t in range(max_length):
         best, choice, state = model.next_words(last, state, k)
         # Candidates of every item: k words for each of its unfinished beams, and its finished sentences unchanged.
