@@ -40,7 +40,10 @@ class Settings(TrainingInSteps):
         "accuracy",
         description="Train and test a model, count and time models of this run's sizes over `cost_canvases`, or train agents to play Catch.",
     )
-    catch: CatchSettings | None = Field(None, description="Everything about a run of experiment 'catch', which reads no other setting.")
+    catch: CatchSettings | None = Field(
+        None,
+        description="Everything about a run of experiment 'catch', which reads no other setting; its keys are described in catch_settings.py.",
+    )
     dataset: Literal["mnist", "digits"] = Field("mnist", description="MNIST, or scikit-learn's 8x8 digits (no download).")
     canvas: int = Field(28, ge=4, description="Side of the square image in pixels.")
     translated: bool = Field(False, description="Place each digit uniformly at random on the canvas; else in its centre.")
