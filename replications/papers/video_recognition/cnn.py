@@ -31,7 +31,8 @@ class StillCnn(nn.Module):
         self.last = nn.Linear(16 * (digits.SIDE // 4) ** 2, self.n_features)
         for layer in (self.first, self.second, self.last):
             nn.init.kaiming_uniform_(layer.weight, nonlinearity="relu", generator=generator)
-            nn.init.zeros_(layer.bias)
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
 
     def forward(self, images: Tensor) -> Tensor:
         """Compute the features of frames.
@@ -106,7 +107,7 @@ class PhotoCnn(nn.Module):
     def __init__(self, name: str) -> None:
         super().__init__()
         network = _with_weights(name)
-        layers = network.features if name.startswith("squeezenet") else nn.Sequential(*list(network.children())[:-2])
+        layers = network.get_submodule("features") if name.startswith("squeezenet") else nn.Sequential(*list(network.children())[:-2])
         self.layers = layers.eval().requires_grad_(False)
         self.register_buffer("mean", torch.tensor([0.485, 0.456, 0.406]).view(3, 1, 1) * 255)
         self.register_buffer("deviation", torch.tensor([0.229, 0.224, 0.225]).view(3, 1, 1) * 255)

@@ -196,7 +196,10 @@ def features_of_videos(
         }
         path.parent.mkdir(parents=True, exist_ok=True)
         with replacing(path) as temporary, temporary.open("wb") as file:
-            np.savez(file, lengths=[len(parts[0]) for parts in computed], **columns)
+            lengths = np.array([len(parts[0]) for parts in computed])
+            np.savez(
+                file, allow_pickle=False, lengths=lengths, rgb=columns["rgb"], forward=columns["forward"], backward=columns["backward"]
+            )
     with np.load(path) as stored:
         ends = np.cumsum(stored["lengths"])
         # Motion has one step less in each video.

@@ -28,7 +28,7 @@ def decode_with_pyav(content: bytes) -> tuple[Iterable[np.ndarray], int]:
         InputError: PyAV is not installed.
     """
     try:
-        import av  # type: ignore[import-not-found]  # optional, no part of the environment
+        import av
     except ImportError:
         raise InputError(
             "Video files are decoded with PyAV, which is not installed. Run `.venv/bin/uv pip install av`, or use data that is stored as"

@@ -44,8 +44,10 @@ def _by_stream(results: Results, data: str, title: str, *, table: str = "") -> F
             rows += [{"head": HEADS[head], "input": INPUTS[model], "value": value} for value in values]
     if table:
         for i, row in enumerate(results.table(table).rows[:2]):
-            values = [row.value("v4", model) for model in INPUTS]
-            published(ax, list(range(4)), [v for v in values if v is not None], colour=PALETTE[i], label=f"{row.label}, published")
+            printed = [row.value("v4", model) for model in INPUTS]
+            published(
+                ax, list(range(4)), [value for value in printed if value is not None], colour=PALETTE[i], label=f"{row.label}, published"
+            )
     ax.set_xticks(range(len(INPUTS)), list(INPUTS.values()))
     ax.set(ylabel="accuracy (%)", xlabel="input, and weights of RGB + motion in late fusion")
     ax.legend(frameon=False, fontsize=7, loc="center left", bbox_to_anchor=(1, 0.5))
@@ -81,8 +83,8 @@ def digits_by_input(results: Results) -> Figure:
 
 
 def effect_of_order(results: Results) -> Figure:
-    """Accuracy of each head for frames as recorded, shuffled and backwards, one dot per seed. The left panel is of moving digits, RGB; the
-    right one of MSR Action3D, motion. An average over frames cannot change when frames are shuffled. Backwards, a clip of moving digits
+    """Accuracy of each head for frames as recorded, shuffled and backwards, one dot per seed. Panels are of moving digits, RGB,
+    and, where it was trained, of MSR Action3D, motion. An average over frames cannot change when frames are shuffled. Backwards, a clip of moving digits
     belongs to another class, so that a network that reads order must be wrong by its label.
     """
     panels = {"digits": ("moving digits, RGB", "rgb"), "skeletons": ("MSR Action3D, motion", "flow")}

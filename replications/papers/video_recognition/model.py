@@ -73,10 +73,10 @@ class LSTMHead(nn.Module):
             (batch, steps, hidden_size).
         """
         h = c = x.new_zeros(len(x), self.lstm.hidden_size)
+        w_x, w_h, b_x, b_h = self.lstm.all_weights[0]
         states = []
         for x_t in x.unbind(1):
-            from_input = functional.linear(x_t, self.lstm.weight_ih_l0, self.lstm.bias_ih_l0)
-            gates = from_input + functional.linear(h, self.lstm.weight_hh_l0, self.lstm.bias_hh_l0)
+            gates = functional.linear(x_t, w_x, b_x) + functional.linear(h, w_h, b_h)
             i, f, g, o = gates.chunk(4, dim=1)
             c = torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g)
             h = torch.sigmoid(o) * torch.tanh(c)

@@ -11,7 +11,7 @@ import tarfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -41,7 +41,7 @@ def read_subset(path: Path) -> datasets.Dataset:
     """
     import datasets
 
-    rows = []
+    rows: list[dict[str, Any]] = []
     try:
         with tarfile.open(path) as archive:
             for member in archive:
@@ -53,7 +53,7 @@ def read_subset(path: Path) -> datasets.Dataset:
         raise DataError(f"{path} cannot be read as an archive of videos ({error}). Remove it and fetch it again.") from error
     if not rows:
         raise DataError(f"{path} holds no video (v_<class>_g01_c01.avi). Remove it and fetch it again.")
-    return datasets.Dataset.from_list(sorted(rows, key=lambda row: row["name"]))
+    return datasets.Dataset.from_list(sorted(rows, key=lambda row: str(row["name"])))
 
 
 UCF101_SUBSET = DataSource(
@@ -205,7 +205,11 @@ def videos_of_subset(rows: datasets.Dataset) -> Iterator[tuple[Video, Callable[[
         A video, and the function that returns its frames, uint8 (frames, height, width, 3).
     """
     for index, (name, label) in enumerate(zip(rows["name"], rows["label"], strict=True)):
-        yield Video(name, label, group_of(name)), lambda i=index, n=name: read_video(rows[i]["video"], n)
+
+        def frames(index: int = index, name: str = name) -> np.ndarray:
+            return read_video(rows[index]["video"], name)
+
+        yield Video(name, label, group_of(name)), frames
 
 
 def videos_of_frames(parts: Sequence[datasets.Dataset]) -> Iterator[tuple[Video, Callable[[], np.ndarray]]]:
