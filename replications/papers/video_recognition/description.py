@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -195,13 +196,13 @@ def describe(settings: Settings, context: Context, networks: Sequence[nn.Module]
     seed_of |= {id(decoder): seed for decoders in trainer.networks.values() for seed, decoder in enumerate(decoders)}
     trainer.run("words")
     references = digits.captions(data.scored.labels.cpu().numpy())
-    options = {"split": settings.evaluate_on, "step": settings.word_steps}
+    split, step = settings.evaluate_on, settings.word_steps
     for kind, decoders in trainer.networks.items():
         beliefs = scored if kind == "probabilities" else maxima_of(scored)
         written = [sentences_of(d.greedy(beliefs[seed])) for seed, d in enumerate(decoders) if isinstance(d, Decoder)]
-        context.record("bleu_4", [bleu_4(sentences, references) for sentences in written], model=kind, **options)
+        context.record("bleu_4", [bleu_4(sentences, references) for sentences in written], model=kind, split=split, step=step)
         same = [100 * sum(a == b for a, b in zip(sentences, references, strict=True)) / len(references) for sentences in written]
-        context.record("right_sentences", same, model=kind, unit="%", **options)
+        context.record("right_sentences", same, model=kind, unit="%", split=split, step=step)
         if kind == "probabilities":
-            context.artifact("shown_sentences", [" ".join(sentence) for sentence in written[0][:16]])
-    context.artifact("shown_references", [" ".join(sentence) for sentence in references[:16]])
+            context.artifact("shown_sentences", np.asarray([" ".join(sentence) for sentence in written[0][:16]]))
+    context.artifact("shown_references", np.asarray([" ".join(sentence) for sentence in references[:16]]))

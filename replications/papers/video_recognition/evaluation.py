@@ -173,7 +173,7 @@ def evaluate_frames(settings: Settings, context: Context, networks: Sequence[nn.
     clips = data.scored
     assert clips.frame_labels is not None  # noqa: S101 (turning clips have them)
     right = (logits_of(networks, clips.streams["rgb"]).argmax(-1) == clips.frame_labels).double()
-    options = {"split": settings.evaluate_on, "step": settings.n_steps, "unit": "%"}
-    context.record("frame_accuracy", 100 * right.mean((1, 2)), **options)
+    split, step = settings.evaluate_on, settings.n_steps
+    context.record("frame_accuracy", 100 * right.mean((1, 2)), split=split, step=step, unit="%")
     for t in range(right.shape[2]):
-        context.record("frame_accuracy_at", 100 * right[:, :, t].mean(1), axis="frame", at=t + 1, **options)
+        context.record("frame_accuracy_at", 100 * right[:, :, t].mean(1), axis="frame", at=t + 1, split=split, step=step, unit="%")

@@ -83,9 +83,9 @@ def digits_by_input(results: Results) -> Figure:
 
 
 def effect_of_order(results: Results) -> Figure:
-    """Accuracy of each head for frames as recorded, shuffled and backwards, one dot per seed. Panels are of moving digits, RGB,
-    and, where it was trained, of MSR Action3D, motion. An average over frames cannot change when frames are shuffled. Backwards, a clip of moving digits
-    belongs to another class, so that a network that reads order must be wrong by its label.
+    """Accuracy of each head for frames as recorded, shuffled and backwards, one dot per seed. Panels are of moving digits, RGB, and, where
+    it was trained, of MSR Action3D, motion. An average over frames cannot change when frames are shuffled. Backwards, a clip of moving
+    digits belongs to another class, so that a network that reads order must be wrong by its label.
     """
     panels = {"digits": ("moving digits, RGB", "rgb"), "skeletons": ("MSR Action3D, motion", "flow")}
     available = {data: _runs(results, data) for data in panels}
