@@ -60,10 +60,11 @@ class FixedGames:
 
     def _noise(self, first: Tensor, generators: list[torch.Generator], *, sampled: bool) -> GameNoise:
         n, decisions, device = first.shape[1], self.settings.decisions, first.device
+        location: Tensor | None = None
         if self.settings.gaze == "random":
             location = torch.stack([2 * torch.rand(decisions - 1, n, 2, generator=g) - 1 for g in generators]).to(device)
-        else:
-            location = torch.stack([torch.randn(decisions - 1, n, 2, generator=g) for g in generators]).to(device) if sampled else None
+        elif sampled:
+            location = torch.stack([torch.randn(decisions - 1, n, 2, generator=g) for g in generators]).to(device)
         move = torch.stack([torch.rand(decisions, n, generator=g) for g in generators]).to(device) if sampled else None
         return GameNoise(first, move, location)
 
