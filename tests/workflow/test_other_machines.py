@@ -63,7 +63,7 @@ class Made:
     """What a machine made of the paper."""
 
     records: pd.DataFrame
-    claims: str
+    claims: pd.DataFrame
     provenance: dict[str, dict[str, object]]
     said: str
 
@@ -80,7 +80,7 @@ def made_by(machine: Machine) -> Made:
     assert paths
     return Made(
         records=pd.read_parquet(results / PAPER / "records.parquet").query("split != 'cost'").reset_index(drop=True),
-        claims=(results / PAPER / "claims.csv").read_text(encoding="utf-8"),
+        claims=pd.read_csv(results / PAPER / "claims.csv"),
         provenance={path.parent.parent.name: json.loads(path.read_text(encoding="utf-8")) for path in paths},
         said=said.stdout + said.stderr,
     )
@@ -134,7 +134,8 @@ def public() -> Iterator[Path]:
 def check(made: Made, usual: Made, commit: str | None) -> None:
     """Check that a machine gets the same numbers and verdicts, from code that it knows to be the same."""
     pd.testing.assert_frame_equal(made.records, usual.records, check_exact=True)
-    assert made.claims == usual.claims
+    judged = ["id", "verdict", "ours", "low", "high", "seeds_finished"]  # beside them stands what is not known of an archive's code
+    pd.testing.assert_frame_equal(made.claims[judged], usual.claims[judged], check_exact=True)
     for run, content in made.provenance.items():
         assert content["code_digest"] == usual.provenance[run]["code_digest"]
         assert content["lock"] == usual.provenance[run]["lock"]
