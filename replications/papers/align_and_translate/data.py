@@ -154,8 +154,8 @@ def read_pairs(settings: Settings, load: Load) -> dict[str, Pairs]:
 
 def _made_up(loaded: datasets.Dataset, split: str) -> Pairs:
     columns = loaded[:]
-    sides = ([sentence.split() for sentence in columns[side]] for side in ("source", "target"))
-    return Pairs(f"made-up/{split}", *sides, columns["alignment"])
+    source, target = ([sentence.split() for sentence in columns[side]] for side in ("source", "target"))
+    return Pairs(f"made-up/{split}", source, target, columns["alignment"])
 
 
 def bible_split(english: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 
 import numpy as np
@@ -65,31 +66,31 @@ def length_bins(lengths: Sequence[int], width: int) -> np.ndarray:
 def _record_bleu(context: Context, task: Task, pairs: Pairs, translations: Sequence[Sequence[str]], seed: int) -> None:
     """Record BLEU over all sentences and by length of the source (Figure 2)."""
     settings = task.settings
-    where = {"split": settings.scored_split, "seed": seed}
+    record = functools.partial(context.record, split=settings.scored_split, seed=seed)
     counts = np.stack([sentence_counts(a, b) for a, b in zip(translations, pairs.target, strict=True)])
     bins = length_bins([len(sentence) for sentence in pairs.source], settings.length_bin)
     whole = bleu_of_counts(counts.sum(0))
-    context.record("bleu", whole.score, unit="BLEU", **where)
-    context.record("brevity_penalty", whole.brevity_penalty, **where)
+    record("bleu", whole.score, unit="BLEU")
+    record("brevity_penalty", whole.brevity_penalty)
     by_bin = {}
     for centre in np.unique(bins).tolist():
         by_bin[centre] = bleu_of_counts(counts[bins == centre].sum(0)).score
-        context.record("bleu", by_bin[centre], unit="BLEU", axis="source_words", at=centre, **where)
-        context.record("sentences", float((bins == centre).sum()), axis="source_words", at=centre, **where)
+        record("bleu", by_bin[centre], unit="BLEU", axis="source_words", at=centre)
+        record("sentences", float((bins == centre).sum()), axis="source_words", at=centre)
     short, long = by_bin.get(settings.short_at, 0.0), by_bin.get(settings.long_at, 0.0)
-    context.record("bleu_ratio", long / short if short else 0.0, **where)
+    record("bleu_ratio", long / short if short else 0.0)
 
 
 def _record_without_unknown(context: Context, task: Task, pairs: Pairs, encoded: Encoded, network: TranslatorGroup, seed: int) -> None:
     """Record BLEU over the pairs without an unknown word on either side, where none may be generated (Table 1, right column)."""
     known = [i for i, sides in enumerate(zip(*encoded, strict=True)) if not any((side == UNKNOWN).any() for side in sides)]
-    where = {"split": task.settings.scored_split, "seed": seed}
-    context.record("sentences_without_unknown", float(len(known)), **where)
+    record = functools.partial(context.record, split=task.settings.scored_split, seed=seed)
+    record("sentences_without_unknown", float(len(known)))
     sources = [encoded.source[i] for i in known]
     words = translate(network, sources, beam_size=task.settings.beam_size, unknown=False) if known else []
     translations = [task.vocabularies[1].decode(sentence) for sentence in words]
     score = corpus_bleu(translations, pairs.rows(known).target).score if known else 0.0
-    context.record("bleu_without_unknown", score, unit="BLEU", **where)
+    record("bleu_without_unknown", score, unit="BLEU")
 
 
 def _store_samples(context: Context, task: Task, pairs: Pairs, translations: Sequence[Sequence[str]], network: TranslatorGroup) -> None:

@@ -151,9 +151,8 @@ class AttentiveScan(torch.autograd.Function):
         """
         states, contexts, weights, gates, candidates, annotations, u_gates_align, u, c_all, v, *tanhs = ctx.saved_tensors
         n, size = u.shape[-1], v.shape[-1]
-        of = {"dtype": gates.dtype, "device": gates.device}
-        dx = torch.empty(*gates.shape[:-1], 3 * n, **of)
-        d_projected = torch.empty(*gates.shape[:-1], 2 * n + size, **of)
+        dx = torch.empty(*gates.shape[:-1], 3 * n, dtype=gates.dtype, device=gates.device)
+        d_projected = torch.empty(*gates.shape[:-1], 2 * n + size, dtype=gates.dtype, device=gates.device)
         dc = torch.empty_like(contexts)
         d_keys, dv, ds = torch.zeros_like(tanhs[0]), torch.zeros_like(v), torch.zeros_like(states[0])
         for i in range(len(states) - 1, -1, -1):
