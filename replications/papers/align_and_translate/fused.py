@@ -225,8 +225,8 @@ class TranslatorGroup(nn.Module):
         s, c, _ = self.decode(encoded, embedded)
         of_sentence = batch.positions % batch.source.shape[1]
         kept = _rows(masks.output, of_sentence) if masks else None
-        parts = (s.transpose(0, 1), embedded, c.transpose(0, 1))
-        logits = self.logits(*(_rows(part.flatten(1, 2), batch.positions) for part in parts), kept)
+        before, word, context = (_rows(part.flatten(1, 2), batch.positions) for part in (s.transpose(0, 1), embedded, c.transpose(0, 1)))
+        logits = self.logits(before, word, context, kept)
         losses = nn.functional.cross_entropy(logits.flatten(0, 1), batch.targets.flatten(), reduction="none").view_as(batch.targets)
         of_network = torch.zeros(batch.source.shape[:2], dtype=losses.dtype, device=losses.device)
         return of_network.scatter_add(1, of_sentence, losses * batch.counts)

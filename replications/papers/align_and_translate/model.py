@@ -44,6 +44,11 @@ class GatedUnit(nn.Module):
         n_context: width of the context; 0 for the encoder, which has none.
     """
 
+    U: nn.Parameter
+    U_z: nn.Parameter
+    U_r: nn.Parameter
+    b: nn.Parameter
+
     def __init__(self, n_in: int, n: int, n_context: int = 0) -> None:
         super().__init__()
         for gate in ("", "_z", "_r"):

@@ -121,7 +121,7 @@ class AttentiveScan(torch.autograd.Function):
             s_{i-1} (n_steps, networks, batch, n), c_i (..., k) and alpha_i (..., n_source).
         """
         n = s.shape[-1]
-        states, contexts, weights, gates, candidates, tanhs = [], [], [], [], [], []
+        kept: tuple[list[Tensor], ...] = ([], [], [], [], [], [])
         for x_i in x:
             projected = torch.bmm(s, u_gates_align)
             scores, tanh = alignment_scores(projected[..., 2 * n :], keys, v)
@@ -130,11 +130,12 @@ class AttentiveScan(torch.autograd.Function):
             inputs = torch.baddbmm(x_i, c, c_all)
             zr = inputs[..., : 2 * n].add_(projected[..., : 2 * n]).sigmoid_()
             candidate = torch.baddbmm(inputs[..., 2 * n :], zr[..., n:] * s, u).tanh_()
-            for kept, value in zip((states, contexts, weights, gates, candidates, tanhs), (s, c, alpha, zr, candidate, tanh), strict=True):
-                kept.append(value)
+            for values, value in zip(kept, (s, c, alpha, zr, candidate, tanh), strict=True):
+                values.append(value)
             s = torch.addcmul(s, zr[..., :n], candidate - s)
-        result = torch.stack(states), torch.stack(contexts), torch.stack(weights)
-        ctx.save_for_backward(*result, torch.stack(gates), torch.stack(candidates), annotations, u_gates_align, u, c_all, v, *tanhs)
+        states, contexts, weights, gates, candidates = (torch.stack(values) for values in kept[:5])
+        result = states, contexts, weights
+        ctx.save_for_backward(*result, gates, candidates, annotations, u_gates_align, u, c_all, v, *kept[5])
         ctx.mark_non_differentiable(result[2])
         return result
 
