@@ -1,13 +1,16 @@
-"""Corpus BLEU, against values worked by hand."""
+"""Corpus BLEU, against values worked by hand and against sacreBLEU."""
 
 from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
+import sacrebleu
 
-from replications.engine.bleu import corpus_bleu
+from replications.engine.bleu import SIGNATURE, corpus_bleu
 from replications.errors import InputError
+from replications.paths import PAPERS
 
 
 def test_a_perfect_translation_has_100() -> None:
@@ -44,3 +47,26 @@ def test_counts_are_summed_over_sentences_before_they_are_divided() -> None:
 def test_unequal_numbers_of_sentences_are_refused() -> None:
     with pytest.raises(InputError, match="2 translations, 1 references"):
         corpus_bleu([["a"], ["b"]], [["a"]])
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_scores_and_signature_are_those_of_sacrebleu(seed: int) -> None:
+    generator = np.random.default_rng(seed)
+    words = [f"w{i}" for i in range(6)]
+    references = [list(generator.choice(words, size=generator.integers(3, 15))) for _ in range(40)]
+    hypotheses = [
+        [word for word in sentence if generator.random() < 0.8] + list(generator.choice(words, size=2)) for sentence in references
+    ]
+    metric = sacrebleu.BLEU(tokenize="none", smooth_method="none", force=True)
+    theirs = metric.corpus_score([" ".join(one) for one in hypotheses], [[" ".join(one) for one in references]])
+    ours = corpus_bleu(hypotheses, references)
+    assert ours.score == pytest.approx(theirs.score, abs=1e-9)
+    assert ours.precisions == pytest.approx(theirs.precisions)
+    assert ours.brevity_penalty == pytest.approx(theirs.bp)
+    parts = {part for part in metric.get_signature().format().split("|") if not part.startswith("version")}
+    assert parts == set(SIGNATURE.split("|")) - {"BLEU"}
+
+
+def test_the_signature_stands_in_the_text_of_the_paper_that_uses_it() -> None:
+    texts = [path.read_text(encoding="utf-8") for path in PAPERS.glob("*/section.md")]
+    assert [SIGNATURE in text for text in texts if "BLEU|" in text] == [True]
