@@ -1,108 +1,54 @@
 """Fast forms of the mixers: PyTorch's recurrent kernels, a parallel scan, chunked linear attention, and fused attention.
 
-Each class computes the same function as its base class (in `mixers.py`, `linear_recurrences.py` or `attention.py`), for all positions
-in parallel; tests check that outputs and gradients agree.
-
-The linear recurrence h_t = a_t h_{t-1} + b_t is computed by Blelloch's odd-even scan: neighbours are combined until one element
-remains, then a second pass fills in the others. The work is O(n), the longest chain of dependent kernels 2 log2 n. The gradient is
-the same recurrence backwards in time, so only `a` and `h` are stored for it.
+Each class computes the same function as its base class (in `mixers.py`, `linear_recurrences.py`, `mamba.py`, `rwkv.py`, `convolution.py`
+or `attention.py`), for all positions in parallel; tests check that outputs and gradients agree.
 """
 
 from __future__ import annotations
-
-from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from replications.errors import InputError
 from replications.papers.rnn_vs_transformer.attention import Attention, LinearAttention
+from replications.papers.rnn_vs_transformer.convolution import DilatedConvolution
 from replications.papers.rnn_vs_transformer.linear_recurrences import MinimalRNN, SelectiveSSM
+from replications.papers.rnn_vs_transformer.mamba import Mamba, TimeInvariantMamba
 from replications.papers.rnn_vs_transformer.mixers import Recurrent, project
+from replications.papers.rnn_vs_transformer.rwkv import LOWEST, ChannelMixing, TimeMixing
+from replications.papers.rnn_vs_transformer.scan import scan_positions
 
 
-def scan_depth(n: int) -> int:
-    """Return the number of dependent combinations in the scan: one on the way down and one on the way up for each halving.
-
-    Args:
-        n: number of elements, from 1.
-
-    Returns:
-        2 floor(log2 n).
-    """
-    depth = 0
-    while n > 1:
-        n, depth = n // 2, depth + 2
-    return depth
-
-
-def _scan(a: Tensor, b: Tensor) -> Tensor:
-    """Return all h_t for h_{-1} = 0.
+def convolved(x: Tensor, taps: Tensor) -> Tensor:
+    """Return a causal convolution of each channel by itself.
 
     Args:
-        a: (n, ...).
-        b: (n, ...).
+        x: (seeds, batch, n, channels).
+        taps: weights, oldest position first, (seeds, positions, channels).
 
     Returns:
-        (n, ...).
+        (seeds, batch, n, channels).
     """
-    n = len(a)
-    if n == 1:
-        return b
-    odd_a, odd_b = a[1::2], b[1::2]
-    even_a, even_b = a[0 : n - 1 : 2], b[0 : n - 1 : 2]
-    at_odd = _scan(odd_a * even_a, torch.addcmul(odd_b, odd_a, even_b))
-    result = torch.empty_like(b)
-    result[0] = b[0]
-    result[1::2] = at_odd
-    if n > 2:
-        result[2::2] = torch.addcmul(b[2::2], a[2::2], at_odd[: (n - 1) // 2])
-    return result
+    n, n_before = x.shape[2], taps.shape[1] - 1
+    padded = functional.pad(x, (0, 0, n_before, 0))
+    by_tap = taps.view(len(taps), 1, n_before + 1, 1, -1)
+    y = padded[:, :, n_before:] * by_tap[:, :, n_before]
+    for j in range(n_before):
+        y = torch.addcmul(y, padded[:, :, j : j + n], by_tap[:, :, j])
+    return y
 
 
-class _LinearScan(torch.autograd.Function):
-    """The scan with its gradient: dL/db_t = g_t with g_t = dL/dh_t + a_{t+1} g_{t+1}, and dL/da_t = g_t h_{t-1}."""
-
-    @staticmethod
-    def forward(ctx: Any, a: Tensor, b: Tensor) -> Tensor:
-        h = _scan(a, b)
-        ctx.save_for_backward(a, h)
-        return h
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor]:
-        a, h = ctx.saved_tensors
-        a_next = torch.cat([a[1:], torch.zeros_like(a[:1])]).flip(0)
-        grad_b = _scan(a_next, gradients[0].flip(0)).flip(0)
-        grad_a = torch.zeros_like(a)
-        torch.mul(grad_b[1:], h[:-1], out=grad_a[1:])
-        return grad_a, grad_b
-
-
-def linear_scan(a: Tensor, b: Tensor) -> Tensor:
-    """Return h_t = a_t h_{t-1} + b_t with h_{-1} = 0, for every t in parallel.
+def shifted(x: Tensor) -> Tensor:
+    """Return the values one position earlier, and zeros at the first position.
 
     Args:
-        a: (n, ...), floating point; |a| at most about 1, or h grows without bound.
-        b: like a.
+        x: (seeds, batch, n, features).
 
     Returns:
-        h, (n, ...).
+        (seeds, batch, n, features).
     """
-    return _LinearScan.apply(a, b) if len(a) else b
-
-
-def _scan_positions(a: Tensor, b: Tensor) -> Tensor:
-    """Return the states of a linear recurrence over the third axis.
-
-    Args:
-        a: (seeds, batch, n, ...).
-        b: (seeds, batch, n, ...).
-
-    Returns:
-        (seeds, batch, n, ...).
-    """
-    return linear_scan(a.movedim(2, 0).contiguous(), b.movedim(2, 0).contiguous()).movedim(0, 2)
+    return functional.pad(x, (0, 0, 1, -1))
 
 
 class LoopedRecurrent(Recurrent):
@@ -167,7 +113,7 @@ class ScannedMinimalRNN(MinimalRNN):
         Returns:
             (seeds, batch, n, width); position t depends on positions 0 to t.
         """
-        return _scan_positions(*self.coefficients(x))
+        return scan_positions(*self.coefficients(x))
 
 
 class ScannedSSM(SelectiveSSM):
@@ -182,16 +128,136 @@ class ScannedSSM(SelectiveSSM):
         Returns:
             (seeds, batch, n, width); position t depends on positions 0 to t.
         """
-        n, n_before = x.shape[2], self.D_CONV - 1
         x, z = project(self.in_proj, x).chunk(2, -1)
-        padded = functional.pad(x, (0, 0, n_before, 0))
-        taps = self.conv1d.view(self.n_seeds, 1, self.D_CONV, 1, self.width)
-        x = padded[:, :, n_before:] * taps[:, :, n_before]
-        for j in range(n_before):
-            x = torch.addcmul(x, padded[:, :, j : j + n], taps[:, :, j])
-        x = functional.silu(x)
+        x = functional.silu(convolved(x, self.conv1d))
         A_bar, B_bar_x, C = self.discretise(x)
-        return self.read(_scan_positions(A_bar, B_bar_x), C, x, z)
+        return self.read(scan_positions(A_bar, B_bar_x), C, x, z)
+
+
+class ScannedMamba(Mamba):
+    """Mamba's layer as a parallel scan; arguments as for `Mamba`."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the mixed sequence.
+
+        Args:
+            x: (seeds, batch, n, width).
+
+        Returns:
+            (seeds, batch, n, width); position t depends on positions 0 to t.
+        """
+        x, z = project(self.in_proj, x).chunk(2, -1)
+        x = functional.silu(convolved(x, self.conv1d) + self.per_channel(self.conv1d_bias, x))
+        A_bar, B_bar_x, C = self.discretise(x)
+        return self.read(scan_positions(A_bar, B_bar_x), C, x, z)
+
+
+class ConvolvedTimeInvariantMamba(TimeInvariantMamba):
+    """Mamba's layer without selection as one long convolution, by fast Fourier transforms; arguments as for `TimeInvariantMamba`."""
+
+    def kernel(self, n: int) -> Tensor:
+        """Return the response to an input at one position, C A_bar^j B_bar + D [j = 0] (Gu and Dao 2023, equation 3a).
+
+        Args:
+            n: number of positions.
+
+        Returns:
+            (seeds, d_inner, n), from the position of the input on.
+
+        Raises:
+            InputError: there are more positions than the layer was made for.
+        """
+        if 0 < self.longest < n:
+            raise InputError(
+                f"mamba-lti: the sequence has {n:,} positions, the kernel of the state-space layer was made for {self.longest:,}."
+                " Shorten the sequence, make the layer for a longer one, or use mamba, whose scan has no longest sequence."
+            )
+        delta = functional.softplus(self.dt_bias).unsqueeze(-1)  # (seeds, d_inner, 1)
+        steps = torch.arange(n, device=delta.device, dtype=delta.dtype)
+        powers = torch.exp(-(delta * self.A_log.exp()).unsqueeze(-1) * steps)  # A_bar^j, (seeds, d_inner, D_STATE, n)
+        response = ((delta * self.B * self.C).unsqueeze(2) @ powers).squeeze(2)
+        return torch.cat([response[..., :1] + self.D.unsqueeze(-1), response[..., 1:]], -1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the mixed sequence.
+
+        Args:
+            x: (seeds, batch, n, width).
+
+        Returns:
+            (seeds, batch, n, width); position t depends on positions 0 to t.
+        """
+        n = x.shape[2]
+        kernel = self.kernel(n)
+        x, z = project(self.in_proj, x).chunk(2, -1)
+        x = functional.silu(convolved(x, self.conv1d) + self.per_channel(self.conv1d_bias, x)).to(kernel.dtype)
+        # Padded to twice the length, so that the circular convolution does not wrap around.
+        spectrum = torch.fft.rfft(x.mT, 2 * n) * torch.fft.rfft(kernel, 2 * n).unsqueeze(1)
+        y = torch.fft.irfft(spectrum, 2 * n)[..., :n].mT
+        return project(self.out_proj, y * functional.silu(z))
+
+
+class ScannedTimeMixing(TimeMixing):
+    """Time mixing of RWKV-4 as a parallel scan over numerator and denominator; arguments as for `TimeMixing`.
+
+    The shared exponent p_t = max(p_{t-1} - decay, k_t) is max_{i<=t}(k_i + i decay) - t decay, a running maximum. It scales numerator and
+    denominator alike, so that the output does not depend on its rounding, and has no gradient.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the mixed sequence.
+
+        Args:
+            x: (seeds, batch, n, width).
+
+        Returns:
+            (seeds, batch, n, width); position t depends on positions 0 to t.
+        """
+        r, k, v = self.receive(x, shifted(x))
+        decay, u = self.theta.exp()[:, None, None], self.u[:, None, None]
+        with torch.no_grad():
+            travelled = decay * torch.arange(k.shape[2], device=k.device, dtype=k.dtype).unsqueeze(-1)
+            p = torch.cummax(k + travelled, 2).values - travelled
+            p_before = torch.cat([torch.full_like(p[:, :, :1], LOWEST), p[:, :, :-1]], 2)
+            q = torch.maximum(p_before, u + k)
+        kept, added = torch.exp(p_before - decay - p), torch.exp(k - p)
+        sums = scan_positions(torch.cat([kept, kept], -1), torch.cat([added * v, added], -1))
+        numerator, denominator = shifted(sums).chunk(2, -1)
+        before, present = torch.exp(p_before - q), torch.exp(u + k - q)
+        wkv = (before * numerator + present * v) / (before * denominator + present)
+        return project(self.W_o, r * wkv)
+
+
+class ShiftedChannelMixing(ChannelMixing):
+    """Channel mixing of RWKV-4 at all positions at once; arguments as for `ChannelMixing`."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the mixed sequence.
+
+        Args:
+            x: (seeds, batch, n, width).
+
+        Returns:
+            (seeds, batch, n, width); position t depends on positions t - 1 and t.
+        """
+        return self.mix(x, shifted(x))
+
+
+class ParallelDilatedConvolution(DilatedConvolution):
+    """The dilated convolution as one product over all positions; arguments as for `DilatedConvolution`."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the mixed sequence.
+
+        Args:
+            x: (seeds, batch, n, width).
+
+        Returns:
+            (seeds, batch, n, width); position t depends on positions 0 to t.
+        """
+        n, before = x.shape[2], (self.KERNEL - 1) * self.dilation
+        padded = functional.pad(x, (0, 0, before, 0))
+        return project(self.taps, torch.cat([padded[:, :, j : j + n] for j in range(0, before + 1, self.dilation)], -1))
 
 
 class ChunkedLinearAttention(LinearAttention):

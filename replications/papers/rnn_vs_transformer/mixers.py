@@ -49,7 +49,12 @@ class Mixer(nn.Module, ABC):
     Args:
         width: features per position, d.
         n_seeds: length of the leading axis.
+
+    Attributes:
+        undecayed: last parts of the names of parameters that never have weight decay.
     """
+
+    undecayed: tuple[str, ...] = ()
 
     def __init__(self, width: int, n_seeds: int) -> None:
         super().__init__()

@@ -2,7 +2,7 @@
 
 x <- x + mixer(norm(x)); x <- x + mlp(norm(x)). A block has 12 width^2 parameters (Kaplan et al. 2020, section 2.1) for every mixer:
 the hidden size of the MLP is chosen accordingly. At equal width and depth the networks' numbers of non-embedding parameters agree
-within 1 % (from width 32 on).
+within 1 % (from width 32 on). Mamba and RWKV-4, which have blocks of their own (`architectures.py`), are the exception.
 """
 
 from __future__ import annotations
@@ -18,21 +18,27 @@ from torch.nn import functional
 from replications.engine.layers import SeedLinear
 from replications.engine.randomness import seeded_dropout
 from replications.errors import InputError
+from replications.papers.rnn_vs_transformer.architectures import make_published_blocks, make_published_layer, make_published_norm
 from replications.papers.rnn_vs_transformer.attention import Attention, LinearAttention
+from replications.papers.rnn_vs_transformer.convolution import DilatedConvolution
 from replications.papers.rnn_vs_transformer.fused import (
     ChunkedLinearAttention,
     FusedAttention,
     LibraryRecurrent,
     LoopedRecurrent,
+    ParallelDilatedConvolution,
     ScannedMinimalRNN,
     ScannedSSM,
 )
 from replications.papers.rnn_vs_transformer.linear_recurrences import MinimalRNN, SelectiveSSM
 from replications.papers.rnn_vs_transformer.mixers import Mixer, Recurrent, State, project
-from replications.papers.rnn_vs_transformer.settings import RECURRENT, Network
+from replications.papers.rnn_vs_transformer.residual import MixerBlock
+from replications.papers.rnn_vs_transformer.settings import PUBLISHED, RECURRENT, Network
 
 
-def make_mixer(network: Network, width: int, *, generators: Sequence[torch.Generator], head_width: int = 32, d_state: int = 8) -> Mixer:
+def make_mixer(
+    network: Network, width: int, *, generators: Sequence[torch.Generator], head_width: int = 32, d_state: int = 8, layer: int = 0
+) -> Mixer:
     """Return the mixer of a network in the form that its settings name.
 
     Args:
@@ -40,7 +46,8 @@ def make_mixer(network: Network, width: int, *, generators: Sequence[torch.Gener
         width: features per position.
         generators: one per seed, on the CPU; they draw the initial weights.
         head_width: features per attention head.
-        d_state: size of the state per feature of the state-space layer.
+        d_state: size of the state per feature of the state-space layer `ssm`.
+        layer: number of the layer in its stack, from 0; a convolution's dilation follows from it.
 
     Returns:
         A layer that maps (seeds, batch, n, width) to the same shape.
@@ -52,6 +59,10 @@ def make_mixer(network: Network, width: int, *, generators: Sequence[torch.Gener
         return (ScannedMinimalRNN if fast else MinimalRNN)(network.mixer, width, generators=generators)
     if network.mixer == "ssm":
         return (ScannedSSM if fast else SelectiveSSM)(width, generators=generators, d_state=d_state)
+    if network.mixer == "convolution":
+        return (ParallelDilatedConvolution if fast else DilatedConvolution)(width, generators=generators, layer=layer)
+    if network.mixer in PUBLISHED:
+        return make_published_layer(network, width, generators=generators)
     if network.mixer == "linear":
         return (ChunkedLinearAttention if fast else LinearAttention)(width, generators=generators, head_width=head_width)
     attention = Attention if network.form == "naive" else FusedAttention
@@ -180,7 +191,7 @@ class SequenceModel(nn.Module):
         generators: one per seed, on the CPU; they draw the initial weights.
         head_width: features per attention head.
         d_state: size of the state per feature of the state-space layer.
-        n_positions: number of positions of a network with learned position embeddings.
+        n_positions: number of positions of a network with learned position embeddings; longest sequence of mamba-lti; 0: any.
         initial: `uniform` or `gpt2`, as in the settings.
         tied_output: the output layer has the weights of the embedding.
         bias: whether MLPs and output layer have biases.
@@ -209,9 +220,17 @@ class SequenceModel(nn.Module):
 
         self.token_embedding = normal(vocabulary)
         self.position_embedding = normal(n_positions) if network.positions == "learned" else None
-        mixers = [make_mixer(network, width, generators=generators, head_width=head_width, d_state=d_state) for _ in range(layers)]
-        self.blocks = cast("Sequence[Block]", nn.ModuleList([Block(mixer, generators, layers, bias=bias) for mixer in mixers]))
-        self.norm = Norm(width, self.n_seeds)
+        blocks: list[MixerBlock] | list[Block]
+        self.embedding_norm = make_published_norm(network, width, self.n_seeds) if network.mixer == "rwkv4" else None
+        if network.mixer in PUBLISHED:
+            blocks = make_published_blocks(network, width, layers, generators=generators, longest=n_positions)
+            self.norm = make_published_norm(network, width, self.n_seeds)
+        else:
+            sizes = {"head_width": head_width, "d_state": d_state}
+            mixers = [make_mixer(network, width, generators=generators, layer=i, **sizes) for i in range(layers)]
+            blocks = [Block(mixer, generators, layers, bias=bias) for mixer in mixers]
+            self.norm = Norm(width, self.n_seeds)
+        self.blocks = cast("Sequence[Block | MixerBlock]", nn.ModuleList(blocks))
         self.head = None if tied_output else SeedLinear(width, vocabulary, generators=generators, bias=bias)
         if initial == "gpt2":
             self._start_as_gpt2(generators, layers)
@@ -258,6 +277,8 @@ class SequenceModel(nn.Module):
             raise InputError(f"{self.network.name}: the sequence has no tokens. Give at least one.")
         seed = torch.arange(self.n_seeds, device=tokens.device).view(-1, 1, 1)
         x = self.token_embedding[seed, tokens]
+        if self.embedding_norm is not None:
+            x = self.embedding_norm(x)
         if self.position_embedding is None:
             return x
         learned = self.position_embedding.shape[1]
@@ -313,6 +334,12 @@ class SequenceModel(nn.Module):
             x, new_state = block.step(x, state)
             new_states.append(new_state)
         return self.output(x), new_states
+
+    @property
+    def undecayed(self) -> tuple[str, ...]:
+        """Names of the parameters that a layer exempts from weight decay, such as Mamba's A and D."""
+        exempt = {id(p) for block in self.blocks for name, p in block.mixer.named_parameters() if name.endswith(block.mixer.undecayed)}
+        return tuple(name for name, parameter in self.named_parameters() if id(parameter) in exempt)
 
     @property
     def n_parameters(self) -> int:

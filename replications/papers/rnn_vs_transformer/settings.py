@@ -12,10 +12,19 @@ from replications.registry.settings import RunSettings, TrainingInSteps
 
 RECURRENT = ("rnn", "gru", "lstm")
 SCANNED = ("mingru", "minlstm", "ssm", "linear")
+PUBLISHED = ("mamba", "mamba-lti", "rwkv4")
+"""Networks that have the blocks and initial weights of their authors, not those that all others share; mamba-lti has no selection."""
+PARALLEL = (*SCANNED, *PUBLISHED, "convolution")
+"""Networks with one form for all positions at once, and a loop."""
 POSITIONS = ("rope", "learned", "nope", "alibi")
 
-Experiment = Literal["cost", "generation", "counted", "language", "recall", "copying", "gradients", "order", "regular"]
+Experiment = Literal[
+    "cost", "generation", "counted", "forms", "language", "recall", "copying", "selective", "gradients", "order", "regular"
+]
 Form = Literal["library", "scan", "loop", "naive", "sdpa"]
+
+TRAINED = ("language", "recall", "copying", "selective", "order", "regular")
+"""Experiments that train one network; the others compare several."""
 
 
 def default_form(mixer: str) -> str:
@@ -25,7 +34,7 @@ def default_form(mixer: str) -> str:
         mixer: name of the mixer.
 
     Returns:
-        'library' (fused kernels), 'scan' (parallel over time) or 'sdpa' (fused attention).
+        'library' (fused kernels), 'scan' (parallel over time: a scan, chunks or a convolution) or 'sdpa' (fused attention).
     """
     return "sdpa" if mixer == "transformer" else "library" if mixer in RECURRENT else "scan"
 
@@ -37,7 +46,7 @@ class Network(Strict):
     take their defaults. The notation is parsed only here.
     """
 
-    mixer: Literal["rnn", "gru", "lstm", "mingru", "minlstm", "ssm", "linear", "transformer"]
+    mixer: Literal["rnn", "gru", "lstm", "mingru", "minlstm", "ssm", "linear", "transformer", "mamba", "mamba-lti", "rwkv4", "convolution"]
     form: Form = Field(
         "library", description="Default: the fast form. loop: step by step. naive: attention that stores its matrix of scores."
     )
@@ -52,7 +61,7 @@ class Network(Strict):
         fields: dict[str, Any] = dict(value) if isinstance(value, dict) else {}
         if isinstance(value, str):
             mixer, *options = value.split(".")
-            mixers = (*RECURRENT, *SCANNED, "transformer")
+            mixers = (*RECURRENT, *PARALLEL, "transformer")
             if mixer not in mixers:
                 raise ValueError(f"'{value}': there is no mixer '{mixer}'. {nearest(mixer, mixers)}")
             allowed = ("naive", "sdpa", *POSITIONS) if mixer == "transformer" else (default_form(mixer), "loop")
@@ -129,8 +138,18 @@ class Text(Strict):
 class Task(Strict):
     """A synthetic task: recall, copying, temporal order, or a regular language."""
 
-    vocabulary: int = Field(32, ge=4, description="Number of symbols (recall: keys and values together; copying: letters).")
-    length: int = Field(32, ge=2, description="Recall: positions per sequence. Copying: longest string. Order, regular: sequence length.")
+    vocabulary: int = Field(32, ge=4, description="Number of symbols (recall: keys and values together; copying, selective: letters).")
+    length: int = Field(
+        32,
+        ge=2,
+        description="Recall: positions per sequence. Copying: longest string. Selective: letters and noise. Order, regular: sequence length.",
+    )
+    letters: int = Field(
+        0,
+        ge=0,
+        description="Selective copying: letters among the noise, in every sequence.",
+        exclude_if=lambda letters: letters == 0,  # left out of stored settings, so that other runs keep the digest they had before
+    )
     pairs: list[int] = Field(
         default_factory=lambda: [4, 8], description="Recall: numbers of key-value pairs, mixed in training, evaluated separately."
     )
@@ -154,7 +173,7 @@ class Settings(RunSettings):
     width: int = Field(64, ge=4, description="Features per position (d).")
     layers: int = Field(2, ge=1, description="Number of blocks.")
     head_width: int = Field(32, ge=2, description="Features per attention head; must divide the width.")
-    d_state: int = Field(8, ge=1, description="State size per feature of the state-space layer.")
+    d_state: int = Field(8, ge=1, description="State size per feature of the state-space layer ssm; mamba has 16.")
     initial: Literal["uniform", "gpt2"] = Field(
         "uniform",
         description="Initial weights. uniform: +-1/sqrt(inputs), embeddings normal with deviation 0.1. gpt2: all normal with deviation 0.02."
@@ -186,7 +205,7 @@ class Settings(RunSettings):
     @property
     def solves_or_fails(self) -> bool:
         """Synthetic tasks are learned all at once or not at all."""
-        return self.experiment in ("recall", "copying", "order", "regular")
+        return self.experiment in ("recall", "copying", "selective", "order", "regular")
 
     def for_trial(self) -> Settings:
         """Return a copy for a trial run: little text and few sequences to evaluate, and only the smallest points of a sweep."""
@@ -207,10 +226,18 @@ class Settings(RunSettings):
 
     @model_validator(mode="after")
     def _one_network_is_trained_or_several_are_compared(self) -> Settings:
-        trained = self.experiment in ("language", "recall", "copying", "order", "regular")
+        trained = self.experiment in TRAINED
         if trained == bool(self.models) or trained != (self.model is not None):
             raise ValueError(
                 f"experiment '{self.experiment}' needs {'one network, under model' if trained else 'a list of networks, under models'}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _published_networks_keep_their_initial_weights(self) -> Settings:
+        if self.model is not None and self.model.mixer in PUBLISHED and self.initial != "uniform":
+            raise ValueError(
+                f"initial: {self.model.mixer} has the initial weights of its authors, not those of {self.initial}; leave initial out"
             )
         return self
 
@@ -247,7 +274,18 @@ class Settings(RunSettings):
                         f"task.pairs: {pairs} pairs need a length of {3 * pairs} and a vocabulary of {2 * pairs}; they are"
                         f" {self.task.length} and {self.task.vocabulary}"
                     )
+        if self.experiment == "selective" and not 0 < self.task.letters <= self.task.length:
+            raise ValueError(
+                f"task.letters: selective copying needs 1 to {self.task.length} letters, as many as task.length has positions;"
+                f" there are {self.task.letters}"
+            )
         longest = max([self.task.length, *self.task.longer])
+        limited = self.model is not None and self.model.mixer == "mamba-lti"
+        if self.experiment in ("copying", "regular") and longest > self.task.length and limited:
+            raise ValueError(
+                f"task.longer: {longest} is longer than the {self.task.length} positions for which mamba-lti makes its kernel; use mamba,"
+                " or remove the longer lengths"
+            )
         learned = self.model is not None and self.model.positions == "learned"
         if self.experiment in ("copying", "regular") and longest > self.task.length and learned:
             raise ValueError(

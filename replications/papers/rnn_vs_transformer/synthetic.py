@@ -1,4 +1,4 @@
-"""Training on synthetic tasks: recall, copying and regular languages, evaluated on fixed held-out sequences."""
+"""Training on synthetic tasks: recall, copying, selective copying and regular languages, evaluated on fixed held-out sequences."""
 
 from __future__ import annotations
 
@@ -163,6 +163,30 @@ def train_copying(settings: Settings, context: Context) -> None:
     model = make_model(settings, context, task.vocabulary + 3, 2 * task.length + 1)
     _train(settings, context, model, draw, held_out(task.length, "validation"), "string_accuracy", 2 * task.length + 1)
     _score_lengths(settings, context, model, held_out)
+
+
+def train_selective(settings: Settings, context: Context) -> None:
+    """Train on selective copying; record the share of letters and of whole strings that are copied correctly.
+
+    Args:
+        settings: settings of the run.
+        context: receives the records.
+    """
+    task, batch = settings.task, settings.training.batch_size
+
+    def draw(generator: torch.Generator) -> Batch:
+        return tasks.selective_copying(batch, task.length, task.letters, task.vocabulary, generator)
+
+    def held_out(split: str) -> Batch:
+        generator = context.generator(TEST_SEED, f"{split} selective copying {task.length}")
+        return tasks.selective_copying(task.test_examples, task.length, task.letters, task.vocabulary, generator)
+
+    length = task.length + task.letters
+    model = make_model(settings, context, task.vocabulary + 2, length)
+    _train(settings, context, model, draw, held_out("validation"), "accuracy", length)
+    letters, strings = accuracies(model, *held_out("test"))
+    context.record("accuracy", letters)
+    context.record("string_accuracy", strings)
 
 
 def _score_lengths(settings: Settings, context: Context, model: SequenceModel, held_out: Callable[[int], Batch]) -> None:

@@ -1,4 +1,4 @@
-"""Synthetic sequences: associative recall, copying, temporal order, regular languages.
+"""Synthetic sequences: associative recall, copying, selective copying, temporal order, regular languages.
 
 Every function samples from its generator and returns tokens and targets on the generator's device; positions with the target
 `IGNORED` are not scored.
@@ -69,6 +69,33 @@ def copying(batch: int, shortest: int, longest: int, letters: int, generator: to
     tokens = torch.where(positions == 0, begin, tokens)
     is_copy = (second >= 0) & (second < n)
     return tokens[:, :-1], torch.where(is_copy, tokens, IGNORED)[:, 1:]
+
+
+def selective_copying(batch: int, length: int, letters: int, vocabulary: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Return sequences of selective copying (Gu and Dao 2023, section 4.1): letters at random places among noise, then queries.
+
+    The targets at the queries are the letters in their order. A layer that treats all positions alike cannot skip the noise, whose length
+    between two letters varies. Tokens: noise 0, letters 1 to vocabulary, then the query.
+
+    Args:
+        batch: number of sequences.
+        length: positions of letters and noise together.
+        letters: letters per sequence, from 1 to `length`.
+        vocabulary: number of distinct letters.
+        generator: random numbers of one seed.
+
+    Returns:
+        Tokens and targets, int64 (batch, length + letters) each.
+    """
+    device = generator.device
+    places = torch.rand(batch, length, generator=generator, device=device).argsort(1)[:, :letters].sort(1).values
+    drawn = torch.randint(1, vocabulary + 1, (batch, letters), generator=generator, device=device)
+    tokens = torch.zeros(batch, length + letters, dtype=torch.int64, device=device)
+    tokens.scatter_(1, places, drawn)
+    tokens[:, length:] = vocabulary + 1
+    targets = torch.full_like(tokens, IGNORED)
+    targets[:, length:] = drawn
+    return tokens, targets
 
 
 def temporal_order(batch: int, length: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:

@@ -131,7 +131,7 @@ class Trainer:
         if training.optimiser == "sgd":
             self.optimiser = torch.optim.SGD(model.parameters(), lr=rate, fused=True)
         else:
-            groups = decay_groups(model, training.weight_decay, exclude=("norm", "bias"))
+            groups = decay_groups(model, training.weight_decay, exclude=("norm", "bias", *model.undecayed))
             self.optimiser = torch.optim.AdamW(groups, lr=rate, betas=(0.9, training.beta2), fused=True, capturable=graphed)
         self.data = [context.generator(seed, "data") for seed in context.seeds]
         self.masks = [context.generator(seed, "dropout") for seed in context.seeds]

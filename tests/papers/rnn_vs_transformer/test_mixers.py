@@ -10,10 +10,10 @@ from torch import Tensor
 
 from replications.papers.rnn_vs_transformer.accounting import flops, network_flops, sequential_operations, state_size
 from replications.papers.rnn_vs_transformer.attention import Attention, LinearAttention, hard_alibi, rotate
-from replications.papers.rnn_vs_transformer.fused import linear_scan, scan_depth
 from replications.papers.rnn_vs_transformer.mixers import Mixer
 from replications.papers.rnn_vs_transformer.model import SequenceModel, make_mixer
 from replications.papers.rnn_vs_transformer.profiling import matrix_flops
+from replications.papers.rnn_vs_transformer.scan import linear_scan, scan_depth
 from replications.papers.rnn_vs_transformer.settings import Network
 
 MIXERS = ("rnn", "gru", "lstm", "mingru", "minlstm", "ssm", "linear", "transformer", "transformer.alibi", "transformer.nope")

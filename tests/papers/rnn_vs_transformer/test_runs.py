@@ -35,6 +35,12 @@ RUNS: dict[str, dict[str, Any]] = {
         "training": TRAINING,
         "task": {"length": 4, "longer": [6], "vocabulary": 5},
     },
+    "selective": {
+        "experiment": "selective",
+        "model": "mamba",
+        "training": TRAINING,
+        "task": {"length": 6, "letters": 2, "vocabulary": 4, "test_examples": 20},
+    },
     "regular": {
         "experiment": "regular",
         "model": "mingru",
@@ -102,6 +108,44 @@ def test_a_clipped_training_records_in_how_many_updates_clipping_acted(tmp_path:
     counted = trainer.ClippedUpdates(2, torch.device("cpu"))
     counted.share(torch.tensor([1.0, 0.0]), 1)
     assert counted.share(torch.tensor([0.0, 0.0]), 2).tolist() == [0.5, 0.0]
+
+
+def test_settings_of_other_experiments_are_stored_without_the_letters_of_selective_copying() -> None:
+    """A run keeps the digest of its settings, so that chunks trained before and after are seeds of one run."""
+    assert "letters" not in settings("recall").model_dump(mode="json")["task"]
+    stored = settings("selective").model_dump(mode="json")
+    assert stored["task"]["letters"] == 2
+    assert Settings.model_validate(stored) == settings("selective")
+
+
+def test_the_forms_of_networks_are_compared_and_their_states_counted(tmp_path: Path) -> None:
+    finished = context(tmp_path)
+    run(
+        Settings.model_validate(
+            {
+                "experiment": "forms",
+                "models": ["mamba", "rwkv4", "transformer"],
+                "width": 16,
+                "layers": 2,
+                "head_width": 8,
+                "task": {"length": 12},
+                "sweep": {"values": [3, 9]},
+            }
+        ),
+        finished,
+    )
+    records = frame(finished.rows)
+    for metric, model, largest in (("form_error", "mamba", 1e-5), ("form_error", "rwkv4", 1e-5), ("sums_error", "rwkv4", 1e-12)):
+        errors = records.query("metric == @metric and model == @model")["value"]
+        assert len(errors) == 2
+        assert ((errors > 0) & (errors < largest)).all(), (metric, model)
+    carried = records.query("metric == 'state_over_width' and seed == 0").set_index(["model", "at"])["value"].to_dict()
+    mamba = 2 * 2 * (16 + 3)  # two layers a block, two channels a feature: state, and inputs of the convolution
+    assert carried == {
+        **{("mamba", n): mamba for n in (3, 9)},
+        **{("rwkv4", n): 5 for n in (3, 9)},
+        **{("transformer", n): 2 * n for n in (3, 9)},
+    }
 
 
 def test_a_seed_gives_the_same_alone(tmp_path: Path) -> None:
@@ -206,6 +250,11 @@ def test_a_text_shorter_than_the_context_is_refused() -> None:
         ({"experiment": "cost", "models": ["lstm"], "sweep": {"values": [0, 4]}}, "zero tokens"),
         ({"experiment": "recall", "model": "lstm", "task": {"pairs": [9], "length": 20}}, "need a length of 27"),
         ({"experiment": "copying", "model": "transformer.learned", "task": {"length": 8, "longer": [12]}}, "learned positions"),
+        ({"experiment": "copying", "model": "mamba-lti", "task": {"length": 8, "longer": [12]}}, "positions for which mamba-lti makes"),
+        ({"experiment": "selective", "model": "mamba", "task": {"length": 8}}, "needs 1 to 8 letters"),
+        ({"experiment": "selective", "model": "mamba", "task": {"length": 8, "letters": 9}}, "there are 9"),
+        ({"experiment": "recall", "model": "rwkv4", "initial": "gpt2"}, "rwkv4 has the initial weights of its authors"),
+        ({"experiment": "recall", "model": "rwkv"}, "Did you mean 'rwkv4'"),
     ],
 )
 def test_settings_that_cannot_run_are_refused(changes: dict[str, Any], message: str) -> None:

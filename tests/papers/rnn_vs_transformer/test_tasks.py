@@ -65,3 +65,15 @@ def test_dyck_is_well_nested_and_names_the_innermost_bracket() -> None:
             deepest = max(deepest, len(stack))
             assert top == (stack[-1] + 1 if stack else 0)
     assert deepest == 4
+
+
+def test_selective_copying_asks_for_the_letters_in_order_and_hides_them_anywhere() -> None:
+    tokens, targets = tasks.selective_copying(200, 20, 4, 8, generator())
+    assert tokens.shape == targets.shape == (200, 24)
+    for row, wanted in zip(tokens.tolist(), targets.tolist(), strict=True):
+        assert [letter for letter in row[:20] if letter] == wanted[20:]
+        assert row[20:] == [9] * 4, "queries"
+        assert set(wanted[:20]) == {tasks.IGNORED}
+        assert all(1 <= letter <= 8 for letter in wanted[20:])
+    places = (tokens[:, :20] > 0).float().mean(0)
+    assert float((places - 4 / 20).abs().max()) < 5 * (0.2 * 0.8 / 200) ** 0.5, "every place holds a letter equally often"
