@@ -66,6 +66,7 @@ def parts(report: Report, out: Path) -> list[Part]:
     """
     found = [
         Part("index.html", "page", "Opening page", "All claims with their verdicts."),
+        Part("statements.html", "page", "Statements of lectures", "What lectures teach, and the claims that test it."),
         *(Part(f"assets/{path.name}", "asset", path.name) for path in sorted((out / "assets").glob("*"))),
         Part("report.pdf", "report", "The report as a PDF", "The same content as the pages."),
         Part("claims.csv", "claims", "Claims and verdicts", "Every claim: published value, ours, interval, seeds, verdict and why."),

@@ -25,6 +25,7 @@ from report.figures import FigureContent
 from report.inline_svg import themed_svg
 from report.mathematics import mathml
 from report.run_tables import TableContent
+from report.statements import summary, topics_of
 
 HERE = Path(__file__).resolve().parent
 GENERATOR = '<meta name="generator" content="replications report">'
@@ -32,6 +33,9 @@ GENERATOR = '<meta name="generator" content="replications report">'
 
 FRAME = HERE / "scripts" / "frame.js"
 """Added to every exhibit: it tells the page its height and takes the page's theme."""
+
+STATEMENTS = "statements.html"
+"""The page that says where the statements of lectures are tested."""
 
 EFFECTS = {"better": "better score", "worse": "worse score", "none": "no effect", "unknown": "unknown"}
 LATER = ("result", "what was", "easy", "difficult", "discussion", "limit", "reading", "how to read")
@@ -127,7 +131,7 @@ def embedded(paper: PaperContent, kind: str) -> set[str]:
 
 
 def write_pages(report: Report, citations: dict[str, Entry], out: Path) -> None:
-    """Write `index.html`, one page per paper, assets, and copies of figures, tables and exhibits into `out`.
+    """Write `index.html`, one page per paper, one on the statements of lectures, assets, and copies of figures, tables and exhibits into `out`.
 
     Args:
         report: the content of the report.
@@ -138,7 +142,9 @@ def write_pages(report: Report, citations: dict[str, Entry], out: Path) -> None:
         loader=FileSystemLoader(HERE / "templates"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters |= {"ticks": ticks, "by_name": by_name}
+    topics = topics_of(report)
     common = {
+        "topics": topics,
         "report": report,
         "generator": Markup(GENERATOR),  # noqa: S704 (a constant)
         "citations": citations,
@@ -172,6 +178,9 @@ def write_pages(report: Report, citations: dict[str, Entry], out: Path) -> None:
             exhibits=[(paper, item) for paper in report.papers for item in paper.exhibits if item.drawn],
         ),
     )
+    if topics:
+        page = environment.get_template("statements.html.j2").render(common, page="statements", statement_counts=summary(topics))
+        write_page(out / STATEMENTS, page)
     write_page(out / "assets" / "report.css", style())
     for source in (HERE / "scripts" / "theme.js", HERE / "scripts" / "report.js"):
         write_page(out / "assets" / source.name, source.read_text(encoding="utf-8"))

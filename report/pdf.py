@@ -26,6 +26,7 @@ from report.figures import FigureContent
 from report.html import COST_COLUMNS, EFFECTS, HERE, embedded, judged_first, split_text
 from report.markup import typst_markup
 from report.run_tables import TableContent
+from report.statements import StatementContent, topics_of
 
 
 def write_pdf(report: Report, citations: dict[str, Entry], path: Path) -> None:
@@ -69,7 +70,20 @@ def _content(report: Report, citations: dict[str, Entry], folder: Path) -> dict[
         "legend": [{"word": word, "meaning": meaning} for word, meaning in VERDICTS.items()],
         "rates": [_rates(row) for row in read_characteristics()],
         "papers": [_paper(paper, folder) for paper in report.papers],
+        "topics": [{"title": topic.title, "statements": [_statement(entry) for entry in topic.statements]} for topic in topics_of(report)],
         "references": sorted(dict.fromkeys(works.values())),
+    }
+
+
+def _statement(entry: StatementContent) -> dict[str, Any]:
+    missing = f"Not in this report; tested in {', '.join(entry.elsewhere)}." if entry.elsewhere else "Not tested here."
+    return {
+        "id": entry.statement.id,
+        "sentence": entry.statement.sentence,
+        "note": entry.statement.note,
+        "claims": [{"word": claim.verdict.verdict, "where": paper.spec.short, "id": claim.id} for paper, claim in entry.claims],
+        "missing": "" if entry.claims else missing,
+        "shown": ", ".join(item.item.title for item in entry.shown),
     }
 
 

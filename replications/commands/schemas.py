@@ -16,11 +16,18 @@ from replications.files import replacing
 from replications.registry.configuration import Configuration
 from replications.registry.papers import Paper
 from replications.registry.runs_yaml import RunGrid
+from replications.registry.statements import StatementList
 from replications.registry.tuning import TuningRecord
 
 FOLDER = paths.ROOT / "config" / "schemas"
-MODELS: dict[str, type[BaseModel]] = {"config": Configuration, "paper": Paper, "runs": RunGrid, "tuning": TuningRecord}
-"""Models of `config/config.yaml`, and of every paper's `paper.yaml`, `runs.yaml` and `tuning.yaml`."""
+MODELS: dict[str, type[BaseModel]] = {
+    "config": Configuration,
+    "paper": Paper,
+    "runs": RunGrid,
+    "statements": StatementList,
+    "tuning": TuningRecord,
+}
+"""Models of `config/config.yaml`, of the papers' `statements.yaml`, and of every paper's `paper.yaml`, `runs.yaml` and `tuning.yaml`."""
 EPILOG = examples("schemas", "schemas --write")
 
 

@@ -119,6 +119,9 @@ class Claim(Strict):
     requires: list[Precondition] = Field(default_factory=list, description="What must hold first; otherwise the claim is not tested.")
     tiers: dict[Tier, TierOverride] = Field(default_factory=dict)
     untested: str = Field("", description="Why no tier tests this claim, where none does.")
+    statements: list[Identifier] = Field(
+        default_factory=list, description="Ids in statements.yaml of the lecture statements that this claim tests; they decide nothing."
+    )
 
     @classmethod
     def comparison_keys(cls) -> frozenset[str]:

@@ -18,6 +18,7 @@ from replications import paths
 from replications.errors import InputError, nearest
 from replications.registry.claims import Claim, claim_kinds
 from replications.registry.schema import Identifier, Strict
+from replications.registry.statements import FILE, load_statements
 from replications.registry.tables import Table
 from replications.registry.yaml_models import read_yaml, validate
 
@@ -60,6 +61,9 @@ class Paper(Strict):
     tables: dict[Identifier, Table] = Field(default_factory=dict)
     claims: list[AnyClaim] = Field(min_length=1)
     deviations: list[Deviation] = Field(default_factory=list)
+    illustrates: dict[str, list[Identifier]] = Field(
+        default_factory=dict, description="Figure or exhibit -> ids in statements.yaml of the lecture statements that it shows."
+    )
 
     @model_validator(mode="after")
     def _claim_ids_are_unique(self) -> Paper:
@@ -124,10 +128,22 @@ def read_paper(folder: Path) -> Paper:
         The validated paper.
 
     Raises:
-        InputError: the file is missing or not valid; all faults are listed.
+        InputError: the file is missing or not valid, or names a statement that there is not; all faults are listed.
     """
     path = folder / "paper.yaml"
-    return validate(Paper, read_yaml(path) | {"name": folder.name}, str(path))
+    paper = validate(Paper, read_yaml(path) | {"name": folder.name}, str(path))
+    faults = [f"{path}: {fault}" for fault in _unknown_statements(paper)]
+    if faults:
+        raise InputError("\n".join(faults))
+    return paper
+
+
+def _unknown_statements(paper: Paper) -> list[str]:
+    """Return one sentence per statement that a claim or figure names and that the list of statements lacks."""
+    known = load_statements().ids
+    named = [(f"claims[{claim.id}].statements", claim.statements) for claim in paper.claims]
+    named += [(f"illustrates.{name}", ids) for name, ids in paper.illustrates.items()]
+    return [f"{where}: no statement '{i}' in {FILE}. {nearest(i, known)}" for where, ids in named for i in ids if i not in known]
 
 
 @functools.cache

@@ -20,11 +20,11 @@ pytestmark = pytest.mark.pipeline
 
 EXHIBITS = [(paper, name) for paper in paper_names() for name in public_functions(PAPERS / paper / "exhibits.py")]
 PAPER_PAGES = [f"{paper}.html" for paper in paper_names()]
-PAGES = ["index.html", *PAPER_PAGES, *(f"exhibits/{paper}.{name}.html" for paper, name in EXHIBITS)]
+PAGES = ["index.html", "statements.html", *PAPER_PAGES, *(f"exhibits/{paper}.{name}.html" for paper, name in EXHIBITS)]
 HEAVIEST = 15_000_000
 
-KINDS_OF_PAGES = [*PAGES[:2], *PAGES[-len(EXHIBITS) :]]
-"""The opening page, one paper for all, since papers share one style, and every exhibit."""
+KINDS_OF_PAGES = [*PAGES[:3], *PAGES[-len(EXHIBITS) :]]
+"""The opening page, that of the lectures, one paper for all, since papers share one style, and every exhibit."""
 
 every_page = pytest.mark.parametrize("path", PAGES)
 every_kind_of_page = pytest.mark.parametrize("path", KINDS_OF_PAGES)

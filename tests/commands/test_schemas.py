@@ -8,7 +8,7 @@ import pytest
 from replications.commands.schemas import FOLDER, MODELS, schema_of
 from replications.paths import PAPERS, ROOT
 
-FILES = {ROOT / "config" / "config.yaml": "config"}
+FILES = {ROOT / "config" / "config.yaml": "config", PAPERS / "statements.yaml": "statements"}
 FILES |= {path: path.stem for name in ("paper", "runs", "tuning") for path in sorted(PAPERS.glob(f"*/{name}.yaml"))}
 
 

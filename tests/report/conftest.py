@@ -92,6 +92,7 @@ claims:
     unit: "%"
     reason: Three seed standard deviations of a pilot, and above two standard errors of the test set.
     measure: {run: looks-6, metric: error}
+    statements: [look-a]
     seeds: 5
     tiers: {smoke: {proxy: fields of 8 by 8 pixels}, gpu: {}}
   - id: four-looks
@@ -153,6 +154,7 @@ claims:
     unit: "%"
     reason: 'HOSTILE'
     measure: {run: looks-8, metric: error}
+    statements: [look-a, look-b]
     tiers: {smoke: {proxy: fields of 8 by 8 pixels}, gpu: {}}
   - id: large-fields
     claim: The reader also works on fields of 100 by 100.
@@ -165,10 +167,25 @@ claims:
     unit: "%"
     reason: As for six looks.
     measure: {run: large, metric: error}
+    statements: [look-c]
     tiers: {paper: {}}
+illustrates: {error_by_looks: [look-d], looking: [look-a, look-d], never_measured: [look-e]}
 deviations:
   - {what: Optimiser, paper: SGD with momentum, ours: Adam, effect: better, reason: Reaches the same loss in fewer steps on small machines.}
   - {what: Field, paper: 60 by 60 pixels, ours: 8 by 8 pixels, effect: unknown, reason: 'HOSTILE'}
+"""
+
+STATEMENTS_YAML = """
+topics:
+  - title: Looking
+    statements:
+      - {id: look-a, sentence: A few looks suffice., note: The paper looks six times.}
+      - {id: look-b, sentence: 'HOSTILE'}
+      - {id: look-c, sentence: Large fields are read too.}
+  - title: Lamps
+    statements:
+      - {id: look-d, sentence: Looking is a path.}
+      - {id: look-e, sentence: Lamps need oil.}
 """
 
 RUNS_YAML = """
@@ -291,6 +308,7 @@ def write_paper(package: Path) -> None:
     texts = {"__init__.py": "", "settings.py": SETTINGS, "figures.py": FIGURES, "exhibits.py": EXHIBITS, "section.md": SECTION}
     quoted = HOSTILE.replace("'", "''")
     texts |= {"paper.yaml": PAPER_YAML.replace("HOSTILE", quoted), "runs.yaml": RUNS_YAML, "exhibits/looking.html": PAGE}
+    (package / "statements.yaml").write_text(STATEMENTS_YAML.replace("HOSTILE", quoted), encoding="utf-8")
     for path, text in texts.items():
         (folder / path).write_text(text, encoding="utf-8")
 

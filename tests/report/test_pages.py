@@ -71,8 +71,8 @@ def pages(folder: Path) -> dict[str, Page]:
     return {path.name: Page(path.read_text(encoding="utf-8")) for path in folder.glob("*.html")}
 
 
-def test_there_is_an_opening_page_and_one_page_per_paper(pages: dict[str, Page]) -> None:
-    assert sorted(pages) == ["index.html", "lantern_reading.html"]
+def test_there_is_an_opening_page_one_page_per_paper_and_one_on_lectures(pages: dict[str, Page]) -> None:
+    assert sorted(pages) == ["index.html", "lantern_reading.html", "statements.html"]
 
 
 def test_the_simulated_rates_of_every_rule_are_printed(pages: dict[str, Page]) -> None:
