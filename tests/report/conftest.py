@@ -313,10 +313,14 @@ def write_paper(package: Path) -> None:
         (folder / path).write_text(text, encoding="utf-8")
 
 
-def write_results(results: Path) -> None:
-    """All runs of the small tier, and verdicts, tables, figures and exhibits from them."""
+def write_runs(results: Path) -> None:
+    """All runs of the small tier."""
     for run, error in (("looks-4", 1.9), ("looks-6", 1.31), ("looks-8", 1.05), ("dense", 1.45)):
         write_run(results, run, range(3), error)
+
+
+def write_derived(results: Path) -> None:
+    """Verdicts, tables, figures and exhibits from the runs."""
     read = Results.read(spec.load_paper(PAPER), "gpu", results)
     for table in read.paper.tables:
         write_table(table, read, results / PAPER / "tables")
@@ -360,7 +364,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     with only_papers_in(package):
         write_paper(package)
         forget()
-        write_results(results)
+        write_runs(results)
+        write_derived(results)
     return package, results
 
 

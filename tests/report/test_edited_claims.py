@@ -17,9 +17,8 @@ from replications.commands.results import log_promotion
 from replications.registry.papers import load_papers
 from replications.results.promotion import promote
 from report.build import write_report
-from tests.report.conftest import forget, only_papers_in, write_derived, write_paper, write_results
+from tests.report.conftest import PAPER, forget, only_papers_in, write_derived, write_paper, write_runs
 
-NAME = "lantern_reading"
 NEEDS = "    requires: [{measure: {run: looks-4, metric: error}, below: 50, reason: Guessing errs more often.}]\n"
 SMALLER = "      looks-8: {settings: {looks: 8}, scale: {data: Half of the published fields.}}\n"
 FRAUDS = {
@@ -35,9 +34,9 @@ FRAUDS = {
 def edited(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Results and their promoted reference, whose claims were edited afterwards; commits bear a date of long before the runs."""
     package, results = tmp_path_factory.mktemp("clone"), tmp_path_factory.mktemp("edited") / "gpu"
-    folder = package / NAME
+    folder = package / PAPER
     with only_papers_in(package):
-        write_paper(package, NAME)
+        write_paper(package)
         claims, runs = folder / "paper.yaml", folder / "runs.yaml"
         claims.write_text(claims.read_text().replace("    reason: A slope of 0.01", f"{NEEDS}    reason: A slope of 0.01"))
         grid = '"looks-{looks}": {grid: {looks: [4, 6, 8]}}'
@@ -45,7 +44,7 @@ def edited(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         runs.write_text(runs.read_text().replace(grid, f'"looks-{{looks}}": {{grid: {{looks: [4, 6]}}}}\n{SMALLER}'.rstrip()))
         commit(package)
         forget()
-        write_results(results, [NAME])
+        write_runs(results)
         reference = results.parent / "reference"
         log_promotion(reference, "gpu", load_papers(), promote(results, reference, load_papers()), "")
         for name, before, after in FRAUDS.values():
@@ -54,7 +53,7 @@ def edited(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
             (folder / name).write_text(text.replace(before, after, 1))
         commit(package)
         forget()
-        write_derived(results, [NAME])
+        write_derived(results)
         yield results
 
 
@@ -78,7 +77,7 @@ def test_the_terminal_says_it(edited: Path) -> None:
         (row,) = [
             line
             for line in shown.splitlines()
-            if re.search(rf"{NAME}\.{claim}\b.*(replicated|exceeded|compatible|inconclusive|contra|proxy|\d/\d)", line)
+            if re.search(rf"{PAPER}\.{claim}\b.*(replicated|exceeded|compatible|inconclusive|contra|proxy|\d/\d)", line)
         ]
         assert "post hoc" in row
     rows = {row["id"].partition(".")[2]: row for row in json.loads(call("claims", "show", "--tier", "gpu", "--results", edited, "--json"))}
@@ -88,7 +87,7 @@ def test_the_terminal_says_it(edited: Path) -> None:
 
 def test_citations_say_it(edited: Path) -> None:
     for claim in FRAUDS:
-        assert "Post hoc: looks-" in call("claims", "cite", f"{NAME}.{claim}", "--tier", "gpu", "--results", edited)
+        assert "Post hoc: looks-" in call("claims", "cite", f"{PAPER}.{claim}", "--tier", "gpu", "--results", edited)
 
 
 def test_the_readme_counts_it(edited: Path, tmp_path: Path) -> None:
@@ -99,12 +98,12 @@ def test_the_readme_counts_it(edited: Path, tmp_path: Path) -> None:
     call("results", "update-readme", "--results", shutil.copytree(edited.parent / "reference", tmp_path / "reference"), "--out", readme)
     text = readme.read_text(encoding="utf-8")
     assert "of these post hoc" in text
-    assert re.search(rf"\| `{NAME}` \|.*\| {len(FRAUDS)} \|\n", text)
+    assert re.search(rf"\| `{PAPER}` \|.*\| {len(FRAUDS)} \|\n", text)
 
 
 def test_pages_and_pdf_say_it_in_the_row(edited: Path, stamp: datetime, tmp_path: Path) -> None:
     write_report("gpu", "runs", edited, edited, load_papers(), tmp_path, stamp)
-    for name in ("index.html", f"{NAME}.html"):
+    for name in ("index.html", f"{PAPER}.html"):
         bodies = re.split(r"<tbody ", (tmp_path / name).read_text(encoding="utf-8"))
         for claim in FRAUDS:
             rows = [body for body in bodies if f"<code>{claim}</code>" in body]
