@@ -82,6 +82,7 @@ def test_an_exhibit_without_its_runs_is_a_page_that_says_so(results: Path, tmp_p
     assert "needs &lt;large&gt;" in (tmp_path / "absent.html").read_text()
 
 
+@pytest.mark.usefixtures("finished")
 def test_a_wrong_tier_names_the_nearest() -> None:
     with pytest.raises(InputError, match="Did you mean 'gpu'"):
         drawing_commands.figures(PAPER, tier="gpus")
