@@ -3,13 +3,16 @@
 import math
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
 from replications.presentation.judging import judge_paper
+from replications.registry import run_grid
 from replications.registry.papers import Paper
+from replications.registry.settings import RunSettings
 from replications.results.reader import Results
 from replications.verdicts.verdict import Verdict
 from replications.verdicts.words import WORDS
@@ -148,6 +151,47 @@ def test_an_order_pairs_the_test_items_that_runs_stored(finish: Finish, verdict:
     found = verdict(**keys)
     assert found.verdict == "replicated"
     assert "test items included" in found.reason
+
+
+def test_a_trend_counts_and_pairs_the_test_items_behind_its_points(finish: Finish, verdict: Callable[..., Verdict]) -> None:
+    wrong = {"lady": np.arange(2000) < [[100], [102], [98]], "guest": np.arange(2000) < [[124], [128], [120]]}
+    points = [{"run": run, "metric": "error", "x": x} for run, x in (("lady", 1), ("guest", 10))]
+    keys: dict[str, Any] = {"kind": "trend", "points": points, "statistic": "semilogx_slope", "range": [0, math.inf], "seeds": 3}
+
+    def judged(unit: str, *, sizes: bool, stored: bool) -> Verdict:
+        for run, rows in wrong.items():
+            metrics = {"error": list(100 * rows.mean(axis=1))} | ({"test_examples": [2000.0] * 3} if sizes else {})
+            arrays = {"wrong_error_test": np.packbits(rows, axis=-1)} if stored else {}
+            finish(run, arrays=arrays, changes={"units": {"error": unit}}, **metrics)
+        return verdict(**keys)
+
+    assert judged("%", sizes=False, stored=False).verdict == "replicated"
+    unpaired = judged("%", sizes=True, stored=False)
+    assert (unpaired.verdict, "with the error of the test items" in unpaired.reason) == ("inconclusive", True)
+    assert judged("nats", sizes=True, stored=False).verdict == "replicated"
+    paired = judged("%", sizes=True, stored=True)  # the 24 items that one alone gets wrong decide, not the 100 of both
+    assert (paired.verdict, "with the error of the test items" in paired.reason) == ("replicated", True)
+
+
+def test_a_run_that_is_declared_to_solve_its_task_or_fail_is_judged_so(
+    finish: Finish, make_paper: Make, discovered: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class SolvesOrFails(RunSettings):
+        @property
+        def solves_or_fails(self) -> bool:
+            return True
+
+    finish("lady", error=GOOD)
+    finish("guest", error=[49.0, 50, 51, 52, 48])
+    paper = make_paper({"unit": "%"}, ORDER | {"unit": "%", "min_difference": 20})
+    judged = judge_paper(Results.read(paper, "gpu", tmp_path / "results"))
+    assert [found.verdict for found in judged] == ["replicated", "replicated"]
+    monkeypatch.setattr(run_grid, "settings_model", lambda _: SolvesOrFails)
+    run_grid.load_runs.cache_clear()
+    value, order = judge_paper(Results.read(paper, "gpu", tmp_path / "results"))
+    assert (value.verdict, order.verdict) == ("compatible", "inconclusive")
+    # The worst seed errs in 1.35 %; a share of failed trainings that brings the mean to 1.59 % would be missed five times in a row.
+    assert value.p == pytest.approx(((100 - 1.59) / (100 - 1.35)) ** 5)
 
 
 def test_a_claim_waits_for_what_must_hold_first(finish: Finish, verdict: Callable[..., Verdict]) -> None:
