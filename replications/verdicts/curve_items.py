@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from replications.verdicts.evidence import PERCENT, item_error
+from replications.verdicts.item_errors import PERCENT, item_error
 from replications.verdicts.outcome import Sample
 
 

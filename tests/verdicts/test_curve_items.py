@@ -8,7 +8,7 @@ import pytest
 
 from replications.registry.claims import Measure
 from replications.verdicts.curve_items import CurveItems, ShareAt, gradient_at
-from replications.verdicts.evidence import contrast_evidence, statistic_evidence
+from replications.verdicts.evidence_of_means import contrast_evidence, statistic_evidence
 from replications.verdicts.kinds.trend import TrendClaim
 from replications.verdicts.outcome import LEVEL, Sample, Samples
 from replications.verdicts.trends import loglog_slope

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from replications.verdicts.evidence import contrast_evidence, mean_evidence
+from replications.verdicts.evidence_of_means import contrast_evidence, mean_evidence
 from replications.verdicts.kinds.order import OrderClaim
 from replications.verdicts.shares import Binomial, EqualSeeds, MayFail, SolvedDifference, item_variance, paired_item_variance
 

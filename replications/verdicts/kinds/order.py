@@ -13,7 +13,8 @@ from pydantic import Field
 from replications.registry.claims import Items, Measure
 from replications.verdicts.counted import judge_counted
 from replications.verdicts.estimates import ALPHA
-from replications.verdicts.evidence import Evidence, contrast_evidence
+from replications.verdicts.evidence import Evidence
+from replications.verdicts.evidence_of_means import contrast_evidence
 from replications.verdicts.outcome import LEVEL, JudgedClaim, Outcome, Sample, Samples, Word, number, seeds_that_decide, span
 
 

@@ -16,7 +16,8 @@ from replications.verdicts.counted import judge_counted
 from replications.verdicts.crossings import Crossing, find_crossing, is_geometric
 from replications.verdicts.curve_items import CurveItems, ShareAt, gradient_at
 from replications.verdicts.estimates import ALPHA
-from replications.verdicts.evidence import PERCENT, statistic_evidence
+from replications.verdicts.evidence_of_means import statistic_evidence
+from replications.verdicts.item_errors import PERCENT
 from replications.verdicts.outcome import LEVEL, JudgedClaim, Outcome, Sample, Samples, Word, number, seeds_that_decide, span
 from replications.verdicts.shares import Binomial
 from replications.verdicts.trends import TRENDS, curves

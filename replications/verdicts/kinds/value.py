@@ -10,7 +10,7 @@ from pydantic import Field
 from replications.registry.claims import Items, Measure
 from replications.verdicts.counted import judge_counted
 from replications.verdicts.estimates import ALPHA, prediction_interval
-from replications.verdicts.evidence import mean_evidence
+from replications.verdicts.evidence_of_means import mean_evidence
 from replications.verdicts.outcome import LEVEL, JudgedClaim, Outcome, Sample, Samples, Word, number, seeds_that_decide, span
 
 
