@@ -10,6 +10,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import sysconfig
 import tempfile
 import zipfile
 from collections.abc import Iterator
@@ -38,12 +39,13 @@ class Machine:
     """Where the suite lies, and how its commands are started."""
 
     suite: Path
+    python: str = sys.executable
     before: list[str] = field(default_factory=list)
     variables: dict[str, str] = field(default_factory=dict)
 
     def run(self, *command: str) -> subprocess.CompletedProcess[str]:
         """Run a Python module as a target of the Makefile, whose settings of the environment count."""
-        target = f"tried: ; @{shlex.join([sys.executable, '-m', *command])}".replace("$", "$$")
+        target = f"tried: ; @{shlex.join([self.python, '-m', *command])}".replace("$", "$$")
         variables = {"PATH": os.defpath, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", **self.variables}
         done = subprocess.run(
             [*self.before, "make", "--eval", target, "tried"],
@@ -143,16 +145,44 @@ def check(made: Made, usual: Made, commit: str | None) -> None:
         assert content["dirty"] is (None if commit is None else False)
 
 
+def python_for(become: list[str], public: Path) -> tuple[str, dict[str, str]]:
+    """Return a Python that another user can run, with the packages of this one, and the variables that it needs.
+
+    Where the interpreter lies in a private folder a copy of it is made in the public one.
+    """
+
+    def runs(python: str, variables: dict[str, str]) -> bool:
+        # Through a shell, as a job starts it: setpriv itself may still run what no other user can.
+        command = [*become, "sh", "-c", '"$0" -c "import torch"', python]
+        done = subprocess.run(command, cwd=public, env={"PATH": os.defpath, **variables}, capture_output=True, check=False)
+        return done.returncode == 0
+
+    if runs(sys.executable, {}):
+        return sys.executable, {}
+    base, environment = public / "python", public / "environment"
+    left_behind = shutil.ignore_patterns("site-packages", "test", "__pycache__", "config-*", "*.a", "include", "share")
+    shutil.copytree(sys.base_prefix, base, symlinks=True, ignore=left_behind)
+    packages = Path(sysconfig.get_path("purelib"))
+    library = environment / packages.parent.relative_to(sys.prefix)
+    library.mkdir(parents=True)
+    (library / "site-packages").symlink_to(packages)
+    (environment / "bin").mkdir()
+    (environment / "bin" / "python").symlink_to(base / "bin" / packages.parent.name)
+    (environment / "pyvenv.cfg").write_text(f"home = {base / 'bin'}\n")
+    python, variables = str(environment / "bin" / "python"), {"LD_LIBRARY_PATH": str(base / "lib")}
+    if not runs(python, variables):
+        pytest.skip(f"{packages} is a folder that no other user can read")
+    return python, variables
+
+
 @pytest.mark.skipif(os.getuid() != 0 or shutil.which("setpriv") is None, reason="only root can become another user, through setpriv")
 def test_another_user_without_a_home_folder_or_an_account_in_a_clone_of_roots(origin: Path, usual: Made, public: Path) -> None:
     git(public, "clone", "-q", "--no-local", str(origin), "suite")
     os.chown(public / "suite", OTHER_USER, OTHER_USER)  # results go there; history and code stay another's, as in a mounted folder
     (public / "suite" / "results").chmod(0o777)
     become = ["setpriv", f"--reuid={OTHER_USER}", f"--regid={OTHER_USER}", "--clear-groups"]
-    # Through a shell, as a job starts it: setpriv itself may still run what no other user can.
-    if subprocess.run([*become, "sh", "-c", '"$0" -c "import torch"', sys.executable], capture_output=True, check=False).returncode:
-        pytest.skip(f"{sys.executable} is, or links to, a Python that no other user can run")
-    check(made_by(Machine(public / "suite", before=become)), usual, git(origin, "rev-parse", "HEAD"))
+    python, variables = python_for(become, public)
+    check(made_by(Machine(public / "suite", python, become, variables)), usual, git(origin, "rev-parse", "HEAD"))
 
 
 def test_a_folder_with_spaces_and_letters_of_several_scripts(origin: Path, usual: Made, tmp_path: Path) -> None:
