@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from statsmodels.stats.weightstats import ttost_paired
 
 from replications.verdicts.contrasts import contrast, log_contrast, paired_seeds
-from replications.verdicts.estimates import tost
+from replications.verdicts.evidence_of_means import contrast_evidence
 
 SLEEP = [0.7, -1.6, -0.2, -1.2, -0.1, 3.4, 3.7, 0.8, 0.0, 2.0]
 SLEEP2 = [1.9, 0.8, 1.1, 0.1, -0.1, 4.4, 5.5, 1.6, 4.6, 3.4]
@@ -39,9 +39,9 @@ def test_the_unpaired_difference_of_students_sleep_data_is_welchs() -> None:
 
 
 def test_paired_equivalence_is_statsmodels() -> None:
-    found = contrast([seeds(SLEEP2), seeds(SLEEP)], [1, -1])
+    found = contrast_evidence([seeds(SLEEP2), seeds(SLEEP)], [1, -1])
     expected = ttost_paired(np.array(SLEEP2), np.array(SLEEP), -3, 3)[0]
-    assert tost(found.values, -3, 3) == pytest.approx(expected)
+    assert found.p_within(-3, 3) == pytest.approx(expected)
 
 
 @given(samples, samples)
