@@ -98,8 +98,10 @@ def test_clips_hold_the_features_of_their_frames_and_recordings_stay_together(vi
         np.testing.assert_allclose(loaded.scored.streams["rgb"][clip].numpy(), colour[start : start + 6], atol=0.2)
         moved = 127.5 + np.diff(colour[start : start + 6], axis=0) / 2
         np.testing.assert_allclose(loaded.scored.streams["flow"][clip].numpy(), moved, atol=0.2)
-    backwards = 127.5 + np.diff(colour[::-1], axis=0)[:5] / 2
-    np.testing.assert_allclose(loaded.scored.backwards["flow"][0].numpy(), backwards, atol=0.2)
+        # Played backwards, both streams show the same six frames in the reverse order.
+        turned = colour[start : start + 6][::-1]
+        np.testing.assert_allclose(loaded.scored.backwards["rgb"][clip].numpy(), turned, atol=0.2)
+        np.testing.assert_allclose(loaded.scored.backwards["flow"][clip].numpy(), 127.5 + np.diff(turned, axis=0) / 2, atol=0.2)
     assert loaded.scored.videos.tolist() == [0, 0, 0, 1, 1, 1]
 
 
