@@ -1,7 +1,7 @@
 """Made-up clips: a digit that moves right, left, down or up. Nothing is downloaded.
 
 A movement to the left is one to the right played backwards, frame for frame, so that the two differ in nothing but the order of their
-frames: whoever averages over frames cannot tell them apart. This is the smallest case of 'catching or throwing'.
+frames: whoever averages over frames cannot tell them apart.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from replications.engine.datasets import DataSource
+from replications.papers.video_recognition.settings import DIGIT_FRAMES
 
 if TYPE_CHECKING:
     import datasets
@@ -20,7 +21,7 @@ DIGITS = (0, 1, 2, 3)
 DIRECTIONS = ("right", "left", "down", "up")
 STEPS = np.array([(1, 0), (-1, 0), (0, 1), (0, -1)])
 """Pixels per frame along x and y, by direction."""
-SIDE, DIGIT_SIDE, N_FRAMES = 16, 8, 8
+SIDE, DIGIT_SIDE, N_FRAMES = 16, 8, DIGIT_FRAMES
 N_CLASSES = len(DIGITS) * len(DIRECTIONS)
 SIZES = {"train": 4000, "validation": 800, "test": 1600}
 _SHARES = {"train": (0.0, 0.6), "validation": (0.6, 0.75), "test": (0.75, 1.0)}

@@ -15,9 +15,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from replications.engine.randomness import SeededDropout
-from replications.papers.video_recognition.settings import Head
+from replications.papers.video_recognition.settings import ATTENTION_HEADS, Head
 
-KERNEL, N_HEADS, N_LAYERS = 3, 4, 2
+KERNEL, N_LAYERS = 3, 2
 
 
 class AverageHead(nn.Module):
@@ -147,7 +147,7 @@ class TransformerLayer(nn.Module):
         Returns:
             (batch, steps, width).
         """
-        q, k, v = self.qkv(self.attention_norm(x)).unflatten(2, (3, N_HEADS, -1)).permute(2, 0, 3, 1, 4)
+        q, k, v = self.qkv(self.attention_norm(x)).unflatten(2, (3, ATTENTION_HEADS, -1)).permute(2, 0, 3, 1, 4)
         attended = functional.scaled_dot_product_attention(q, k, v)
         x = x + self.out(attended.transpose(1, 2).flatten(2))
         return x + self.mlp(self.mlp_norm(x))

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from replications.registry.settings import TrainingInSteps
 
 Head = Literal["average", "lstm", "convolution", "transformer"]
+DIGIT_FRAMES = 8
+"""Frames of a made-up clip."""
+ATTENTION_HEADS = 4
+"""Of each layer of the transformer encoder."""
 
 
 class Settings(TrainingInSteps):
@@ -38,6 +42,25 @@ class Settings(TrainingInSteps):
     hidden_size: int = Field(64, ge=1, description="Units of the LSTM; channels of the other heads.")
     frame_dropout: float = Field(0.0, ge=0, lt=1, description="Share of units of that layer dropped in training (0.9 in the paper).")
     word_steps: int = Field(400, ge=1, description="Updates of the decoder of sentences.")
+
+    @model_validator(mode="after")
+    def _belong_together(self) -> Self:
+        made_up = self.data in ("digits", "turning-digits")
+        if made_up and self.clip_frames != DIGIT_FRAMES:
+            raise ValueError(
+                f"clip_frames {self.clip_frames}: clips of data '{self.data}' have {DIGIT_FRAMES} frames; leave clip_frames out"
+            )
+        if self.data.startswith("ucf101") and self.cnn == "still-cnn":
+            raise ValueError(f"cnn still-cnn is trained on 16x16 digits; with data '{self.data}' set cnn to squeezenet1_1 or resnet50")
+        if self.task == "label-frames" and self.data != "turning-digits":
+            raise ValueError(f"task label-frames: clips of data '{self.data}' have no labels of frames; set data to turning-digits")
+        if self.task == "describe" and self.data != "digits":
+            raise ValueError(f"task describe: there are no sentences about clips of data '{self.data}'; set data to digits")
+        if self.head == "transformer" and self.hidden_size % ATTENTION_HEADS:
+            raise ValueError(
+                f"hidden_size {self.hidden_size} must be a multiple of {ATTENTION_HEADS}, the attention heads of the transformer"
+            )
+        return self
 
     def for_trial(self) -> Self:
         """Return a copy with little to evaluate on and a short training of the CNN."""

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from replications.errors import DataError, Preempted
+from replications.errors import DataError, InputError, Preempted
 from replications.papers.video_recognition import skeletons
 from replications.papers.video_recognition.clips import Clips
 from replications.papers.video_recognition.data import load_clips
@@ -20,6 +20,7 @@ from replications.registry.papers import load_paper
 from replications.registry.run_grid import load_runs
 from replications.registry.schema import TIERS
 from replications.registry.tuning import load_tuning
+from replications.registry.yaml_models import validate
 from tests.contexts import make_context
 from tests.papers.video_recognition.recordings import archive, recordings
 
@@ -41,6 +42,22 @@ SMALL = {
     "frames": Settings(data="turning-digits", task="label-frames", **FEW),
     "sentences": Settings(task="describe", **FEW),
 }
+
+
+@pytest.mark.parametrize(
+    ("update", "message"),
+    [
+        ({"clip_frames": 12}, "clip_frames 12: clips of data 'digits' have 8 frames"),
+        ({"data": "ucf101"}, "cnn still-cnn is trained on 16x16 digits; with data 'ucf101' set cnn to squeezenet1_1 or resnet50"),
+        ({"task": "label-frames"}, "clips of data 'digits' have no labels of frames; set data to turning-digits"),
+        ({"data": "skeletons", "task": "describe"}, "there are no sentences about clips of data 'skeletons'; set data to digits"),
+        ({"head": "transformer", "hidden_size": 30}, "hidden_size 30 must be a multiple of 4"),
+        ({"clip_length": 8}, "clip_length"),
+    ],
+)
+def test_settings_that_do_not_go_together_are_refused_with_what_to_change(update: dict[str, object], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        validate(Settings, update, "runs.yaml")
 
 
 def records(folder: Path, settings: Settings, seeds: tuple[int, ...]) -> pd.DataFrame:
