@@ -14,7 +14,7 @@ ORDERS = ("forward", "shuffled", "reversed")
 
 def clip_player(results: Results) -> Exhibit:
     """Play clips of moving digits forward, shuffled and backwards, and read the probabilities that a head gives to each class after every
-    frame. Only heads that read order change their mind.
+    frame. The mean over all frames is the answer for the clip. The network is that of the first seed.
     """
     results.need("digits-average", "digits-lstm")
     heads: dict[str, Any] = {}
@@ -33,7 +33,7 @@ def clip_player(results: Results) -> Exhibit:
         "heads": heads,
     }
     alt = (
-        "Sixteen clips of moving digits to play forward, shuffled and backwards, with the probabilities of each class after every frame;"
-        " the figure on the effect of order in this section shows the accuracies without scripts."
+        f"{len(data['labels'])} clips of moving digits to play forward, shuffled and backwards, with the probabilities of each class after every"
+        " frame; the figure on the effect of order in this section shows the accuracies without scripts."
     )
     return Exhibit("Clip player: what a head believes after each frame", alt, data)

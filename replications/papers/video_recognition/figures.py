@@ -27,29 +27,36 @@ def _runs(results: Results, data: str) -> dict[str, str]:
     return {head: found[head] for head in HEADS if head in found}
 
 
-def _by_stream(results: Results, data: str, title: str, *, table: str = "") -> Figure:
-    """Return accuracy against the input, one colour a head, one dot a seed; published values as open diamonds."""
+def _colour(head: str) -> str:
+    """Return the colour of a head, the same in every figure and whichever heads are finished."""
+    return PALETTE[list(HEADS).index(head)]
+
+
+def _by_stream(results: Results, data: str, title: str, *, appearance: str = "RGB", table: str = "") -> Figure:
+    """Return accuracy against the input, one colour a head, one dot a seed, bars for means; published values as open diamonds."""
     runs = _runs(results, data)
     if not runs:
         raise NotMeasured(f"needs runs on {data}")
     figure, axes = canvas(2 * COLUMN, 2.6)
     ax: Axes = axes[0, 0]
     rows = []
+    inputs = INPUTS | {"rgb": appearance}
     for i, (head, run) in enumerate(runs.items()):
-        for x, model in enumerate(INPUTS):
+        for x, model in enumerate(inputs):
             values = results.select(run=run, metric="accuracy", model=model)["value"].to_numpy()
             place = x + (i - (len(runs) - 1) / 2) * 0.18
-            dots(ax, np.full(len(values), place), values, colour=PALETTE[i])
-            ax.plot([place - 0.07, place + 0.07], [values.mean()] * 2, color=PALETTE[i], linewidth=2, label=HEADS[head] if x == 0 else None)
-            rows += [{"head": HEADS[head], "input": INPUTS[model], "value": value} for value in values]
+            dots(ax, np.full(len(values), place), values, colour=_colour(head))
+            label = HEADS[head] if x == 0 else None
+            ax.plot([place - 0.07, place + 0.07], [values.mean()] * 2, color=_colour(head), linewidth=2, label=label)
+            rows += [{"head": HEADS[head], "input": inputs[model], "value": value} for value in values]
     if table:
         for i, row in enumerate(results.table(table).rows[:2]):
             printed = [row.value("v4", model) for model in INPUTS]
             published(
                 ax, list(range(4)), [value for value in printed if value is not None], colour=PALETTE[i], label=f"{row.label}, published"
             )
-    ax.set_xticks(range(len(INPUTS)), list(INPUTS.values()))
-    ax.set(ylabel="accuracy (%)", xlabel="input, and weights of RGB + motion in late fusion")
+    ax.set_xticks(range(len(inputs)), list(inputs.values()))
+    ax.set(ylabel="accuracy (%)", xlabel=f"input, and weights of {appearance} + motion in late fusion")
     ax.legend(frameon=False, fontsize=7, loc="center left", bbox_to_anchor=(1, 0.5))
     data_frame = pd.DataFrame(rows)
     alt = f"Mean accuracy by head and input: {in_words(data_frame, ['head', 'input'], 'value', '.1f')}."
@@ -57,35 +64,37 @@ def _by_stream(results: Results, data: str, title: str, *, table: str = "") -> F
 
 
 def ucf101_by_input(results: Results) -> Figure:
-    """Accuracy on UCF-101, split 1, by head and input, one dot per seed; diamonds are the published values of arXiv v4, which are means over
-    three splits.
+    """Accuracy on UCF-101, split 1, by head and input, one dot per seed, bars for means; diamonds are the published values of arXiv v4,
+    which are means over three splits.
     """
     return _by_stream(results, "ucf101", "UCF-101, by head and input", table="table-1")
 
 
 def subset_by_input(results: Results) -> Figure:
-    """Accuracy on ten classes of UCF-101 by head and input, one dot per seed. No recording is among both the training and the test videos."""
+    """Accuracy on ten classes of UCF-101 by head and input, one dot per seed, bars for means. No recording is among both the training and the test
+    videos.
+    """
     return _by_stream(results, "ucf101-subset", "Ten classes of UCF-101, by head and input")
 
 
 def skeletons_by_input(results: Results) -> Figure:
-    """Accuracy on MSR Action3D for subjects that were not trained on, by head and input, one dot per seed. Joint positions stand for
-    RGB, their differences between frames for flow.
+    """Accuracy on MSR Action3D for subjects that were not trained on, by head and input, one dot per seed, bars for means. Positions of joints
+    stand for RGB, their differences between frames for flow.
     """
-    return _by_stream(results, "skeletons", "MSR Action3D, by head and input")
+    return _by_stream(results, "skeletons", "MSR Action3D, by head and input", appearance="positions")
 
 
 def digits_by_input(results: Results) -> Figure:
-    """Accuracy on moving digits by head and input, one dot per seed. Each class is another one played backwards, so that on RGB an average
-    over frames has one chance in four once it knows the digit; a difference of two frames shows the direction by itself.
+    """Accuracy on moving digits by head and input, one dot per seed, bars for means. Each class is another one played backwards, so that
+    on RGB an average over frames has one chance in four once it knows the digit; a difference of two frames shows the direction by itself.
     """
     return _by_stream(results, "digits", "Moving digits, by head and input")
 
 
 def effect_of_order(results: Results) -> Figure:
-    """Accuracy of each head for frames as recorded, shuffled and backwards, one dot per seed. Panels are of moving digits, RGB, and, where
-    it was trained, of MSR Action3D, motion. An average over frames cannot change when frames are shuffled. Backwards, a clip of moving
-    digits belongs to another class, so that a network that reads order must be wrong by its label.
+    """Accuracy of each head for frames as recorded, shuffled and backwards, one dot per seed, lines between means. Panels are of moving digits,
+    RGB, and of MSR Action3D, motion, where they were trained. An average over frames cannot change when frames are shuffled. Backwards, a
+    clip of moving digits belongs to another class, so that a network that reads order must be wrong by its label.
     """
     panels = {"digits": ("moving digits, RGB", "rgb"), "skeletons": ("MSR Action3D, motion", "flow")}
     available = {data: _runs(results, data) for data in panels}
@@ -97,13 +106,13 @@ def effect_of_order(results: Results) -> Figure:
     for ax, (data, runs) in zip(axes[0], shown.items(), strict=True):
         title, model = panels[data]
         for i, (head, run) in enumerate(runs.items()):
-            means = []
+            means, shift = [], 0.08 * (i - (len(runs) - 1) / 2)
             for x, metric in enumerate(ORDERS):
                 values = results.select(run=run, metric=metric, model=model)["value"].to_numpy()
-                dots(ax, np.full(len(values), x + 0.08 * (i - 1.5)), values, colour=PALETTE[i])
+                dots(ax, np.full(len(values), x + shift), values, colour=_colour(head))
                 means.append(values.mean())
                 rows += [{"data": title, "head": HEADS[head], "frames": ORDERS[metric], "value": value} for value in values]
-            ax.plot(np.arange(3) + 0.08 * (i - 1.5), means, color=PALETTE[i], linewidth=1, label=HEADS[head])
+            ax.plot(np.arange(3) + shift, means, color=_colour(head), linewidth=1, label=HEADS[head])
         ax.set_xticks(range(3), list(ORDERS.values()))
         ax.set_title(title)
     axes[0, 0].set(ylabel="accuracy (%)", ylim=(-3, 103))
@@ -124,7 +133,7 @@ def accuracy_by_frame(results: Results) -> Figure:
     ax = axes[0, 0]
     tables = []
     for head, run in runs.items():
-        colour = PALETTE[list(HEADS).index(head)]
+        colour = _colour(head)
         rows = results.select(run=run, metric="frame_accuracy_at", axis="frame")
         dots(ax, rows["at"].to_numpy(), rows["value"].to_numpy(), colour=colour)
         means = rows.groupby("at")["value"].mean()
@@ -143,7 +152,7 @@ def accuracy_by_frame(results: Results) -> Figure:
 
 def confusions(results: Results) -> Figure:
     """Which class of moving digits is taken for which, on RGB, in percent of the clips of a class, over all seeds; left the average over
-    frames, right the LSTM. Neighbouring classes are each other's reversals: the average confuses them with all directions, the LSTM does not.
+    frames, right the LSTM. The four classes of a digit stand together, and of these right and left, and down and up, are each other's reversals.
     """
     runs = _runs(results, "digits")
     if not {"average", "lstm"} <= set(runs):
