@@ -32,16 +32,23 @@ class CatchRun:
     Attributes:
         name: of the run.
         settings: of the game.
+        longer: whether it is trained at least twice as long as the first run of its tier.
     """
 
     name: str
     settings: CatchSettings
+    longer: bool = False
 
     @property
     def agent(self) -> str:
-        """Core and gaze, for example 'LSTM, learned gaze'."""
+        """Core and gaze, for example 'LSTM, learned gaze', and whether it is trained for longer."""
         core = "LSTM" if self.settings.core == "lstm" else "ReLU"
-        return f"{core}, {self.settings.gaze} gaze"
+        return f"{core}, {self.settings.gaze} gaze" + (", longer training" if self.longer else "")
+
+    @property
+    def dash(self) -> str | tuple[float, tuple[float, float]]:
+        """Style of its lines in figures."""
+        return (0, (3, 1.5)) if self.longer else "solid"
 
     @property
     def colour(self) -> str:
@@ -71,8 +78,10 @@ def catch_runs(results: Results) -> list[CatchRun]:
     Raises:
         NotMeasured: there is none.
     """
-    runs = [CatchRun(run.name, run.settings_as(Settings).game) for run in results.runs() if run.settings_as(Settings).experiment == "catch"]
-    finished = [run for run in runs if results.finished(run.name)]
+    planned = [(run.name, run.settings_as(Settings)) for run in results.runs()]
+    games = {name: settings.game for name, settings in planned if settings.experiment == "catch"}
+    updates = [game.n_steps for game in games.values()]
+    finished = [CatchRun(name, game, longer=game.n_steps >= 2 * updates[0]) for name, game in games.items() if results.finished(name)]
     if not finished:
         raise NotMeasured("needs a run of the game of Catch")
     return finished
@@ -98,10 +107,9 @@ def draw_learning(results: Results) -> Figure:
         rows = results.select(run=run.name, metric="catches", split="validation")
         rows = rows.assign(series=run.agent, frames=rows["step"] * run.frames_per_update)
         drawn.append(rows)
-        dash = "solid" if run.settings.n_steps < 2 * runs[0].settings.n_steps else (0, (3, 1.5))
         for seed, curve in drawn[-1].groupby("seed"):
             label = run.agent if seed == rows["seed"].min() else None
-            axes.plot(curve["frames"] / 1e6, curve["value"], color=run.colour, linestyle=dash, linewidth=0.9, alpha=0.85, label=label)
+            axes.plot(curve["frames"] / 1e6, curve["value"], color=run.colour, linestyle=run.dash, linewidth=0.9, alpha=0.85, label=label)
     first = runs[0]
     for (model, name), dash in zip(SCRIPTED.items(), [(0, (1, 1)), (0, (4, 1.5))], strict=True):
         value = results.final(first.name, "catches", model=model).mean()
@@ -144,10 +152,10 @@ def draw_gaze(results: Results) -> Figure:
     for game, axes in enumerate(grid[0, 1:]):
         _draw_game(axes, arrays, game, shown.settings)
     data = pd.concat(drawn, ignore_index=True)
-    late = data[(data["seed"] >= 0) & (data["frame"] == data["frame"].max())]
+    late = data[data["frame"] == data["frame"].max()]
     alt = (
         f"Correlation of gaze and ball in the last frame seen, mean over seeds: {in_words(late, 'series', 'correlation', '.2f')}. "
-        f"Beside it {N_GAMES} games of {shown.agent}: the ball falls, and the gaze goes with it."
+        f"Beside it {N_GAMES} games of {shown.agent}: path of the ball, path of the gaze, and the paddle at the end."
     )
     return Figure(figure, data, alt, f"Catch: where the agent looks, {shown.screen}", [run.name for run in runs])
 
@@ -158,11 +166,13 @@ def _draw_correlations(axes: Axes, results: Results, runs: list[CatchRun]) -> li
         for index, (seed, (rows,)) in enumerate(sorted(results.by_seed(run.name, "gaze_by_frame").items())):
             frames = np.arange(1, len(rows) + 1)
             label = run.agent if not index else None
-            axes.plot(frames, rows, color=run.colour, linewidth=0.9, alpha=0.85, label=label)
+            axes.plot(frames, rows, color=run.colour, linestyle=run.dash, linewidth=0.9, alpha=0.85, label=label)
             drawn.append(pd.DataFrame({"run": run.name, "series": run.agent, "seed": seed, "frame": frames, "correlation": rows}))
     untrained = results.final(runs[0].name, "gaze_correlation", model="untrained")
     last = runs[0].settings.decisions + 0.7
     dots(axes, [last] * len(untrained), untrained, colour="#777777", label="before training")
+    columns = {"run": runs[0].name, "series": f"{runs[0].agent}, before training", "seed": untrained.index, "correlation": untrained}
+    drawn.append(pd.DataFrame(columns))
     axes.axhline(0, color="#999999", linewidth=0.5)
     axes.set(xlabel="frame", ylabel="correlation of gaze and ball", ylim=(-1, 1))
     axes.legend(loc="lower left", fontsize=6.5)

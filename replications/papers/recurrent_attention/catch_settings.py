@@ -60,7 +60,7 @@ class CatchSettings(TrainingInSteps):
     def _fits(self) -> CatchSettings:
         if self.glimpse_side > self.board:
             raise ValueError(
-                f"glimpse_side {self.glimpse_side} is larger than board {self.board}; the finest patch must be smaller than the screen: "
+                f"glimpse_side {self.glimpse_side} is larger than board {self.board}; the finest patch must fit on the screen: "
                 "lower glimpse_side or enlarge the board"
             )
         coarsest = self.glimpse_side * 2 ** (self.scales - 1)

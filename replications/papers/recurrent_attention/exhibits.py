@@ -46,15 +46,17 @@ def catch_player(results: Results) -> Exhibit:
     for run in catch_runs(results):
         arrays, s = results.artifacts(run.name), run.settings
         centres = (arrays["gazes"][0].astype(float) + 1) * s.board / 2
-        of_run = {"name": run.name, "agent": run.agent, "board": s.board, "paddle": s.paddle, "side": s.glimpse_side, "scales": s.scales}
+        of_run = {"agent": run.agent, "board": s.board, "paddle": s.paddle, "side": s.glimpse_side, "scales": s.scales}
         games = {
             "balls": arrays["balls"].tolist(),
             "paddles": arrays["paddles"][0].tolist(),
             "gazes": np.floor(centres).astype(int).tolist(),
         }
         runs.append(of_run | games)
-    names = ", ".join(str(run["name"]) for run in runs)
-    return Exhibit("Catch, frame by frame", f"A player of test games of Catch with the agent's gaze drawn in, for {names}.", runs)
+    agents = "; ".join(str(run["agent"]) for run in runs)
+    return Exhibit(
+        "Catch, frame by frame", f"A player of test games of Catch with the agent's gaze drawn in, for these agents: {agents}.", runs
+    )
 
 
 def _arrays(results: Results, run: str) -> dict[str, object]:

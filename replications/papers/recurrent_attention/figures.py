@@ -379,8 +379,8 @@ def catch_learning(results: Results) -> Figure:
 def catch_gaze(results: Results) -> Figure:
     """Where agents look in the game of Catch: correlation of the columns of gaze and ball in each frame, and four test games.
 
-    Lines are seeds, in the colours of the figure above; grey dots are the same agents before training, over the last third of the game. The
-    first glimpse is at a random location. In the games, of the first seed, grey squares are the ball from top to bottom and the paddle at the
-    end, blue dots the gaze in each frame.
+    Lines are seeds, in the colours of the figure above; grey dots are LSTM agents with a learned gaze before training, over the last third of
+    the game. The first glimpse is at a random location. In the games, of the first seed, grey squares are the ball from top to bottom and the
+    paddle at the end, blue dots the gaze in each frame.
     """
     return draw_gaze(results)

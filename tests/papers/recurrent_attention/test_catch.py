@@ -121,7 +121,7 @@ def test_the_retina_sees_what_the_classifier_s_retina_sees_of_drawn_frames(board
 @pytest.mark.parametrize(
     ("update", "message"),
     [
-        ({"board": 5}, "glimpse_side 6 is larger than board 5; the finest patch must be smaller than the screen"),
+        ({"board": 5}, "glimpse_side 6 is larger than board 5; the finest patch must fit on the screen"),
         ({"board": 8}, "the coarsest patch of 24 pixels is more than twice board 8"),
         ({"paddle": 24}, "paddle 24 is as wide as board 24, so that every game is won"),
         ({"max_speed": 25}, "max_speed 25 is larger than board 24"),
