@@ -245,10 +245,11 @@ def clips_of_video(settings: Settings, features: Streams, name: str) -> Streams:
     """
     rgb, forward, backward = features
     length, stride = settings.clip_frames, settings.clip_stride
+    appearance, motion = ucf.cut(rgb, length, stride, name), ucf.cut(forward, length - 1, stride, name)
     # Cut in the order of the video and turned round clip by clip: the last clip begins where the video's end demands, not a stride after the
     # one before, so that clips cut from the end would not be those of the other stream.
     turned = ucf.cut(backward[::-1], length - 1, stride, name)[:, ::-1]
-    return ucf.cut(rgb, length, stride, name), ucf.cut(forward, length - 1, stride, name), np.ascontiguousarray(turned)
+    return appearance, motion, np.ascontiguousarray(turned)
 
 
 def _ucf_clips(videos: list[tuple[ucf.Video, Streams]], names: list[str]) -> Clips:
