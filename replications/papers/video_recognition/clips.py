@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -124,10 +125,15 @@ def check_complete(numbers: Sequence[int], video: str, n_declared: int | None = 
         n_declared: frames that its header declares, where it has one.
 
     Raises:
-        DataError: no frame, a gap, or fewer frames than declared.
+        DataError: no frame, a gap, a number given twice, or fewer frames than declared.
     """
     if not numbers:
         raise DataError(f"Video {video} has no frames. The file is empty or damaged; fetch it again.")
+    twice = next((number for number, following in itertools.pairwise(numbers) if number == following), None)
+    if twice is not None:
+        raise DataError(
+            f"Video {video} has two frames with the number {twice}. Two videos share its name, or the copy is damaged; fetch it again."
+        )
     expected = range(int(numbers[0]), int(numbers[0]) + len(numbers))
     if numbers[0] not in (0, 1) or list(numbers) != list(expected):
         missing = next((wanted for wanted, found in zip(expected, numbers, strict=True) if wanted != found), int(numbers[0]) - 1)

@@ -47,6 +47,11 @@ def test_a_missing_frame_is_refused(numbers: list[int]) -> None:
         check_complete(numbers, "v_a")
 
 
+def test_a_frame_given_twice_is_not_called_a_missing_one() -> None:
+    with pytest.raises(DataError, match="v_a has two frames with the number 1"):
+        check_complete([0, 1, 1, 2], "v_a")
+
+
 def test_complete_videos_may_count_from_zero_or_one() -> None:
     check_complete([0, 1, 2], "v", 3)
     check_complete([1, 2, 3], "v")
