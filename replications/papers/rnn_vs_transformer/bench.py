@@ -75,6 +75,11 @@ def mingru_against_library_gru() -> Comparison:
     return Comparison("minGRU scan, n = 512", _layer("mingru"), step, "tokens", BATCH * LENGTH, "library GRU")
 
 
+def rwkv_scan_against_its_loop() -> Comparison:
+    """Return the comparison of RWKV-4's time mixing as a scan with the recurrence step by step: a training step of one layer at length 512."""
+    return Comparison("RWKV-4 scan, n = 512", _layer("rwkv4"), _layer("rwkv4.loop"), "tokens", BATCH * LENGTH, "RWKV-4 step by step")
+
+
 def fused_against_naive_attention() -> Comparison:
     """Return the comparison of fused with naive attention: a training step of one layer at length 2048."""
     return Comparison(

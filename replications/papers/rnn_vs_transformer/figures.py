@@ -143,6 +143,14 @@ def generation_cost(results: Results) -> Figure:
     time = sweep_of(results, "generation", "token_seconds", "length", "cost")
     state = sweep_of(results, "generation", "state_bytes", "length")
     networks = networks_of(results, "generation")
+    if results.finished("generation-further"):
+        further = {name: network for name, network in networks_of(results, "generation-further").items() if name not in networks}
+        added = (
+            sweep_of(results, "generation-further", metric, "length", split)
+            for metric, split in (("token_seconds", "cost"), ("state_bytes", "test"))
+        )
+        time, state = (pd.concat([rows, more[more["model"].isin(further)]]) for rows, more in zip((time, state), added, strict=True))
+        networks |= further
     figure, axes = canvas(height=5.6, rows=2)
     curves(axes[0, 0], time, networks, xlabel="tokens of context n", ylabel="seconds per token")
     curves(axes[1, 0], state[state["seed"] == state["seed"].min()], networks, xlabel="tokens of context n", ylabel="state in bytes")
@@ -262,6 +270,32 @@ def copying(results: Results) -> Figure:
     return Figure(
         figure, data, alt=f"Share of characters copied correctly at the longest length: {in_words(longest, 'model')}.", title="Copying"
     )
+
+
+def selective_copying(results: Results) -> Figure:
+    """Selective copying (Gu and Dao 2023, section 4.1): share of letters copied correctly during training, against examples; one line per seed.
+
+    Letters stand at random places among noise. Mamba's steps depend on the input, so that it can skip the noise; those of the same layer
+    without selection, and the decay of RWKV-4, do not. Dotted line: guessing.
+    """
+    runs = runs_of(results, "selective")
+    figure, axes = canvas(width=COLUMN, height=2.6)
+    panel, parts, ends = axes[0, 0], [], []
+    for run, settings in runs:
+        network = settings.network
+        learning = results.select(run=run.name, metric="accuracy", split="validation")
+        learning = learning.assign(model=network.name, x=learning["step"] * settings.training.batch_size)
+        for _, part in learning.groupby("seed"):
+            panel.plot(part["x"], part["value"], color=COLOURS[network.mixer], lw=0.9)
+        last = learning[learning["step"] == learning["step"].max()]
+        ends.append((NAMES.get(network.name, network.name), COLOURS[network.mixer], float(last["x"].iloc[0]), float(last["value"].mean())))
+        parts.append(learning)
+    panel.axhline(1 / runs[0][1].task.vocabulary, color="#555555", ls=":", lw=1)
+    panel.set(xlabel="training examples", ylabel="letters copied correctly", ylim=(-0.03, 1.03))
+    label_ends(panel, ends)
+    data = pd.concat(parts)[["run", "model", "seed", "x", "value"]]
+    alt = f"Share of letters copied correctly at the end of training: {in_words(last_rows(data, 'x', 'model'), 'model')}."
+    return Figure(figure, data, alt=alt, title="Selective copying")
 
 
 def gradients_over_time(results: Results) -> Figure:

@@ -24,8 +24,12 @@ COLOURS = {
     "minlstm": PALETTE[7],
     "ssm": PALETTE[5],
     "linear": PALETTE[6],
+    "mamba": "#882255",
+    "mamba-lti": "#AA8866",
+    "rwkv4": "#332288",
+    "convolution": "#44AA99",
 }
-"""Colour of each mixer."""
+"""Colour of each mixer; those after the palette's eight are of Paul Tol's muted scheme, which colour-blind readers tell apart too."""
 
 NAMES = {
     "transformer": "attention, fused",
@@ -39,6 +43,10 @@ NAMES = {
     "minlstm": "minLSTM, scan",
     "ssm": "state space, scan",
     "linear": "linear attention",
+    "mamba": "Mamba, scan",
+    "mamba-lti": "Mamba without selection",
+    "rwkv4": "RWKV-4, scan",
+    "convolution": "dilated convolution",
 }
 """Display names of layers, by the name of their network."""
 

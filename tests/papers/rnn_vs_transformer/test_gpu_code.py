@@ -4,7 +4,7 @@ from pathlib import Path
 
 from tests.engine.gpu_checks import check_runs
 
-RUNS = ["cost-tokens", "language-lstm-16", "recall-transformer-32", "copying-transformer.alibi", "order-rnn-clipped"]
+RUNS = ["cost-tokens", "language-lstm-16", "recall-transformer-32", "copying-transformer.alibi", "order-rnn-clipped", "forms"]
 
 
 def test_every_kind_of_training_is_captured_and_keeps_to_its_device(tmp_path: Path) -> None:
