@@ -6,10 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from replications.papers.align_and_translate.samples import known_positions
+from replications.papers.align_and_translate.samples import known_positions, network_name
 from replications.papers.align_and_translate.settings import Settings
 from replications.presentation.exhibits import Exhibit
 from replications.results.reader import NotMeasured, Results
+
+_DATA = {"made-up": "made-up language", "bible": "Bible", "multi30k": "captions", "wmt14": "WMT'14"}
 
 
 def alignment_explorer(results: Results) -> Exhibit:
@@ -24,10 +26,11 @@ def alignment_explorer(results: Results) -> Exhibit:
         if not settings.samples or settings.network.context != "attention" or not results.finished(run.name):
             continue
         arrays = results.artifacts(run.name)
-        runs.append({"name": run.name, "sentences": [_sentence(arrays, i) for i in range(len(arrays["sample_source"]))]})
+        name = f"{network_name(run.labels)}, {_DATA[settings.dataset]}"
+        runs.append({"name": name, "sentences": [_sentence(arrays, i) for i in range(len(arrays["sample_source"]))]})
     if not runs:
         raise NotMeasured("needs a run of RNNsearch that stores samples")
-    names = ", ".join(str(run["name"]) for run in runs)
+    names = "; ".join(str(run["name"]) for run in runs)
     alt = f"Words of translations with the attention behind them, for {names}; the figure of alignments shows some of them without scripts."
     return Exhibit("Where the translator looks", alt, {"runs": runs})
 

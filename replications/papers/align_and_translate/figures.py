@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from replications.papers.align_and_translate.samples import known_positions
+from replications.papers.align_and_translate.samples import known_positions, network_name
 from replications.presentation.figure_writer import Figure
 from replications.presentation.palette import PALETTE
 from replications.presentation.theme import COLUMN, canvas, dots, in_words, label_end
@@ -37,8 +37,7 @@ def _family(results: Results) -> tuple[str, tuple[str, ...]]:
 
 
 def _label(results: Results, run: str) -> str:
-    labels = results.labels(run)
-    return f"{'RNNsearch' if labels['model'] == 'search' else 'RNNencdec'}-{labels['longest']}"
+    return network_name(results.labels(run))
 
 
 def bleu_by_length(results: Results) -> Figure:
