@@ -76,7 +76,7 @@ def read_tab_separated(text: str, name: str) -> list[tuple[str, str, str]]:
         DataError: a line has another form, an empty side, or a sentence of more than `LONGEST` words.
     """
     rows: list[tuple[str, str, str]] = []
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(_lines(text), 1):
         parts = line.split("\t")
         if len(parts) != 3:
             raise DataError(
@@ -104,7 +104,7 @@ def read_parallel(source: str, target: str, name: str) -> list[tuple[str, str]]:
     Raises:
         DataError: the numbers of lines differ, a line is empty, or a sentence has more than `LONGEST` words.
     """
-    lines = source.splitlines(), target.splitlines()
+    lines = _lines(source), _lines(target)
     if len(lines[0]) != len(lines[1]):
         raise DataError(
             f"{name}: the source has {len(lines[0]):,} lines, the target {len(lines[1]):,}; line i of one must be the translation of line i of"
@@ -114,6 +114,11 @@ def read_parallel(source: str, target: str, name: str) -> list[tuple[str, str]]:
         for number, sentence in enumerate(sentences, 1):
             check_sentence(sentence, f"{name}, {side}, line {number}")
     return list(zip(*lines, strict=True))
+
+
+def _lines(text: str) -> list[str]:
+    """Return the lines of a text. Only line feeds end them: crawled sentences may hold a form feed or a Unicode line separator."""
+    return text.replace("\r\n", "\n").removesuffix("\n").split("\n") if text else []
 
 
 def check_sentence(sentence: str, where: str) -> None:
