@@ -109,7 +109,7 @@ def _store_samples(context: Context, task: Task, pairs: Pairs, translations: Seq
             known[i, : len(several)] = several
         context.artifact("sample_alignment", known)
     if network.attends:
-        weights = weights_of(network, task.encode(Pairs(chosen.name, chosen.source, translated)))
+        weights = weights_of(network, task.encode(Pairs(chosen.name, chosen.source, translated), any_alphabet=True))
         shape = len(rows), max(len(one) for one in weights), max(one.shape[1] for one in weights)
         padded = np.zeros(shape, dtype=np.float32)
         for i, one in enumerate(weights):

@@ -38,14 +38,15 @@ class Task:
     pairs: dict[str, Pairs]
     vocabularies: tuple[Vocabulary, Vocabulary]
 
-    def encode(self, pairs: Pairs) -> Encoded:
+    def encode(self, pairs: Pairs, *, any_alphabet: bool = False) -> Encoded:
         """Return pairs as word numbers.
 
         Args:
             pairs: tokens.
+            any_alphabet: see `Vocabulary.encode`.
         """
-        source, target = self.vocabularies
-        return Encoded([source.encode(sentence) for sentence in pairs.source], [target.encode(sentence) for sentence in pairs.target])
+        sides = zip(self.vocabularies, (pairs.source, pairs.target), strict=True)
+        return Encoded(*([words.encode(one, any_alphabet=any_alphabet) for one in sentences] for words, sentences in sides))
 
 
 class Trainer:
@@ -59,7 +60,7 @@ class Trainer:
     def __init__(self, task: Task, context: Context) -> None:
         self.settings, self.context = task.settings, context
         settings = self.settings
-        train = task.encode(task.pairs["train"].up_to(settings.max_words))
+        train = task.encode(task.pairs["train"].up_to(settings.max_words), any_alphabet=True)
         held_out = task.encode(task.pairs["validation"].up_to(settings.max_words).first(settings.validation_pairs))
         self.held_out = {"validation": held_out, "train": Encoded(*(side[: len(held_out.source)] for side in train))}
         orders = [context.generator(seed, "order", device="cpu") for seed in context.seeds]

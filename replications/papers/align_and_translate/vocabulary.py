@@ -72,11 +72,13 @@ class Vocabulary:
     def __len__(self) -> int:
         return len(self.words)
 
-    def encode(self, sentence: Sequence[str]) -> np.ndarray:
+    def encode(self, sentence: Sequence[str], *, any_alphabet: bool = False) -> np.ndarray:
         """Return the numbers of a sentence's words, with the end.
 
         Args:
             sentence: tokens.
+            any_alphabet: whether a sentence of unknown letters passes, as unknown words: crawled training pairs hold such lines, and a
+                network may write nothing but unknown words.
 
         Returns:
             int32 (len(sentence) + 1,).
@@ -87,7 +89,7 @@ class Vocabulary:
         numbers: dict[str, int] = self._numbers  # type: ignore[attr-defined]  # set in __post_init__, because the class is frozen
         letters: set[str] = self._letters  # type: ignore[attr-defined]
         encoded = [numbers.get(word, UNKNOWN) for word in sentence]
-        if encoded and all(number == UNKNOWN for number in encoded):
+        if encoded and not any_alphabet and all(number == UNKNOWN for number in encoded):
             own = {letter for word in sentence for letter in word if letter.isalpha()}
             if own and not own & letters:
                 raise InputError(

@@ -54,6 +54,7 @@ def test_a_sentence_in_an_alphabet_never_seen_is_refused() -> None:
     assert vocabulary.encode(["1769", "!"]).tolist() == [UNKNOWN, UNKNOWN, END]
     with pytest.raises(InputError, match="English vocabulary: the text is in another alphabet"):
         vocabulary.encode(["свет", "и"])
+    assert vocabulary.encode(["свет"], any_alphabet=True).tolist() == [UNKNOWN, END]  # a crawled training pair does not stop a run
 
 
 def test_a_pair_with_an_empty_side_is_refused_with_its_line() -> None:
@@ -68,6 +69,12 @@ def test_unequal_numbers_of_lines_are_refused() -> None:
     assert read_parallel("one\ntwo\n", "un\ndeux\n", "captions") == [("one", "un"), ("two", "deux")]
     with pytest.raises(DataError, match=r"captions: the source has 2 lines, the target 1; .* from one release"):
         read_parallel("one\ntwo\n", "un\n", "captions")
+
+
+def test_only_line_feeds_end_a_line_so_that_pairs_stay_together() -> None:
+    separators = "a\x0cb\u2028c\x85d"
+    assert read_parallel(f"{separators}\r\ntwo\r\n", "un\ndeux", "captions") == [(separators, "un"), ("two", "deux")]
+    assert read_tab_separated(f"1\t{separators}\tuno\n", "pairs.tsv") == [("1", separators, "uno")]
 
 
 def test_a_sentence_longer_than_stated_is_refused() -> None:
