@@ -67,7 +67,7 @@ class Settings(TrainingInSteps):
     beam_size: int = Field(5, ge=1, description="Beam of the search; its width is not published.")
     length_bin: int = Field(10, ge=1, description="Width of the bins of source length in which BLEU is measured, in words.")
     short_at: int = Field(20, ge=1, description="Centre of the bin of ordinary sentences, in words.")
-    long_at: int = Field(50, ge=1, description="Centre of the bin of long sentences, in words; this bin has no upper end.")
+    long_at: int = Field(50, ge=1, description="Centre of the bin of long sentences, in words.")
     samples: int = Field(
         0, ge=0, description="Sentences of the translated split that are stored with their alignments; drawn with a fixed seed."
     )

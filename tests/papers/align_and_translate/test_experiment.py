@@ -88,8 +88,7 @@ def test_a_seed_gives_the_same_results_alone_and_in_company(tmp_path: Path) -> N
     pd.testing.assert_frame_equal(together, alone.reset_index(drop=True), rtol=1e-4)
 
 
-def test_a_network_that_overfits_one_phrase_translates_and_aligns_it(tmp_path: Path) -> None:
-    """Sentences of one phrase: a network that learned has a BLEU far above the few per cent of an untrained one."""
+def test_training_on_single_phrases_at_least_halves_the_loss(tmp_path: Path) -> None:
     options = {
         "max_words": 4,
         "n_steps": 150,
@@ -97,7 +96,7 @@ def test_a_network_that_overfits_one_phrase_translates_and_aligns_it(tmp_path: P
         "train_pairs": None,
         "network": {"hidden_size": 32, "embed_size": 16, "maxout_size": 16},
     }
-    rows = _run(tmp_path, (0,), **options, test_pairs=40)
+    rows = _run(tmp_path, (0,), **options, test_pairs=2)
     loss = rows[(rows["metric"] == "cross_entropy") & (rows["split"] == "train")].sort_values("step")["value"]
     assert loss.iloc[-1] < 0.5 * loss.iloc[0]
 
