@@ -108,7 +108,7 @@ def learning_curves(results: Results) -> Figure:
 
 
 def finite_horizon(results: Results) -> Figure:
-    """Test cross-entropy of interpolated Kneser-Ney n-grams by order (Table 2), and of the recurrent network with the lowest
+    """Test cross-entropy of modified Kneser-Ney n-grams by order (Table 2), and of the recurrent network with the lowest
     validation cross-entropy (line: mean, dots: seeds). Open markers: published n-grams as recalled.
     """
     rows = results.select(metric="cross_entropy", split="test", axis="order")

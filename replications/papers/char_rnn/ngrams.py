@@ -1,13 +1,17 @@
-"""Interpolated Kneser-Ney n-grams over characters, all orders at once: the finite-horizon baselines (section 4.2).
+"""Modified Kneser-Ney n-grams over characters, all orders at once: the finite-horizon baselines (section 4.2).
 
-For context h and character w, with h' the context one character shorter (Kneser and Ney 1995, interpolated as in Chen and
-Goodman 1999),
+For context h and character w, with h' the context one character shorter (Kneser and Ney 1995; interpolated, with three discounts, as in
+Chen and Goodman 1999, section 4, and as KenLM estimates them),
 
-    p(w | h) = max(c(h w) - D, 0) / c(h .) + D N(h .) / c(h .) * p(w | h')
+    p(w | h) = max(c(h w) - D(c(h w)), 0) / c(h .) + (D1 N1(h .) + D2 N2(h .) + D3 N3(h .)) / c(h .) * p(w | h')
 
-where c counts occurrences in the model's highest order and, in all orders below, the distinct characters that precede
-h w; N(h .) is the number of distinct characters that follow h; D = n1 / (n1 + 2 n2) per order, from the number of
-n-grams counted once and twice. The lowest order interpolates with the uniform distribution.
+where c counts occurrences in the model's highest order and, in all orders below, the distinct characters that precede h w; N1, N2 and N3
+are the numbers of characters that follow h once, twice, and three times or more. Per order, with n_k the number of n-grams counted k
+times and Y = n1 / (n1 + 2 n2),
+
+    D1 = 1 - 2 Y n2 / n1,    D2 = 2 - 3 Y n3 / n2,    D3 = 3 - 4 Y n4 / n3.
+
+The lowest order interpolates with the uniform distribution.
 
 An n-gram is stored as the pair (index of its context, last character), so the n-grams of order k are indexed from those of
 order k - 1 by one sort: no strings, no hash tables, the same code on a CPU and a GPU.
@@ -15,12 +19,16 @@ order k - 1 by one sort: no strings, no hash tables, the same code on a CPU and 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from replications.errors import DataError, InputError
+
+FALLBACK = (0.5, 1.0, 1.5)
+"""Discounts of a text that is too small to estimate them from (KenLM's `--discount_fallback`)."""
 
 
 @dataclass(frozen=True)
@@ -30,14 +38,14 @@ class _Counts:
     Attributes:
         gram: count of each n-gram, int64 (grams,).
         total: sum of the counts of each context, int64 (contexts,).
-        kinds: number of distinct characters that follow each context, int64 (contexts,).
-        discount: absolute discount D.
+        discounted: what is taken from the counts of each context in all, float64 (contexts,).
+        discounts: 0, D1, D2 and D3, float64 (4,).
     """
 
     gram: Tensor
     total: Tensor
-    kinds: Tensor
-    discount: float
+    discounted: Tensor
+    discounts: Tensor
 
     @classmethod
     def of(cls, gram: Tensor, context: Tensor, n_contexts: int) -> _Counts:
@@ -49,13 +57,15 @@ class _Counts:
             n_contexts: number of contexts.
 
         Returns:
-            The counts with their discount D = n1 / (n1 + 2 n2).
+            The counts with their discounts.
         """
-        once, twice = int((gram == 1).sum()), int((gram == 2).sum())
-        discount = once / (once + 2 * twice) if once and twice else 0.5
+        discounts = torch.tensor(
+            [0.0, *_discounts([int((gram == k).sum()) for k in (1, 2, 3, 4)])], dtype=torch.float64, device=gram.device
+        )
         total = torch.zeros(n_contexts, dtype=torch.int64, device=gram.device).index_add_(0, context, gram)
-        kinds = torch.bincount(context[gram > 0], minlength=n_contexts)  # n-grams that end in the padding have count 0
-        return cls(gram, total, kinds, discount)
+        # n-grams that end in the padding have count 0, from which nothing is taken
+        taken = torch.zeros(n_contexts, dtype=torch.float64, device=gram.device).index_add_(0, context, discounts[gram.clamp(max=3)])
+        return cls(gram, total, taken, discounts)
 
     def interpolate(self, gram: Tensor, context: Tensor, lower: Tensor) -> Tensor:
         """Return the interpolated probability (equation above) at every position.
@@ -72,10 +82,22 @@ class _Counts:
         index = context.clamp(min=0)
         total = self.total[index].double()
         seen &= total > 0
-        count = torch.where(gram >= 0, self.gram[gram.clamp(min=0)].double(), 0.0)
-        share = (count - self.discount).clamp(min=0) / total
-        back_off = self.discount * self.kinds[index].double() / total
-        return torch.where(seen, share + back_off * lower, lower)
+        count = torch.where(gram >= 0, self.gram[gram.clamp(min=0)], 0)
+        share = (count - self.discounts[count.clamp(max=3)]) / total
+        return torch.where(seen, share + self.discounted[index] / total * lower, lower)
+
+
+def _discounts(n: Sequence[int]) -> tuple[float, float, float]:
+    """Return D1, D2 and D3 from the numbers of n-grams that were counted once to four times.
+
+    A text too small for the estimate (a number is 0, or a discount lies outside 0 to k) takes KenLM's fixed ones.
+    """
+    if all(n):
+        y = n[0] / (n[0] + 2 * n[1])
+        estimated = tuple(k - (k + 1) * y * n[k] / n[k - 1] for k in (1, 2, 3))
+        if all(0 <= discount <= k for k, discount in enumerate(estimated, 1)):
+            return estimated[0], estimated[1], estimated[2]
+    return FALLBACK
 
 
 class KneserNey:

@@ -1,4 +1,4 @@
-"""Interpolated Kneser-Ney against a slow, direct reading of its equations, and against what every model must satisfy."""
+"""Modified Kneser-Ney against a slow, direct reading of its equations, and against what every model must satisfy."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from replications.errors import DataError, InputError
-from replications.papers.char_rnn.ngrams import KneserNey
+from replications.papers.char_rnn.ngrams import FALLBACK, KneserNey, _discounts
 
 VOCABULARY = 4
 START = "^"
@@ -35,11 +35,36 @@ def slow_kneser_ney(train: Sequence[int], order: int, history: Sequence[int], ch
         total = sum(following.values())
         if not total:
             return lower
-        ones, twos = (sum(count == k for count in counts.values()) for k in (1, 2))
-        discount = ones / (ones + 2 * twos) if ones and twos else 0.5
-        return max(following.get(character, 0) - discount, 0) / total + discount * len(following) / total * lower
+        n = {k: sum(count == k for count in counts.values()) for k in (1, 2, 3, 4)}
+        discounts = {1: 0.5, 2: 1.0, 3: 1.5}
+        if all(n.values()):
+            y = n[1] / (n[1] + 2 * n[2])
+            estimated = {1: 1 - 2 * y * n[2] / n[1], 2: 2 - 3 * y * n[3] / n[2], 3: 3 - 4 * y * n[4] / n[3]}
+            discounts = estimated if all(0 <= estimated[k] <= k for k in estimated) else discounts
+        taken = {letter: discounts[min(count, 3)] for letter, count in following.items()}
+        left = following.get(character, 0) - taken.get(character, 0)
+        return left / total + sum(taken.values()) / total * lower
 
     return probability(order, occurrences(order))
+
+
+def test_discounts_estimated_from_counts_equal_the_direct_computation() -> None:
+    generator = torch.Generator().manual_seed(0)
+    train = torch.multinomial(torch.tensor([0.6, 0.3, 0.08, 0.02]), 600, replacement=True, generator=generator).tolist()
+    model = KneserNey(torch.tensor(train), VOCABULARY, 5)
+    for order in (4, 5):
+        for history in ([0, 1, 0, 0], [2, 0, 1, 3], [3, 3, 3, 3]):
+            before = torch.tensor(history)
+            computed = [float(model.probabilities(torch.tensor([c]), before)[order - 1, 0]) for c in range(VOCABULARY)]
+            assert computed == pytest.approx([slow_kneser_ney(train, order, history, c) for c in range(VOCABULARY)], abs=1e-12)
+            assert sum(computed) == pytest.approx(1, abs=1e-12)
+
+
+def test_discounts_are_those_of_the_counts_of_counts() -> None:
+    """With n1 = 100, n2 = 50, n3 = 25 and n4 = 10: Y = 0.5, D1 = 0.5, D2 = 1.25, D3 = 2.2."""
+    assert _discounts([100, 50, 25, 10]) == pytest.approx((0.5, 1.25, 2.2))
+    assert _discounts([10, 5, 0, 1]) == FALLBACK
+    assert _discounts([10, 5, 100, 1]) == FALLBACK, "2 - 3 Y n3 / n2 is negative"
 
 
 HISTORIES: list[list[int]] = [[], [0], [0, 1], [2, 2, 2, 0], [1, 0, 2, 0, 1], [3, 1], [3], [0, 1, 0, 2, 1]]
