@@ -369,9 +369,9 @@ def where_it_looks(results: Results) -> Figure:
 def catch_learning(results: Results) -> Figure:
     """Balls caught in the game of Catch by frames played, one line per seed, on validation games.
 
-    Blue: LSTM with a learned gaze; orange: with a random gaze; green: ReLU core with a learned gaze; dashed: the longer training, where
-    there is one. Horizontal lines are players without learning: a paddle that stands still, and one that sees the whole screen and moves to where
-    the ball is now. The open diamond is the paper's best agent on 24x24 pixels.
+    Blue: LSTM with a learned gaze; orange: with a random gaze; and, where they were trained, green: ReLU core with a learned gaze; dashed: the
+    longer training. Horizontal lines are players without learning: a paddle that stands still, and one that sees the whole screen and moves to
+    where the ball is now. On the published screen of 24x24 pixels an open diamond is the paper's best agent.
     """
     return draw_learning(results)
 
