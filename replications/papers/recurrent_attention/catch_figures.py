@@ -171,8 +171,8 @@ def _draw_correlations(axes: Axes, results: Results, runs: list[CatchRun]) -> li
     untrained = results.final(runs[0].name, "gaze_correlation", model="untrained")
     last = runs[0].settings.decisions + 0.7
     dots(axes, [last] * len(untrained), untrained, colour="#777777", label="before training")
-    columns = {"run": runs[0].name, "series": f"{runs[0].agent}, before training", "seed": untrained.index, "correlation": untrained}
-    drawn.append(pd.DataFrame(columns))
+    name = f"{runs[0].agent}, before training"
+    drawn.append(pd.DataFrame({"run": runs[0].name, "series": name, "seed": untrained.index, "correlation": untrained.to_numpy()}))
     axes.axhline(0, color="#999999", linewidth=0.5)
     axes.set(xlabel="frame", ylabel="correlation of gaze and ball", ylim=(-1, 1))
     axes.legend(loc="lower left", fontsize=6.5)
