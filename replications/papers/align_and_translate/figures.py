@@ -64,15 +64,15 @@ def bleu_by_length(results: Results) -> Figure:
         label_end(axes[0, 1], float(mean.index[-1]), float(mean.iloc[-1]), _label(results, run).removeprefix("RNN"), colour)
         ours = pd.DataFrame({"words": rows["at"], "network": _label(results, run), "value": rows["value"], "seed": rows["seed"]})
         tables.append(ours.assign(source=name))
-        axes[0, 1].axvline(results.labels(run)["longest"], color="#999999", linewidth=0.8, linestyle=":", zorder=0)
+        axes[0, 1].axvline(results.labels(run)["longest"], color="#555555", linewidth=1.2, linestyle=":", zorder=0.9)
     for longest in (30, 50):
-        axes[0, 0].axvline(longest, color="#999999", linewidth=0.8, linestyle=":", zorder=0)
+        axes[0, 0].axvline(longest, color="#555555", linewidth=1.2, linestyle=":", zorder=0.9)
     axes[0, 1].set(title=f"ours, {name}", xlabel="source words", ylim=(0, None))
     axes[0, 1].margins(x=0.15)
     axes[0, 0].set_ylim(0, None)
     data = pd.concat(tables, ignore_index=True)
     ours = data[data["source"] == name]
-    ends = ours[ours["words"].isin([ours["words"].min(), ours["words"].max()])]
+    ends = ours[ours["words"].isin([ours["words"].min(), ours["words"].max()])].astype({"words": int})
     alt = f"Our mean BLEU at the shortest and the longest lengths: {in_words(ends, ['network', 'words'], form='.1f')}."
     return Figure(figure, data, alt=alt, title="BLEU by length of the sentence")
 
@@ -108,19 +108,24 @@ def learning_curves(results: Results) -> Figure:
     """
     name, runs = _family(results)
     figure, axes = canvas(2 * COLUMN, 2.4)
-    tables = []
+    tables, ends = [], []
     for run, colour, style in zip(runs, _COLOURS, _STYLES, strict=True):
         rows = results.select(run=run, metric="word_loss", split="validation")
         for _, curve in rows.groupby("seed"):
             axes[0, 0].plot(curve["step"], curve["value"], color=colour, linestyle=style, alpha=0.7)
         last = rows[rows["step"] == rows["step"].max()]
-        label_end(axes[0, 0], float(last["step"].iloc[0]), float(last["value"].mean()), _label(results, run), colour)
-        tables.append(rows[["run", "seed", "step", "value"]])
+        ends.append((float(last["value"].mean()), float(last["step"].iloc[0]), _label(results, run), colour))
+        tables.append(rows[["seed", "step", "value"]].assign(network=_label(results, run)))
     axes[0, 0].set(xlabel="update", ylabel="nats per target word", ylim=(0, None))
     axes[0, 0].margins(x=0.14)
+    lowest, gap = 0.0, 0.07 * axes[0, 0].get_ylim()[1]  # the height of a label
+    for value, step, label, colour in sorted(ends):
+        y = max(value, lowest)
+        label_end(axes[0, 0], step, y, label, colour)
+        lowest = y + gap
     data = pd.concat(tables, ignore_index=True)
-    final = data[data["step"] == data.groupby("run")["step"].transform("max")]
-    return Figure(figure, data, alt=f"Final losses, {name}: {in_words(final, 'run')}.", title="Learning curves")
+    final = data[data["step"] == data.groupby("network")["step"].transform("max")]
+    return Figure(figure, data, alt=f"Final losses, {name}: {in_words(final, 'network')}.", title="Learning curves")
 
 
 def alignments(results: Results) -> Figure:
