@@ -118,7 +118,8 @@ def learning_curves(results: Results) -> Figure:
         tables.append(rows[["seed", "step", "value"]].assign(network=_label(results, run)))
     axes[0, 0].set(xlabel="update", ylabel="nats per target word", ylim=(0, None))
     axes[0, 0].margins(x=0.14)
-    lowest, gap = 0.0, 0.07 * axes[0, 0].get_ylim()[1]  # the height of a label
+    gap = 0.07 * axes[0, 0].get_ylim()[1]  # the height of a label
+    lowest = gap / 2
     for value, step, label, colour in sorted(ends):
         y = max(value, lowest)
         label_end(axes[0, 0], step, y, label, colour)
