@@ -59,7 +59,7 @@ class GatedScan(torch.autograd.Function):
         """
         before, gates, candidates, u_gates, u = ctx.saved_tensors
         n = u.shape[-1]
-        dx = torch.empty(*gates.shape[:-1], 3 * n, dtype=gates.dtype, device=gates.device)
+        dx = gates.new_empty(*gates.shape[:-1], 3 * n)
         dh = torch.zeros_like(before[0])
         for t in range(len(before) - 1, -1, -1):
             dh = dh + gradients[0][t]
@@ -152,8 +152,8 @@ class AttentiveScan(torch.autograd.Function):
         """
         states, contexts, weights, gates, candidates, annotations, u_gates_align, u, c_all, v, *tanhs = ctx.saved_tensors
         n, size = u.shape[-1], v.shape[-1]
-        dx = torch.empty(*gates.shape[:-1], 3 * n, dtype=gates.dtype, device=gates.device)
-        d_projected = torch.empty(*gates.shape[:-1], 2 * n + size, dtype=gates.dtype, device=gates.device)
+        dx = gates.new_empty(*gates.shape[:-1], 3 * n)
+        d_projected = gates.new_empty(*gates.shape[:-1], 2 * n + size)
         dc = torch.empty_like(contexts)
         d_keys, dv, ds = torch.zeros_like(tanhs[0]), torch.zeros_like(v), torch.zeros_like(states[0])
         for i in range(len(states) - 1, -1, -1):
