@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from replications.errors import ReplicationError
 from replications.presentation import formatting
+from replications.presentation.answers import judged_statement, stand_in
 from replications.presentation.judging import judge_paper
 from replications.presentation.verdict_log import History, history_sentence
 from replications.registry.claims import Claim
@@ -59,6 +60,22 @@ class ClaimContent:
     def anchor(self) -> str:
         """Identifier of the claim within its page."""
         return f"claim-{self.id}"
+
+    @property
+    def statement(self) -> str:
+        """The statement that was judged; at a stand-in with its bound."""
+        return judged_statement(self.verdict)
+
+    @property
+    def stand_in(self) -> str:
+        """What stands in for the claim at this tier, judged by which bound and why; empty for the claim itself."""
+        return stand_in(self.verdict, self.margin_reason)
+
+    @property
+    def evidence(self) -> str:
+        """How the published value was checked, in words; empty where it was read in the paper itself."""
+        mark = self.verdict.evidence
+        return "" if mark == "paper" else f"{mark}: {EVIDENCE[mark]}"
 
     @property
     def digits(self) -> int:
@@ -157,7 +174,7 @@ def claim_of(claim: Claim, verdict: Verdict, found: PaperResults, made: History 
     commands = [str(chunk.provenance.get("command", "")) for run in verdict.runs for chunk in found.chunks_of(run)]
     return ClaimContent(
         verdict,
-        claim.reason,
+        claim.margin_reason(verdict.tier),
         promoted=history_sentence((made or {}).get((verdict.tier, verdict.id), ()), verdict.unit),
         commands=tuple(dict.fromkeys(command for command in commands if command)),
         advice=advice(verdict.verdict, verdict.seeds_needed, verdict.seeds_finished, verdict.runs, found),

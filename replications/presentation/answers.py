@@ -109,6 +109,39 @@ def _tally(shares: Sequence[Share]) -> str:
     return " ".join(parts)
 
 
+def judged_statement(verdict: Verdict) -> str:
+    """Return the statement that a verdict is on: at a stand-in with the bound that it was judged by, so that it says no more than that.
+
+    Args:
+        verdict: the verdict on one claim.
+
+    Returns:
+        Plain text without a full stop.
+    """
+    claim = verdict.claim.rstrip(".")
+    if not verdict.proxy or verdict.verdict in UNTESTED:
+        return claim
+    return f"{claim} (on a stand-in{f', judged by {verdict.criterion}' if verdict.criterion else ''})"
+
+
+def stand_in(verdict: Verdict, reason: str) -> str:
+    """Return what a stand-in is, by which bound it was judged and why, and which claim it stands for; empty for the claim itself.
+
+    Args:
+        verdict: the verdict on one claim.
+        reason: why the bound in force was chosen.
+
+    Returns:
+        Sentences.
+    """
+    if not verdict.proxy:
+        return ""
+    parts = [f"Stand-in: {verdict.proxy.rstrip('.')}."]
+    parts += [f"Judged by {verdict.criterion}: {reason}"] if verdict.criterion and verdict.verdict not in UNTESTED else []
+    parts += [f"The full claim, not tested here: {verdict.stands_for}"] if verdict.stands_for else []
+    return " ".join(parts)
+
+
 def sentence(verdict: Verdict) -> str:
     """Return a verdict as one quotable statement: the claim, what was measured, what was published or required, the word.
 

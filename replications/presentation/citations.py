@@ -17,6 +17,7 @@ from typing import Any
 from replications.errors import InputError, nearest
 from replications.files import replacing
 from replications.paths import ROOT
+from replications.presentation.answers import judged_statement, stand_in
 from replications.presentation.judging import judge_paper
 from replications.presentation.latex import escape
 from replications.presentation.metadata import read_metadata
@@ -279,7 +280,7 @@ def _ours(results: Results, name: str, what: str, runs: Iterable[str], finding: 
 def cite_verdict(verdict: Verdict, results: Results) -> Cited:
     """Return the citation of a claim with its verdict.
 
-    The title says both, so that nobody can cite a claim by us as if it held.
+    The title says both, and that of a stand-in its bound, so that nobody can cite a claim by us as if it held.
 
     Args:
         verdict: the verdict.
@@ -292,12 +293,13 @@ def cite_verdict(verdict: Verdict, results: Results) -> Cited:
     measured = "" if verdict.ours is None else f"ours {number(verdict.ours, verdict.unit)}{interval}"
     published = "" if verdict.published is None else f"published {number(verdict.published, verdict.unit)}"
     seeds = f"{verdict.seeds_finished} of {verdict.seeds_planned} planned seeds"
-    proxy = f"Stand-in: {verdict.proxy}; judged by {verdict.criterion}".rstrip(".") if verdict.proxy else ""
+    claim = results.paper.claim(verdict.id.partition(".")[2])
+    proxy = stand_in(verdict, claim.margin_reason(verdict.tier))
     log = history_sentence(history(results.folder).get((verdict.tier, verdict.id), ()), verdict.unit)
     numbers = ", ".join(part for part in (published, measured, seeds) if part)
     beside = [sentence.rstrip(".") for sentence in (proxy, *verdict.said_beside, log) if sentence]
     finding = ". ".join([numbers[:1].upper() + numbers[1:], *beside])
-    what = f"{verdict.claim.rstrip('.')}: {verdict.verdict}"
+    what = f"{judged_statement(verdict)}: {verdict.verdict}"
     return _ours(results, verdict.id.partition(".")[2], what, verdict.runs, finding, verdict.tier)
 
 

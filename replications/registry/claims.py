@@ -93,6 +93,8 @@ class TierOverride(Strict):
 
     proxy: str | None = Field(None, description="What was scaled down, when this tier tests a stand-in.")
     seeds: int | None = Field(None, ge=1, description="Planned seeds at this tier; default: the claim's.")
+    claim: str = Field("", description="The statement judged at this tier, where it is judged by another bound; wording, decides nothing.")
+    reason: str = Field("", description="Why this tier's bound, where it has one of its own; decides nothing.")
     first_look: bool = Field(False, description="Fewer finished seeds than planned may decide, as a first look that was announced.")
 
 
@@ -151,6 +153,14 @@ class Claim(Strict):
         test = self.at(tier)
         return list(dict.fromkeys([*test.reads(), *(needed.measure for needed in test.requires if needed.measure)]))
 
+    def bounds(self) -> tuple[object, ...]:
+        """Return the numbers that the comparison is judged by; of a comparison in force, see `at`.
+
+        Raises:
+            NotImplementedError: the class of the kind does not define it.
+        """
+        raise NotImplementedError
+
     def faults(self) -> list[str]:
         """Return what is wrong between the keys of a complete comparison, one sentence each."""
         return []
@@ -193,6 +203,28 @@ class Claim(Strict):
             The declared text of the stand-in.
         """
         return (self.tiers[tier].proxy or "") if tier in self.tiers else ""
+
+    def statement(self, tier: str) -> str:
+        """Return the statement that is judged at a tier: its own where it has another bound, else the claim's.
+
+        Args:
+            tier: name of the tier.
+
+        Returns:
+            One sentence.
+        """
+        return (self.tiers[tier].claim if tier in self.tiers else "") or self.claim
+
+    def margin_reason(self, tier: str) -> str:
+        """Return why the bound in force at a tier was chosen.
+
+        Args:
+            tier: name of the tier.
+
+        Returns:
+            The tier's own reason where it gives one, else the claim's.
+        """
+        return (self.tiers[tier].reason if tier in self.tiers else "") or self.reason
 
     def planned_seeds(self, tier: str) -> int:
         """Return the number of seeds that are planned at a tier.

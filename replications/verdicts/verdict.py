@@ -32,7 +32,7 @@ class Verdict:
 
     Attributes:
         id: `<paper>.<claim>`.
-        claim: the statement.
+        claim: the statement that is judged at the tier.
         evidence: how the published value was checked.
         published: published value of a `value` claim, in `unit`.
         published_text: the published finding in words.
@@ -61,6 +61,7 @@ class Verdict:
         p_against: p-value of the contradiction (null: the claim is not contradicted).
         p_fdr: p-value of the decision, adjusted over the paper's other tested claims by Benjamini and Hochberg's method; None for
             primary ones.
+        stands_for: the registered claim, where the tier judges another statement in its place; empty where it is the claim itself.
     """
 
     id: str
@@ -97,6 +98,7 @@ class Verdict:
     tuning: str = ""
     p_against: float | None = None
     p_fdr: float | None = None
+    stands_for: str = ""
 
     @property
     def symbol(self) -> str:

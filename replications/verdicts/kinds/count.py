@@ -34,6 +34,11 @@ class CountClaim(JudgedClaim):
         """Return the one set of items."""
         return [self.items] if self.items else []
 
+    def bounds(self) -> tuple[object, ...]:
+        """Return the number or share of items and of networks, and what an item must score."""
+        scores = (self.items.threshold, self.items.control) if self.items else ()
+        return self.at_least, self.at_most, self.fraction, self.networks, *scores
+
     def judge(self, samples: Samples) -> Outcome:
         """Judge the items of every seed against their controls.
 

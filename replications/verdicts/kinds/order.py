@@ -55,6 +55,10 @@ class OrderClaim(JudgedClaim):
         """Return the ranked measures or the terms of the contrast."""
         return [*(self.ranking or self.contrast or [])]
 
+    def bounds(self) -> tuple[object, ...]:
+        """Return the least difference or ratio, and which of the two it is."""
+        return self.min_difference, self.scale
+
     def replaced_by(self, update: dict[str, Any]) -> set[str]:
         """Return the alternative that gives way: a tier may give a contrast instead of a ranking, and the reverse.
 

@@ -50,6 +50,10 @@ class TrendClaim(JudgedClaim):
         """Return the measures of all points, then those that are subtracted."""
         return [*(self.points or []), *(point.minus for point in self.points or [] if point.minus)]
 
+    def bounds(self) -> tuple[object, ...]:
+        """Return the statistic, its range, and what a crossing crosses in which direction."""
+        return self.statistic, self.range, self.level, self.direction
+
     def faults(self) -> list[str]:
         """Return what is wrong between the keys, one sentence each."""
         x = [point.x for point in self.points or []]

@@ -32,6 +32,10 @@ class ValueClaim(JudgedClaim):
         """Return the one measure."""
         return [self.measure] if self.measure else []
 
+    def bounds(self) -> tuple[object, ...]:
+        """Return the published value and its margin."""
+        return self.published, self.margin
+
     def judge(self, samples: Samples) -> Outcome:
         """Judge by two one-sided tests at 0.05 (Schuirmann 1987), which the 90 % interval shows.
 
