@@ -70,7 +70,7 @@ def test_wrong_names_are_answered_with_the_nearest(results: Path) -> None:
     [
         ("claims", "show"),
         ("claims", "judge", "tea"),
-        ("claims", "cite", "tea"),
+        ("claims", "cite", "tea.lady-error"),
         ("figures", "tea"),
         ("results", "costs"),
         ("status",),

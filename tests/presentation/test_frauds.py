@@ -49,7 +49,7 @@ def everywhere(results: Path, why: str) -> None:
     (row,) = json.loads(call("claims", "show", "--tier", "gpu", "--results", results, "--json"))
     assert (row["verdict"], row["ours"]) == ("withheld", None)
     assert "withheld" in call("claims", "show", "--tier", "gpu", "--results", results)
-    assert "Verdict: withheld" in call("claims", "cite", "tea.lady-error", "--tier", "gpu", "--results", results)
+    assert ": withheld" in call("claims", "cite", "tea.lady-error", "--tier", "gpu", "--results", results)
     call("claims", "judge", "tea", "--tier", "gpu", "--results", results)
     assert pd.read_csv(results / "tea" / "claims.csv")["verdict"].tolist() == ["withheld"]
     assert "lady" not in set(read_records(results / "tea" / "records.parquet")["run"])
@@ -357,8 +357,8 @@ def test_uncommitted_code_and_several_commits_are_said_and_do_not_withhold(resul
     assert verdict.remarks == (
         "lady/seeds-3-4 ran uncommitted code.",
         "The seeds of lady were made by 2 commits: c0ffeec0ff, badbadbadb.",
-        "The seeds of lady were made by 2 states of the code: None, other.",
-        "The seeds of lady were made by 2 sets of package versions: None, later.",
+        "The seeds of lady were made by 2 states of the code: unknown, other.",
+        "The seeds of lady were made by 2 sets of package versions: unknown, later.",
     )
     assert "uncommitted code" in call("claims", "cite", "tea.lady-error", "--tier", "gpu", "--results", results)
 
