@@ -1,9 +1,9 @@
 """Claims and figures name statements that are listed, and what they name decides nothing."""
 
-import re
 from pathlib import Path
 
 import pytest
+import yaml
 
 from replications.errors import InputError
 from replications.paths import PAPERS
@@ -31,10 +31,11 @@ def test_the_statements_of_a_claim_are_not_part_of_its_digest(paper: Paper) -> N
 
 
 def test_an_unknown_statement_is_refused_with_the_nearest(tmp_path: Path) -> None:
-    folder = PAPERS / "foundations"
-    text = (folder / "paper.yaml").read_text(encoding="utf-8")
-    (tmp_path / "paper.yaml").write_text(re.sub(r"statements: \[001-e\]", "statements: [001-ee]", text), encoding="utf-8")
-    with pytest.raises(InputError, match=r"claims\[shared-gradient-is-sum-over-steps\]\.statements: no statement '001-ee'.*001-e"):
+    paper = next(PAPERS.glob("*/paper.yaml"))
+    read = yaml.safe_load(paper.read_text(encoding="utf-8"))
+    read["claims"][0]["statements"] = [LISTED[0] + "x"]
+    (tmp_path / "paper.yaml").write_text(yaml.safe_dump(read), encoding="utf-8")
+    with pytest.raises(InputError, match=rf"claims\[{read['claims'][0]['id']}\]\.statements: no statement '{LISTED[0]}x'.*{LISTED[0]}"):
         read_paper(tmp_path)
 
 

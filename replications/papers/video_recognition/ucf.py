@@ -59,13 +59,13 @@ def read_subset(path: Path) -> datasets.Dataset:
 UCF101_SUBSET = DataSource(
     name="ucf101-subset",
     splits={"all": 405},
-    address="https://huggingface.co/datasets/sayakpaul/ucf101-subset/resolve/main/UCF101_subset.tar.gz",
     file="video/UCF101_subset.tar.gz",
     read=read_subset,
     licence="research use (University of Central Florida)",
     citation="Soomro, Zamir and Shah 2012, UCF101: A dataset of 101 human actions classes from videos in the wild",
-    note="405 videos of 10 classes. The address is not pinned and no fingerprint is declared: only the number of videos is checked. The archive's"
-    " own split is not used, because videos of one recording are split here by recording.",
+    note="405 videos of 10 classes: UCF101_subset.tar.gz of the hub's dataset sayakpaul/ucf101-subset, which its user fetches, since no content"
+    " was seen that could be declared; the number of videos is checked. The archive's own split is not used, because videos of one recording"
+    " are split here by recording.",
 )
 UCF101 = DataSource(
     name="ucf101",
