@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -56,6 +57,9 @@ class Vocabulary:
             sentences: tokens of each.
             size: largest number of words, beside the special ones.
 
+        Returns:
+            The special words, then at most `size` others.
+
         Raises:
             DataError: there is no word.
         """
@@ -65,9 +69,13 @@ class Vocabulary:
         frequent = sorted(counts, key=lambda word: (-counts[word], word))[:size]
         return cls(language, (*NAMES, *frequent))
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "_numbers", {word: number for number, word in enumerate(self.words)})
-        object.__setattr__(self, "_letters", {letter for word in self.words[len(NAMES) :] for letter in word if letter.isalpha()})
+    @cached_property
+    def _numbers(self) -> dict[str, int]:
+        return {word: number for number, word in enumerate(self.words)}
+
+    @cached_property
+    def _letters(self) -> set[str]:
+        return {letter for word in self.words[len(NAMES) :] for letter in word if letter.isalpha()}
 
     def __len__(self) -> int:
         return len(self.words)
@@ -86,12 +94,10 @@ class Vocabulary:
         Raises:
             InputError: no letter of the sentence is in any known word, as in a text of another alphabet.
         """
-        numbers: dict[str, int] = self._numbers  # type: ignore[attr-defined]  # set in __post_init__, because the class is frozen
-        letters: set[str] = self._letters  # type: ignore[attr-defined]
-        encoded = [numbers.get(word, UNKNOWN) for word in sentence]
+        encoded = [self._numbers.get(word, UNKNOWN) for word in sentence]
         if encoded and not any_alphabet and all(number == UNKNOWN for number in encoded):
             own = {letter for word in sentence for letter in word if letter.isalpha()}
-            if own and not own & letters:
+            if own and not own & self._letters:
                 raise InputError(
                     f"No letter of {' '.join(sentence)[:60]!r} occurs in the {len(self):,} words of the {self.language} vocabulary: the text is in"
                     " another alphabet. Give a sentence in that language, or train on pairs that have it."
