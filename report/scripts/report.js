@@ -109,13 +109,20 @@ for (const block of document.querySelectorAll("[data-claims]")) {
   }
 }
 
-// A link to a claim opens its details
+// A link to a claim opens its details, and the page stays at it while exhibits and pictures above take their heights
+let target = null;
+const goToTarget = () => target?.scrollIntoView({ behavior: "instant" });
 function open() {
-  const target = location.hash.length > 1 && document.getElementById(decodeURIComponent(location.hash.slice(1)));
+  target = location.hash.length > 1 ? document.getElementById(decodeURIComponent(location.hash.slice(1))) : null;
   if (!target) return;
   target.hidden = false;
   target.querySelector("[data-more]")?.setAttribute("open", "");
+  goToTarget();
 }
+for (const event of ["wheel", "touchmove", "pointerdown", "keydown"]) {
+  addEventListener(event, () => { target = null; }, { passive: true, capture: true }); // from here the reader scrolls
+}
+new ResizeObserver(goToTarget).observe(document.body);
 addEventListener("hashchange", open);
 open();
 

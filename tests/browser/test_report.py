@@ -143,6 +143,19 @@ def test_a_link_to_a_claim_opens_its_evidence(visit: Visit, path: str) -> None:
         expect(claim.get_by_text(part, exact=True)).to_be_visible()
 
 
+def test_a_linked_claim_stays_in_view_while_the_page_above_grows_until_the_reader_scrolls(visit: Visit) -> None:
+    path = PAPER_PAGES[0]
+    anchor = visit(path).locator("tbody[data-paper]").last.get_attribute("id")
+    page = visit(path, fragment=f"#{anchor}")
+    claim = page.locator(f"[id='{anchor}']")
+    grow = "height => { const block = document.createElement('div'); block.style.height = height; document.querySelector('main').prepend(block); }"
+    page.evaluate(grow, "4000px")
+    expect(claim).to_be_in_viewport()
+    page.keyboard.press("Home")
+    page.evaluate(grow, "4000px")
+    expect(claim).not_to_be_in_viewport()
+
+
 def test_the_keyboard_reaches_the_content_first(visit: Visit) -> None:
     page = visit("index.html")
     page.keyboard.press("Tab")
