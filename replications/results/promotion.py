@@ -22,7 +22,7 @@ from replications.results.reference import (
     read_reference,
     write_description,
 )
-from replications.results.store import CHUNK_FILES, PROVENANCE, Chunk, chunks, file_digest
+from replications.results.store import CHUNK_FILES, PROVENANCE, Chunk, chunks, file_digest, seed_range
 
 LARGEST = 20_000_000
 """Bytes that the reference may have in all: it is part of every clone."""
@@ -154,7 +154,8 @@ def promote(source: Path, target: Path, papers: Sequence[Paper], *, partial: boo
     """Add the finished chunks of one tier to the reference, one by one; each is added whole or not at all.
 
     A chunk that is there already is left alone if its files are equal, and replaced only for a reason: a result that was made
-    again is a second try, which the log of verdicts keeps. Chunks of other tiers, and of seeds
+    again is a second try, which the log of verdicts keeps. So is one of the seeds of several chunks that are there, whose place
+    it takes. Chunks of other tiers, and of seeds
     that `source` does not have, stay. Chunks of runs that the tier no longer plans are removed, and, where a reason is given, those
     of planned runs of which the tier plans no seed any more: they decide nothing.
 
@@ -189,9 +190,10 @@ def promote(source: Path, target: Path, papers: Sequence[Paper], *, partial: boo
     folder_of_tier = target / tier
     places = {chunk: folder_of_tier / chunk.folder.relative_to(source) for chunk in finished}
     new = [chunk for chunk in finished if not _equal(chunk, places[chunk])]
-    again = [chunk for chunk in new if places[chunk].exists()]
+    inner = {chunk: _inner(places[chunk]) for chunk in new}
+    again = [(chunk, held) for chunk in new for held in ([places[chunk]] if places[chunk].exists() else []) + inner[chunk]]
     if again and not reason.strip():
-        lines = "\n  ".join(_both(chunk, places[chunk]) for chunk in again[:MOST_NAMED])
+        lines = "\n  ".join(_both(chunk, held) for chunk, held in again[:MOST_NAMED])
         more = f"\n  and {len(again) - MOST_NAMED} more" if len(again) > MOST_NAMED else ""
         raise InputError(
             f"{target} holds other results of {len(again)} chunk{'s' if len(again) > 1 else ''}:\n  {lines}{more}\nTwo machines may have trained"
@@ -204,6 +206,8 @@ def promote(source: Path, target: Path, papers: Sequence[Paper], *, partial: boo
     try:
         for chunk in new:
             _add(chunk, places[chunk])
+            for folder in inner[chunk]:
+                shutil.rmtree(folder)
         planned = {(paper.name, run.name) for paper in papers for run in load_runs(paper.name, tier)}
         for paper in papers:
             for folder in sorted((folder_of_tier / paper.name).glob("*/")):
@@ -225,6 +229,13 @@ def promote(source: Path, target: Path, papers: Sequence[Paper], *, partial: boo
         raise ReplicationError(f"Cannot write {target}: {error.strerror or error}. The chunks that it held are unchanged.") from error
     written = {places[chunk] for chunk in new}
     return Promotion(tuple(held), tuple(chunk for chunk in held if chunk.folder in written), tuple(removed))
+
+
+def _inner(folder: Path) -> list[Path]:
+    """Return the chunks in the same run whose seeds all lie inside a longer chunk's."""
+    first, last = seed_range(folder)
+    others = [path for path in folder.parent.glob("seeds-*/") if path.name != folder.name]
+    return sorted(path for path in others if first <= seed_range(path)[0] and seed_range(path)[1] <= last)
 
 
 def _without_planned_seeds(folder: Path, papers: Sequence[Paper], tier: str) -> list[Chunk]:

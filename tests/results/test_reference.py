@@ -122,6 +122,24 @@ def test_seeds_that_are_no_longer_planned_go_for_a_reason_alone_and_the_log_keep
     assert [(row.seeds, row.reason) for row in read_log(target / "verdicts.log")] == [(5, ""), (5, ""), (5, "The seeds had been seen.")]
 
 
+def test_single_seeds_made_again_as_one_chunk_need_a_reason_and_make_room_for_it(
+    whole: Path, finish: Callable[..., None], tmp_path: Path
+) -> None:
+    target = tmp_path / "reference"
+    shutil.rmtree(whole / "tea" / "lady")
+    for seed, error in enumerate((1.0, 1.1, 1.2)):
+        finish("lady", first=seed, error=[error])
+    promote(whole, target, load_papers(), partial=True)
+    before = content(target)
+    shutil.rmtree(whole / "tea" / "lady")
+    finish("lady", error=[0.9, 1.0, 1.1, 1.2, 1.3])
+    with pytest.raises(InputError, match="other results of 3 chunks"):
+        promote(whole, target, load_papers())
+    assert content(target) == before
+    promote(whole, target, load_papers(), reason="Single seeds were a first look.")
+    assert content(target / "gpu" / "tea" / "lady") == content(whole / "tea" / "lady")
+
+
 def test_of_a_chunk_that_two_machines_trained_both_are_named(whole: Path, tmp_path: Path) -> None:
     for name, cores in (("old tower", 8), ("new laptop", 4)):
         change(whole, "lady", hardware={"device": name, "cores": cores, "memory_gb": 16.0}, ended=f"2026-01-0{cores}T01:00:00+00:00")
