@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 
 import yaml
@@ -14,18 +14,6 @@ from replications.results.reader import Results
 from report.content import PaperContent, Report
 
 Entry = Cited
-
-
-def by_name(authors: Sequence[str]) -> str:
-    """Return authors as one reads them, whether written `Ada Okafor` or `Okafor, Ada`.
-
-    Args:
-        authors: names in order.
-
-    Returns:
-        Names with the surname last, joined by commas.
-    """
-    return ", ".join(" ".join(reversed(author.split(", ", 1))) for author in authors)
 
 
 def entries(report: Report) -> dict[str, Entry]:

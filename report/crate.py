@@ -16,7 +16,7 @@ from typing import Any
 from rocrate.model import ContextEntity, Entity
 from rocrate.rocrate import ROCrate
 
-from replications.presentation.citations import citation_file
+from replications.presentation.citations import by_name, citation_file
 from replications.registry.papers import Citation
 from replications.registry.schema import TIERS
 from report.bibliography import TITLE
@@ -137,7 +137,7 @@ class _Builder:
             citation.url or preprint or f"#{_slug('work', citation.title)}",
             "ScholarlyArticle",
             name=citation.title,
-            author=list(citation.authors),
+            author=[by_name([author]) for author in citation.authors],
             datePublished=str(citation.year),
             identifier=f"arXiv:{citation.arxiv}" if citation.arxiv else "",
             isPartOf=self.add(f"#{_slug('venue', citation.venue)}", "CreativeWork", name=citation.venue),

@@ -28,6 +28,7 @@ class FigureContent:
     files: dict[str, Path]
     runs: tuple[str, ...] = ()
     tier: str = ""
+    figure: str = ""
 
 
 def figures_of(folder: Path, paper: Paper, kind: str, problems: list[Problem]) -> tuple[FigureContent, ...]:
@@ -71,4 +72,5 @@ def _content(metadata: DrawingMetadata, folder: Path, paper: Paper, kind: str, p
         files=files,
         runs=metadata.runs,
         tier=metadata.tier,
+        figure=metadata.figure,
     )

@@ -14,11 +14,12 @@ from markdown_it.token import Token
 from markupsafe import Markup
 
 from replications.presentation.characteristics_csv import read_characteristics
+from replications.presentation.citations import by_name, in_order
 from replications.presentation.exhibits import write_page
 from replications.registry.tuning import MISSING
 from replications.verdicts.words import WORDS
 from report import prose, verdict_marks
-from report.bibliography import Entry, by_name
+from report.bibliography import Entry
 from report.claims import EVIDENCE, VERDICTS, ClaimContent
 from report.content import PaperContent, Report
 from report.figures import FigureContent
@@ -26,6 +27,7 @@ from report.inline_svg import themed_svg
 from report.mathematics import mathml
 from report.run_tables import TableContent
 from report.statements import summary, topics_of
+from report.thumbnails import write_thumbnails
 
 HERE = Path(__file__).resolve().parent
 GENERATOR = '<meta name="generator" content="replications report">'
@@ -141,7 +143,7 @@ def write_pages(report: Report, citations: dict[str, Entry], out: Path) -> None:
     environment = Environment(
         loader=FileSystemLoader(HERE / "templates"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters |= {"ticks": ticks, "by_name": by_name}
+    environment.filters |= {"ticks": ticks, "by_name": by_name, "in_order": in_order}
     topics = topics_of(report)
     common = {
         "topics": topics,
@@ -176,6 +178,7 @@ def write_pages(report: Report, citations: dict[str, Entry], out: Path) -> None:
             judged_first=judged_first(report.claims),
             headlines={paper.name: paper.headline for paper in report.papers},
             exhibits=[(paper, item) for paper in report.papers for item in paper.exhibits if item.drawn],
+            thumbnails=write_thumbnails(report.papers, out),
         ),
     )
     if topics:
@@ -293,6 +296,13 @@ def _copy_files(paper: PaperContent, out: Path) -> None:
     for exhibit in paper.exhibits:
         if "html" in exhibit.files:
             target = out / "exhibits" / f"{paper.name}.{exhibit.name}.html"
-            write_page(
-                target, exhibit.files["html"].read_text(encoding="utf-8") + f"<script>{FRAME.read_text(encoding='utf-8')}</script>\n"
-            )
+            page = exhibit.files["html"].read_text(encoding="utf-8").replace("<body>", f"<body>\n{_way_back(paper, exhibit)}", 1)
+            write_page(target, page + f"<script>{FRAME.read_text(encoding='utf-8')}</script>\n")
+
+
+def _way_back(paper: PaperContent, exhibit: FigureContent) -> Markup:
+    """Link from an exhibit on its own page to its place in the report; inside the report, frame.js takes it away."""
+    return Markup(
+        '<nav id="way-back" aria-label="Report" style="margin:0 0 10px;font:14px/1.4 system-ui,sans-serif">'
+        '<a href="../{}.html#exhibit-{}" style="color:inherit">Back to {}</a></nav>'
+    ).format(paper.name, exhibit.name, paper.spec.short)

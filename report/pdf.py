@@ -6,6 +6,7 @@ import itertools
 import json
 import shutil
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,15 +16,16 @@ from replications.errors import ReplicationError
 from replications.files import replacing
 from replications.presentation import formatting
 from replications.presentation.characteristics_csv import read_characteristics
+from replications.presentation.citations import by_name, entry, key_of
 from replications.registry.tuning import MISSING, Trials
 from replications.verdicts.characteristics import Rates
 from replications.verdicts.words import WORDS
 from report import prose, verdict_marks
-from report.bibliography import Entry, by_name
+from report.bibliography import Entry
 from report.claims import VERDICTS, ClaimContent
 from report.content import PaperContent, Report
 from report.figures import FigureContent
-from report.html import COST_COLUMNS, EFFECTS, HERE, embedded, judged_first, split_text
+from report.html import COST_COLUMNS, EFFECTS, HERE, embedded, split_text
 from report.markup import typst_markup
 from report.run_tables import TableContent
 from report.statements import StatementContent, topics_of
@@ -47,6 +49,7 @@ def write_pdf(report: Report, citations: dict[str, Entry], path: Path) -> None:
         for word, entry in WORDS.items():
             (folder / "marks" / f"{entry.slug}.svg").write_text(verdict_marks.mark_file(word), encoding="utf-8")
         content = _content(report, citations, folder)
+        (folder / "works.bib").write_text(works_cited(report.papers), encoding="utf-8")
         (folder / "content.json").write_text(json.dumps(content, ensure_ascii=False, allow_nan=False), encoding="utf-8")
         try:
             pdf = typst.compile(folder / "report.typ", root=folder, ignore_system_fonts=True, timestamp=int(report.stamp.timestamp()))
@@ -58,7 +61,6 @@ def write_pdf(report: Report, citations: dict[str, Entry], path: Path) -> None:
 
 def _content(report: Report, citations: dict[str, Entry], folder: Path) -> dict[str, Any]:
     count = len(report.papers)
-    works = {key: citations[key].sentence for paper in report.papers for key in _works(paper)}
     return {
         "title": "Does this paper hold?",
         "subtitle": f"A replication report: {count} paper{'s' if count != 1 else ''}, {len(report.claims)} claims, tier {report.tier}",
@@ -71,7 +73,7 @@ def _content(report: Report, citations: dict[str, Entry], folder: Path) -> dict[
         "rates": [_rates(row) for row in read_characteristics()],
         "papers": [_paper(paper, folder) for paper in report.papers],
         "topics": [{"title": topic.title, "statements": [_statement(entry) for entry in topic.statements]} for topic in topics_of(report)],
-        "references": sorted(dict.fromkeys(works.values())),
+        "works": bool(report.papers),
     }
 
 
@@ -87,8 +89,30 @@ def _statement(entry: StatementContent) -> dict[str, Any]:
     }
 
 
-def _works(paper: PaperContent) -> list[str]:
-    return [paper.name, *(f"{paper.name}.cites.{key}" for key in paper.spec.cites)]
+def works_cited(papers: Sequence[PaperContent]) -> str:
+    """Return the replicated papers and all works that their texts cite, each once, for the style that sets the bibliography.
+
+    A style prints neither the number of a preprint nor how something was published, so the one becomes an address, the other a journal.
+
+    Args:
+        papers: content of the report.
+
+    Returns:
+        BibTeX; Typst sorts it.
+    """
+    entries: dict[str, str] = {}
+    for work in (work for paper in papers for work in (paper.spec.citation, *paper.spec.cites.values())):
+        venue = "booktitle" if work.kind == "inproceedings" else "journal"
+        fields = {
+            "author": " and ".join(work.authors),
+            "title": work.title,
+            venue: work.venue,
+            "year": str(work.year),
+            "url": f"https://arxiv.org/abs/{work.arxiv}" if work.arxiv else work.url or "",
+        }
+        key = key_of(work)
+        entries.setdefault(key, entry("inproceedings" if venue == "booktitle" else "article", key, fields))
+    return "\n\n".join(entries.values())
 
 
 def _problem(where: str, what: str) -> dict[str, str]:
@@ -123,7 +147,12 @@ def _paper(paper: PaperContent, folder: Path) -> dict[str, Any]:
         "word": paper.answer.verdict.verdict if paper.answer.verdict else "not tested",
         "source": f"{by_name(work.authors)}. {work.title}. {venue}.",
         "problems": [_problem(problem.where, problem.what) for problem in paper.problems],
-        "claims": [_claim(claim) for claim in judged_first(paper.claims)],
+        "claims": [_claim(claim) for claim in paper.claims if claim.verdict.verdict != "not tested"],
+        "untested": [
+            {"id": claim.id, "text": claim.verdict.claim, "location": claim.verdict.location}
+            for claim in paper.claims
+            if claim.verdict.verdict == "not tested"
+        ],
         "no_tuning": MISSING if paper.tuning is None else "",
         "tuning": [_trials(entry) for entry in paper.tuning or ()],
         "before": [section(part) for part in before],
@@ -138,11 +167,9 @@ def _paper(paper: PaperContent, folder: Path) -> dict[str, Any]:
         "costs": [{"run": row.run, "seeds": row.seeds, "time": row.shown["seconds"], "shown": row.shown} for row in paper.costs],
         "devices": ", ".join(sorted({row.device for row in paper.costs if row.device})) or "an unknown device",
         "origins": [
-            {"run": row.run, "seeds": row.seeds, "commit": row.commit[:10], "dirty": row.dirty, "settings": row.settings, "lock": row.lock}
-            | {"ended": row.ended[:10]}
+            {"run": row.run, "seeds": row.seeds, "commit": row.commit[:10], "dirty": row.dirty, "ended": row.ended[:10]}
             for row in paper.origins
         ],
-        "data_notes": sorted({note for row in paper.origins for note in row.data}),
     }
 
 

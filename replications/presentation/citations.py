@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import re
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -118,12 +118,35 @@ def cite_paper(citation: Citation) -> Cited:
     }
     where = f"{citation.venue}, {citation.year}" + (f", arXiv:{citation.arxiv}" if citation.arxiv else "")
     key = key_of(citation)
-    sentence = f"{_names(citation.authors)}. {citation.title}. {where}."
+    sentence = f"{by_name(citation.authors)}. {citation.title}. {where}."
     return Cited(key, entry(citation.kind, key, fields), sentence, citation.kind, fields)
 
 
-def _names(authors: Sequence[str]) -> str:
-    return ", ".join(authors[:-1]) + (" and " if len(authors) > 1 else "") + authors[-1]
+def by_name(authors: Sequence[str]) -> str:
+    """Return authors as one reads them, whether written `Ada Okafor` or `Okafor, Ada`.
+
+    Args:
+        authors: names in order; a last one called 'others' stands for those that are not named.
+
+    Returns:
+        Names with the surname last, the last one joined by 'and'.
+    """
+    names = [" ".join(reversed(author.split(", ", 1))) for author in authors]
+    if names[-1] == "others":
+        return ", ".join([*names[:-1], "et al."]).removesuffix(".")
+    return ", ".join(names[:-1]) + (" and " if len(names) > 1 else "") + names[-1]
+
+
+def in_order(works: Mapping[str, Citation]) -> list[tuple[str, Citation]]:
+    """Return works as a bibliography lists them: by the surname of the first author, then year and title.
+
+    Args:
+        works: key -> work, in any order.
+
+    Returns:
+        The same keys and works.
+    """
+    return sorted(works.items(), key=lambda item: (_ascii(_surname(item[1].authors[0])), item[1].year, item[1].title))
 
 
 def short_citation(citation: Citation) -> str:

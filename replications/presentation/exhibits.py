@@ -40,11 +40,13 @@ class Exhibit:
         title: heading.
         alt: what can be explored, and what is seen without scripts.
         data: anything JSON can hold; keep it below about 3 MB.
+        figure: name of the paper's figure that shows the same at rest; its small picture stands for the exhibit on the opening page.
     """
 
     title: str
     alt: str
     data: Any
+    figure: str = ""
 
 
 def page(function: Callable[[Results], Exhibit], results: Results) -> tuple[Exhibit, str]:
@@ -117,7 +119,9 @@ def write_exhibit(function: Callable[[Results], Exhibit], results: Results, fold
             f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{escape(exhibit.title)}</title><p>{escape(why_not)}</p></html>\n'
         )
     note = tier_note(read, results)
-    metadata = metadata_of(function, read, title=exhibit.title, alt=exhibit.alt, runs=read.used, why_not=why_not, tier_note=note)
+    metadata = metadata_of(
+        function, read, title=exhibit.title, alt=exhibit.alt, runs=read.used, why_not=why_not, tier_note=note, figure=exhibit.figure
+    )
     write_page(folder / f"{name}.html", html)
     write_metadata(folder, metadata)
     return metadata

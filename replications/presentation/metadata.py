@@ -34,6 +34,7 @@ class DrawingMetadata(BaseModel):
         drawn: False where the tier lacks the runs that it needs.
         why_not: why it is not drawn; empty where it is.
         runs: names of the runs that it shows, sorted.
+        figure: of an exhibit: name of the paper's figure that shows the same at rest; its small picture stands for the exhibit.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -47,6 +48,7 @@ class DrawingMetadata(BaseModel):
     drawn: bool
     why_not: str
     runs: tuple[str, ...]
+    figure: str = ""
 
     @property
     def name(self) -> str:
@@ -91,6 +93,7 @@ def metadata_of(
     runs: Sequence[str] | set[str] = (),
     why_not: str = "",
     tier_note: str = "",
+    figure: str = "",
 ) -> DrawingMetadata:
     """Return the metadata of what a figure or exhibit function made.
 
@@ -102,6 +105,7 @@ def metadata_of(
         runs: names of the runs that are shown.
         why_not: why nothing could be drawn; empty where it was drawn.
         tier_note: sentence on the tier that is shown, where several are read; part of the caption.
+        figure: see `DrawingMetadata`.
 
     Returns:
         The metadata, as `write_metadata` stores it.
@@ -116,6 +120,7 @@ def metadata_of(
         drawn=not why_not,
         why_not=why_not,
         runs=() if why_not else tuple(sorted(runs)),
+        figure=figure,
     )
 
 

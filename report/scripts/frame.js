@@ -1,6 +1,7 @@
 // Inside an exhibit: tell the report how tall the page is, and take the theme that the report shows.
 (() => {
   if (parent === window) return;
+  document.getElementById("way-back")?.remove();
   document.documentElement.dataset.framed = ""; // the report shows the title
   const tell = () => parent.postMessage({ exhibitHeight: Math.ceil(document.documentElement.getBoundingClientRect().height) }, "*");
   new ResizeObserver(tell).observe(document.documentElement);

@@ -73,7 +73,7 @@ for (const block of document.querySelectorAll("[data-claims]")) {
       const text = claim.textContent.toLowerCase();
       const fits = words.every((word) => text.includes(word))
         && (!wanted.get("paper") || claim.dataset.paper === wanted.get("paper"))
-        && (!wanted.get("verdict") || claim.dataset.verdict === wanted.get("verdict"))
+        && (!wanted.get("verdict") || (wanted.get("verdict") === "judged" ? claim.dataset.verdict !== "not tested" : claim.dataset.verdict === wanted.get("verdict")))
         && (!wanted.get("primary") || claim.dataset.primary === "true");
       claim.hidden = !fits;
       shown += fits;
@@ -81,7 +81,10 @@ for (const block of document.querySelectorAll("[data-claims]")) {
     form.querySelector("output").textContent = `${shown} of ${claims.length} claims`;
   };
   form.addEventListener("input", filter);
+  if (claims.every((claim) => claim.dataset.verdict === "not tested")) form.elements.verdict.value = "";
   filter();
+  addEventListener("beforeprint", () => { for (const claim of claims) claim.hidden = false; });
+  addEventListener("afterprint", filter);
 
   const value = (claim, key) => {
     if (key === "claim") return claim.querySelector(".statement").textContent.toLowerCase();
@@ -116,6 +119,11 @@ function open() {
   target = location.hash.length > 1 ? document.getElementById(decodeURIComponent(location.hash.slice(1))) : null;
   if (!target) return;
   target.hidden = false;
+  const fold = target.closest("details.fold:not([open])");
+  if (fold) {
+    fold.open = true;
+    target.scrollIntoView();
+  }
   target.querySelector("[data-more]")?.setAttribute("open", "");
   goToTarget();
 }

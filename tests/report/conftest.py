@@ -237,12 +237,12 @@ from replications.presentation.exhibits import Exhibit
 def looking(results):
     """Where the reader looks, step by step."""
     results.artifacts("looks-6")
-    return Exhibit("Looking", "A path of looks over a field.", {"path": [1, 2, "</script><b>"]})
+    return Exhibit("Looking", "A path of looks over a field.", {"path": [1, 2, "</script><b>"]}, figure="error_by_looks")
 '''
 
 PAGE = (
-    '<!doctype html><html lang="en"><title>Looking</title><p id="p"></p>'
-    "<script>const data = /*DATA*/null; p.textContent = data.path;</script></html>"
+    '<!doctype html><html lang="en"><title>Looking</title><body><p id="p"></p>'
+    "<script>const data = /*DATA*/null; p.textContent = data.path;</script></body></html>"
 )
 
 SECTION = r"""

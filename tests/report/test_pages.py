@@ -9,6 +9,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import pytest
+from PIL import Image
 
 from replications.presentation.characteristics_csv import read_characteristics
 from replications.presentation.citations import cite
@@ -115,7 +116,9 @@ def test_nothing_is_loaded_from_outside_and_every_link_leads_somewhere(folder: P
 
 
 def test_style_and_scripts_load_nothing_from_outside(folder: Path) -> None:
-    for path in (folder / "assets").iterdir():
+    paths = [path for path in (folder / "assets").iterdir() if path.suffix in (".css", ".js")]
+    assert paths
+    for path in paths:
         text = path.read_text(encoding="utf-8")
         assert not re.search(r"https?://|@import|url\(\s*['\"]?(?!data:)", text), path.name
 
@@ -132,6 +135,15 @@ def test_hostile_text_stays_text(folder: Path, pages: dict[str, Page], hostile: 
 def test_exhibit_data_cannot_end_its_script(folder: Path) -> None:
     page = Page((folder / "exhibits" / "lantern_reading.looking.html").read_text(encoding="utf-8"))
     assert page.all("b") == []
+
+
+def test_an_exhibit_has_a_small_picture_on_the_opening_page_and_a_way_back(folder: Path, pages: dict[str, Page]) -> None:
+    picture = "assets/lantern_reading.error_by_looks.png"
+    assert picture in {attributes["src"] for attributes in pages["index.html"].all("img")}
+    with Image.open(folder / picture) as image:
+        assert image.width == 480
+    exhibit = Page((folder / "exhibits" / "lantern_reading.looking.html").read_text(encoding="utf-8"))
+    assert "../lantern_reading.html#exhibit-looking" in {attributes["href"] for attributes in exhibit.all("a")}
 
 
 def test_exhibits_run_in_a_sandbox_and_have_a_title(pages: dict[str, Page]) -> None:

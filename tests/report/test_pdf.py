@@ -59,3 +59,14 @@ def test_hostile_text_and_verdicts_are_text(pdf: Path) -> None:
         assert word in words
     # Punctuation that typesetting could take for its own.
     assert re.search(r"All finished seeds of a run together, on [^;]+; speed is counted over training time alone\.", words)
+
+
+@pytest.mark.skipif(shutil.which("pdftotext") is None, reason="pdftotext (poppler-utils) is not installed")
+def test_figures_and_tables_are_numbered_and_the_bibliography_is_sorted(pdf: Path) -> None:
+    text = subprocess.run(["pdftotext", "-layout", pdf, "-"], capture_output=True, text=True, check=True).stdout
+    body, _, works = text.rpartition("References")
+    for kind in ("Figure", "Table"):
+        numbers = [int(number) for number in re.findall(rf"^ *{kind} (\d+)\. ", body, flags=re.M)]
+        assert numbers == list(range(1, len(numbers) + 1)) != []
+    surnames = re.findall(r"^ *([A-Z][^\W\d_]+), (?:[A-Z]\.)+", works, flags=re.M)
+    assert surnames == sorted(surnames) != []

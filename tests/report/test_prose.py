@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 
 from replications.errors import InputError
 from replications.paths import PAPERS
+from replications.presentation.citations import by_name
 from replications.registry.papers import load_papers
 from replications.results.reader import Results
 from report import prose
-from report.bibliography import by_name
 from report.html import render_tokens
 from report.markup import typst_markup
 from report.measured_numbers import escape_markdown
@@ -177,4 +177,4 @@ def test_no_paper_types_a_measured_number(path: Path) -> None:
 
 @pytest.mark.parametrize("author", ["Aidan N. Gomez", "Gomez, Aidan N."])
 def test_authors_are_read_with_the_given_name_first(author: str) -> None:
-    assert by_name(["Ada Okafor", author]) == "Ada Okafor, Aidan N. Gomez"
+    assert by_name(["Ada Okafor", author]) == "Ada Okafor and Aidan N. Gomez"

@@ -32,7 +32,7 @@ def alignment_explorer(results: Results) -> Exhibit:
         raise NotMeasured("needs a run of RNNsearch that stores samples")
     names = "; ".join(str(run["name"]) for run in runs)
     alt = f"Words of translations with the attention behind them, for {names}; the figure of alignments shows some of them without scripts."
-    return Exhibit("Where the translator looks", alt, {"runs": runs})
+    return Exhibit("Where the translator looks", alt, {"runs": runs}, figure="alignments")
 
 
 def _sentence(arrays: dict[str, np.ndarray], i: int) -> dict[str, Any]:

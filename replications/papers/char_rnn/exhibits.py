@@ -30,7 +30,7 @@ def cell_explorer(results: Results) -> Exhibit:
         raise NotMeasured("needs a finished run with the analysis 'cells'")
     first = networks[0]
     alt = f"{len(first['units'])} units over {len(first['text']):,} characters of held-out text of run {first['run']}."
-    return Exhibit("Cell explorer", alt, {"networks": networks})
+    return Exhibit("Cell explorer", alt, {"networks": networks}, figure="a_cell_on_text")
 
 
 def _network(run: str, name: str, arrays: dict[str, np.ndarray]) -> dict[str, Any]:

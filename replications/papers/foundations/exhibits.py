@@ -21,4 +21,4 @@ def first_lecture(results: Results) -> Exhibit:
     alt = (
         "A detector of repeated ones to step through, and attention over three keys; two figures of this section show both without scripts."
     )
-    return Exhibit("First lecture: a hand-made network, and attention on three keys", alt, data)
+    return Exhibit("First lecture: a hand-made network, and attention on three keys", alt, data, figure="detector_on_a_string")

@@ -33,6 +33,7 @@ def glimpse_player(results: Results) -> Exhibit:
         "Glimpse by glimpse",
         f"A player of glimpse locations and class probabilities on test images, glimpse by glimpse, for {names}.",
         runs,
+        figure="glimpse_paths",
     )
 
 
@@ -55,7 +56,10 @@ def catch_player(results: Results) -> Exhibit:
         runs.append(of_run | games)
     agents = "; ".join(str(run["agent"]) for run in runs)
     return Exhibit(
-        "Catch, frame by frame", f"A player of test games of Catch with the agent's gaze drawn in, for these agents: {agents}.", runs
+        "Catch, frame by frame",
+        f"A player of test games of Catch with the agent's gaze drawn in, for these agents: {agents}.",
+        runs,
+        figure="catch_gaze",
     )
 
 

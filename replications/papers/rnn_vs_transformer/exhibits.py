@@ -61,4 +61,5 @@ def cost_explorer(results: Results) -> Exhibit:
     alt = (
         f"Cost of {len(sweeps[0]['curves'])} layers over length and width; the figures of this section show the same data without scripts."
     )
-    return Exhibit("Cost explorer", alt, {"networks": networks, "sweeps": sweeps, "counted": counted})
+    data = {"networks": networks, "sweeps": sweeps, "counted": counted}
+    return Exhibit("Cost explorer", alt, data, figure="training_time_by_length")

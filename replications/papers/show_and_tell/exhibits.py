@@ -30,7 +30,7 @@ def caption_explorer(results: Results) -> Exhibit:
     if not runs:
         raise NotMeasured("needs a run that stores samples: set `samples` in its settings")
     names = "; ".join(str(run["name"]) for run in runs)
-    return Exhibit("Captions, word by word", f"Test images with generated and reference captions, for {names}.", runs)
+    return Exhibit("Captions, word by word", f"Test images with generated and reference captions, for {names}.", runs, figure="gallery")
 
 
 def _arrays(results: Results, run: str) -> dict[str, Any]:

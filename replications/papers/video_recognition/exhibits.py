@@ -36,4 +36,4 @@ def clip_player(results: Results) -> Exhibit:
         f"{len(data['labels'])} clips of moving digits to play forward, shuffled and backwards, with the probabilities of each class after every"
         " frame; the figure on the effect of order in this section shows the accuracies without scripts."
     )
-    return Exhibit("Clip player: what a head believes after each frame", alt, data)
+    return Exhibit("Clip player: what a head believes after each frame", alt, data, figure="effect_of_order")

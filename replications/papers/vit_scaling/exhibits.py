@@ -41,7 +41,7 @@ def attention_viewer(results: Results) -> Exhibit:
     if not runs:
         raise NotMeasured("needs a run with save_attention: true")
     alt = f"Attention over {len(images)} images for {len(runs)} trained ViTs; the figure of rollouts shows some of them without scripts."
-    return Exhibit("Attention of the ViT", alt, {"runs": runs})
+    return Exhibit("Attention of the ViT", alt, {"runs": runs}, figure="attention_rollouts")
 
 
 def _hex(image: np.ndarray) -> str:

@@ -125,7 +125,7 @@ class OrderClaim(JudgedClaim):
         statements = self._inequalities(samples, examples, wrong, may_fail or [False] * len(samples))
         bound = statements[0].bound
         strict = bool(self.ranking) and not self.min_difference
-        noun, unit = ("ratio", "") if ratio else ("difference" if self.ranking else "sum", self.unit)
+        noun, unit = ("ratio", "") if ratio else (_noun(self.contrast), self.unit)
         criterion = f"{noun} {'>' if strict else '≥'} {number(back(bound), unit)}"
         if self.counted:
             return _judge_counted_order(statements, back, criterion, unit, strict=strict)
@@ -214,6 +214,15 @@ def name_of(measure: Measure, others: Sequence[Measure]) -> str:
         if value not in (None, "") and any(getattr(other, key) != value for other in same_run):
             parts.append(f"{measure.axis} {value:g}" if key == "at" else str(value))
     return " ".join(parts)
+
+
+def _noun(terms: Sequence[Term] | None) -> str:
+    """What a weighted sum is in words: a difference where its weights cancel, the one measured value, or a sum."""
+    if not terms or abs(sum(term.weight for term in terms)) < 1e-9:
+        return "difference"
+    if len(terms) == 1 and abs(terms[0].weight) == 1:
+        return "value" if terms[0].weight > 0 else "value with its sign changed"
+    return "weighted sum"
 
 
 def _sum_label(terms: Sequence[Term]) -> str:
