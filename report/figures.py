@@ -59,6 +59,7 @@ def _content(metadata: DrawingMetadata, folder: Path, paper: Paper, kind: str, p
     paths = {suffix: folder / f"{name}.{suffix}" for suffix in KINDS[kind]}
     files = {suffix: path for suffix, path in paths.items() if path.is_file() and path.stat().st_size}
     lost = [suffix for suffix in paths if suffix not in files]
+    problems += [Problem(paper.name, f"{kind} {name}", fault) for fault in metadata.faults]
     if lost:
         problems.append(Problem(paper.name, f"{kind} {name}", f"its {', '.join(lost)} file is missing or empty; draw it again."))
     return FigureContent(

@@ -8,11 +8,11 @@ from pathlib import Path
 
 from markupsafe import Markup, escape
 
-from replications.presentation.palette import ON_DARK, ON_LIGHT, PALETTE
+from replications.presentation.palette import MUTED, ON_DARK, ON_LIGHT, PALETTE
 
 INK = {"#000000": "--ink", "#262626": "--ink", "#e6e6e6": "--grid", "#cccccc": "--rule"}
 INK |= {f"#{level:02x}{level:02x}{level:02x}": "--quiet" for level in range(0x30, 0x90)}
-SERIES = {colour.lower(): f"--series-{index}" for index, colour in enumerate(PALETTE, start=1)}
+SERIES = {colour.lower(): f"--series-{index}" for index, colour in enumerate([*PALETTE, *MUTED], start=1)}
 DROPPED = {"script", "foreignObject", "metadata", "style", "a", "title"}
 """Elements that a drawing in a page has no use for; a style element would reach the whole page."""
 

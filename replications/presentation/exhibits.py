@@ -120,7 +120,7 @@ def write_exhibit(function: Callable[[Results], Exhibit], results: Results, fold
         )
     note = tier_note(read, results)
     metadata = metadata_of(
-        function, read, title=exhibit.title, alt=exhibit.alt, runs=read.used, why_not=why_not, tier_note=note, figure=exhibit.figure
+        function, read, title=exhibit.title, alt=exhibit.alt, runs=read.used, why_not=why_not, notes=note, figure=exhibit.figure
     )
     write_page(folder / f"{name}.html", html)
     write_metadata(folder, metadata)

@@ -12,6 +12,7 @@ from matplotlib import pyplot as plt
 from matplotlib.figure import Figure as Canvas
 
 from replications.files import replacing
+from replications.presentation.marks import faults_of, show_whole_points
 from replications.presentation.metadata import DrawingMetadata, draw_from_largest, metadata_of, tier_note, why_not_drawn, write_metadata
 from replications.presentation.theme import canvas, linear_without_positive_values
 from replications.registry.outputs import FIGURE_KINDS
@@ -28,6 +29,7 @@ class Figure:
         alt: what the figure shows, for a reader who cannot see it; numbers in it are generated.
         title: short heading; default: the function's name.
         runs: the runs that are drawn, where the function reads more than it draws; default: all that it reads.
+        notes: sentences of the caption on what is drawn at some tiers alone; the docstring says what is drawn at all of them.
     """
 
     canvas: Canvas
@@ -35,6 +37,7 @@ class Figure:
     alt: str
     title: str = ""
     runs: Sequence[str] = ()
+    notes: Sequence[str] = ()
 
 
 _FILE_METADATA: dict[str, dict[str, None]] = {
@@ -65,11 +68,14 @@ def write_figure(function: Callable[[Results], Figure], results: Results, folder
     except NotMeasured as missing:
         why_not = why_not_drawn(missing, results)
         figure = _empty(why_not)
-    note = tier_note(read, results)
+    notes = " ".join(note for note in (*figure.notes, tier_note(read, results)) if note)
     runs = figure.runs or read.used
-    metadata = metadata_of(function, read, title=figure.title, alt=figure.alt, runs=runs, why_not=why_not, tier_note=note)
     linear_without_positive_values(figure.canvas)
     figure.canvas.draw_without_rendering()
+    show_whole_points(figure.canvas)
+    metadata = metadata_of(function, read, title=figure.title, alt=figure.alt, runs=runs, why_not=why_not, notes=notes)
+    if metadata.drawn:
+        metadata = metadata.model_copy(update={"faults": tuple(faults_of(figure.canvas, metadata.caption))})
     with mpl.rc_context({"figure.constrained_layout.use": False}):  # laid out once, not once more per format
         figure.canvas.set_layout_engine(None)
         for kind in FIGURE_KINDS:

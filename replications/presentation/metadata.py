@@ -35,6 +35,7 @@ class DrawingMetadata(BaseModel):
         why_not: why it is not drawn; empty where it is.
         runs: names of the runs that it shows, sorted.
         figure: of an exhibit: name of the paper's figure that shows the same at rest; its small picture stands for the exhibit.
+        faults: what caption and drawing of a figure do not agree on, and what is cut off; see `presentation.marks`.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -49,6 +50,7 @@ class DrawingMetadata(BaseModel):
     why_not: str
     runs: tuple[str, ...]
     figure: str = ""
+    faults: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -92,7 +94,7 @@ def metadata_of(
     alt: str,
     runs: Sequence[str] | set[str] = (),
     why_not: str = "",
-    tier_note: str = "",
+    notes: str = "",
     figure: str = "",
 ) -> DrawingMetadata:
     """Return the metadata of what a figure or exhibit function made.
@@ -104,7 +106,7 @@ def metadata_of(
         alt: alternative text.
         runs: names of the runs that are shown.
         why_not: why nothing could be drawn; empty where it was drawn.
-        tier_note: sentence on the tier that is shown, where several are read; part of the caption.
+        notes: sentences that end the caption, on what is drawn and on the tier that is shown.
         figure: see `DrawingMetadata`.
 
     Returns:
@@ -115,7 +117,7 @@ def metadata_of(
         paper=results.paper.name,
         tier=results.tier,
         title=title or title_of(function.__name__),
-        caption=caption_of(function) + (f" {tier_note}" if tier_note else ""),
+        caption=caption_of(function) + (f" {notes}" if notes else ""),
         alt=alt,
         drawn=not why_not,
         why_not=why_not,

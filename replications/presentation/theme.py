@@ -16,6 +16,7 @@ from fontTools.ttLib import TTFont
 from matplotlib import font_manager
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure as Canvas
 
 from replications.presentation.palette import PALETTE
@@ -149,6 +150,15 @@ def published(axes: Axes, x: Sequence[float] | float, y: Sequence[float] | float
         marker: shape, in Matplotlib's letters.
     """
     axes.scatter(x, y, facecolors="none", edgecolors=colour, marker=marker, linewidths=1.2, s=34, zorder=4, label=label)
+
+
+def signed_colours() -> LinearSegmentedColormap:
+    """Return the colours of a signed quantity, as exhibits show it: orange for -1, white for 0, blue for +1.
+
+    Returns:
+        A colour map for limits that are symmetric about zero.
+    """
+    return LinearSegmentedColormap.from_list("signed", [PALETTE[1], "#ffffff", PALETTE[0]])
 
 
 def label_end(axes: Axes, x: float, y: float, text: str, colour: str, *, dx: float = 4, dy: float = 0) -> None:

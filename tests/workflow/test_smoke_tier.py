@@ -93,6 +93,13 @@ def test_every_figure_is_there_and_some_are_drawn(paper: str) -> None:
             assert len(pd.read_csv(path)), path
 
 
+@pytest.mark.parametrize("paper", paper_names())
+def test_captions_name_the_marks_that_are_drawn_and_nothing_is_cut_off(paper: str) -> None:
+    for path in sorted((SMOKE / paper / "figures").glob("*.json")):
+        if path.name != "index.json":
+            assert json.loads(path.read_text())["faults"] == [], path.stem
+
+
 class Links(HTMLParser):
     """Everything a page loads or links."""
 

@@ -32,14 +32,14 @@ from replications.papers.char_rnn.unit_figure_data import (
     unit_scores,
 )
 from replications.presentation.figure_writer import Figure
-from replications.presentation.palette import PALETTE
+from replications.presentation.palette import FAR_APART, PALETTE
 from replications.presentation.theme import COLUMN, canvas, dots, published
 from replications.results.reader import NotMeasured, Results
 
 
 def size_and_depth(results: Results) -> Figure:
     """Test cross-entropy by size, depth and cell type at equal numbers of parameters (Table 1). Each position on the horizontal axis
-    is one row of the table, named after the hidden size of its one-layer LSTM. Dots: our seeds; open markers: published values as recalled.
+    is one row of the table, named after the hidden size of its one-layer LSTM. Dots are seeds.
     """
     ours = cross_entropies(results, "test")
     published_values = published_grid(results)
@@ -76,11 +76,13 @@ def size_and_depth(results: Results) -> Figure:
     )
     data = pd.concat([ours.assign(source="ours"), published_values.assign(source="published")], ignore_index=True)
     alt = f"Mean cross-entropy of our seeds. {alt}."
-    return Figure(figure, data, alt=alt, title="Size, depth and cell type", runs=sorted(set(ours["run"])))
+    return Figure(
+        figure, data, alt=alt, title="Size, depth and cell type", runs=sorted(set(ours["run"])), notes=_recalled(published_values)
+    )
 
 
 def learning_curves(results: Results) -> Figure:
-    """Validation cross-entropy during training, one line per seed. Solid, dashed and dotted lines: one, two and three layers."""
+    """Validation cross-entropy during training, one line per seed."""
     rows = cross_entropies(results, "validation").sort_values(["corpus", "size"], kind="stable")
     runs = list(dict.fromkeys(rows["run"]))
     columns = min(len(runs), 3)
@@ -104,12 +106,17 @@ def learning_curves(results: Results) -> Figure:
         axis.set_ylabel("nats per character")
     first, last = rows[rows["step"] == 0]["value"], rows.sort_values("step").groupby(["run", "cell", "layers", "seed"]).tail(1)["value"]
     alt = f"Validation cross-entropy falls from {first.mean():.2f} to between {last.min():.2f} and {last.max():.2f} nats per character."
-    return Figure(figure, rows, alt=alt, title="Learning curves", runs=runs)
+    depths = [
+        f"{style}: {words} layers."
+        for layers, style, words in ((2, "Dashed", "two"), (3, "Dotted", "three"))
+        if (rows["layers"] == layers).any()
+    ]
+    return Figure(figure, rows, alt=alt, title="Learning curves", runs=runs, notes=depths)
 
 
 def finite_horizon(results: Results) -> Figure:
     """Test cross-entropy of modified Kneser-Ney n-grams by order (Table 2), and of the recurrent network with the lowest
-    validation cross-entropy (line: mean, dots: seeds). Open markers: published n-grams as recalled.
+    validation cross-entropy (line: mean, dots: seeds).
     """
     rows = results.select(metric="cross_entropy", split="test", axis="order")
     if rows.empty:
@@ -143,8 +150,13 @@ def finite_horizon(results: Results) -> Figure:
         axis.set_xlabel("order n")
         axis.legend()
     axes[0, 0].set_ylabel("nats per character")
-    alt = "; ".join(summaries) + "."
-    return Figure(figure, pd.concat(data, ignore_index=True), alt=alt, title="Networks against n-grams", runs=sorted(drawn_runs))
+    alt, frame = "; ".join(summaries) + ".", pd.concat(data, ignore_index=True)
+    notes = _recalled(frame[frame["source"] == "published"])
+    return Figure(figure, frame, alt=alt, title="Networks against n-grams", runs=sorted(drawn_runs), notes=notes)
+
+
+def _recalled(published_rows: pd.DataFrame) -> list[str]:
+    return ["Open markers: published values as recalled."] if len(published_rows) else []
 
 
 def closing_brackets(results: Results) -> Figure:
@@ -206,7 +218,14 @@ def kinds_of_error(results: Results) -> Figure:
     axis, left = axes[0, 0], np.zeros(len(labels))
     for index, (kind, text) in enumerate(KINDS.items()):
         share = frame[frame["kind"] == kind].sort_values("bar")["share"].to_numpy()
-        axis.barh(range(len(labels)), share, left=left, height=0.8, color=[*PALETTE[:6], "#bbbbbb"][index], label=text)
+        axis.barh(
+            range(len(labels)),
+            share,
+            left=left,
+            height=0.8,
+            color=[*FAR_APART[:5], FAR_APART[6], "#bbbbbb"][index],
+            label=text if share.any() else None,
+        )
         left += share
     axis.set_yticks(range(len(labels)), labels)
     axis.invert_yaxis()
@@ -262,7 +281,8 @@ def a_cell_on_text(results: Results) -> Figure:
 
 def memory_beyond_the_window(results: Results) -> Figure:
     """Memory of the selected cell: share of open characters at which it is on, by characters since the opening; dots are seeds.
-    Dashed line: length of truncated back-propagation; to its right, no gradient ever connected a character with the opening.
+    Dotted: the same where nothing is open. Dashed line: length of truncated back-propagation; to its right, no gradient ever connected
+    a character with the opening.
     """
     figure, axes = canvas(width=1.5 * COLUMN, height=2.6)
     axis, data = axes[0, 0], []
@@ -285,7 +305,7 @@ def memory_beyond_the_window(results: Results) -> Figure:
     axis.minorticks_off()
     axis.set_ylim(0, 1.1)
     axis.set_xlabel("characters since the opening")
-    axis.set_ylabel("share of characters with the cell on")
+    axis.set_ylabel("share with the cell on")
     figure.legend(*axis.get_legend_handles_labels(), loc="outside lower center", ncols=2)  # curves fill every corner
     frame = pd.concat(data, ignore_index=True)
     alt = "; ".join(f"from {since}: {value:.2f}" for since, value in frame.groupby("since")["on"].mean().dropna().items())

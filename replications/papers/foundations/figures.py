@@ -109,8 +109,8 @@ def gradient_variance(results: Results) -> Figure:
 
 def rounding_errors(results: Results) -> Figure:
     """Largest difference between the two sides of every exact statement over all random cases and seeds. Equal ones lie within rounding
-    of float64; zeros stand at the left edge. Position embeddings and the causal mask break equivariance; of hard attention the largest
-    variance of a gradient is shown.
+    of float64 (dotted: rounding of 1); zeros stand at the left edge. Orange dots: sides that must differ, since position embeddings and the
+    causal mask break equivariance; of hard attention the largest variance of a gradient is shown.
     """
     results.need("statements")
     rows = results.select(run="statements", metric="difference")
@@ -127,7 +127,7 @@ def rounding_errors(results: Results) -> Figure:
     ax.axvline(np.finfo(float).eps, color="#777777", linewidth=0.8, linestyle=":")
     ax.text(np.finfo(float).eps, len(data) - 0.3, " rounding of 1", fontsize=7, va="bottom", color="#555555")
     ax.set(xscale="log", xlabel="largest difference of the two sides", ylim=(-0.7, len(data) + 0.5))
-    ax.set_yticks(range(len(data)), list(data["model"]))
+    ax.set_yticks(range(len(data)), [str(name).replace("-", " ") for name in data["model"]])
     ax.tick_params(axis="y", labelsize=7, length=0)
     equal = data.loc[data["value"] <= 1e-3, "value"]
     apart = data.loc[data["value"] > 1e-3, "value"]

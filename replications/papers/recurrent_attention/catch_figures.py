@@ -129,7 +129,8 @@ def draw_learning(results: Results) -> Figure:
     axes.legend(loc="upper left", bbox_to_anchor=(1, 1), handlelength=2.2)
     data = pd.concat(drawn)[["run", "series", "seed", "step", "frames", "value"]]
     alt = f"Balls caught in per cent at the end, mean over seeds: {in_words(last_rows(data, 'step', 'run'), 'series', form='.1f')}."
-    return Figure(figure, data, alt, f"Catch: balls caught by frames played, {first.screen}", [run.name for run in runs])
+    notes = ["The open diamond is the paper's best agent."] if first.settings.board == 24 else []
+    return Figure(figure, data, alt, f"Catch: balls caught by frames played, {first.screen}", [run.name for run in runs], notes)
 
 
 def draw_gaze(results: Results) -> Figure:

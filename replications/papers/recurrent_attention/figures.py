@@ -13,13 +13,14 @@ from matplotlib.ticker import FixedLocator, NullLocator, ScalarFormatter
 from replications.papers.recurrent_attention.catch_figures import draw_gaze, draw_learning
 from replications.papers.recurrent_attention.trained_runs import TrainedRun, glimpse_runs, trained_runs
 from replications.presentation.figure_writer import Figure
-from replications.presentation.palette import PALETTE
+from replications.presentation.palette import FAR_APART, PALETTE
 from replications.presentation.theme import COLUMN, canvas, dots, in_words, last_rows, published
 from replications.presentation.tidy_table import published_and_ours
 from replications.results.reader import NotMeasured, Results
 
 BLUE, ORANGE, GREEN, PINK, AMBER, SKY, BLACK, OLIVE = PALETTE
 VERSIONS = {"v1": ("D", "arXiv v1"), "nips": ("s", "NIPS")}
+OPEN_MARKERS = {"v1": ("Open diamonds", "arXiv v1"), "nips": ("Open squares", "the NIPS version")}
 POLICIES = {"learned": BLUE, "random": ORANGE, "fixed": GREEN}
 
 
@@ -46,9 +47,8 @@ def _percent_axis(axes: Axes, values: pd.Series | np.ndarray) -> None:
 def error_by_glimpses(results: Results) -> Figure:
     """Test error by number of glimpses, beside networks that read the whole image.
 
-    Dots are our seeds, lines their means; open diamonds are arXiv v1, open squares the NIPS version. Blue: learned locations; orange:
-    random locations; green: one path for all images. Horizontal lines are the means of our networks that read the whole image. One episode
-    per image, locations at the policy's means.
+    Dots are our seeds, lines their means. Blue: learned locations; orange: random locations; green: one path for all images. Horizontal
+    lines are the means of our networks that read the whole image. One episode per image, locations at the policy's means.
     """
     runs = glimpse_runs(results)
     if not runs:
@@ -66,7 +66,8 @@ def error_by_glimpses(results: Results) -> Figure:
     data = pd.concat(drawn, ignore_index=True)
     ours = data[(data["version"] == "ours") & (data["glimpses"] > 0)]
     alt = f"Mean test error in per cent by policy and number of glimpses: {in_words(ours, ['task', 'series', 'glimpses'], 'error', '.1f')}."
-    return Figure(figure, data, alt, "Error by number of glimpses", [run.name for run in runs])
+    notes = [f"{word} are {source}." for key, (word, source) in OPEN_MARKERS.items() if (data["version"] == key).any()]
+    return Figure(figure, data, alt, "Error by number of glimpses", [run.name for run in runs], notes)
 
 
 def _error_panel(axes: Axes, results: Results, task: str, published_values: pd.DataFrame) -> list[pd.DataFrame]:
@@ -277,7 +278,7 @@ def learning_curves(results: Results) -> Figure:
     drawn = []
     for axes, (task, runs) in zip(grid.ravel(), panels.items(), strict=False):
         for index, run in enumerate(runs):
-            colour, dash = PALETTE[index % len(PALETTE)], "solid" if index < len(PALETTE) else (0, (3, 1.5))
+            colour, dash = FAR_APART[index % len(FAR_APART)], "solid" if index < len(FAR_APART) else (0, (3, 1.5))
             rows = results.select(run=run.name, metric="error", split="validation")
             drawn.append(rows)
             for seed, curve in rows.groupby("seed"):
@@ -294,7 +295,7 @@ def learning_curves(results: Results) -> Figure:
 
 
 def policy_heat_map(results: Results) -> Figure:
-    """Glimpse locations of the learned policy over the whole test set, for several glimpses, averaged over seeds.
+    """Glimpse locations of the learned policy over the whole test set, averaged over seeds.
 
     Top: on the canvas. Bottom: relative to the centre of the digit, in the same units; a policy that finds the digit has a dark spot in the
     middle. The first glimpse is uniformly random. Darker means more frequent.
@@ -308,7 +309,7 @@ def policy_heat_map(results: Results) -> Figure:
         "relative to the digit": _mean_heat_map(results, run.name, "heat_digit"),
     }
     last = run.settings.glimpses - 1
-    glimpses = sorted({0, min(1, last), min(2, last), run.settings.glimpses // 2, last})
+    glimpses = list(range(last + 1)) if last < 6 else sorted({0, 1, 2, run.settings.glimpses // 2, last - 1, last})
     figure, grid = canvas(2 * COLUMN, 3.0, columns=len(glimpses), rows=2)
     rows = []
     for line, (label, maps) in zip(grid, heat.items(), strict=True):
@@ -360,7 +361,8 @@ def where_it_looks(results: Results) -> Figure:
             rows += [{"run": run.name, "metric": metric, "seed": seed, "value": value} for seed, value in values.items()]
         axes.set(xlabel=label, ylim=(len(runs) - 0.5, -0.5))
         axes.set_xlim(0, 105 if metric in {"touch", "followed"} else None)
-    grid[0, 0].set_yticks(range(len(runs)), [run.name for run in runs])
+    several = len({run.task for run in runs}) > 1
+    grid[0, 0].set_yticks(range(len(runs)), [f"{run.task}, {run.network}" if several else run.network for run in runs])
     data = pd.DataFrame(rows)
     alt = ". ".join(f"Mean of {label}: {in_words(data[data['metric'] == metric], 'run', form='.1f')}" for metric, label in panels.items())
     return Figure(figure, data, f"{alt}.", "Statistics of glimpse locations", [run.name for run in runs])
@@ -369,9 +371,8 @@ def where_it_looks(results: Results) -> Figure:
 def catch_learning(results: Results) -> Figure:
     """Balls caught in the game of Catch by frames played, one line per seed, on validation games.
 
-    Blue: LSTM with a learned gaze; orange: with a random gaze; and, where they were trained, green: ReLU core with a learned gaze; dashed: the
-    longer training. Horizontal lines are players without learning: a paddle that stands still, and one that sees the whole screen and moves to
-    where the ball is now. On the published screen of 24x24 pixels an open diamond is the paper's best agent.
+    Horizontal lines, dotted and dashed, are players without learning: a paddle that stands still, and one that sees the whole screen and
+    moves to where the ball is now.
     """
     return draw_learning(results)
 

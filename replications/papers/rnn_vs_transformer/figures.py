@@ -18,7 +18,7 @@ from replications.papers.rnn_vs_transformer.figure_data import (
     runs_of,
     sweep_of,
 )
-from replications.papers.rnn_vs_transformer.plotting import COLOURS, NAMES, curves, in_text, label_ends
+from replications.papers.rnn_vs_transformer.plotting import COLOURS, NAMES, curves, in_text, label_ends, model_name
 from replications.papers.rnn_vs_transformer.settings import Settings
 from replications.presentation.figure_writer import Figure
 from replications.presentation.palette import ON_DARK, ON_LIGHT
@@ -84,7 +84,8 @@ def training_time_by_length(results: Results) -> Figure:
 def memory_by_length(results: Results) -> Figure:
     """Memory of a training step of one layer against sequence length, with the ratio of naive to fused attention that Dao et al. (2022) report.
 
-    Open markers: 10 and 20 times the memory of the fused kernel at lengths 2048 and 4096, as stated in their README.
+    Dots are seeds. Dashed: attention that stores its matrix of scores. Open markers: 10 and 20 times the memory of the fused
+    kernel at lengths 2048 and 4096, as stated in their README.
     """
     rows = sweep_of(results, "cost-length", "training_bytes", "length")
     rows = rows[rows["model"].isin(["lstm", "mingru", "ssm", "linear", "transformer", "transformer.naive"])]
@@ -102,8 +103,8 @@ def memory_by_length(results: Results) -> Figure:
 
 
 def flops_and_their_crossing(results: Results) -> Figure:
-    """Counted forward FLOPs of one layer against sequence length: attention needs fewer than a recurrence while n is below a small multiple
-    of the width d.
+    """Counted forward FLOPs of one layer against sequence length, a dot per length: attention needs fewer than a recurrence while n is below a
+    small multiple of the width d.
 
     Dotted line: n = d, where Vaswani et al. (2017, section 4) place the crossing, ignoring constant factors.
     """
@@ -120,7 +121,7 @@ def flops_and_their_crossing(results: Results) -> Figure:
 
 
 def time_at_fixed_tokens(results: Results) -> Figure:
-    """Forward time of one layer at constant batch size times length; it grows with n only for layers whose steps must run in sequence."""
+    """Forward time of one layer at constant batch size times length; dots are seeds. Dashed: step-by-step loops."""
     rows = sweep_of(results, "cost-tokens", "forward_seconds", "length", "cost")
     figure, axes = canvas(height=3.0)
     exponents = curves(
@@ -130,7 +131,7 @@ def time_at_fixed_tokens(results: Results) -> Figure:
 
 
 def time_by_width(results: Results) -> Figure:
-    """Time of a training step of one layer against its width at a fixed sequence length; exponents are of the width."""
+    """Time of a training step of one layer against its width at a fixed sequence length; dots are seeds, exponents are of the width."""
     rows = sweep_of(results, "cost-width", "training_seconds", "width", "cost")
     figure, axes = canvas(height=3.2)
     networks = networks_of(results, "cost-width")
@@ -139,7 +140,10 @@ def time_by_width(results: Results) -> Figure:
 
 
 def generation_cost(results: Results) -> Figure:
-    """Time and state memory for generating one token after a context of n tokens. A transformer stores the keys and values of all tokens."""
+    """Time and state memory for generating one token after a context of n tokens; dots are seeds.
+
+    A transformer stores the keys and values of all tokens.
+    """
     time = sweep_of(results, "generation", "token_seconds", "length", "cost")
     state = sweep_of(results, "generation", "state_bytes", "length")
     networks = networks_of(results, "generation")
@@ -163,7 +167,7 @@ def generation_cost(results: Results) -> Figure:
 def loss_by_size_and_compute(results: Results) -> Figure:
     """Test loss against non-embedding parameters, and against counted training FLOPs; dots are seeds.
 
-    Grey: slopes of Kaplan et al. (2020, equations 1.1 and 1.3), drawn through the smallest transformer. Only slopes can be compared,
+    Grey, dashed: slopes of Kaplan et al. (2020, equations 1.1 and 1.3), drawn through the smallest transformer. Only slopes can be compared,
     because text, number of tokens and sizes differ.
     """
     rows, mixers = losses_by_size(results)
@@ -177,7 +181,7 @@ def loss_by_size_and_compute(results: Results) -> Figure:
             dots(panel, part[x], part["value"], colour=colour)
             means = part.groupby(x)["value"].mean()
             panel.plot(means.index, means, color=colour)
-            ends.append((str(model), colour, float(means.index[-1]), float(means.iloc[-1])))
+            ends.append((model_name(str(model)), colour, float(means.index[-1]), float(means.iloc[-1])))
         panel.set(xscale="log", yscale="log", xlabel=label, ylabel="nats per character")
         panel.xaxis.set_minor_formatter(NullFormatter())
         panel.yaxis.set_minor_formatter("{x:.1f}")
@@ -203,8 +207,7 @@ def loss_by_position(results: Results) -> Figure:
 
     Dotted line: 100 tokens, after which the LSTM of Kaplan et al. (2020, Figure 7) no longer improves.
     """
-    display_names = {"transformer": "transformer", "lstm": "LSTM", "mingru": "minGRU"}
-    frame, width = losses_by_position(results, tuple(display_names))
+    frame, width = losses_by_position(results, ("transformer", "lstm", "mingru"))
     figure, axes = canvas(height=3.0)
     panel, ends = axes[0, 0], []
     for (model, _), curve in frame.groupby(["model", "seed"], sort=False):
@@ -213,7 +216,7 @@ def loss_by_position(results: Results) -> Figure:
     for model, rows in frame.groupby("model", sort=False):
         last = rows.iloc[-1]
         x = math.sqrt(last["from"] * (last["to"] + 1))
-        ends.append((f"{display_names[str(model)]} {width}", COLOURS[str(model)], x, float(last["value"])))
+        ends.append((f"{model_name(str(model))} {width}", COLOURS[str(model)], x, float(last["value"])))
     panel.axvline(100, color="#555555", ls=":", lw=1)
     panel.set(xscale="log", xlabel="position in the context", ylabel="nats per character")
     label_ends(panel, ends)
@@ -231,7 +234,7 @@ def recall_by_pairs(results: Results) -> Figure:
         table = data[data["model"] == model].pivot_table(index="width", columns="pairs", values="value")
         panel.imshow(table, cmap="Blues", vmin=0, vmax=1.15, aspect="auto", origin="lower")
         panel.grid(visible=False)
-        panel.set(title=model, xlabel="pairs", ylabel="width d")
+        panel.set(title=model_name(str(model)), xlabel="pairs", ylabel="width d")
         panel.set_xticks(range(table.shape[1]), [str(c) for c in table.columns])
         panel.set_yticks(range(table.shape[0]), [str(i) for i in table.index])
         for (i, j), value in np.ndenumerate(table.to_numpy()):
@@ -243,7 +246,7 @@ def recall_by_pairs(results: Results) -> Figure:
 def copying(results: Results) -> Figure:
     """Copying strings. Left: share of strings copied without error during training. Right: share of characters copied correctly, by length.
 
-    Dotted line: longest trained length. Dashed: hard-ALiBi; dotted curves: no position encoding.
+    The vertical dotted line is the longest trained length.
     """
     runs = runs_of(results, "copying")
     figure, axes = canvas(height=2.8, columns=2)
@@ -256,10 +259,10 @@ def copying(results: Results) -> Figure:
         learning, lengths = learning.assign(model=model, x=learning["step"] * batch_size), lengths.assign(model=model, x=lengths["at"])
         style = {"alibi": "--", "nope": ":"}.get(network.positions, "-")
         for _, part in learning.groupby("seed"):
-            axes[0, 0].plot(part["x"], part["value"], color=colour, ls=style, lw=0.9)
+            axes[0, 0].plot(part["x"], part["value"], color=colour, ls=style, lw=0.9, label=model_name(model))
         dots(axes[0, 1], lengths["x"], lengths["value"], colour=colour)
         means = lengths.groupby("x")["value"].mean()
-        axes[0, 1].plot(means.index, means, color=colour, ls=style, label=model)
+        axes[0, 1].plot(means.index, means, color=colour, ls=style, label=model_name(model))
         axes[0, 1].axvline(settings.task.length, color="#555555", ls=":", lw=1)
         parts += [learning, lengths]
     axes[0, 0].set(xlabel="training examples", ylabel="strings without error", ylim=(-0.03, 1.03))
@@ -315,7 +318,7 @@ def gradients_over_time(results: Results) -> Figure:
             norms = np.maximum(by_model[i] / by_model[i][0], 1e-16)
             axes[0, 0].plot(np.where(norms > 1e-16, norms, math.nan), color=COLOURS[network.mixer], lw=0.9)
             data += [{"model": model, "seed": seed, "x": x, "value": float(v)} for x, v in enumerate(norms)]
-        ends.append((model, COLOURS[network.mixer], len(norms) - 1.0, float(norms[-1])))
+        ends.append((model_name(model), COLOURS[network.mixer], len(norms) - 1.0, float(norms[-1])))
     axes[0, 0].set(yscale="log", ylim=(1e-18, 30), xlabel="distance T - t", ylabel="gradient norm, relative")
     label_ends(axes[0, 0], ends)
     radii = results.artifacts("gradients")["radii"]
@@ -331,7 +334,7 @@ def gradients_over_time(results: Results) -> Figure:
 
 def _order_title(run: Run, settings: Settings) -> str:
     """Return the display name of a temporal-order run: network and clipping."""
-    return f"{settings.network.name}, {run.labels['clipping']}"
+    return f"{model_name(settings.network.name)}, {run.labels['clipping']}"
 
 
 def gradients_before_and_after_training(results: Results) -> Figure:
@@ -383,9 +386,9 @@ def regular_languages(results: Results) -> Figure:
             dots(panel, part["at"], part["value"], colour=colour)
             means = part.groupby("at")["value"].mean()
             panel.plot(means.index, means, color=colour)
-            ends.append((str(model), colour, float(means.index[-1]), float(means.iloc[-1])))
+            ends.append((model_name(str(model)), colour, float(means.index[-1]), float(means.iloc[-1])))
         panel.axvline(language_rows["trained"].iloc[0], color="#555555", ls=":", lw=1)
-        panel.set(title=language, xlabel="length", ylim=(-0.03, 1.06))
+        panel.set(title=language.capitalize(), xlabel="length", ylim=(-0.03, 1.06))
         label_ends(panel, ends)
     axes[0, 0].set_ylabel("states predicted correctly")
     columns = data[["run", "language", "model", "seed", "at", "value"]]

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import NullLocator
 
 from replications.papers.rnn_vs_transformer.settings import Network
-from replications.presentation.palette import PALETTE
+from replications.presentation.palette import MUTED, PALETTE
 from replications.presentation.theme import dots, label_end
 from replications.verdicts.trends import loglog_slope
 
@@ -22,14 +22,14 @@ COLOURS = {
     "rnn": PALETTE[3],
     "mingru": PALETTE[4],
     "minlstm": PALETTE[7],
-    "ssm": PALETTE[5],
+    "ssm": MUTED[4],
     "linear": PALETTE[6],
-    "mamba": "#882255",
-    "mamba-lti": "#AA8866",
-    "rwkv4": "#332288",
-    "convolution": "#44AA99",
+    "mamba": MUTED[0],
+    "mamba-lti": MUTED[1],
+    "rwkv4": MUTED[2],
+    "convolution": MUTED[3],
 }
-"""Colour of each mixer; those after the palette's eight are of Paul Tol's muted scheme, which colour-blind readers tell apart too."""
+"""Colour of each mixer. The second blue of the palette is left out, since it is too near the first."""
 
 NAMES = {
     "transformer": "attention, fused",
@@ -49,6 +49,36 @@ NAMES = {
     "convolution": "dilated convolution",
 }
 """Display names of layers, by the name of their network."""
+
+MODELS = {
+    "transformer": "transformer",
+    "transformer.alibi": "transformer, hard-ALiBi",
+    "transformer.nope": "transformer, no positions",
+    "lstm": "LSTM",
+    "gru": "GRU",
+    "rnn": "tanh-RNN",
+    "mingru": "minGRU",
+    "minlstm": "minLSTM",
+    "ssm": "state space",
+    "linear": "linear attention",
+    "mamba": "Mamba",
+    "mamba-lti": "Mamba without selection",
+    "rwkv4": "RWKV-4",
+    "convolution": "dilated convolution",
+}
+"""Display names of whole networks, where it does not matter in which form a layer is computed."""
+
+
+def model_name(network: str) -> str:
+    """Return the display name of a whole network.
+
+    Args:
+        network: its name in the records.
+
+    Returns:
+        For example 'LSTM'; the name itself where none is declared.
+    """
+    return MODELS.get(network, network)
 
 
 def spread(ends: Sequence[float], min_distance: float) -> list[float]:

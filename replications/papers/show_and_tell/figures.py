@@ -11,7 +11,7 @@ from replications.papers.show_and_tell.images import GREY, absent_words, caption
 from replications.papers.show_and_tell.settings import Settings
 from replications.papers.show_and_tell.variants import DATASETS, VARIANTS, finished_run, main_runs, variant_runs
 from replications.presentation.figure_writer import Figure
-from replications.presentation.palette import ON_DARK, ON_LIGHT, PALETTE
+from replications.presentation.palette import FAR_APART, ON_DARK, ON_LIGHT, PALETTE
 from replications.presentation.theme import COLUMN, PUBLISHED, canvas, dots
 from replications.results.reader import NotMeasured, Results
 
@@ -66,7 +66,7 @@ def missing_company(results: Results) -> Figure:
 
 
 def scores_by_variant(results: Results) -> Figure:
-    """BLEU-4 and CIDEr of every run on the tier's main data set. A dot is a seed; open diamonds are published values (MSCOCO, Table 1)."""
+    """BLEU-4 and CIDEr of every run on the tier's main data set. A dot is a seed."""
     dataset, runs = main_runs(results)
     figure, axes = canvas(2 * COLUMN, 0.9 + 0.23 * len(runs), columns=2, sharey=True)
     rows = []
@@ -87,9 +87,9 @@ def scores_by_variant(results: Results) -> Figure:
     data = pd.DataFrame(rows)
     means = data[(data["metric"] == "cider") & (data["source"] == "ours")].groupby("name")["value"].mean()
     best = means.idxmax() if means.notna().any() else "none"
-    return Figure(
-        figure, data, f"Scores of {len(runs)} runs; highest mean CIDEr: {best}.", "Scores of all variants", [run for run, _ in runs]
-    )
+    alt = f"Scores of {len(runs)} runs; highest mean CIDEr: {best}."
+    notes = ["Open diamonds are published values (MSCOCO, Table 1)."] if (data["source"] == "published").any() else []
+    return Figure(figure, data, alt, "Scores of all variants", [run for run, _ in runs], notes)
 
 
 def scores_by_beam(results: Results) -> Figure:
@@ -149,9 +149,7 @@ def hallucination(results: Results) -> Figure:
 
 
 def transfer_matrix(results: Results) -> Figure:
-    """BLEU-1 on the test images of one data set (columns) by NIC trained on another (rows), mean over seeds. In brackets: the published
-    value, where the paper gives one (Table 2 and section 4.3.3).
-    """
+    """BLEU-1 on the test images of one data set (columns) by NIC trained on another (rows), mean over seeds."""
     nic = {dataset: variant_runs(results, dataset).get("nic", "") for dataset in DATASETS}
     trained = [dataset for dataset in DATASETS if nic[dataset]]
     bleu: dict[tuple[str, str], float] = {}
@@ -183,7 +181,9 @@ def transfer_matrix(results: Results) -> Figure:
     axes[0, 0].set_ylabel("trained on")
     axes[0, 0].grid(visible=False)
     alt = "; ".join(f"{row['trained on']} to {row['tested on']} {row['bleu_1']:.0f}" for row in rows)
-    return Figure(figure, pd.DataFrame(rows), f"BLEU-1: {alt}.", "Transfer between data sets", [nic[name] for name in trained])
+    bracketed = any(row["published"] is not None for row in rows)
+    notes = ["In brackets: the published value (Table 2 and section 4.3.3)."] if bracketed else []
+    return Figure(figure, pd.DataFrame(rows), f"BLEU-1: {alt}.", "Transfer between data sets", [nic[name] for name in trained], notes)
 
 
 def _published_bleu(results: Results, run: str, target: str) -> float | None:
@@ -194,8 +194,8 @@ def _published_bleu(results: Results, run: str, target: str) -> float | None:
 
 
 def attention_by_word(results: Results) -> Figure:
-    """Weights of soft attention before each word: brighter means a larger weight, relative to the largest one of the image. The first images
-    of the gallery, first seed. Bold orange marks nouns of absent objects.
+    """Weights of soft attention before each word: the paler a place, the smaller its weight, relative to the largest one of the image. The first
+    images of the gallery, first seed. Bold orange marks nouns of absent objects.
     """
     run = finished_run(results, "attention")
     arrays = results.artifacts(run)
@@ -217,9 +217,9 @@ def attention_by_word(results: Results) -> Figure:
         for position, (word, absent) in enumerate(zip(words[:columns], absent_words(words, kinds), strict=False)):
             panel = axes[row, position + 1]
             draw_image(panel, arrays["gallery_images"][row])
-            darkness = 1 - maps[position].reshape(side, side) / maximum
+            paleness = 1 - maps[position].reshape(side, side) / maximum
             panel.imshow(
-                np.zeros((side, side)), cmap="gray", alpha=0.75 * darkness, extent=(0, 1, 0, 1), interpolation="bilinear", vmin=0, vmax=1
+                np.ones((side, side)), cmap="gray", alpha=0.8 * paleness, extent=(0, 1, 0, 1), interpolation="bilinear", vmin=0, vmax=1
             )
             panel.set_title(
                 word, fontsize=5.6, pad=1.5, loc="center", color=ORANGE if absent else "black", fontweight="bold" if absent else "normal"
@@ -237,7 +237,7 @@ def learning_curves(results: Results) -> Figure:
     figure, axes = canvas(2 * COLUMN, 2.8)
     rows = []
     for index, (run, name) in enumerate(curves):
-        colour, dash = PALETTE[index % len(PALETTE)], ("-", "--")[index // len(PALETTE) % 2]
+        colour, dash = FAR_APART[index % len(FAR_APART)], ("-", "--")[index // len(FAR_APART) % 2]
         curve = results.select(run=run, metric="perplexity", split="validation")
         for number, (_, line) in enumerate(curve.groupby("seed")):
             axes[0, 0].plot(

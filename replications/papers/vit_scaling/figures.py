@@ -14,7 +14,7 @@ from replications.papers.vit_scaling import figure_data
 from replications.papers.vit_scaling.settings import Settings
 from replications.presentation.figure_writer import Figure
 from replications.presentation.palette import PALETTE
-from replications.presentation.theme import COLUMN, canvas, dots, in_words, label_end, last_rows, published
+from replications.presentation.theme import COLUMN, canvas, dots, in_words, label_end, last_rows, published, signed_colours
 from replications.presentation.tidy_table import published_and_ours
 from replications.results.reader import NotMeasured, Results
 from replications.verdicts.estimates import t_interval
@@ -75,12 +75,12 @@ def accuracy_by_training_images(results: Results) -> Figure:
 
 
 def gap_by_training_images(results: Results) -> Figure:
-    """Accuracy of the ViT minus that of the ResNet, per seed; below zero the ResNet is better. Line: mean. Shaded, if curves cross zero:
-    90 % interval of the crossing over seeds. Each panel gives the number of sign changes per seed.
+    """Accuracy of the ViT minus that of the ResNet, per seed; below zero the ResNet is better. Dots are seeds, the line is
+    their mean. Each panel gives the number of sign changes per seed.
     """
     panels = figure_data.measured_panels(results)
     figure, axes = _grid(len(panels))
-    tables_drawn = []
+    tables_drawn, notes = [], []
     for ax, (title, tables) in zip(axes, panels, strict=False):
         wide = {family: table.pivot_table(index="seed", columns="n_images", values="value") for family, table in tables.items()}
         gaps = (wide["vit"] - wide["resnet"]).dropna()
@@ -94,6 +94,7 @@ def gap_by_training_images(results: Results) -> Figure:
         if finite.size > 1:
             low, high = (math.exp(edge) for edge in t_interval(np.log(finite), level=0.90))
             ax.axvspan(max(low, sizes.min()), min(high, sizes.max()), color=PALETTE[5], alpha=0.25, linewidth=0)
+            notes = ["Shaded: 90 % interval over seeds of where the curves cross zero."]
         changes = [int((np.diff(np.sign(row[row != 0])) != 0).sum()) for row in gaps.to_numpy()]
         note = f"sign changes per seed: {', '.join(map(str, changes))}"
         ax.text(
@@ -108,6 +109,7 @@ def gap_by_training_images(results: Results) -> Figure:
         data,
         alt=f"Mean of ViT minus ResNet in points by N: {in_words(data, ['panel', 'n_images'], 'gap', '.1f')}.",
         title="ViT minus ResNet by number of training images",
+        notes=notes,
     )
 
 
@@ -326,7 +328,7 @@ def position_embeddings_and_filters(results: Results) -> Figure:
     figure, axes = canvas(height=1.9, columns=8, rows=2)
     patches = [r * grid + c for r in (grid // 4, 3 * grid // 4) for c in (grid // 4, 3 * grid // 4)]
     for cell, patch in zip(axes[:, :2].ravel(), patches, strict=True):
-        image = cell.imshow(similarity[patch].reshape(grid, grid), cmap="RdBu_r", vmin=-1, vmax=1, interpolation="nearest")
+        image = cell.imshow(similarity[patch].reshape(grid, grid), cmap=signed_colours(), vmin=-1, vmax=1, interpolation="nearest")
         cell.plot(patch % grid, patch // grid, marker="s", color="black", markersize=3)
     bar = figure.colorbar(image, ax=list(axes[:, 2]), fraction=0.5, label="similarity", ticks=[-1, 0, 1])
     bar.ax.tick_params(labelsize=7)
