@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import sys
 from collections.abc import Callable, Container, Sequence
@@ -89,6 +90,26 @@ def code_of(*modules: str) -> list[str]:
         Sorted relative paths of the modules and of all modules of the package that they import.
     """
     return relative(sorted({path for module in modules for path in import_closure(f"{PACKAGE.name}.{module}")}))
+
+
+def data_file(runs: Path | str, paper: str) -> str:
+    """Return the file of a paper's verified data, whose name has a digest of the code that declares, fetches and verifies them.
+
+    That code is no input of the rule that makes the file, because a training depends on it through `ancient`. A rule that runs because
+    its own input changed hides from Snakemake what changed in the jobs after it, and asks nothing of those that depend on it through
+    `ancient` alone: trainings would be left out whose own code changed too. Under another name the file is missing, and they ask for it.
+
+    Args:
+        runs: folder of the tier's results.
+        paper: name of the paper.
+
+    Returns:
+        Path of a JSON file.
+    """
+    digest = hashlib.sha256()
+    for path in (*import_closure(f"{PACKAGE.name}.papers.{paper}.data"), ROOT / "workflow" / "rules" / "data.smk"):
+        digest.update(str(path.relative_to(ROOT)).encode() + b"\0" + path.read_bytes())
+    return f"{runs}/{paper}/data-{digest.hexdigest()[:12]}.json"
 
 
 def training_rules(config: Configuration) -> list[TrainingRule]:

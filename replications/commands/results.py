@@ -25,6 +25,7 @@ from replications.registry.papers import Paper, load_papers
 from replications.results import promotion as promoting
 from replications.results import reference as store
 from replications.results.provenance import now
+from workflow.jobs import data_file
 
 FOLDER = Path("results") / "reference"
 
@@ -125,10 +126,11 @@ def restore(
     results = out or Path("results") / tier
     rows = restore_chunks(reference, results, tier, papers)
     for paper in dict.fromkeys(str(row["paper"]) for row in rows):
-        # Verified data made by the workflow after the chunks would train them again.
-        if not (results / paper / "data.json").is_file():
+        # Where one chunk is left to train, the workflow would train those that are restored too if their data were not verified.
+        verified = Path(data_file(results, paper))
+        if not verified.is_file():
             try:
-                fetch_data(paper=paper, tier=tier, out=results / paper / "data.json")
+                fetch_data(paper=paper, tier=tier, out=verified)
             except DataError as error:
                 print(f"{paper}: its data are not verified, so the workflow trains its chunks again. {error}", file=sys.stderr)
     if as_json:

@@ -95,6 +95,15 @@ def test_an_edit_to_what_the_experiment_imports_trains_again(mine: Path, module:
 
 
 @pytest.mark.slow
+def test_an_edit_to_the_data_module_verifies_the_data_and_trains_in_one_call(mine: Path) -> None:
+    path = mine / "replications" / "papers" / TOY / "data.py"
+    path.write_text(path.read_text() + "\n# x\n")
+    assert {f"data_{TOY}", f"train_{TOY}_coins", f"train_{TOY}_slow", f"judge_{TOY}"} <= set(planned(mine))
+    run_in(mine, "snakemake", "--cores", "2")
+    assert planned(mine) == []
+
+
+@pytest.mark.slow
 def test_an_edit_to_a_figure_draws_and_does_not_train(mine: Path) -> None:
     path = mine / "replications" / "papers" / TOY / "figures.py"
     path.write_text(path.read_text().replace("share of heads", "heads"))

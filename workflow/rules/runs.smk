@@ -8,7 +8,7 @@ for group in TRAINING:
             group.name
         input:
             # ancient: only its presence counts, so that verifying data again does not retrain restored chunks.
-            data=ancient(f"{RUNS}/{group.paper}/data.json"),
+            data=ancient(jobs.data_file(RUNS, group.paper)),
             code=group.code,
         output:
             group.outputs,
