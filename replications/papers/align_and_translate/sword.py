@@ -7,6 +7,7 @@ Format zText: for each testament `<name>.bzs` has 12 bytes a block (offset, comp
 
 from __future__ import annotations
 
+import os
 import re
 import struct
 import zlib
@@ -14,9 +15,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from replications.errors import DataError
-
-PLACES = (Path("/usr/share/sword"), Path("/usr/local/share/sword"), Path.home() / ".sword")
-"""Where Debian's packages and SWORD's front ends install modules."""
 
 INSTALL = "apt-get install sword-text-kjv sword-text-sparv"
 
@@ -27,11 +25,17 @@ _LEFT_OUT = re.compile(r"<(note|title)\b.*?</\1>", re.DOTALL)
 _TAG = re.compile(r"<[^>]*>")
 
 
-def read_bibles(places: Sequence[Path] = PLACES) -> str:
+def usual_places() -> list[Path]:
+    """Return the folders where Debian's packages and SWORD's front ends install modules; without a home folder, the system's alone."""
+    own = Path(os.path.expanduser("~/.sword"))  # noqa: PTH111 (pathlib raises where there is no home folder)
+    return [Path("/usr/share/sword"), Path("/usr/local/share/sword"), *([own] if own.is_absolute() else [])]
+
+
+def read_bibles(places: Sequence[Path] | None = None) -> str:
     """Return verse pairs of the two installed Bibles, one a line: testament and entry, English, Spanish, separated by tabs.
 
     Args:
-        places: folders that may hold SWORD's `mods.d` and `modules`.
+        places: folders that may hold SWORD's `mods.d` and `modules`; None: the usual ones.
 
     Returns:
         Lines in the order of the English Bible; entries that either lacks are left out.
@@ -39,7 +43,8 @@ def read_bibles(places: Sequence[Path] = PLACES) -> str:
     Raises:
         DataError: a module is missing, of another numbering, or damaged.
     """
-    english, spanish = (_module(name, places) for name in (ENGLISH, SPANISH))
+    folders = usual_places() if places is None else places
+    english, spanish = (_module(name, folders) for name in (ENGLISH, SPANISH))
     schemes = [_setting(conf, "Versification", "KJV") for conf, _ in (english, spanish)]
     if schemes[0] != schemes[1]:
         raise DataError(
