@@ -7,7 +7,9 @@ import re
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
 
+import pandas as pd
 import pytest
 from matplotlib import pyplot as plt
 
@@ -16,6 +18,7 @@ from replications.paths import PAPERS, ROOT
 from replications.presentation.judging import judge_paper
 from replications.presentation.metadata import draw_from_largest
 from replications.presentation.readme import fill_papers, fill_readme
+from replications.presentation.theme import linear_without_positive_values
 from replications.registry.papers import load_paper, load_papers
 from replications.results.promotion import LARGEST
 from replications.results.reader import NotMeasured, Results
@@ -91,6 +94,27 @@ def test_every_figure_of_the_committed_reference_is_drawn(paper: str) -> None:
             plt.close(figure.canvas)
             drawn += 1
     assert drawn >= 3
+
+
+@pytest.mark.filterwarnings("ignore")  # of Matplotlib and numpy, on axes and means without a number
+@pytest.mark.parametrize("paper", PAPER_NAMES)
+def test_figures_of_trainings_that_all_diverged_are_drawn_or_say_what_they_need(paper: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    read = pd.read_parquet
+
+    def diverged(*arguments: Any, **options: Any) -> pd.DataFrame:
+        table = read(*arguments, **options)
+        return table.assign(value=float("nan")) if "value" in table else table
+
+    monkeypatch.setattr(pd, "read_parquet", diverged)
+    module = importlib.import_module(f"replications.papers.{paper}.figures")
+    results = Results.read_reference(load_paper(paper), REFERENCE)
+    assert results.select()["value"].isna().all()
+    for name in public_functions(PAPERS / paper / "figures.py"):
+        with contextlib.suppress(NotMeasured):
+            figure, _ = draw_from_largest(getattr(module, name), results)
+            linear_without_positive_values(figure.canvas)
+            figure.canvas.draw_without_rendering()
+        plt.close("all")
 
 
 @pytest.mark.parametrize("paper", PAPER_NAMES)

@@ -63,6 +63,8 @@ def bleu_by_length(results: Results) -> Figure:
         sentences = results.select(run=run, metric="sentences", split="test", axis="source_words").groupby("at")["value"].min()
         rows = rows[rows["at"].isin(sentences.index[sentences >= _FEWEST])]
         mean = rows.groupby("at")["value"].mean()
+        if mean.empty:
+            raise NotMeasured(f"needs a test set with {_FEWEST} sentences of one range of lengths")
         axes[0, 1].plot(mean.index, mean, color=colour, linestyle=style)
         dots(axes[0, 1], rows["at"], rows["value"], colour=colour)
         label_end(axes[0, 1], float(mean.index[-1]), float(mean.iloc[-1]), _label(results, run).removeprefix("RNN"), colour)

@@ -183,9 +183,12 @@ def counted_compute(results: Results) -> Figure:
     rows = published_and_ours(results, "table-6")
     rows = rows[rows["measure"] == "exaflops"]
     first = rows["seed"] == rows.groupby(["row", "version"])["seed"].transform("min")  # counts are the same for every seed
-    wide = rows[first].pivot_table(index="row", columns="version", values="value").reset_index()
+    # pivot and not pivot_table, which drops a column whose values are all not a number
+    wide = rows[first].pivot(index="row", columns="version", values="value").reindex(columns=["ours", "v2"]).reset_index()
     wide["ratio"] = wide["ours"] / wide["v2"]
-    wide = wide.sort_values("ratio", ignore_index=True)
+    wide = wide.dropna(subset="ratio").sort_values("ratio", ignore_index=True)
+    if wide.empty:
+        raise NotMeasured("needs finite counts of the architectures")
     figure, axes = canvas(width=1.5 * COLUMN, height=3.4)
     ax = axes[0, 0]
     ax.axvline(1, color="#444444", linewidth=0.8)
