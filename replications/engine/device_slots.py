@@ -1,4 +1,4 @@
-"""Choice of a GPU on a machine without a scheduler: every GPU is four quarters, and small jobs share one.
+"""Choice of a GPU where no scheduler has made it: every GPU is four quarters, and small jobs share one.
 
 Snakemake counts GPUs but assigns no device ids. Here a job locks one file per quarter that it fills and sees, through
 CUDA_VISIBLE_DEVICES, only the devices of its quarters. The kernel frees the locks of a job that is killed.
@@ -17,7 +17,7 @@ from replications.errors import InputError
 
 QUARTERS = 4
 SCHEDULERS = ("SLURM_JOB_ID", "PBS_JOBID", "LSB_JOBID", "JOB_ID", "KUBERNETES_SERVICE_HOST")
-"""Variables that only jobs of a scheduler have. What such a job sees of the GPUs is its own already."""
+"""Variables that only jobs of a scheduler have. What such a job sees of the GPUs is its own already; other jobs of its user may run in it."""
 
 
 def usable_devices(environment: Mapping[str, str]) -> list[str]:

@@ -104,6 +104,9 @@ def check_memory(runs: Sequence[Run], available: float | None) -> None:
 def take_devices(need: Resources, devices: list[str], say: Callable[[str], None]) -> int:
     """Choose this process's GPUs, and let it see no others, unless a scheduler has done so.
 
+    A scheduler gives a submitted job the GPUs that it asks for. Where the process sees more, it is one of several in an
+    interactive allocation, or on a node that is given whole, and would share the first GPU with all others.
+
     Fewer GPUs than requested change how long the run takes; its global batch stays. A run that requests none, in a tier
     made for the CPU, shares one with others.
 
@@ -119,7 +122,7 @@ def take_devices(need: Resources, devices: list[str], say: Callable[[str], None]
     count = min(wanted, len(devices))
     if count < wanted:
         say(f"The run asks for {wanted} GPUs and this machine shows {len(devices)}: using {count}, with the same global batch.")
-    if not scheduled(os.environ):
+    if not scheduled(os.environ) or count < len(devices):
         slots = 1 if not need.gpus else need.gpu_slots if need.gpus == 1 else QUARTERS
         _slots.append(DeviceSlots(devices, default_folder(), say))
         os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(_slots[-1].acquire(count, slots))

@@ -10,6 +10,7 @@ from replications.engine import launch
 from replications.engine.device_slots import SCHEDULERS
 from replications.errors import InputError
 from replications.registry.runs_yaml import Resources
+from tests.engine.test_device_slots import Job
 
 ARGUMENTS = ["run", "a_paper", "a-run", "--tier", "paper"]
 
@@ -84,6 +85,21 @@ def test_what_slurm_has_chosen_stays(monkeypatch: pytest.MonkeyPatch) -> None:
     assert launch.take_devices(Resources(gpus=2), ["2", "3"], print) == 2
     assert launch.os.environ["CUDA_VISIBLE_DEVICES"] == "2,3"
     assert launch._slots == []
+
+
+@pytest.mark.usefixtures("alone")
+@pytest.mark.parametrize("scheduler", SCHEDULERS)
+def test_jobs_that_share_an_allocation_of_several_gpus_do_not_all_take_the_first(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, scheduler: str
+) -> None:
+    other = Job(tmp_path / "slots", gpus=1, slots=4)
+    try:
+        assert other.devices == ["0"]
+        monkeypatch.setenv(scheduler, "1")
+        assert launch.take_devices(Resources(gpus=1, gpu_slots=4), ["0", "1"], print) == 1
+        assert launch.os.environ["CUDA_VISIBLE_DEVICES"] == "1"
+    finally:
+        other.kill()
 
 
 @pytest.mark.usefixtures("alone")
