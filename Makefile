@@ -11,6 +11,10 @@ SNAKEMAKE := $(BIN)/snakemake --config tier=$(TIER) source=$(SOURCE)
 # Many containers tell Python to keep no compiled files. Every job would then compile all it imports anew, for seconds each.
 unexport PYTHONDONTWRITEBYTECODE
 
+# Environment modules of a cluster name packages of another Python here, which would be imported in place of those in .venv.
+unexport PYTHONPATH
+unexport PYTHONHOME
+
 # A container's user may have no home folder that can be written, where Snakemake, uv and pip then fail in their own ways.
 ifneq ($(shell test -w "$$HOME/.cache" || test -w "$$HOME" && echo yes),yes)
 export HOME := $(CURDIR)/.snakemake/home

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import sys
 
-from replications.search_path import leave_working_folder
+from replications.search_path import own_modules_first
 
 
 def main() -> None:
     """Run the command; an expected error is printed as its message alone, and gives the exit code."""
-    leave_working_folder()
+    own_modules_first()
     from replications.errors import ReplicationError
     from replications.startup import start
 

@@ -55,3 +55,8 @@ def test_without_a_home_folder_tools_get_one_in_the_clone(home: str | None) -> N
 
 def test_a_home_folder_that_can_be_written_stays(tmp_path: Path) -> None:
     assert make("--eval", 'asked: ; @printf "%s" "$$HOME"', "asked", HOME=str(tmp_path)) == str(tmp_path)
+
+
+def test_packages_that_an_environment_module_names_are_not_handed_on() -> None:
+    asked = ["--eval", 'asked: ; @printf "%s" "$$PYTHONPATH$$PYTHONHOME"', "asked"]
+    assert make(*asked, PYTHONPATH="/apps/python", PYTHONHOME="/apps") == ""
