@@ -30,25 +30,32 @@ DRAWING = {"MPLBACKEND": "Agg"}
 
 
 def cache_home(environment: Mapping[str, str]) -> dict[str, str]:
-    """Return the variable that names a folder for caches where the user has none that can be written.
+    """Return the variables that name folders for caches where the user has no home folder that can be written.
 
-    A container that runs as a user without an account has no home folder, or `/`. Every library then fails in its own way.
+    A container that runs as a user without an account has no home folder, or `/`. Every library then fails in its own way; Matplotlib
+    makes a folder that ends with the process, and looks through all fonts anew in every job.
 
     Args:
-        environment: of this process; a cache folder that it names is kept.
+        environment: of this process; folders that it names are kept.
 
     Returns:
-        Empty where `~/.cache` serves; else XDG_CACHE_HOME, a folder of this user alone among the machine's temporary files.
+        Empty where `~/.cache` serves; else XDG_CACHE_HOME, a folder of this user alone among the machine's temporary files, and
+        MPLCONFIGDIR, a folder in it.
 
     Raises:
         ReplicationError: that folder belongs to somebody else.
     """
-    if environment.get("XDG_CACHE_HOME"):
-        return {}
     home = Path(os.path.expanduser("~"))  # noqa: PTH111 (pathlib raises where there is no home folder)
     caches = home / ".cache"
     if home.is_absolute() and os.access(caches if os.access(caches, os.F_OK) else home, os.W_OK | os.X_OK):
         return {}
+    named = environment.get("XDG_CACHE_HOME")
+    folder = Path(named) if named else _own_temporary_folder()
+    folders = {"XDG_CACHE_HOME": str(folder), "MPLCONFIGDIR": str(folder / "matplotlib")}
+    return {name: path for name, path in folders.items() if not environment.get(name)}
+
+
+def _own_temporary_folder() -> Path:
     folder = Path(tempfile.gettempdir()) / f"replications-cache-{os.getuid()}"
     folder.mkdir(mode=0o700, exist_ok=True)
     status = folder.lstat()
@@ -56,7 +63,7 @@ def cache_home(environment: Mapping[str, str]) -> dict[str, str]:
         raise ReplicationError(
             f"There is no home folder for caches, and {folder} is not this user's alone. Name a folder in XDG_CACHE_HOME that can be written."
         )
-    return {"XDG_CACHE_HOME": str(folder)}
+    return folder
 
 
 def user_name() -> dict[str, str]:

@@ -9,7 +9,7 @@ import pytest
 
 from replications.errors import InputError, ReplicationError
 from replications.paths import ROOT
-from replications.search_path import without_working_folder
+from replications.search_path import named_last, without_working_folder
 from replications.startup import cache_home, first_in_list, module_search, user_name
 from tests.workflow.conftest import environment
 
@@ -21,7 +21,7 @@ def command(*arguments: str, cwd: Path = ROOT, **variables: str) -> subprocess.C
     return subprocess.run(
         [sys.executable, "-m", "replications", *arguments],
         cwd=cwd,
-        env=environment(PYTHONPATH=str(ROOT), **variables),
+        env=environment(**({"PYTHONPATH": str(ROOT)} | variables)),
         capture_output=True,
         timeout=120,
         check=False,
@@ -46,6 +46,14 @@ def test_a_process_that_a_command_starts_takes_none_either(cluttered: Path) -> N
     variables = os.environ | module_search({"PYTHONPATH": f":{cluttered.parent}:"})
     done = subprocess.run([sys.executable, "-c", program], cwd=cluttered, env=variables, capture_output=True, text=True, check=True)
     assert done.stdout.split() == [str(ROOT / "report" / "__init__.py"), str(ROOT / "workflow" / "__init__.py")]
+
+
+def test_packages_of_an_environment_module_do_not_replace_the_locked_ones(tmp_path: Path) -> None:
+    for name in ("yaml", "pydantic", "typer", "difflib"):
+        (tmp_path / f"{name}.py").write_text(RAN)
+    done = command("list", PYTHONPATH=os.pathsep.join([str(tmp_path), str(ROOT)]))
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert named_last([str(ROOT), "/module", "/locked"], ["/module", str(ROOT), ""]) == [str(ROOT), "/locked", "/module"]
 
 
 def test_the_suites_own_folder_stays_where_modules_are_found() -> None:
@@ -76,7 +84,7 @@ def test_where_there_is_no_home_folder_caches_are_this_users_alone(tmp_path: Pat
     folder = Path(cache_home({})["XDG_CACHE_HOME"])
     assert folder.parent == tmp_path
     assert folder.stat().st_mode & 0o777 == 0o700
-    assert cache_home({}) == {"XDG_CACHE_HOME": str(folder)}, "the next process takes the same one"
+    assert cache_home({}) == {"XDG_CACHE_HOME": str(folder), "MPLCONFIGDIR": f"{folder}/matplotlib"}, "the next process takes the same"
     folder.chmod(0o777)
     with pytest.raises(ReplicationError, match=r"is not this user's alone\. Name a folder in XDG_CACHE_HOME"):
         cache_home({})
@@ -99,4 +107,5 @@ def test_a_cache_that_is_named_or_can_be_written_is_kept(tmp_path: Path, monkeyp
     monkeypatch.setenv("HOME", str(tmp_path))
     assert cache_home({}) == {}
     monkeypatch.setenv("HOME", "/nonexistent")
-    assert cache_home({"XDG_CACHE_HOME": "/somewhere"}) == {}
+    assert cache_home({"XDG_CACHE_HOME": "/a", "MPLCONFIGDIR": "/b"}) == {}
+    assert cache_home({"XDG_CACHE_HOME": "/a"}) == {"MPLCONFIGDIR": "/a/matplotlib"}, "where Matplotlib keeps what it found of fonts"
