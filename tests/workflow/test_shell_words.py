@@ -65,6 +65,15 @@ def test_the_command_of_every_rule_gets_configured_folders_as_one_word_each(suit
     assert sorted(path.name for path in where.iterdir()) == ["logs"], "the shell ran or wrote something that was configured"
 
 
+@pytest.mark.slow
+def test_the_shell_of_a_job_reads_no_start_up_file(suite: Path, tmp_path: Path) -> None:
+    start_up = tmp_path / "modules.sh"
+    start_up.write_text(f"touch '{tmp_path}/ran'\n")
+    run_in(suite, "snakemake", "--cores", "1", "--until", f"data_{TOY}", BASH_ENV=str(start_up))
+    assert len(list((suite / "results" / "smoke" / TOY).glob("data-*.json"))) == 1, "the job's shell has run"
+    assert not (tmp_path / "ran").exists()
+
+
 @pytest.mark.parametrize("key", ["results", "state"])
 @pytest.mark.parametrize("folder", ["a{paper}", "a}", "two\nlines", "bell\a", "-o", "--config", "~nobody-of-this-name/x"])
 def test_a_folder_that_cannot_be_passed_on_is_refused_with_its_key(key: str, folder: str) -> None:
