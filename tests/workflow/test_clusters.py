@@ -38,6 +38,16 @@ def test_a_name_cannot_bring_a_command(key: str) -> None:
         validate(Configuration, {key: "gpu; rm x"}, "config.yaml")
 
 
+@pytest.mark.parametrize("name", ["slurm", "kubernetes"])
+def test_a_shipped_profile_bears_slow_file_systems_and_lost_jobs_and_sets_no_experiment(name: str) -> None:
+    shipped = yaml.safe_load((ROOT / "workflow" / "profiles" / name / "config.yaml").read_text(encoding="utf-8"))
+    assert shipped["latency-wait"] >= 60, "the outputs of a job appear late on a shared file system"
+    assert shipped["retries"] > 0
+    assert shipped["keep-going"]
+    assert shipped["rerun-incomplete"]
+    assert not {"config", "configfile", "configfiles"} & set(shipped)
+
+
 def manifest() -> dict[str, dict[str, Any]]:
     """The objects of the Kubernetes manifest by kind, each once."""
     objects = list(yaml.safe_load_all((ROOT / "workflow" / "kubernetes" / "head.yaml").read_text(encoding="utf-8")))
