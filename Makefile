@@ -27,12 +27,9 @@ endif
 .PHONY: report figures test test-units test-pipeline test-cluster test-cluster-papers lint types hooks install-hooks docs bench clean help
 
 report: .venv/.complete ## Train, measure, judge and report: results/<tier>/report/
-	@$(SNAKEMAKE)
-	@$(BIN)/replications claims show $(if $(filter reference,$(SOURCE)),--source reference,--tier $(TIER))
-	@$(BIN)/replications results costs $(if $(filter reference,$(SOURCE)),--source reference,--tier $(TIER))
-	@echo "HTML: $(DERIVED)/report/index.html"
-	@echo "PDF:  $(DERIVED)/report/report.pdf"
-	@echo "All:  $(DERIVED)/report/exports.zip"
+	@if [ -t 1 ]; then $(BIN)/replications follow $(if $(filter reference,$(SOURCE)),--source reference,--tier $(TIER)) --log logs/make-report.log -- $(SNAKEMAKE); else $(SNAKEMAKE); fi
+	@cat $(DERIVED)/report/answers.txt
+	@echo "Report: $(DERIVED)/report/index.html; beside it report.pdf and exports.zip"
 
 figures: .venv/.complete ## Figures and tables only
 	@$(SNAKEMAKE) -- figures

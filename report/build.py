@@ -14,7 +14,7 @@ from replications.registry.papers import Paper
 from report.bibliography import citation_file, entries
 from report.content import Report, build
 from report.crate import NAME, metadata
-from report.exports import ARCHIVE, ONLINE, Part, copy_workflow, parts, write_archive, write_readme
+from report.exports import ARCHIVE, ONLINE, Part, copy_workflow, parts, write_answers, write_archive, write_readme
 from report.html import write_pages
 from report.pdf import write_pdf
 
@@ -44,6 +44,7 @@ def write_report(tier: str, source: str, runs: Path, derived: Path, papers: Sequ
     write_claims_csv(out / "claims.csv", [verdict for paper in report.papers for verdict in paper.verdicts])
     write_pdf(report, citations, out / "report.pdf")
     write_readme(report, citations["report"].sentence, out)
+    write_answers(report, out)
     copy_workflow(out)
     _export(report, out)
     return report

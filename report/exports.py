@@ -19,6 +19,7 @@ from workflow.jobs import workflow_files
 ARCHIVE = "exports.zip"
 LOCK = "requirements.lock"
 README = "README.md"
+ANSWERS = "answers.txt"
 CONTENTS = """# {title}
 
 Tier {tier}, {date}. {cite}
@@ -75,6 +76,7 @@ def parts(report: Report, out: Path) -> list[Part]:
         Part("citations.csl.json", "citation", "The same as CSL-JSON"),
         Part("CITATION.cff", "citation", "How to cite the report"),
         Part(README, "readme", "What is where"),
+        Part(ANSWERS, "readme", "The answer so far, one line per paper"),
     ]
     for paper in report.papers:
         found += _paper_parts(paper)
@@ -101,6 +103,24 @@ def _paper_parts(paper: PaperContent) -> list[Part]:
 def _workflow_files() -> list[str]:
     """The workflow's files, relative to the suite and to a report alike."""
     return [path.relative_to(ROOT).as_posix() for path in workflow_files()]
+
+
+MOST_ANSWERS = 9
+"""Lines of `answers.txt`, so that with the address of the report they are ten."""
+
+
+def write_answers(report: Report, out: Path) -> None:
+    """Write `answers.txt`, which `make report` prints at its end: counts of verdicts, a line per paper, or one for all where papers are many.
+
+    Args:
+        report: the content of the report.
+        out: folder of the report.
+    """
+    lines = [f"{paper.spec.short}: {paper.answer.tally}" for paper in report.papers]
+    if len(lines) > MOST_ANSWERS:
+        counts = ", ".join(f"{count} {word}" for word, count in report.counts().items())
+        lines = [f"{len(report.papers)} papers, {len(report.claims)} claims: {counts}."]
+    write_page(out / ANSWERS, "\n".join(lines) + "\n")
 
 
 def write_readme(report: Report, cite: str, out: Path) -> None:

@@ -1,9 +1,10 @@
-"""Progress that a person can follow: what runs, how far, how long still, current values. One line every few seconds."""
+"""Progress that a person can follow: what runs, how far, how long still, current values. A line every few seconds, in a log every minute."""
 
 from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import sys
 import time
@@ -30,16 +31,28 @@ class Progress:
 
     Args:
         title: what runs, printed at the start of every line.
-        every: seconds between two lines of one stage.
+        every: seconds between two states in `state`, and between two lines of one stage in a terminal.
+        in_logs: seconds between two lines where standard error is no terminal; the first and the last of a stage are always printed.
         log: file that gets the same lines.
         state: file that always holds how far the newest stage is, for `replications status`.
         quiet: say nothing; for all but one of the processes that train a run together.
     """
 
-    def __init__(self, title: str, *, every: float = 5.0, log: Path | None = None, state: Path | None = None, quiet: bool = False) -> None:
+    def __init__(
+        self,
+        title: str,
+        *,
+        every: float = 5.0,
+        in_logs: float = 60.0,
+        log: Path | None = None,
+        state: Path | None = None,
+        quiet: bool = False,
+    ) -> None:
         self.title, self.every, self.log, self.state, self.quiet = title, every, log, state, quiet
         self.resumes = 0
         self._last = 0.0
+        self._between = every if sys.stderr.isatty() else max(every, in_logs)
+        self._printed: dict[str, float] = {}
         self._began: dict[str, tuple[float, int]] = {}
 
     def say(self, text: str) -> None:
@@ -88,7 +101,9 @@ class Progress:
         left = f"{duration(elapsed / (done - first) * (total - done))} left" if done > first else "starting"
         shown = "  ".join(f"{name} {value:.4g}" for name, value in values.items())
         ending = f"{duration(elapsed)} elapsed" if done == total else left
-        self.say(f"{stage} {done:,}/{total:,} ({done / total:.0%})  {shown}  {ending}")
+        if done == total or self._last - self._printed.get(stage, -math.inf) >= self._between:
+            self._printed[stage] = self._last
+            self.say(f"{stage} {done:,}/{total:,} ({done / total:.0%})  {shown}  {ending}")
         seconds_left = elapsed / (done - first) * (total - done) if done > first else None
         self._note({"stage": stage, "done": done, "total": total, "seconds_left": seconds_left, "resumes": self.resumes, "values": values})
 

@@ -125,12 +125,12 @@ def _kinds(artist: Artist) -> list[str]:
 
 
 def _point_kinds(points: PathCollection) -> list[str]:
-    offsets = np.ma.filled(np.ma.asarray(points.get_offsets(), dtype=float), np.nan)
+    offsets: np.ndarray = np.ma.filled(np.ma.asarray(points.get_offsets(), dtype=float), np.nan)
     if not np.isfinite(offsets).all(axis=1).any():
         return []
     if not len(points.get_facecolor()):
         return ["open markers"]
-    closed = any(path.codes is not None and Path.CLOSEPOLY in path.codes for path in points.get_paths())
+    closed = any(path.codes is not None and Path.CLOSEPOLY in np.asarray(path.codes) for path in points.get_paths())
     return ["dots" if closed else "crosses"]
 
 
@@ -142,7 +142,7 @@ def _colour(artist: Artist) -> tuple[float, float, float] | None:
 def _outside(axes: Axes, points: PathCollection) -> int:
     if not points.get_offset_transform().contains_branch(axes.transData):
         return 0
-    offsets = np.ma.filled(np.ma.asarray(points.get_offsets(), dtype=float), np.nan)
+    offsets: np.ndarray = np.ma.filled(np.ma.asarray(points.get_offsets(), dtype=float), np.nan)
     offsets = offsets[np.isfinite(offsets).all(axis=1)]
     (left, right), (bottom, top) = sorted(axes.get_xlim()), sorted(axes.get_ylim())
     inside = (offsets[:, 0] >= left) & (offsets[:, 0] <= right) & (offsets[:, 1] >= bottom) & (offsets[:, 1] <= top)

@@ -111,7 +111,7 @@ def draw_learning(results: Results) -> Figure:
             label = run.agent if seed == rows["seed"].min() else None
             axes.plot(curve["frames"] / 1e6, curve["value"], color=run.colour, linestyle=run.dash, linewidth=0.9, alpha=0.85, label=label)
     first = runs[0]
-    for (model, name), dash in zip(SCRIPTED.items(), [(0, (1, 1)), (0, (4, 1.5))], strict=True):
+    for (model, name), dash in zip(SCRIPTED.items(), [":", "--"], strict=True):
         value = results.final(first.name, "catches", model=model).mean()
         axes.axhline(value, color="#555555", linewidth=1, linestyle=dash, label=name, zorder=1)
     if first.settings.board == 24:  # the published screen

@@ -99,7 +99,7 @@ def _error_panel(axes: Axes, results: Results, task: str, published_values: pd.D
         if run.task == task and not run.swept and run.settings.model in dashes:
             values = results.final(run.name, "error")
             narrow = run.settings.model == "fc" and run.settings.fc_size < 256
-            dash = (0, (1, 1)) if narrow else dashes[run.settings.model]
+            dash = ":" if narrow else dashes[run.settings.model]
             axes.axhline(values.mean(), color="#555555", linewidth=1, linestyle=dash, label=run.network, zorder=1)
             frame = pd.DataFrame({"task": task, "series": run.network, "glimpses": -1, "seed": values.index, "error": values})
             drawn.append(frame.assign(version="ours"))
@@ -225,7 +225,7 @@ def _sweep(results: Results, setting: str, label: str, title: str) -> Figure:
 
 
 def cost_by_image_size(results: Results) -> Figure:
-    """Cost of one image by its number of pixels: operations counted from the layers (left) and measured time (right).
+    """Cost of one image by its number of pixels: operations counted from the layers (left) and measured time (right); dots are seeds.
 
     The operations of the glimpse model do not depend on the number of pixels; those of networks that read the whole image grow with it.
     Counted are matrix products and convolutions; time includes the retina, whose integral image adds two numbers per pixel.

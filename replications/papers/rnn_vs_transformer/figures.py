@@ -246,7 +246,7 @@ def recall_by_pairs(results: Results) -> Figure:
 def copying(results: Results) -> Figure:
     """Copying strings. Left: share of strings copied without error during training. Right: share of characters copied correctly, by length.
 
-    The vertical dotted line is the longest trained length.
+    Dots are seeds. The vertical dotted line is the longest trained length.
     """
     runs = runs_of(results, "copying")
     figure, axes = canvas(height=2.8, columns=2)
@@ -358,7 +358,7 @@ def gradients_before_and_after_training(results: Results) -> Figure:
 def clipping(results: Results) -> Figure:
     """Temporal order (Pascanu et al. 2013, section 4.1): share of trainings that learn the task; each dot is one seed's share over its trials."""
     runs = runs_of(results, "order")
-    figure, axes = canvas(width=COLUMN, height=2.4)
+    figure, axes = canvas(width=1.3 * COLUMN, height=2.4)
     parts = []
     for i, (run, settings) in enumerate(runs):
         values = results.final(run.name, "success")
