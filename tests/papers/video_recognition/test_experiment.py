@@ -84,6 +84,16 @@ def test_a_stopped_training_ends_with_the_records_of_an_uninterrupted_one(name: 
     pd.testing.assert_frame_equal(records(tmp_path / "stopped", SMALL[name], (0, 1)), whole, check_exact=True)
 
 
+def test_shuffled_frames_change_no_clip_for_the_average_and_most_clips_for_the_lstm(tmp_path: Path) -> None:
+    apart = {}
+    for head in ("average", "lstm"):
+        table = records(tmp_path / head, SMALL[head], (0, 1)).reset_index()
+        apart[head] = table[(table["metric"] == "clips_apart") & (table["model"] == "rgb")]["value"]
+        assert len(apart[head]) == 2
+    assert (apart["average"] == 0).all()
+    assert (apart["lstm"] > 0.5).all()
+
+
 @pytest.fixture
 def people(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A mirror with a few recordings in the place of MSR Action3D."""
