@@ -130,4 +130,4 @@ def _missing(runs: tuple[Run, ...], chunks: dict[str, list[Chunk]]) -> Iterator[
         finished = {seed for chunk in chunks[run.name] for seed in chunk.seeds}
         missing = [str(seed) for seed in run.seeds if seed not in finished]
         if missing and finished:
-            yield run.name, f"seed{'s' if len(missing) > 1 else ''} {', '.join(missing)} of {len(run.seeds)} not finished."
+            yield run.name, f"{len(missing)} of {len(run.seeds)} seeds not finished: {', '.join(missing)}."

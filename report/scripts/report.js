@@ -21,6 +21,10 @@ toggle.addEventListener("click", () => {
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", nameToggle);
 nameToggle();
 
+// On a phone the pages are one line that scrolls: begin where this page's name stands
+const here = document.querySelector(".bar ul [aria-current]");
+if (here) here.closest("ul").scrollLeft = here.offsetLeft - here.closest("ul").offsetLeft - 16;
+
 // Exhibits say how tall they are, and hear which theme is shown
 addEventListener("message", (event) => {
   const frame = frames.find((one) => one.contentWindow === event.source);

@@ -48,7 +48,7 @@ def test_a_missing_run_is_named_and_its_cells_are_empty(results: Path, build: Bu
 def test_missing_seeds_are_named(results: Path, build: Build) -> None:
     write_run(results, "looks-8", range(2), 1.05)
     shutil.rmtree(results / PAPER / "looks-8" / "seeds-0-2")
-    assert "looks-8: seed 2 of 3 not finished." in build(results)[0]
+    assert "looks-8: 1 of 3 seeds not finished: 2." in build(results)[0]
 
 
 def test_half_a_record_withholds_its_run(results: Path, build: Build) -> None:

@@ -224,7 +224,7 @@ def kinds_of_error(results: Results) -> Figure:
             left=left,
             height=0.8,
             color=[*FAR_APART[:5], FAR_APART[6], "#bbbbbb"][index],
-            label=text if share.any() else None,
+            label=text if share.max() > 0.003 else None,
         )
         left += share
     axis.set_yticks(range(len(labels)), labels)

@@ -24,7 +24,7 @@ def glimpse_player(results: Results) -> Exhibit:
     for run in glimpse_runs(results):
         s = run.settings
         if s.glimpses > 1:
-            of_run = {"name": run.name, "policy": s.policy, "side": s.glimpse_side, "scales": s.scales}
+            of_run = {"name": f"{run.task}: {run.network}", "policy": s.policy, "side": s.glimpse_side, "scales": s.scales}
             runs.append(of_run | _arrays(results, run.name))
     if not runs:
         raise NotMeasured("needs a run with more than one glimpse")
