@@ -1,0 +1,268 @@
+"""Canvases with several digits, generated on the device, anew for every batch.
+
+MNIST's last 10,000 training digits are our validation set. Digits of one canvas never overlap.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from replications.engine.context import Context
+from replications.engine.datasets import DataSource, images_and_labels
+from replications.papers.multiple_objects.settings import Settings
+
+if TYPE_CHECKING:
+    import datasets
+
+N_VALIDATION = 10_000
+DIGITS_SPLITS = {"train": (0, 1197), "validation": (1197, 1437), "test": (1437, 1797)}
+"""Rows of scikit-learn's digits by split; the file is ordered by writer, so the test digits are by other writers."""
+TRIES = 16
+"""Random placements of all digits of a canvas of which the first without overlap is taken: for two digits on the canvases of this paper,
+fewer than one in 100,000 has none and gets the first cells of a grid instead.
+"""
+
+
+def _embedded(split: str) -> datasets.Dataset:
+    """Return rows of scikit-learn's digits as 'image' (8, 8) 0..255 and 'label'."""
+    import datasets
+    from sklearn.datasets import load_digits
+
+    bunch = load_digits()
+    first, last = DIGITS_SPLITS[split]
+    # 16 grey levels become 0..255.
+    images = np.round(bunch.images[first:last] * (255 / 16)).astype(np.uint8)
+    features = datasets.Features({"image": datasets.Array2D((8, 8), "uint8"), "label": datasets.Value("int64")})
+    return datasets.Dataset.from_dict({"image": list(images), "label": bunch.target[first:last].tolist()}, features=features)
+
+
+MNIST = DataSource(
+    name="mnist",
+    hub="ylecun/mnist",
+    revision="77f3279092a1c1579b2250db8eafed0ad422088c",
+    config="mnist",
+    splits={"train": 60_000, "test": 10_000},
+    fingerprints={"train": "f81fc297973e38be", "test": "7dd25b7c8f6925d8"},
+    licence="MIT (as stated on the hub page); original by LeCun, Cortes and Burges",
+    citation="LeCun, Bottou, Bengio, Haffner: Gradient-based learning applied to document recognition. Proceedings of the IEEE, 1998.",
+    note="Checked against the checksums of the four original files.",
+)
+
+DIGITS = DataSource(
+    name="digits",
+    splits={split: last - first for split, (first, last) in DIGITS_SPLITS.items()},
+    fingerprints={"train": "40038b98942411b2", "validation": "a5adf583fe6e447e", "test": "c44b527804781ca0"},
+    build=_embedded,
+    licence="CC BY 4.0 (UCI), shipped with scikit-learn (BSD-3-Clause)",
+    citation="Alpaydin, Kaynak: Optical Recognition of Handwritten Digits. UCI Machine Learning Repository, 1998.",
+)
+
+SOURCES = [MNIST, DIGITS]
+
+
+def needs(settings: Settings) -> list[tuple[DataSource, str]]:
+    """Return the data sources and splits that a run loads.
+
+    Args:
+        settings: of the run.
+
+    Returns:
+        Pairs of a source and the name of a split.
+    """
+    source = DIGITS if settings.dataset == "digits" else MNIST
+    return [(source, split) for split in source.splits]
+
+
+@dataclass(frozen=True)
+class Digits:
+    """Digits of one split, on the device.
+
+    Attributes:
+        images: (n, side, side) uint8.
+        labels: (n,) int64.
+    """
+
+    images: Tensor
+    labels: Tensor
+
+
+def load_digits(context: Context, settings: Settings, split: str) -> Digits:
+    """Load the digits of one split to the device, those of the classes in use.
+
+    Args:
+        context: of the run.
+        settings: of the run.
+        split: 'train', 'validation' or 'test'.
+
+    Returns:
+        Images and labels of the split.
+
+    Raises:
+        DataError: the data is missing, altered or incomplete.
+    """
+    if settings.dataset == "digits":
+        images, labels = images_and_labels(context.load(DIGITS, split), "image", "label")
+    else:
+        images, labels = images_and_labels(context.load(MNIST, "test" if split == "test" else "train"), "image", "label")
+        cut = len(images) - N_VALIDATION
+        part = {"train": slice(0, cut), "validation": slice(cut, None), "test": slice(None)}[split]
+        images, labels = images[part], labels[part]
+    used = labels < settings.n_classes
+    return Digits(torch.from_numpy(images[used]).to(context.device), torch.from_numpy(labels[used]).to(context.device))
+
+
+@dataclass(frozen=True)
+class Canvases:
+    """Images with the digits on them, from left to right.
+
+    Attributes:
+        images: (n, canvas, canvas) float32 holding integers 0..255, or uint8.
+        targets: (n, n_targets) int64, what is to be answered.
+        values: (n, n_digits) int64, the digits; the number of classes where there is none.
+        corners: (n, n_digits, 2) int64, x and y of each digit's upper left pixel.
+    """
+
+    images: Tensor
+    targets: Tensor
+    values: Tensor
+    corners: Tensor
+
+
+def pair_number(first: Tensor, second: Tensor) -> Tensor:
+    """Return the number of an unordered pair of digits: 00, 01, 11, 02, 12, 22, ... are 0, 1, 2, 3, 4, 5, ...
+
+    Args:
+        first: int64, of any shape.
+        second: int64, of the same shape.
+
+    Returns:
+        int64 of that shape.
+    """
+    smaller, larger = torch.minimum(first, second), torch.maximum(first, second)
+    return larger * (larger + 1) // 2 + smaller
+
+
+class CanvasGenerator:
+    """Makes canvases from uniform random numbers that the caller draws.
+
+    Args:
+        settings: of the run.
+        digits: source of digits and clutter.
+    """
+
+    def __init__(self, settings: Settings, digits: Digits) -> None:
+        self.settings, self.digits = settings, digits
+        device = digits.images.device
+        self._digit = _grid(settings.digit, settings.canvas, device)
+        self._from = _grid(settings.clutter_side, settings.digit, device)
+        self._to = _grid(settings.clutter_side, settings.canvas, device)
+        per_row = settings.canvas // settings.digit
+        cells = torch.arange(settings.n_digits, device=device)
+        self._cells = torch.stack([cells % per_row, cells // per_row], dim=-1) * settings.digit
+
+    @property
+    def n_uniforms(self) -> int:
+        """Random numbers that one canvas takes: how many digits, which ones, where (several tries); five for each patch of clutter."""
+        s = self.settings
+        return 1 + s.n_digits + 2 * TRIES * s.n_digits + 5 * s.clutter
+
+    def __call__(self, uniforms: Tensor) -> Canvases:
+        """Generate canvases.
+
+        Args:
+            uniforms: (n, n_uniforms) in [0, 1).
+
+        Returns:
+            n canvases, with float32 images.
+        """
+        s, n = self.settings, len(uniforms)
+        count, which, places, clutter = uniforms.split([1, s.n_digits, 2 * TRIES * s.n_digits, 5 * s.clutter], dim=1)
+        n_shown = s.min_digits + _integers(count, s.n_digits - s.min_digits + 1)
+        present = torch.arange(s.n_digits, device=uniforms.device) < n_shown  # (n, n_digits)
+        corners = self._places(places.reshape(n, TRIES, s.n_digits, 2))
+        indices = _integers(which, len(self.digits.labels))
+        # Digits that are absent go to the end, the others are sorted by their left edge; of equal ones the upper is first.
+        order = torch.where(present, corners[..., 0] * s.canvas + corners[..., 1], s.canvas**2).argsort(dim=1)
+        present, indices = present.gather(1, order), indices.gather(1, order)
+        corners = corners.gather(1, order[..., None].expand(-1, -1, 2))
+        images = torch.zeros(n, s.canvas**2, device=uniforms.device)
+        target = self._digit + (corners[..., 1] * s.canvas + corners[..., 0])[..., None]
+        pixels = self.digits.images[indices].flatten(2).float() * present[..., None]
+        images.scatter_(1, target.view(n, -1), pixels.view(n, -1))
+        if s.clutter:
+            self._add_clutter(images, clutter.reshape(n, s.clutter, 5))
+        values = torch.where(present, self.digits.labels[indices], s.n_classes)
+        return Canvases(images.view(n, s.canvas, s.canvas), self._targets(values), values, corners)
+
+    def _places(self, uniforms: Tensor) -> Tensor:
+        """Return the corners (n, n_digits, 2) of the first try (n, TRIES, n_digits, 2) without overlap, or of the cells of a grid."""
+        s = self.settings
+        corners = _integers(uniforms, s.canvas - s.digit + 1)
+        apart = (corners[:, :, :, None] - corners[:, :, None, :]).abs().amax(-1) >= s.digit
+        fits = (apart | torch.eye(s.n_digits, dtype=torch.bool, device=apart.device)).all(-1).all(-1)  # (n, TRIES)
+        first = fits.int().argmax(1)[:, None, None, None].expand(-1, 1, s.n_digits, 2)
+        return torch.where(fits.any(1)[:, None, None], corners.gather(1, first)[:, 0], self._cells)
+
+    def _targets(self, values: Tensor) -> Tensor:
+        """Return the answers (n, n_targets) to digits (n, n_digits) that stand from left to right."""
+        s = self.settings
+        if s.task == "pairs":
+            return pair_number(values[:, 0], values[:, 1])[:, None]
+        if s.task == "sums":
+            return values.sum(1, keepdim=True)
+        return torch.cat([values, torch.full_like(values[:, :1], s.n_classes)], dim=1)
+
+    def _add_clutter(self, images: Tensor, uniforms: Tensor) -> None:
+        """Add, in place, patches of random digits at random places; sums are clipped at 255."""
+        s, n = self.settings, len(images)
+        source = _integers(uniforms[..., 0], len(self.digits.labels)) * s.digit**2
+        cut = _integers(uniforms[..., 1:3], s.digit - s.clutter_side + 1)
+        put = _integers(uniforms[..., 3:5], s.canvas - s.clutter_side + 1)
+        start = source + cut[..., 1] * s.digit + cut[..., 0]
+        patches = self.digits.images.reshape(-1)[start[..., None] + self._from].float()
+        target = (put[..., 1] * s.canvas + put[..., 0])[..., None] + self._to
+        # The sums are integers, so the order in which a GPU adds overlapping patches does not matter.
+        images.scatter_add_(1, target.view(n, -1), patches.view(n, -1)).clamp_(max=255)
+
+
+def _grid(side: int, stride: int, device: torch.device) -> Tensor:
+    """Return the flat indices of a square of `side` in an image of row length `stride`: (side**2,)."""
+    steps = torch.arange(side, device=device)
+    return (steps[:, None] * stride + steps).view(-1)
+
+
+def _integers(uniforms: Tensor, n: int) -> Tensor:
+    """Return uniform integers 0..n-1 from uniform numbers in [0, 1)."""
+    # A float32 just below 1 times n can round up to n.
+    return (uniforms * n).long().clamp_(max=n - 1)
+
+
+def fixed_set(settings: Settings, digits: Digits, n: int, generator: torch.Generator) -> Canvases:
+    """Return canvases that never change; the same for every model and seed of a task.
+
+    Args:
+        settings: of the run.
+        digits: of the split.
+        n: canvases.
+        generator: on the CPU, so that the set does not depend on the device.
+
+    Returns:
+        The canvases, with uint8 images.
+    """
+    generate = CanvasGenerator(settings, digits)
+    device = digits.labels.device
+    parts = []
+    for start in range(0, n, 1000):
+        uniforms = torch.rand(min(1000, n - start), generate.n_uniforms, generator=generator)
+        parts.append(generate(uniforms.to(device)))
+    return Canvases(
+        torch.cat([part.images.to(torch.uint8) for part in parts]),
+        torch.cat([part.targets for part in parts]),
+        torch.cat([part.values for part in parts]),
+        torch.cat([part.corners for part in parts]),
+    )
