@@ -47,7 +47,7 @@ def bound_loss(outcome: Outcome, targets: Tensor, *, glimpses: int, weight: floa
     Args:
         outcome: of the episodes.
         targets: (seeds, S, batch) int64.
-        glimpses: N, glimpses per target.
+        glimpses: N, glimpses per target; 0 for a network without any.
         weight: lambda.
         end: number of the end symbol; a number that no target has where there is none.
 
@@ -58,11 +58,13 @@ def bound_loss(outcome: Outcome, targets: Tensor, *, glimpses: int, weight: floa
     entropy = cross_entropy(outcome.logits, targets)
     correct = outcome.logits.argmax(-1) == targets
     counts = counted_targets(correct, targets, end)
+    likelihood = (entropy * counts).sum(1).mean(1)
+    wrong = (~correct & (counts == 1)).any(1).float().mean(1)
+    metrics = {"loss": likelihood.detach(), "error": 100 * wrong}
+    if not glimpses:
+        return likelihood.sum(), metrics
     reward = (correct * counts).cumsum(1).repeat_interleave(glimpses, dim=1)
     of_glimpse = counts.repeat_interleave(glimpses, dim=1)
     reinforce = -((reward - outcome.baselines.detach()) * outcome.log_probability * of_glimpse).sum(1).mean(1)
     squared = ((reward - outcome.baselines).square() * of_glimpse).sum(1).mean(1) / outcome.baselines.shape[1]
-    likelihood = (entropy * counts).sum(1).mean(1)
-    wrong = (~correct & (counts == 1)).any(1).float().mean(1)
-    metrics = {"loss": likelihood.detach(), "error": 100 * wrong, "baseline_error": squared.detach()}
-    return (likelihood + weight * reinforce + squared).sum(), metrics
+    return (likelihood + weight * reinforce + squared).sum(), metrics | {"baseline_error": squared.detach()}
