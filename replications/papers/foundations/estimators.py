@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -270,3 +272,61 @@ def soft_agrees_with_finite_differences(generator: torch.Generator) -> float:
         for e in steps
     ]
     return float((torch.stack(slopes) - policy_gradient(soft_reward, problem)).abs().max())
+
+
+def _episode_variance(problem: Problem, image: int, episodes: int) -> float:
+    """Return the variance of the mean of some episodes on one image, by listing every combination of locations."""
+    p, terms = probabilities(problem)[image], reinforce_terms(problem, "none")[image]
+    listed = torch.tensor(list(itertools.product(range(LOCATIONS), repeat=episodes)))  # (combinations, episodes)
+    weights, estimates = p[listed].prod(dim=1, keepdim=True), terms[listed].mean(dim=1)
+    return float((weights * estimates.square()).sum() - (weights * estimates).sum(dim=0).square().sum())
+
+
+def two_episodes_halve_variance(generator: torch.Generator) -> float:
+    """Two episodes on an image have half the variance of one, whatever the policy.
+
+    Args:
+        generator: source of the problem.
+
+    Returns:
+        Difference between the variance of two episodes, from all 81 pairs of locations, and half of that of one.
+    """
+    problem = make_problem(generator)
+    return abs(_episode_variance(problem, 0, 2) - _episode_variance(problem, 0, 1) / 2)
+
+
+def new_images_beat_new_episodes(generator: torch.Generator) -> float:
+    """As many glimpses spent on other images lower the variance further: images differ as well, and a second episode repeats the image.
+
+    The estimate of one image has a variance over images, V, and a mean variance over episodes, E. Two images give (V + E) / 2, two
+    episodes on one image V + E / 2. Images are drawn with replacement.
+
+    Args:
+        generator: source of the problem.
+
+    Returns:
+        Variance of two episodes on one image less that of one episode on each of two images.
+    """
+    problem = make_problem(generator)
+    expected = (probabilities(problem).unsqueeze(-1) * reinforce_terms(problem, "none")).sum(dim=1)
+    between = float((expected - expected.mean(dim=0)).square().sum(dim=1).mean())
+    within = [_episode_variance(problem, image, 1) for image in range(IMAGES)]
+    episodes = [_episode_variance(problem, image, 2) for image in range(IMAGES)]
+    return (between + sum(episodes) / IMAGES) - (between + sum(within) / IMAGES) / 2
+
+
+def entropy_does_not_move_the_mean(generator: torch.Generator) -> float:
+    """The entropy of a normal policy depends on its deviation alone: where that is fixed, a bonus for entropy has no gradient.
+
+    Args:
+        generator: source of two mean locations and of a deviation between 0.05 and 0.5.
+
+    Returns:
+        Difference of the two entropies, from integrals of -p log p over a fine grid.
+    """
+    sigma = 0.05 + 0.45 * torch.rand((), generator=generator, dtype=torch.float64)
+    means = 2 * torch.rand(2, 1, generator=generator, dtype=torch.float64) - 1
+    grid = torch.linspace(-6, 6, 24001, dtype=torch.float64)
+    logarithms = -((grid - means) / sigma).square() / 2 - torch.log(sigma * math.sqrt(2 * math.pi))
+    entropies = -(logarithms.exp() * logarithms).sum(dim=1) * (grid[1] - grid[0])
+    return float((entropies[0] - entropies[1]).abs())

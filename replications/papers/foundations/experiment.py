@@ -9,11 +9,14 @@ import torch
 
 from replications.engine.context import Context
 from replications.papers.foundations import attention_statements as attention
+from replications.papers.foundations import combination_statements as combination
 from replications.papers.foundations import costs, estimators
 from replications.papers.foundations import recurrent_statements as recurrent
+from replications.papers.foundations import training_statements as training
 from replications.papers.foundations.data import WORKED_STRING
 from replications.papers.foundations.model import HANDMADE, detector_outputs, detector_states
 from replications.papers.foundations.model import attention as softmax_attention
+from replications.papers.foundations.same_or_different import train_comparers
 from replications.papers.foundations.settings import Settings
 from replications.papers.foundations.training import train_detector, train_hello
 
@@ -53,6 +56,23 @@ STATEMENTS = {
 }
 """Name in the records -> statement. Of `positions`, `causal-order` and `hard-varies` every case must differ, of all others none."""
 
+FURTHER_STATEMENTS = {
+    "masked-loss": Statement(training.masked_loss_is_stepwise_losses),
+    "clipped-vanished": Statement(training.clipping_keeps_vanished_gradients, 0.0),
+    "clipped-shares": Statement(training.clipping_keeps_shares),
+    "open-cell": Statement(training.open_cell_is_residual_network),
+    "heads": Statement(combination.heads_are_a_sum),
+    "concatenation": Statement(combination.concatenation_is_addition),
+    "added-pairs": Statement(combination.added_glimpses_forget_pairs),
+    "multiplied-pairs": Statement(combination.multiplied_glimpses_keep_pairs, 1e-3),
+    "convolution-reach": Statement(combination.convolution_stops_at_its_reach, 0.0),
+    "attention-reach": Statement(combination.attention_reaches_everything, 1e-6),
+    "two-episodes": Statement(estimators.two_episodes_halve_variance),
+    "new-images": Statement(estimators.new_images_beat_new_episodes, 1e-9),
+    "fixed-entropy": Statement(estimators.entropy_does_not_move_the_mean),
+}
+"""As `STATEMENTS`, of the run `statements-further`. Of `multiplied-pairs`, `attention-reach` and `new-images` every case must differ."""
+
 WIDTHS = (4, 64, 1024)
 SENTENCES = (4, 8, 16, 32)
 ANGLES = 121
@@ -65,10 +85,7 @@ def check_statements(settings: Settings, context: Context) -> None:
         settings: of the run.
         context: receives the records.
     """
-    for name, statement in STATEMENTS.items():
-        apart = [_cases(context, seed, name, statement.function, settings.n_cases) for seed in context.seeds]
-        context.record("difference", [max(cases) for cases in apart], model=name)
-        context.record("cases_apart", [sum(d > statement.tolerance for d in cases) / len(cases) for cases in apart], model=name)
+    _record_differences(STATEMENTS, settings, context)
     for metric, function in {"cell_gradient_rest": recurrent.cell_gradient_rest, "window_cosine": recurrent.short_window_cosine}.items():
         cases = [_cases(context, seed, metric, function, settings.n_cases) for seed in context.seeds]
         context.record(metric, [sum(values) / len(values) for values in cases])
@@ -84,6 +101,28 @@ def check_statements(settings: Settings, context: Context) -> None:
         context.record("copied_words", copied, axis="words", at=words, unit="%")
     _record_counted(context)
     _record_worked_examples(context)
+
+
+def check_further_statements(settings: Settings, context: Context) -> None:
+    """Record the exact statements on training and on combining parts, and how much gradient reaches back through many layers.
+
+    Args:
+        settings: of the run.
+        context: receives the records.
+    """
+    _record_differences(FURTHER_STATEMENTS, settings, context)
+    for kind in ("plain", "residual", "cell"):
+        by_seed = [training.gradient_by_depth(kind, context.generator(seed, f"layers {kind}", device="cpu")) for seed in context.seeds]
+        for depth in training.DEPTHS:
+            context.record("gradient_share", [shares[depth] for shares in by_seed], model=kind, axis="depth", at=depth)
+
+
+def _record_differences(statements: dict[str, Statement], settings: Settings, context: Context) -> None:
+    """Record of every statement the largest difference of its sides, and the share of cases in which they are apart."""
+    for name, statement in statements.items():
+        apart = [_cases(context, seed, name, statement.function, settings.n_cases) for seed in context.seeds]
+        context.record("difference", [max(cases) for cases in apart], model=name)
+        context.record("cases_apart", [sum(d > statement.tolerance for d in cases) / len(cases) for cases in apart], model=name)
 
 
 def _cases(context: Context, seed: int, name: str, function: Callable[[torch.Generator], float], n_cases: int) -> list[float]:
@@ -154,9 +193,11 @@ def measure_estimators(settings: Settings, context: Context) -> None:
 
 EXPERIMENTS = {
     "statements": check_statements,
+    "further": check_further_statements,
     "estimators": measure_estimators,
     "detector": train_detector,
     "hello": train_hello,
+    "same": train_comparers,
 }
 
 

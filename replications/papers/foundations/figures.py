@@ -19,6 +19,7 @@ _GRADIENTS = {
     "average": "hard, average baseline",
     "none": "hard, no baseline",
 }
+_LAYERS = {"residual": "skip connections", "cell": "LSTM", "plain": "plain"}
 
 
 def detector_on_a_string(results: Results) -> Figure:
@@ -133,3 +134,47 @@ def rounding_errors(results: Results) -> Figure:
     apart = data.loc[data["value"] > 1e-3, "value"]
     alt = f"The sides of {len(equal)} statements differ by at most {equal.max():.1g}; of {len(apart)} that must differ, by up to {apart.max():.2g}."
     return Figure(figure, data, alt=alt, title="How exact the exact statements are")
+
+
+def gradient_through_layers(results: Results) -> Figure:
+    """Gradient that returns through many layers or steps, over that at the output. Lines are geometric means over random networks, dots
+    single ones. Plain layers lose a constant factor each; a skip connection and the cell of an LSTM with open forget gates carry it on.
+    """
+    results.need("statements-further")
+    rows = results.select(run="statements-further", metric="gradient_share")
+    figure, axes = canvas(1.5 * COLUMN, 2.4)
+    ax = axes[0, 0]
+    for k, (model, name) in enumerate(_LAYERS.items()):
+        part = rows[rows["model"] == model]
+        means = np.exp(np.log(part["value"]).groupby(part["at"]).mean())
+        dots(ax, part["at"], part["value"], colour=PALETTE[k])
+        ax.plot(means.index, means, color=PALETTE[k])
+        label_end(ax, float(means.index.max()), float(means.iloc[-1]), name, PALETTE[k], dx=6)
+    ax.set(yscale="log", xlabel="layers or steps before the output", ylabel="share of the gradient")
+    ax.margins(x=0.02)
+    data = rows[["model", "at", "seed", "value"]].rename(columns={"at": "depth"})
+    deepest = data[data["depth"] == data["depth"].max()]
+    alt = f"Mean share of the gradient after {deepest['depth'].max():g} layers: {in_words(deepest, 'model', 'value', '.2g')}."
+    return Figure(figure, data, alt=alt, title="Gradient through many layers")
+
+
+def same_or_different(results: Results) -> Figure:
+    """Share of right answers to the question whether two objects of an image are the same, by their distance. Dots are seeds, lines means;
+    the dotted line is chance. Two convolutions of 3x3 reach two cells; one layer of attention reaches every cell.
+    """
+    results.need("same-or-different")
+    rows = results.select(run="same-or-different", metric="accuracy")
+    figure, axes = canvas(1.5 * COLUMN, 2.4)
+    ax = axes[0, 0]
+    for k, model in enumerate(("attention", "convolution")):
+        part = rows[rows["model"] == model]
+        means = part.groupby("at")["value"].mean()
+        dots(ax, part["at"], part["value"], colour=PALETTE[k])
+        ax.plot(means.index, means, color=PALETTE[k])
+        label_end(ax, float(means.index.max()), float(means.iloc[-1]), model, PALETTE[k], dx=6)
+    ax.axhline(50, color="#777777", linewidth=0.8, linestyle=":")
+    ax.set(xlabel="distance of the objects (cells)", ylabel="right answers (%)", ylim=(35, 103))
+    data = rows[["model", "at", "seed", "value"]].rename(columns={"at": "distance"})
+    ends = data[data["distance"].isin([data["distance"].min(), data["distance"].max()])]
+    alt = f"Mean share of right answers in per cent, nearest and furthest: {in_words(ends, ['model', 'distance'], 'value', '.0f')}."
+    return Figure(figure, data, alt=alt, title="Same or different, by distance")

@@ -41,15 +41,24 @@ class Weights(torch.nn.Module):
             self.register_parameter(name, torch.nn.Parameter((2 * torch.stack(drawn) - 1) / math.sqrt(hidden_size)))
 
 
-def _descend(
+def descend(
     context: Context,
     settings: Settings,
-    weights: Weights,
+    weights: torch.nn.Module,
     losses: Callable[[], Tensor],
     generators: list[torch.Generator],
     examples_per_step: int,
 ) -> None:
-    """Train all networks with Adam; each has a loss of its own, so that none moves another."""
+    """Train all networks with Adam; each has a loss of its own, so that none moves another.
+
+    Args:
+        context: of the run.
+        settings: of the run; number of updates and rate.
+        weights: parameters of all networks.
+        losses: draws a batch and returns one loss per network, seed axis first.
+        generators: sources of the batches, one per seed.
+        examples_per_step: examples of one seed in an update.
+    """
     optimiser = torch.optim.Adam(weights.parameters(), lr=settings.learning_rate)
 
     def step(_: int) -> dict[str, Tensor]:
@@ -103,7 +112,7 @@ def train_detector(settings: Settings, context: Context) -> None:
         strings = torch.stack([torch.randint(2, shape, generator=g).double() for g in generators]).unsqueeze(1)
         return (detector_outputs(detector, strings) - repeated_ones(strings)).square().mean(dim=(-2, -1))
 
-    _descend(context, settings, weights, losses, generators, settings.batch_size)
+    descend(context, settings, weights, losses, generators, settings.batch_size)
     right = right_starts(detector).double().mean(dim=1)
     context.record("starts_that_find_it", 100 * right, step=settings.n_steps, unit="%")
 
@@ -148,7 +157,7 @@ def train_hello(settings: Settings, context: Context) -> None:
             total = total - torch.log_softmax(logits, dim=-1)[:, codes[t + 1]]
         return total / (len(WORD) - 1)
 
-    _descend(context, settings, weights, losses, generators, 1)
+    descend(context, settings, weights, losses, generators, 1)
     with torch.no_grad():
         context.record("cross_entropy", losses(), step=settings.n_steps, unit="nats")
         h, letter, right = start, one_hot[0].expand(len(context.seeds), -1), torch.ones(len(context.seeds), dtype=torch.float64)

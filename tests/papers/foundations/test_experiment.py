@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from replications.errors import Preempted
-from replications.papers.foundations.experiment import STATEMENTS, run
+from replications.papers.foundations.experiment import FURTHER_STATEMENTS, STATEMENTS, run
 from replications.papers.foundations.settings import Settings
 from replications.registry.checks import check_claims
 from replications.registry.claims import Measure
@@ -23,6 +23,8 @@ SMALL = {
     "estimators": Settings(experiment="estimators", n_draws=200),
     "detector": Settings(experiment="detector", n_starts=2, n_steps=5, batch_size=4),
     "hello": Settings(experiment="hello", hidden_size=4, n_steps=5),
+    "further": Settings(experiment="further", n_cases=2),
+    "same": Settings(experiment="same", hidden_size=4, n_steps=5, batch_size=8, n_vectors=100),
 }
 
 
@@ -40,7 +42,7 @@ def test_a_seed_gives_the_same_records_alone_and_in_company(experiment: str, tmp
     pd.testing.assert_frame_equal(together.reset_index(drop=True), alone.reset_index(drop=True), rtol=1e-12)
 
 
-@pytest.mark.parametrize("experiment", ["detector", "hello"])
+@pytest.mark.parametrize("experiment", ["detector", "hello", "same"])
 def test_a_stopped_training_ends_with_the_records_of_an_uninterrupted_one(experiment: str, tmp_path: Path) -> None:
     whole = records(tmp_path / "whole", SMALL[experiment], (0, 1))
     stopped = make_context(tmp_path / "stopped", PAPER, (0, 1))
@@ -64,7 +66,7 @@ def test_every_tier_has_the_same_runs_and_claims() -> None:
 def test_every_statement_is_claimed() -> None:
     measures = [measure for claim in load_paper(PAPER).claims for measure in claim.measures("smoke")]
     claimed = {measure.model for measure in measures if isinstance(measure, Measure) and measure.metric == "cases_apart"}
-    assert claimed == set(STATEMENTS)
+    assert claimed == {*STATEMENTS, *FURTHER_STATEMENTS}
 
 
 def test_identities_are_counted_and_nothing_is_said_to_be_copied() -> None:
