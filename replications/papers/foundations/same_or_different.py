@@ -130,7 +130,7 @@ def _batch(n: int, distance: int | None, generators: list[torch.Generator]) -> t
 
 
 def train_comparers(settings: Settings, context: Context) -> None:
-    """Train both networks on pairs at all distances, and record the accuracy at each.
+    """Train both networks on pairs at all distances, and record accuracy and cross-entropy at each.
 
     Args:
         settings: of the run.
@@ -154,9 +154,11 @@ def train_comparers(settings: Settings, context: Context) -> None:
         images, first, same = _batch(settings.n_vectors, distance, generators(f"test {distance}"))
         for mixer, network in networks.items():
             with torch.no_grad():
-                right = (network(images, first) > 0) == (same > 0.5)
+                score = network(images, first)
             at = {"model": mixer, "step": settings.n_steps, "axis": "distance", "at": distance}
-            context.record("accuracy", 100 * right.double().mean(dim=1), unit="%", **at)
+            context.record("accuracy", 100 * ((score > 0) == (same > 0.5)).double().mean(dim=1), unit="%", **at)
+            loss = functional.binary_cross_entropy_with_logits(score, same, reduction="none")
+            context.record("cross_entropy", loss.mean(dim=1), unit="nats", **at)
     context.record("test_examples", [settings.n_vectors] * len(context.seeds), step=settings.n_steps)
     for mixer, network in networks.items():
         count = sum(parameter[0].numel() for parameter in network.parameters())
