@@ -19,12 +19,16 @@ from replications.presentation.judging import judge_paper
 from replications.presentation.metadata import draw_from_largest
 from replications.presentation.readme import fill_papers, fill_readme
 from replications.presentation.theme import linear_without_positive_values
+from replications.presentation.verdict_log import history
 from replications.registry.papers import load_paper, load_papers
 from replications.results.promotion import LARGEST
 from replications.results.reader import NotMeasured, Results
 from replications.results.reference import read_reference
 from replications.results.store import content_digest
 from replications.source_code import public_functions
+from replications.verdicts.kinds.order import OrderClaim
+from replications.verdicts.kinds.value import ValueClaim
+from replications.verdicts.words import AGREES
 from report import prose
 from report.template_functions import TemplateFunctions
 from tests.workflow.conftest import PAPER_NAMES, TOY, run_in
@@ -99,22 +103,47 @@ def test_every_figure_of_the_committed_reference_is_drawn(paper: str) -> None:
 @pytest.mark.filterwarnings("ignore")  # of Matplotlib and numpy, on axes and means without a number
 @pytest.mark.parametrize("paper", PAPER_NAMES)
 def test_figures_of_trainings_that_all_diverged_are_drawn_or_say_what_they_need(paper: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    read = pd.read_parquet
+    read, changed = pd.read_parquet, []
 
     def diverged(*arguments: Any, **options: Any) -> pd.DataFrame:
         table = read(*arguments, **options)
-        return table.assign(value=float("nan")) if "value" in table else table
+        if "value" not in table:
+            return table
+        changed.append(len(table))
+        return table.assign(value=float("nan"))
 
     monkeypatch.setattr(pd, "read_parquet", diverged)
     module = importlib.import_module(f"replications.papers.{paper}.figures")
     results = Results.read_reference(load_paper(paper), REFERENCE)
-    assert results.select()["value"].isna().all()
     for name in public_functions(PAPERS / paper / "figures.py"):
         with contextlib.suppress(NotMeasured):
             figure, _ = draw_from_largest(getattr(module, name), results)
             linear_without_positive_values(figure.canvas)
             figure.canvas.draw_without_rendering()
         plt.close("all")
+    assert sum(changed) > 0
+
+
+@pytest.mark.parametrize("paper", PAPER_NAMES)
+def test_printed_numbers_stand_to_the_printed_bound_as_the_registered_rule_found(paper: str) -> None:
+    results = Results.read_reference(load_paper(paper), REFERENCE)
+    made = history(REFERENCE)
+    for verdict in judge_paper(results):
+        claim = results.paper.claim(verdict.id.partition(".")[2])
+        if verdict.ours is None or verdict.tier not in claim.tiers:
+            continue
+        test = claim.at(verdict.tier)  # type: ignore[arg-type]
+        judged = verdict.quantity.judged
+        if isinstance(test, OrderClaim):
+            assert judged(verdict.margin or 0.0) == pytest.approx(test.min_difference or float(test.scale == "ratio")), verdict.id
+            if verdict.low is not None and verdict.high is not None and verdict.verdict in AGREES:
+                assert (verdict.high <= verdict.margin) if verdict.quantity.factor < 0 else (verdict.low >= verdict.margin), verdict.id
+        if isinstance(test, ValueClaim):
+            assert [judged(number) for number in (verdict.published, verdict.margin)] == pytest.approx([test.published, test.margin])
+        row = next(iter(reversed(made.get((verdict.tier, verdict.id), ()))), None)
+        proxy = bool(verdict.proxy)
+        if row and row.seeds == verdict.seeds_finished and row.digest == claim.digest(verdict.tier, proxy=proxy) and row.ours is not None:
+            assert (row.verdict, row.ours) == (verdict.verdict, pytest.approx(judged(verdict.ours))), verdict.id
 
 
 @pytest.mark.parametrize("paper", PAPER_NAMES)

@@ -44,8 +44,10 @@ def mean_and_interval(values: pd.Series[float], digits: int) -> str:
         digits: decimals.
 
     Returns:
-        For example '0.52 [0.48, 0.56]'; without an interval for a single seed or equal values.
+        For example '0.52 [0.48, 0.56]'; without an interval for a single seed or equal values; 'not finite' where a seed diverged.
     """
+    if not all(map(math.isfinite, values)):
+        return "not finite"
     mean = estimate(values.to_numpy())
     low, high = mean.interval()
     interval = f" [{low:.{digits}f}, {high:.{digits}f}]" if math.isfinite(low) and mean.error > 0 else ""

@@ -12,7 +12,7 @@ from replications.papers.show_and_tell.settings import Settings
 from replications.papers.show_and_tell.variants import DATASETS, VARIANTS, finished_run, main_runs, variant_runs
 from replications.presentation.figure_writer import Figure
 from replications.presentation.palette import FAR_APART, ON_DARK, ON_LIGHT, PALETTE
-from replications.presentation.theme import COLUMN, PUBLISHED, canvas, dots
+from replications.presentation.theme import COLUMN, PUBLISHED, canvas, dots, in_words
 from replications.results.reader import NotMeasured, Results
 
 BLUE, ORANGE, GREEN, PINK, AMBER, SKY, BLACK, OLIVE = PALETTE
@@ -143,8 +143,9 @@ def hallucination(results: Results) -> Figure:
     axes[0, 0].set_xlabel("mentions of absent objects (%)")
     axes[0, 0].legend(ncols=2, loc="lower right", bbox_to_anchor=(1, 1), handletextpad=0.2, borderaxespad=0.2)
     data = pd.DataFrame(rows)
-    nic = {split: float(part["value"].mean()) for split, part in data[data["name"] == "NIC"].groupby("split")}
-    alt = f"Mentions of absent objects by NIC: {nic['test']:.0f} % with the usual companion, {nic['broken']:.0f} % without it."
+    where = {"test": "with the usual companion", "broken": "without it"}
+    shares = in_words(data.assign(place=data["split"].map(where)), ["name", "place"], form=".0f")
+    alt = f"Mean mentions of absent objects in per cent: {shares}."
     return Figure(figure, data, alt, "Mentions of absent objects", [run for run, _ in runs])
 
 
