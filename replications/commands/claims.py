@@ -40,7 +40,7 @@ def show(
     from replications.presentation.claims_csv import to_object
     from replications.presentation.judging import judge_paper
     from replications.presentation.verdict_log import history
-    from replications.verdicts.outcome import number, span
+    from replications.verdicts.quantity import number, span
 
     read = [read_results(name, tier, source, results) for name in papers or paper_names()]
     verdicts = [verdict for of_paper in read for verdict in judge_paper(of_paper)]
@@ -57,13 +57,14 @@ def show(
             "published": verdict.published_text if verdict.published is None else number(verdict.published, verdict.unit),
             "ours": "" if verdict.ours is None else number(verdict.ours, verdict.unit),
             "interval": "" if verdict.low is None or verdict.high is None else span(verdict.low, verdict.high),
+            "criterion": verdict.criterion,
             "seeds": f"{verdict.seeds_finished}/{verdict.seeds_planned}",
             "made": len(made.get((verdict.tier, verdict.id), ())) or "",
             "registered": verdict.registration or ("yes" if verdict.runs and verdict.verdict != "withheld" else ""),
         }
         for verdict in verdicts
     ]
-    print_rows(rows, fold=("published", "interval"))
+    print_rows(rows, fold=("published", "interval", "criterion"))
     print_beside(verdicts)
 
 

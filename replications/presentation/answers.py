@@ -121,7 +121,7 @@ def judged_statement(verdict: Verdict) -> str:
     claim = verdict.claim.rstrip(".")
     if not verdict.proxy or verdict.verdict in UNTESTED:
         return claim
-    return f"{claim} (on a stand-in{f', judged by {verdict.criterion}' if verdict.criterion else ''})"
+    return f"{claim} (on a stand-in{f'; criterion: {verdict.criterion}' if verdict.criterion else ''})"
 
 
 def stand_in(verdict: Verdict, reason: str) -> str:
@@ -137,7 +137,7 @@ def stand_in(verdict: Verdict, reason: str) -> str:
     if not verdict.proxy:
         return ""
     parts = [f"Stand-in: {verdict.proxy.rstrip('.')}."]
-    parts += [f"Judged by {verdict.criterion}: {reason}"] if verdict.criterion and verdict.verdict not in UNTESTED else []
+    parts += [f"Criterion: {verdict.criterion}. {reason}"] if verdict.criterion and verdict.verdict not in UNTESTED else []
     parts += [f"The full claim, not tested here: {verdict.stands_for}"] if verdict.stands_for else []
     return " ".join(parts)
 
@@ -167,7 +167,7 @@ def sentence(verdict: Verdict) -> str:
     if verdict.published is not None:
         measured.append(f"published {plain(verdict.published)}{unit}")
     elif verdict.criterion:
-        measured.append(f"judged by {verdict.criterion}")
+        measured.append(f"criterion: {verdict.criterion}")
     where = "On a small stand-in" if verdict.proxy else "Counted" if group_of(verdict) == "counted" else "Measured"
     late = f" ({verdict.registration})" if verdict.registration else ""
     return f"{verdict.claim.rstrip('.')}. {where}: {', '.join(measured)}: {verdict.verdict}{late}."

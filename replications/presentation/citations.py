@@ -28,7 +28,7 @@ from replications.registry.run_grid import seeds_label
 from replications.registry.yaml_models import read_yaml
 from replications.results.reader import Results
 from replications.source_code import public_functions
-from replications.verdicts.outcome import number, span
+from replications.verdicts.quantity import number, span
 from replications.verdicts.verdict import Verdict
 
 
@@ -318,7 +318,7 @@ def cite_verdict(verdict: Verdict, results: Results) -> Cited:
     seeds = f"{verdict.seeds_finished} of {verdict.seeds_planned} planned seeds"
     claim = results.paper.claim(verdict.id.partition(".")[2])
     proxy = stand_in(verdict, claim.margin_reason(verdict.tier))
-    log = history_sentence(history(results.folder).get((verdict.tier, verdict.id), ()), verdict.unit)
+    log = history_sentence(history(results.folder).get((verdict.tier, verdict.id), ()), verdict.quantity)
     numbers = ", ".join(part for part in (published, measured, seeds) if part)
     beside = [sentence.rstrip(".") for sentence in (proxy, *verdict.said_beside, log) if sentence]
     finding = ". ".join([numbers[:1].upper() + numbers[1:], *beside])

@@ -13,7 +13,7 @@ from replications.errors import InputError
 from replications.files import replacing
 from replications.verdicts.verdict import Verdict
 
-COLUMNS = [field.name for field in dataclasses.fields(Verdict)]
+COLUMNS = [field.name for field in dataclasses.fields(Verdict) if field.name != "quantity"]
 SEPARATOR = ";"
 """Between the values and the runs of one cell."""
 
@@ -86,7 +86,7 @@ def to_object(verdict: Verdict) -> dict[str, Any]:
     Returns:
         Field -> what JSON can hold.
     """
-    content = {name: _plain(value) for name, value in dataclasses.asdict(verdict).items() if name not in {"low", "high"}}
+    content = {name: _plain(value) for name, value in dataclasses.asdict(verdict).items() if name not in {"low", "high", "quantity"}}
     interval = None if verdict.low is None else [_plain(verdict.low), _plain(verdict.high)]
     return content | {"interval": interval}
 

@@ -11,7 +11,7 @@ from replications.presentation.judging import judge_paper
 from replications.registry.papers import Paper
 from replications.results.promotion import tier_of
 from replications.results.reader import Results
-from replications.verdicts.outcome import number, span
+from replications.verdicts.quantity import number, span
 from replications.verdicts.verdict import Verdict
 from replications.verdicts.words import WORDS
 

@@ -21,7 +21,7 @@ from replications.registry.scale import proxy_of
 from replications.registry.schema import Strict
 from replications.results.reader import Results
 from replications.results.reference import find_log
-from replications.verdicts.outcome import number
+from replications.verdicts.quantity import Quantity
 from replications.verdicts.verdict import Verdict
 
 BEFORE = (
@@ -40,8 +40,8 @@ class LoggedVerdict(Strict):
         claim: `<paper>.<claim>`.
         digest: digest of the claim by which it was judged.
         verdict: its word.
-        ours: our value; None where there is none.
-        low: lower end of its interval.
+        ours: our value in the terms of the rule, which do not change when it is printed otherwise; None where there is none.
+        low: lower end of its interval, likewise.
         high: upper end.
         seeds: finished seeds.
         reason: why a chunk that existed was made again; empty when chunks were only added.
@@ -75,6 +75,8 @@ class LoggedVerdict(Strict):
             The row, not yet written.
         """
         claim = results.paper.claim(verdict.id.partition(".")[2])
+        ours = None if verdict.ours is None else verdict.quantity.judged(verdict.ours)
+        ends = [] if verdict.low is None or verdict.high is None else sorted(map(verdict.quantity.judged, (verdict.low, verdict.high)))
         chunks = [chunk for run in verdict.runs for chunk in results.stored.chunks(run)]
         return cls(
             date=date,
@@ -83,9 +85,9 @@ class LoggedVerdict(Strict):
             claim=verdict.id,
             digest=claim.digest(verdict.tier, proxy=bool(proxy_of(claim, verdict.tier, results.scales))),
             verdict=verdict.verdict,
-            ours=verdict.ours,
-            low=verdict.low,
-            high=verdict.high,
+            ours=ours,
+            low=ends[0] if ends else None,
+            high=ends[1] if ends else None,
             seeds=verdict.seeds_finished,
             reason=reason,
         )
@@ -176,21 +178,21 @@ def history(folder: Path) -> History:
     return claims
 
 
-def history_sentence(rows: Sequence[LoggedVerdict], unit: str = "") -> str:
+def history_sentence(rows: Sequence[LoggedVerdict], quantity: Quantity | None = None) -> str:
     """Return how often a verdict was made for the reference and what changed, for example 'Made 2 times: ...'; empty without rows.
 
     Args:
         rows: its rows, oldest first.
-        unit: unit of our value.
+        quantity: how our value is printed; None: as it is.
 
     Returns:
         One or two sentences.
     """
     if not rows:
         return ""
-    made = []
+    made, shown = [], quantity or Quantity()
     for row in rows:
-        value = "" if row.ours is None else f" ({number(row.ours, unit)})"
+        value = "" if row.ours is None else f" ({shown.text(row.ours)})"
         made.append(f"{row.date} {row.verdict}{value}" + (f", because: {row.reason.rstrip('.')}" if row.reason else ""))
     changed = sum(a.digest != b.digest for a, b in itertools.pairwise(rows))
     texts = f" The claim's text changed {'once' if changed == 1 else f'{changed} times'} in between." if changed else ""

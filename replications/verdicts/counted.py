@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from replications.verdicts.outcome import EQUAL, Outcome, Word, number, span
+from replications.verdicts.outcome import EQUAL, Outcome, Word
+from replications.verdicts.quantity import Quantity
 
 
 def judge_counted(
@@ -17,7 +18,7 @@ def judge_counted(
     better: str | None,
     *,
     criterion: str,
-    unit: str,
+    quantity: Quantity,
     margin: float | None = None,
     strict: bool = False,
 ) -> Outcome:
@@ -29,7 +30,7 @@ def judge_counted(
         high: upper end, included.
         better: 'lower' or 'higher' where one side of the range is better than it; the sentence says so, the word does not.
         criterion: what would have to be true, for display.
-        unit: unit of the values.
+        quantity: how the values are printed.
         margin: margin in force, for display.
         strict: a value equal to `low` misses the range.
 
@@ -39,13 +40,13 @@ def judge_counted(
     first = values[0]
     if any(not math.isclose(value, first, rel_tol=EQUAL, abs_tol=EQUAL) for value in values):
         least, most = min(values), max(values)
-        text = f"Declared as counted, but the seeds differ: {span(least, most, unit)}."
+        text = f"Declared as counted, but the seeds differ: {quantity.span(least, most)}."
         return Outcome("inconclusive", text, criterion, float(np.mean(values)), least, most, margin=margin, values=tuple(values))
     slack = EQUAL * max(1.0, abs(first))
     tie = strict and math.isclose(first, low, rel_tol=EQUAL, abs_tol=EQUAL)
     meets = low - slack <= first <= high + slack and not tie
     is_better = not meets and ((better == "lower" and first < low) or (better == "higher" and first > high))
     side = "meets" if meets else "is a tie and misses" if tie else "is better than" if is_better else "misses"
-    text = f"Counted, not sampled: {number(first, unit)} {side} {criterion}."
+    text = f"Counted, not sampled: {quantity.text(first)} {side} the criterion ({criterion})."
     word: Word = "counted as published" if meets else "differs"
     return Outcome(word, text, criterion, first, margin=margin, values=tuple(values))

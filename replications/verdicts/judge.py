@@ -14,6 +14,7 @@ from replications.registry.papers import Paper
 from replications.verdicts.families import adjust, withdraw_unmet
 from replications.verdicts.outcome import JudgedClaim, Outcome, Sample, Samples
 from replications.verdicts.preconditions import unmet_preconditions
+from replications.verdicts.quantity import Quantity
 from replications.verdicts.verdict import Basis, Verdict
 from replications.verdicts.words import AGREES, PROXY_WORDS
 
@@ -33,7 +34,15 @@ class _Case:
         test = self.claim.at(self.tier) if tested else self.claim
         undecided = decides_nothing(self.claim)
         numbers = outcome or Outcome("inconclusive", reason, "", margin=getattr(test, "margin", None))
-        bounded = all(end is None or math.isfinite(end) for end in (numbers.low, numbers.high))
+        quantity = test.quantity if isinstance(test, JudgedClaim) else Quantity(unit=test.unit)
+        unbounded = any(end is not None and not math.isfinite(end) for end in (numbers.low, numbers.high))
+        low = high = None
+        if numbers.low is not None and numbers.high is not None and not unbounded:
+            low, high = quantity.interval(numbers.low, numbers.high)
+
+        def printed(judged: float | None) -> float | None:
+            return None if judged is None else quantity.shown(judged)
+
         return Verdict(
             id=f"{self.paper}.{self.claim.id}",
             paper=self.paper,
@@ -43,25 +52,27 @@ class _Case:
             primary=self.claim.primary,
             evidence=self.claim.evidence,
             location=self.claim.location,
-            published=getattr(test, "published", None),
+            published=printed(getattr(test, "published", None)),
             published_text=self.claim.published_text,
-            unit=self.claim.unit,
+            unit=quantity.unit,
+            metric=quantity.name,
+            quantity=quantity,
             criterion=numbers.criterion,
-            ours=numbers.ours,
-            low=numbers.low if bounded else None,
-            high=numbers.high if bounded else None,
-            level=numbers.level if bounded else None,
+            ours=printed(numbers.ours),
+            low=low,
+            high=high,
+            level=None if unbounded else numbers.level,
             p=None if undecided else numbers.p,
             stands_for=self.claim.claim if self.claim.statement(self.tier) != self.claim.claim else "",
             p_against=None if undecided else numbers.p_against,
             p_holm=None,
-            margin=numbers.margin,
+            margin=printed(numbers.margin),
             seeds_planned=self.claim.planned_seeds(self.tier),
             seeds_finished=finished,
             seeds_needed=None if undecided else numbers.seeds_needed,
             verdict=word,
             reason=reason,
-            values=numbers.values,
+            values=tuple(quantity.shown(value) for value in numbers.values),
             proxy=self.proxy,
             runs=tuple(dict.fromkeys(measure.run for measure in test.reads())) if tested else (),
             integrity=self.basis.integrity if tested else (),

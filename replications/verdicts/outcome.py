@@ -11,6 +11,7 @@ import numpy as np
 
 from replications.registry.claims import Claim, Items, Measure
 from replications.verdicts.estimates import ALPHA
+from replications.verdicts.quantity import Quantity
 from replications.verdicts.seeds_needed import MOST_SEEDS
 
 Word = Literal["replicated", "exceeded", "compatible", "inconclusive", "contradicted", "counted as published", "differs"]
@@ -52,12 +53,12 @@ class Samples:
 
 @dataclass(frozen=True)
 class Outcome:
-    """Result of a rule.
+    """Result of a rule. Its numbers are in the terms of the test; the claim's `quantity` says how they are printed.
 
     Attributes:
         word: the verdict, before proxies and the adjustment over a paper's claims.
         reason: one sentence with the numbers.
-        criterion: what would have to be true, in symbols; for display alone.
+        criterion: what would have to be true, in words; for display alone.
         ours: our mean, difference, ratio, statistic or count.
         low: lower end of its interval at `level`; of the range over seeds when `level` is None.
         high: upper end.
@@ -86,6 +87,16 @@ class Outcome:
 class JudgedClaim(Claim, abc.ABC):
     """Base of every kind of claim: a claim with the rule that judges it."""
 
+    @property
+    @abc.abstractmethod
+    def quantity(self) -> Quantity:
+        """What the numbers of a verdict on it are, and how they are printed."""
+
+    @property
+    @abc.abstractmethod
+    def criterion(self) -> str:
+        """What would have to be true of a complete comparison, in the terms of `quantity`; for display alone."""
+
     @abc.abstractmethod
     def judge(self, samples: Samples) -> Outcome:
         """Apply the rule to a complete comparison (see `Claim.at`).
@@ -99,34 +110,6 @@ class JudgedClaim(Claim, abc.ABC):
         Raises:
             ValueError: the rule cannot be applied to these numbers.
         """
-
-
-def number(value: float, unit: str = "") -> str:
-    """Return a number as the sentences print it: four significant digits and the unit.
-
-    Args:
-        value: the number.
-        unit: printed behind it; empty for none.
-
-    Returns:
-        For example '1.29 %'.
-    """
-    text = f"{value:,.0f}" if abs(value) >= 1e4 and abs(value) < 1e9 else f"{value:.4g}"
-    return f"{text} {unit}".strip()
-
-
-def span(low: float, high: float, unit: str = "") -> str:
-    """Return an interval in words, for example '1.2 to 1.4 %'.
-
-    Args:
-        low: lower end.
-        high: upper end.
-        unit: printed behind it; empty for none.
-
-    Returns:
-        Both ends and the unit.
-    """
-    return f"{number(low)} to {number(high, unit)}"
 
 
 def seeds_that_decide(seeds: int | None) -> str:

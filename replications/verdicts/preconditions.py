@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 from replications.registry.claims import Precondition
 from replications.verdicts.estimates import ALPHA, estimate
-from replications.verdicts.outcome import Samples, number
+from replications.verdicts.outcome import Samples
+from replications.verdicts.quantity import number
 
 
 def unmet_preconditions(preconditions: Sequence[Precondition], samples: Samples) -> list[str]:

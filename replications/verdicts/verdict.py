@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from replications.verdicts.quantity import Quantity
 from replications.verdicts.words import WORDS
 
 
@@ -36,7 +37,9 @@ class Verdict:
         evidence: how the published value was checked.
         published: published value of a `value` claim, in `unit`.
         published_text: the published finding in words.
-        criterion: what would have to be true, in symbols.
+        metric: what `published`, `ours`, `low`, `high`, `margin` and `values` are, in `unit` and with their natural sign.
+        quantity: how these follow from the numbers of the rule.
+        criterion: what would have to be true of `metric`, in words.
         ours: our mean, difference, ratio, statistic or mean count.
         low: lower end of its interval at `level`; of the range over seeds when `level` is None.
         high: upper end.
@@ -44,7 +47,7 @@ class Verdict:
         p: p-value of the claim (null: it is false); of the better side for `exceeded`.
         p_holm: p-value of the decision (of the claim, or of its contradiction), adjusted over the paper's tested primary claims by
             Holm's method; None for others.
-        margin: margin in force.
+        margin: margin or bound in force.
         seeds_planned: seeds that were registered for the tier.
         seeds_finished: seeds of the measure that has fewest.
         seeds_needed: seeds that would probably decide an open verdict.
@@ -99,6 +102,8 @@ class Verdict:
     p_against: float | None = None
     p_fdr: float | None = None
     stands_for: str = ""
+    metric: str = ""
+    quantity: Quantity = field(default_factory=Quantity)
 
     @property
     def symbol(self) -> str:

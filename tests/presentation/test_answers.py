@@ -19,7 +19,7 @@ SIX = Verdict(
     published=1.12,
     published_text="",
     unit="%",
-    criterion="1.12 ± 0.15 %",
+    criterion="error within 0.15 points of 1.12 %",
     ours=1.0834,
     low=1.0211,
     high=1.1457,
@@ -40,7 +40,7 @@ STAND_IN = replace(
     SIX,
     id="glimpses.more",
     published=None,
-    criterion="difference > 0 %",
+    criterion="error lower",
     proxy="smaller images",
     verdict="supported (proxy)",
     claim="More is better.",
@@ -52,7 +52,7 @@ def test_a_sentence_states_claim_measurement_publication_and_word() -> None:
 
 
 def test_a_stand_in_says_so_and_prints_the_bound_it_was_judged_by() -> None:
-    assert sentence(STAND_IN).endswith("On a small stand-in: 1.083 % (1.021 to 1.146), judged by difference > 0 %: supported (proxy).")
+    assert sentence(STAND_IN).endswith("On a small stand-in: 1.083 % (1.021 to 1.146), criterion: error lower: supported (proxy).")
 
 
 def test_a_verdict_by_a_later_text_says_so() -> None:

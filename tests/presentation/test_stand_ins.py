@@ -46,8 +46,8 @@ def test_a_stand_in_prints_what_it_is_its_own_sentence_its_bound_and_its_reason(
                 assert (judged_statement(verdict), beside) == (claim.claim.rstrip("."), "")
                 continue
             own = claim.tiers[tier].claim or claim.claim
-            assert judged_statement(verdict) == f"{own.rstrip('.')} (on a stand-in, judged by BOUND)"
-            for part in (verdict.proxy.rstrip("."), "Judged by BOUND", claim.tiers[tier].reason or claim.reason):
+            assert judged_statement(verdict) == f"{own.rstrip('.')} (on a stand-in; criterion: BOUND)"
+            for part in (verdict.proxy.rstrip("."), "Criterion: BOUND", claim.tiers[tier].reason or claim.reason):
                 assert part in beside
             assert (claim.claim in beside) == (own != claim.claim)
             assert sentence(verdict).startswith(own.rstrip("."))

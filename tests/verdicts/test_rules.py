@@ -167,7 +167,7 @@ def test_a_ratio_must_reach_its_factor() -> None:
     found = ranking("few", "many", scale="ratio", min_difference=2).judge_samples([few, many])
     assert found.word == "replicated"
     assert found.ours == pytest.approx(3.56, abs=0.02)
-    assert found.criterion == "ratio ≥ 2"
+    assert found.criterion == "error lower by a factor of at least 2"
     assert ranking("few", "many", scale="ratio", min_difference=5).judge_samples([few, many]).word == "contradicted"
     assert ranking("few", "many", scale="ratio").judge_samples([few, many]).word == "replicated"
 

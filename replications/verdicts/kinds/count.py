@@ -12,7 +12,8 @@ from pydantic import Field
 from replications.registry.claims import Items, Measure
 from replications.verdicts.estimates import ALPHA
 from replications.verdicts.multiplicity import holm
-from replications.verdicts.outcome import EQUAL, ItemArrays, JudgedClaim, Outcome, Samples, Word, number, span
+from replications.verdicts.outcome import EQUAL, ItemArrays, JudgedClaim, Outcome, Samples, Word
+from replications.verdicts.quantity import Quantity, number
 from replications.verdicts.shares import Binomial
 
 
@@ -38,6 +39,22 @@ class CountClaim(JudgedClaim):
         """Return the number or share of items and of networks, and what an item must score."""
         scores = (self.items.threshold, self.items.control) if self.items else ()
         return self.at_least, self.at_most, self.fraction, self.networks, *scores
+
+    @property
+    def quantity(self) -> Quantity:
+        """The mean number of items that pass in one network, or their share in per cent."""
+        return Quantity("items that pass", "%" if self.fraction else self.unit, 100.0 if self.fraction else 1.0)
+
+    @property
+    def criterion(self) -> str:
+        """How many items, in how many networks."""
+        return f"{self._bounds} in more than {number(100 * self.networks, '%')} of networks"
+
+    @property
+    def _bounds(self) -> str:
+        bounds = [f"at least {self.quantity.text(self.at_least)}"] if self.at_least is not None else []
+        bounds += [f"at most {self.quantity.text(self.at_most)}"] if self.at_most is not None else []
+        return f"{self.quantity.name}: {' and '.join(bounds)}"
 
     def judge(self, samples: Samples) -> Outcome:
         """Judge the items of every seed against their controls.
@@ -85,14 +102,11 @@ class CountClaim(JudgedClaim):
             counts.append(few / scale)
             holds.append(enough and (self.at_most is None or many <= self.at_most * scale + EQUAL))
             unknowns += int(unknown.sum())
-        bounds = [f"≥ {number(self.at_least)}"] if self.at_least is not None else []
-        bounds += [f"≤ {number(self.at_most)}"] if self.at_most is not None else []
-        noun = self.unit or ("share of items" if self.fraction else "items")
-        criterion = f"{noun} {' and '.join(bounds)} in more than {number(100 * self.networks, '%')} of networks"
         n, met = len(holds), Binomial(sum(holds), len(holds))
         p, against = met.p_above(self.networks), met.p_below(self.networks)
         word: Word = "replicated" if p <= ALPHA else "contradicted" if against <= ALPHA else "inconclusive"
-        text = f"{span(min(counts), max(counts), noun)} pass, and {sum(holds)} of {n} seeds meet {' and '.join(bounds)}"
+        items_of = " of the items" if self.fraction else "" if self.unit else " items"
+        text = f"{self.quantity.span(min(counts), max(counts))}{items_of} pass, and {sum(holds)} of {n} seeds meet the criterion ({self._bounds})"
         text += f" (exact p = {min(p, against):.2g} for {'more' if p < against else 'fewer'} than {number(100 * self.networks, '%')} of networks)"
         needed = None
         if word == "inconclusive":
@@ -101,7 +115,7 @@ class CountClaim(JudgedClaim):
         if unknowns:
             text += f". {unknowns:,} items have no finite score; they count against the claim"
         ours, low, high = float(np.mean(counts)), min(counts), max(counts)
-        return Outcome(word, f"{text}.", criterion, ours, low, high, None, p, self.at_least, tuple(counts), needed, against)
+        return Outcome(word, f"{text}.", self.criterion, ours, low, high, None, p, self.at_least, tuple(counts), needed, against)
 
 
 def _seeds_that_agree(share: float) -> int:

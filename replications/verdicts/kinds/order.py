@@ -15,7 +15,8 @@ from replications.verdicts.counted import judge_counted
 from replications.verdicts.estimates import ALPHA
 from replications.verdicts.evidence import Evidence
 from replications.verdicts.evidence_of_means import contrast_evidence
-from replications.verdicts.outcome import LEVEL, JudgedClaim, Outcome, Sample, Samples, Word, number, seeds_that_decide, span
+from replications.verdicts.outcome import LEVEL, JudgedClaim, Outcome, Sample, Samples, Word, seeds_that_decide
+from replications.verdicts.quantity import Quantity, is_share, number, of_difference, words
 
 
 class Term(Measure):
@@ -58,6 +59,75 @@ class OrderClaim(JudgedClaim):
     def bounds(self) -> tuple[object, ...]:
         """Return the least difference or ratio, and which of the two it is."""
         return self.min_difference, self.scale
+
+    @property
+    def quantity(self) -> Quantity:
+        """The difference, ratio or sum that must reach the bound; where every weight is negative, what must stay below it."""
+        measures = [measure for measure in self.reads() if isinstance(measure, Measure)]
+        metrics = list(dict.fromkeys(measure.metric for measure in measures))
+        subject = " and ".join(words(metric) for metric in metrics)
+        if self.scale == "ratio":
+            return Quantity(f"ratio of {subject}" if self._pair else f"ratio {_product_label(self.contrast or [])}")
+        share = is_share(metrics, self.unit)
+        unit, factor = ("%", 100.0) if share else (self.unit, 1.0)
+        if self._pair:
+            return Quantity(subject if len(metrics) == 1 else " less ".join(self._compared), of_difference(unit), factor)
+        terms = self.contrast or []
+        if terms and all(term.weight < 0 for term in terms):
+            terms, factor = [term.model_copy(update={"weight": -term.weight}) for term in terms], -factor
+        if len(terms) == 1 and terms[0].weight == 1:
+            return Quantity(f"{subject} of {terms[0].run}", unit, factor)
+        if math.isclose(sum(term.weight for term in terms), 1.0) and all(term.weight > 0 for term in terms):
+            return Quantity(subject if subject.startswith("mean ") else f"mean {subject}", unit, factor)
+        if self._balanced:
+            return Quantity(f"weighted difference in {subject}", of_difference(unit), factor)
+        return Quantity(f"weighted total of {subject}", unit, factor)
+
+    @property
+    def criterion(self) -> str:
+        """Which side of the bound the quantity must be on, as a sentence's end says it: 'error at least 10 points lower'."""
+        shown, least = self.quantity, self.min_difference
+        if self.scale == "ratio" and not self._pair:
+            return f"{shown.name} {f'at least {number(least)}' if least else 'above 1'}"
+        if not self._pair:
+            if shown.shown(least) < 0:
+                return f"{shown.name} at most {number(-shown.shown(least), shown.unit)} below 0"
+            return f"{shown.name} at {'most' if shown.factor < 0 else 'least'} {shown.text(least)}"
+        better, worse = ("lower", "higher") if self._lower else ("higher", "lower")
+        if not least:
+            how = better if self.ranking else f"not {worse}"
+        elif self.scale == "ratio":
+            how = (
+                f"{better} by a factor of at least {number(least)}" if least >= 1 else f"{worse} by a factor of at most {number(1 / least)}"
+            )
+        else:
+            how = f"at least {shown.text(least)} {better}" if least > 0 else f"at most {shown.text(-least)} {worse}"
+        first, second = reversed(self._compared) if self._lower else self._compared
+        return f"{first} {how}" if first == second else f"{first} {how} than {second}"
+
+    @property
+    def _pair(self) -> bool:
+        """Whether each inequality compares one measure with another: a ranking, or a contrast of two with opposite weights of 1."""
+        return bool(self.ranking) or sorted(term.weight for term in self.contrast or []) == [-1.0, 1.0]
+
+    @property
+    def _balanced(self) -> bool:
+        """Whether what is added is also taken off, so that the whole is a difference."""
+        return bool(self.ranking) or math.isclose(sum(term.weight for term in self.contrast or []), 0.0, abs_tol=1e-9)
+
+    @property
+    def _compared(self) -> tuple[str, str]:
+        """The metric that the difference is taken of, and the one that is taken off."""
+        if self.contrast:
+            plus, minus = sorted(self.contrast, key=lambda term: -term.weight)
+            return words(plus.metric), words(minus.metric)
+        first, last = (self.ranking or [])[0], (self.ranking or [])[-1]
+        names = words(first.metric), words(last.metric)
+        return (names[1], names[0]) if self._lower else names
+
+    @property
+    def _lower(self) -> bool:
+        return bool(self.ranking) and self.better == "lower"
 
     def replaced_by(self, update: dict[str, Any]) -> set[str]:
         """Return the alternative that gives way: a tier may give a contrast instead of a ranking, and the reverse.
@@ -120,15 +190,13 @@ class OrderClaim(JudgedClaim):
         Returns:
             The word, its p-values and the deciding difference, in the claim's unit.
         """
-        ratio = self.scale == "ratio"
-        back: Callable[[float], float] = math.exp if ratio else float
+        back: Callable[[float], float] = math.exp if self.scale == "ratio" else float
+        shown, criterion = self.quantity, self.criterion
         statements = self._inequalities(samples, examples, wrong, may_fail or [False] * len(samples))
         bound = statements[0].bound
         strict = bool(self.ranking) and not self.min_difference
-        noun, unit = ("ratio", "") if ratio else (_noun(self.contrast), self.unit)
-        criterion = f"{noun} {'>' if strict else '≥'} {number(back(bound), unit)}"
         if self.counted:
-            return _judge_counted_order(statements, back, criterion, unit, strict=strict)
+            return _judge_counted_order(statements, back, criterion, shown, strict=strict)
         holds = [statement.evidence.p_above(bound) for statement in statements]
         fails = [statement.evidence.p_below(bound) for statement in statements]
         against = min(1.0, min(fails) * len(statements))
@@ -146,14 +214,25 @@ class OrderClaim(JudgedClaim):
         how = f"paired over {len(contrast.seeds)} seeds" if contrast.seeds else f"unpaired, at least {evidence.estimate.n} seeds each"
         how += ", test items included" if evidence.item_error else ""
         least = " (the least certain of the order's steps)" if len(statements) > 1 and word != "contradicted" else ""
-        verb = {"replicated": "reaches", "contradicted": "stays below", "inconclusive": "is not clear of"}[word]
+        side = {"replicated": "meets", "contradicted": "misses", "inconclusive": "is not clear of"}[word]
+        noun = "ratio" if self.scale == "ratio" else "difference" if self._balanced else "value"
         text = (
-            f"{statement.label}{least}: the {noun} is {number(back(mean), unit)}, and its 90 % interval,"
-            f" {span(back(low), back(high), unit)} ({how}), {verb} {number(back(bound), unit)}"
+            f"{statement.label}{least}: the {noun} is {shown.text(back(mean))}, and its 90 % interval,"
+            f" {shown.span(back(low), back(high))} ({how}), {side} the bound of {shown.text(back(bound))}"
             f"{f'; {seeds_that_decide(needed)}' if word == 'inconclusive' else ''}."
         )
         values = tuple(back(value) for value in contrast.values)
         return Outcome(word, text, criterion, back(mean), back(low), back(high), LEVEL, max(holds), back(bound), values, needed, against)
+
+    @property
+    def _label(self) -> str:
+        """The runs of the contrast as it is printed."""
+        terms = self.contrast or []
+        if self.scale == "ratio":
+            return _product_label(terms)
+        if all(term.weight < 0 for term in terms):
+            terms = [term.model_copy(update={"weight": -term.weight}) for term in terms]
+        return _sum_label(terms)
 
     def _inequalities(
         self,
@@ -168,7 +247,7 @@ class OrderClaim(JudgedClaim):
         if self.contrast:
             weights = [term.weight for term in self.contrast]
             evidence = contrast_evidence(samples, weights, self.unit, examples, wrong, ratio=ratio, may_fail=may_fail)
-            return [_Inequality(_sum_label(self.contrast), evidence, bound)]
+            return [_Inequality(self._label, evidence, bound)]
         ranking = self.ranking or []
         lower = self.better == "lower"
         statements = []
@@ -184,14 +263,14 @@ class OrderClaim(JudgedClaim):
 
 
 def _judge_counted_order(
-    statements: Sequence[_Inequality], back: Callable[[float], float], criterion: str, unit: str, *, strict: bool
+    statements: Sequence[_Inequality], back: Callable[[float], float], criterion: str, quantity: Quantity, *, strict: bool
 ) -> Outcome:
     """Compare counted quantities directly and show the tightest inequality; a strict one refuses a tie."""
     outcomes = []
     for statement in statements:
         bound, contrast = back(statement.bound), statement.evidence.contrast
         values = [back(value) for value in contrast.values] or [back(contrast.estimate.mean)]
-        outcome = judge_counted(values, bound, math.inf, None, criterion=criterion, unit=unit, margin=bound, strict=strict)
+        outcome = judge_counted(values, bound, math.inf, None, criterion=criterion, quantity=quantity, margin=bound, strict=strict)
         outcomes.append(replace(outcome, reason=f"{statement.label}: {outcome.reason}"))
     ranks = {"differs": 0, "inconclusive": 1, "counted as published": 2}
     return min(outcomes, key=lambda outcome: (ranks[outcome.word], outcome.ours or 0.0))
@@ -216,21 +295,17 @@ def name_of(measure: Measure, others: Sequence[Measure]) -> str:
     return " ".join(parts)
 
 
-def _noun(terms: Sequence[Term] | None) -> str:
-    """What a weighted sum is in words: a difference where its weights cancel, the one measured value, or a sum."""
-    if not terms or abs(sum(term.weight for term in terms)) < 1e-9:
-        return "difference"
-    if len(terms) == 1 and abs(terms[0].weight) == 1:
-        return "value" if terms[0].weight > 0 else "value with its sign changed"
-    return "weighted sum"
-
-
 def _sum_label(terms: Sequence[Term]) -> str:
     parts = []
     for term in terms:
         size = "" if abs(term.weight) == 1 else f"{number(abs(term.weight))} x "
         parts.append(f"{'-' if term.weight < 0 else '+'} {size}{name_of(term, terms)}")
     return " ".join(parts).removeprefix("+ ")
+
+
+def _product_label(terms: Sequence[Term]) -> str:
+    parts = [f"{'/' if term.weight < 0 else 'x'} {name_of(term, terms)}" for term in terms]
+    return " ".join(parts).removeprefix("x ")
 
 
 KIND = OrderClaim

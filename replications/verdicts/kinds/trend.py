@@ -18,7 +18,8 @@ from replications.verdicts.curve_items import CurveItems, ShareAt, gradient_at
 from replications.verdicts.estimates import ALPHA
 from replications.verdicts.evidence_of_means import statistic_evidence
 from replications.verdicts.item_errors import PERCENT
-from replications.verdicts.outcome import LEVEL, JudgedClaim, Outcome, Sample, Samples, Word, number, seeds_that_decide, span
+from replications.verdicts.outcome import LEVEL, JudgedClaim, Outcome, Sample, Samples, Word, seeds_that_decide
+from replications.verdicts.quantity import Quantity, number, words
 from replications.verdicts.shares import Binomial
 from replications.verdicts.trends import TRENDS, curves
 
@@ -53,6 +54,39 @@ class TrendClaim(JudgedClaim):
     def bounds(self) -> tuple[object, ...]:
         """Return the statistic, its range, and what a crossing crosses in which direction."""
         return self.statistic, self.range, self.level, self.direction
+
+    @property
+    def quantity(self) -> Quantity:
+        """The statistic. Over two points that are only numbered it is a ratio (log-log, 1 and 2) or a difference (0 and 1)."""
+        points = self.points or []
+        subject = words(points[0].metric) if points else ""
+        if self.statistic == "loglog_slope" and [point.x for point in points] == [1.0, 2.0]:
+            first, second = points
+            if first.metric == second.metric:
+                return Quantity(f"{subject} of {second.run} over that of {first.run}", base=2.0)
+            share = second.metric.startswith(f"{first.metric}_")
+            name = f"{words(second.metric)} as a share of {subject}" if share else f"{words(second.metric)} over {subject}"
+            return Quantity(name, "%" if share else "", 100.0 if share else 1.0, base=2.0)
+        if self.statistic == "slope" and [point.x for point in points] == [0.0, 1.0]:
+            return Quantity(f"{subject} of {points[1].run} less that of {points[0].run}", self.unit)
+        return Quantity(
+            f"{_STATISTICS[self.statistic or 'slope']} {'the gap in ' if points and points[0].minus else ''}{subject}", self.unit
+        )
+
+    @property
+    def criterion(self) -> str:
+        """The range of the statistic."""
+        shown, (low, high) = self.quantity, self._edges
+        once = f", once and {self.direction}wards," if self.direction else ""
+        if self.statistic == "range_ratio" and low <= 1:  # a largest point is never below a smallest one
+            low = -math.inf
+        first, last = (number(float(f"{shown.shown(end):.3g}") if shown.base else shown.shown(end)) for end in (low, high))
+        unit = f" {shown.unit}" if shown.unit else ""
+        if math.isinf(high):
+            return f"{shown.name}{once} at least {first}{unit}"
+        if math.isinf(low):
+            return f"{shown.name}{once} at most {last}{unit}"
+        return f"{shown.name}{once} between {first} and {last}{unit}"
 
     def faults(self) -> list[str]:
         """Return what is wrong between the keys, one sentence each."""
@@ -114,10 +148,12 @@ class TrendClaim(JudgedClaim):
         values = tuple(float(v) for v in statistic(x, y))
         if not all(math.isfinite(value) for value in values):
             undefined = sum(not math.isfinite(value) for value in values)
-            text = f"The curve of {undefined} of {len(values)} seeds has values of 0 or less, so that the {self._label} does not exist."
-            return Outcome("inconclusive", text, self._criterion, values=values)
+            text = (
+                f"The curve of {undefined} of {len(values)} seeds has values of 0 or less, so that the {self.quantity.name} does not exist."
+            )
+            return Outcome("inconclusive", text, self.criterion, values=values)
         if self.counted:
-            return judge_counted(values, *self._edges, None, criterion=self._criterion, unit=self.unit)
+            return judge_counted(values, *self._edges, None, criterion=self.criterion, quantity=self.quantity)
         if self.statistic == "range_ratio":
             return self._judge_flatness(y, items)
         gradient = gradient_at(lambda curve: float(statistic(x, curve[None])[0]), y.mean(axis=0))
@@ -128,14 +164,10 @@ class TrendClaim(JudgedClaim):
         return self.range or (-math.inf, math.inf)
 
     @property
-    def _label(self) -> str:
-        return (self.statistic or "slope").replace("_", " ").replace("loglog", "log-log").replace("semilogx", "per-decade")
-
-    @property
-    def _criterion(self) -> str:
+    def _asked(self) -> str:
+        """The range as sentences print it."""
         low, high = self._edges
-        direction = f" {self.direction}wards" if self.direction else ""
-        return f"{self._label}{direction} in [{number(low)}, {number(high)}]"
+        return f"[{number(self.quantity.shown(low))}, {number(self.quantity.shown(high))}]"
 
     def _judge_mean(self, values: Sequence[float], item_error: float) -> Outcome:
         """Judge the mean of one statistic per seed by two one-sided tests, as a value is judged."""
@@ -148,13 +180,13 @@ class TrendClaim(JudgedClaim):
             needed = evidence.seeds_to_fit(low_edge, high_edge)
         else:
             end = "lies within" if word == "replicated" else "lies wholly outside"
-        mean = evidence.estimate.mean
+        mean, shown = evidence.estimate.mean, self.quantity
         text = (
-            f"The {self._label} of {len(values)} seeds' curves is {number(mean, self.unit)} on average; its 90 % interval,"
-            f" {span(low, high, self.unit)}{_with_items(item_error)}, {end} [{number(low_edge)}, {number(high_edge)}]"
+            f"The {shown.name} of {len(values)} seeds is {shown.text(mean)} on average; its 90 % interval,"
+            f" {shown.span(low, high)}{_with_items(item_error)}, {end} {self._asked}"
             f"{_suffix(word, needed)}."
         )
-        return Outcome(word, text, self._criterion, mean, low, high, LEVEL, inside, None, tuple(values), needed, outside)
+        return Outcome(word, text, self.criterion, mean, low, high, LEVEL, inside, None, tuple(values), needed, outside)
 
     def _judge_crossing(self, x: np.ndarray, y: np.ndarray, items: CurveItems) -> Outcome:
         """Judge the crossing: the only one of each seed's curve, in the claimed direction, at a position in the range.
@@ -177,7 +209,7 @@ class TrendClaim(JudgedClaim):
         low_edge, high_edge = self._edges
         values = tuple(back(position) for position in as_claimed)
         if self.counted:
-            return judge_counted(values, low_edge, high_edge, None, criterion=self._criterion, unit=self.unit)
+            return judge_counted(values, low_edge, high_edge, None, criterion=self.criterion, quantity=self.quantity)
         edges = [(math.log(edge) if edge > 0 else -math.inf) if logarithmic else edge for edge in (low_edge, high_edge)]
         gradient = gradient_at(lambda curve: find_crossing(axis, curve).position, curves.mean(axis=0))
         item_error = items.error(gradient[back_to_claim])
@@ -195,11 +227,11 @@ class TrendClaim(JudgedClaim):
         if word == "inconclusive" and ends > ALPHA:
             end = "does not decide, since the ends of the curves are not clear of the level, about"
         text = (
-            f"Each of {len(found)} seeds' curves crosses once, {self.direction}wards, at {number(mean, self.unit)} on average;"
-            f" the 90 % interval, {span(low, high, self.unit)}{_with_items(item_error)}, {end}"
-            f" [{number(low_edge)}, {number(high_edge)}]{_suffix(word, needed)}."
+            f"Each of {len(found)} seeds' curves crosses once, {self.direction}wards, at {self.quantity.text(mean)} on average;"
+            f" the 90 % interval, {self.quantity.span(low, high)}{_with_items(item_error)}, {end}"
+            f" {self._asked}{_suffix(word, needed)}."
         )
-        return Outcome(word, text, self._criterion, mean, low, high, LEVEL, inside, None, values, needed, outside)
+        return Outcome(word, text, self.criterion, mean, low, high, LEVEL, inside, None, values, needed, outside)
 
     def _judge_courses(self, found: Sequence[Crossing], k: int, curves: np.ndarray, errors: Sequence[float]) -> Outcome:
         """Judge curves that do not all cross once as claimed.
@@ -218,14 +250,14 @@ class TrendClaim(JudgedClaim):
         text = f"Of {n} seeds' curves {' and '.join(parts)}; claimed is one crossing {self.direction}wards"
         if self.counted:
             word: Word = "differs" if len(courses) == 1 else "inconclusive"
-            return Outcome(word, f"Counted, not sampled. {text}.", self._criterion)
+            return Outcome(word, f"Counted, not sampled. {text}.", self.criterion)
         share = Binomial(k, n)
         against = max(share.p_below(0.5), mean_course_p(curves if self.direction == "up" else -curves, errors))
         if against <= ALPHA:
-            return Outcome("contradicted", f"{text} (p = {against:.2g}).", self._criterion, p=1.0, p_against=against)
+            return Outcome("contradicted", f"{text} (p = {against:.2g}).", self.criterion, p=1.0, p_against=against)
         few = not k and share.p_below(0.5) > ALPHA
         hint = "; 5 seeds that agree could decide" if few else ", and the seeds do not decide whether noise hides it"
-        return Outcome("inconclusive", f"{text}{hint}.", self._criterion, p=1.0, p_against=against, seeds_needed=5 if few else None)
+        return Outcome("inconclusive", f"{text}{hint}.", self.criterion, p=1.0, p_against=against, seeds_needed=5 if few else None)
 
     def _judge_flatness(self, y: np.ndarray, items: CurveItems) -> Outcome:
         """Judge the ratio of the largest to the smallest point of the mean curve, in logarithms, by the ratios of all pairs.
@@ -255,12 +287,21 @@ class TrendClaim(JudgedClaim):
         end = {"replicated": "lies within", "contradicted": "lies outside", "inconclusive": "is not clear of the edges of"}[word]
         text = (
             f"The largest point of the mean curve of {len(y)} seeds is {number(ours)} times the smallest; this ratio, with a 90 %"
-            f" interval of {span(low, high)}{_with_items(decisive.item_error)}, {end} [{number(low_edge)}, {number(high_edge)}]"
+            f" interval of {self.quantity.span(low, high)}{_with_items(decisive.item_error)}, {end} {self._asked}"
             f" by tests of all {len(pairs) // 2} pairs of points{_suffix(word, needed)}."
         )
         values = tuple(math.exp(value) for value in decisive.contrast.values)
-        return Outcome(word, text, self._criterion, ours, low, high, LEVEL, inside, None, values, needed, outside)
+        return Outcome(word, text, self.criterion, ours, low, high, LEVEL, inside, None, values, needed, outside)
 
+
+_STATISTICS = {
+    "slope": "slope of",
+    "loglog_slope": "growth exponent (log-log slope) of",
+    "semilogx_slope": "growth per tenfold of",
+    "crossing": "crossing of",
+    "range_ratio": "ratio of largest to smallest",
+}
+"""A statistic as the beginning of its quantity's name."""
 
 _COURSES = {"up": "once upwards", "down": "once downwards", "several times": "several times", "never": "never"}
 

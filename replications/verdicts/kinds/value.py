@@ -11,7 +11,8 @@ from replications.registry.claims import Items, Measure
 from replications.verdicts.counted import judge_counted
 from replications.verdicts.estimates import ALPHA, prediction_interval
 from replications.verdicts.evidence_of_means import mean_evidence
-from replications.verdicts.outcome import LEVEL, JudgedClaim, Outcome, Sample, Samples, Word, number, seeds_that_decide, span
+from replications.verdicts.outcome import LEVEL, JudgedClaim, Outcome, Sample, Samples, Word, seeds_that_decide
+from replications.verdicts.quantity import Quantity, is_share, number, of_difference, words
 
 
 class ValueClaim(JudgedClaim):
@@ -35,6 +36,20 @@ class ValueClaim(JudgedClaim):
     def bounds(self) -> tuple[object, ...]:
         """Return the published value and its margin."""
         return self.published, self.margin
+
+    @property
+    def quantity(self) -> Quantity:
+        """The measure, a share as a percentage."""
+        metric = self.measure.metric if self.measure else ""
+        share = is_share([metric], self.unit)
+        return Quantity(words(metric), "%" if share else self.unit, 100.0 if share else 1.0)
+
+    @property
+    def criterion(self) -> str:
+        """How near to the published value, which is included."""
+        shown = self.quantity
+        margin = number(shown.shown(self.margin or 0.0), of_difference(shown.unit))
+        return f"{shown.name} within {margin} of {shown.text(self.published or 0.0)}"
 
     def judge(self, samples: Samples) -> Outcome:
         """Judge by two one-sided tests at 0.05 (Schuirmann 1987), which the 90 % interval shows.
@@ -69,37 +84,38 @@ class ValueClaim(JudgedClaim):
             The word, its p-values and the interval of our mean, in the claim's unit.
         """
         target, margin, better, unit = float(self.published or 0.0), self.margin or 0.0, self.better, self.unit
+        shown = self.quantity
         low_edge, high_edge = target - margin, target + margin
-        criterion = f"{number(target)} ± {number(margin, unit)}"
+        edges = f"{number(shown.shown(target))} ± {shown.text(margin)}"
         values = tuple(sample.values())
         if self.counted:
-            return judge_counted(values, low_edge, high_edge, better, criterion=criterion, unit=unit, margin=margin)
+            return judge_counted(values, low_edge, high_edge, better, criterion=self.criterion, quantity=shown, margin=margin)
         evidence = mean_evidence(sample, unit, None if self.shared_test_set else examples, may_fail=may_fail)
         low, high = evidence.interval(LEVEL)
         inside = evidence.p_within(low_edge, high_edge)
         p_lower, p_higher = evidence.p_below(low_edge), evidence.p_above(high_edge)
         p_better, p_worse = (p_lower, p_higher) if better == "lower" else (p_higher, p_lower)
         with_items = f" and {examples:,} test items" if evidence.item_error else ""
-        where = f"The 90 % interval of our mean over {len(values)} seeds{with_items}, {span(low, high, unit)},"
+        where = f"The 90 % interval of our mean over {len(values)} seeds{with_items}, {shown.span(low, high)},"
         word: Word = "inconclusive"
         p, needed = min(inside, p_better), None
         if inside <= ALPHA:
-            word, p, text = "replicated", inside, f"{where} lies within {criterion}."
+            word, p, text = "replicated", inside, f"{where} lies within {edges}."
         elif p_better <= ALPHA:
-            word, p, text = "exceeded", p_better, f"{where} lies wholly on the better side of {criterion}."
+            word, p, text = "exceeded", p_better, f"{where} lies wholly on the better side of {edges}."
         elif p_worse <= ALPHA:
-            word, p, text = "contradicted", inside, f"{where} lies wholly on the worse side of {criterion}."
+            word, p, text = "contradicted", inside, f"{where} lies wholly on the worse side of {edges}."
         else:
             needed = evidence.seeds_to_fit(low_edge, high_edge)
-            text = f"{where} is not clear of the edges of {criterion}; {seeds_that_decide(needed)}."
+            text = f"{where} is not clear of the edges of {edges}; {seeds_that_decide(needed)}."
             first, last = _one_run(values, evidence.item_error)
             if evidence.estimate.sd > 0 and first <= target <= last and (last - first) / 2 < 2 * margin:
                 word = "compatible"
                 text += (
-                    f" One more run of ours would fall between {number(first)} and {number(last, unit)} (95 %), and so might the"
+                    f" One more run of ours would fall between {number(shown.shown(first))} and {shown.text(last)} (95 %), and so might the"
                     " published one."
                 )
-        return Outcome(word, text, criterion, evidence.estimate.mean, low, high, LEVEL, p, margin, values, needed, p_worse)
+        return Outcome(word, text, self.criterion, evidence.estimate.mean, low, high, LEVEL, p, margin, values, needed, p_worse)
 
 
 def _one_run(values: tuple[float, ...], item_error: float) -> tuple[float, float]:
