@@ -9,7 +9,7 @@ from replications.presentation.citations import cite_paper, short_citation
 from replications.registry.papers import Paper
 from replications.registry.run_grid import load_runs
 from replications.registry.schema import TIERS
-from replications.verdicts.outcome import number
+from replications.verdicts.quantity import number
 from replications.verdicts.verdict import Verdict
 from replications.verdicts.words import WORDS
 from report import prose

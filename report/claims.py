@@ -175,7 +175,7 @@ def claim_of(claim: Claim, verdict: Verdict, found: PaperResults, made: History 
     return ClaimContent(
         verdict,
         claim.margin_reason(verdict.tier),
-        promoted=history_sentence((made or {}).get((verdict.tier, verdict.id), ()), verdict.unit),
+        promoted=history_sentence((made or {}).get((verdict.tier, verdict.id), ()), verdict.quantity),
         commands=tuple(dict.fromkeys(command for command in commands if command)),
         advice=advice(verdict.verdict, verdict.seeds_needed, verdict.seeds_finished, verdict.runs, found),
     )

@@ -208,6 +208,7 @@ def _claim(claim: ClaimContent) -> dict[str, Any]:
         "evidence": claim.evidence,
         "ours": claim.shown_ours or formatting.NONE,
         "interval": claim.shown_interval,
+        "criterion": verdict.criterion,
         "p": claim.shown_p,
         "seeds": claim.shown_seeds,
         "verdict": verdict.verdict,
