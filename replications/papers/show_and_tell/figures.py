@@ -230,8 +230,8 @@ def attention_by_word(results: Results) -> Figure:
 
 
 def learning_curves(results: Results) -> Figure:
-    """Validation perplexity by update of the decoders on the tier's main data set, one line per seed. Scores are those of the weights with the
-    lowest validation perplexity.
+    """Validation perplexity by update of the decoders on the tier's main data set, one line per seed with a dot at every evaluation. Scores are
+    those of the weights with the lowest validation perplexity.
     """
     dataset, runs = main_runs(results)
     curves = [(run, name) for run, name in runs if results.recorded(run, "perplexity", "validation")]

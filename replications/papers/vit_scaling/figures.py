@@ -123,7 +123,7 @@ def _compute_axis(axes: Axes) -> None:
 
 def accuracy_by_compute(results: Results) -> Figure:
     """Accuracy against counted training compute. Left: our networks and training lengths; dots are seeds, lines are the Pareto frontiers
-    of the means. Right: the paper's Table 6 (ImageNet after pre-training on JFT), open markers, with frontiers from the same code.
+    of the means. Right: the paper's Table 6 (ImageNet after pre-training on JFT), open markers, with dashed frontiers from the same code.
     """
     ours, published_rows = figure_data.frontier_points(results), figure_data.published_points(results)
     figure, axes = canvas(height=2.9, columns=2)
