@@ -92,7 +92,7 @@ def _statement(entry: StatementContent) -> dict[str, Any]:
 def works_cited(papers: Sequence[PaperContent]) -> str:
     """Return the replicated papers and all works that their texts cite, each once, for the style that sets the bibliography.
 
-    A style prints neither the number of a preprint nor how something was published, so the one becomes an address, the other a journal.
+    A style prints neither the number of a preprint nor how something was published, so both become the journal.
 
     Args:
         papers: content of the report.
@@ -106,7 +106,7 @@ def works_cited(papers: Sequence[PaperContent]) -> str:
         fields = {
             "author": " and ".join(work.authors),
             "title": work.title,
-            venue: work.venue,
+            venue: f"{work.venue} arXiv:{work.arxiv}" if work.arxiv and work.kind == "misc" else work.venue,
             "year": str(work.year),
             "url": f"https://arxiv.org/abs/{work.arxiv}" if work.arxiv else work.url or "",
         }
