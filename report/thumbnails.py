@@ -44,6 +44,6 @@ def _shrink(source: Path, target: Path) -> None:
         tall = min(image.height, round(wide / RATIO))
         part = image.convert("RGB").crop((0, 0, wide, tall))
         size = (WIDTH, round(WIDTH * tall / wide))
-        small = part.resize(size, Image.Resampling.LANCZOS, reducing_gap=2.0).quantize(64, dither=Image.Dither.NONE)
+        small = part.resize(size, Image.Resampling.LANCZOS, reducing_gap=2.0).quantize(256, dither=Image.Dither.NONE)
     target.parent.mkdir(parents=True, exist_ok=True)
     small.save(target, optimize=True)
