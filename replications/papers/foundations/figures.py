@@ -149,7 +149,7 @@ def gradient_through_layers(results: Results) -> Figure:
         means = np.exp(np.log(part["value"]).groupby(part["at"]).mean())
         dots(ax, part["at"], part["value"], colour=PALETTE[k])
         ax.plot(means.index, means, color=PALETTE[k])
-        label_end(ax, float(means.index.max()), float(means.iloc[-1]), name, PALETTE[k], dx=6)
+        label_end(ax, float(means.index.max()), float(means.iloc[-1]), name, PALETTE[k], dx=6, dy=(4, -4, 0)[k])  # the first two are close
     ax.set(yscale="log", xlabel="layers or steps before the output", ylabel="share of the gradient")
     ax.margins(x=0.02)
     data = rows[["model", "at", "seed", "value"]].rename(columns={"at": "depth"})

@@ -73,10 +73,11 @@ class Trainer:
         later = settings.glimpses - 1 if settings.model == "ram" else 0
         self.n_random_locations = 2 * later if settings.policy == "random" else 0
         fixed = fixed_locations(later).to(device).view(1, later, 1, 2)
-        self.fixed = fixed.expand(n_seeds, -1, settings.batch_size, -1) if settings.policy == "fixed" else None
+        n_episodes = settings.batch_size * settings.episodes
+        self.fixed = fixed.expand(n_seeds, -1, n_episodes, -1) if settings.policy == "fixed" else None
         width = canvases.n_uniforms + 2 + self.n_random_locations
-        self.uniforms = torch.empty(n_seeds, settings.batch_size, width, device=device)
-        self.normal = torch.empty(n_seeds, later, settings.batch_size, 2, device=device)
+        self.uniforms = torch.empty(n_seeds, n_episodes, width, device=device)
+        self.normal = torch.empty(n_seeds, later, n_episodes, 2, device=device)
         self.update = GraphedStep(self._update, device, self.generators)
 
     def __call__(self, step: int) -> Metrics:
@@ -90,6 +91,8 @@ class Trainer:
         """
         factor = schedule_factor(self.settings.schedule, step, self.settings.n_steps)
         set_learning_rate(self.optimiser, self.settings.learning_rate * factor)
+        if isinstance(self.network, RecurrentAttentionModel):
+            self.network.anneal(step)
         return self.update()
 
     def _update(self) -> Metrics:
@@ -110,20 +113,25 @@ class Trainer:
         return metrics
 
     def _batch(self) -> tuple[Tensor, Tensor, EpisodeNoise]:
-        """Return images (seeds, batch, canvas, canvas), labels (seeds, batch) and noise; each seed's are drawn from its own generator."""
+        """Return images (seeds, batch, canvas, canvas), labels (seeds, batch) and noise; each seed's are drawn from its own generator.
+
+        An image with several episodes stands in the batch as often, side by side.
+        """
         s = self.settings
         for seed, generator in enumerate(self.generators):
             self.uniforms[seed].uniform_(generator=generator)
             if s.policy == "learned" and self.normal.shape[1]:
                 self.normal[seed].normal_(generator=generator)
         n_seeds, n_canvas = len(self.generators), self.canvases.n_uniforms
-        images, labels, _ = self.canvases(self.uniforms[..., :n_canvas].reshape(-1, n_canvas))
+        images, labels, _ = self.canvases(self.uniforms[:, :: s.episodes, :n_canvas].reshape(-1, n_canvas))
+        if s.episodes > 1:
+            images, labels = images.repeat_interleave(s.episodes, dim=0), labels.repeat_interleave(s.episodes, dim=0)
         locations = self.uniforms[..., n_canvas:] * 2 - 1
         uniform = self.fixed
         if self.n_random_locations:
-            uniform = locations[..., 2:].view(n_seeds, s.batch_size, -1, 2).transpose(1, 2)
+            uniform = locations[..., 2:].view(n_seeds, s.batch_size * s.episodes, -1, 2).transpose(1, 2)
         noise = EpisodeNoise(locations[..., :2], normal=self.normal if s.policy == "learned" else None, uniform=uniform)
-        return images.view(n_seeds, s.batch_size, s.canvas, s.canvas), labels.view(n_seeds, -1), noise
+        return images.view(n_seeds, -1, s.canvas, s.canvas), labels.view(n_seeds, -1), noise
 
 
 def _optimiser(settings: Settings, network: Network, device: torch.device) -> torch.optim.Optimizer:
@@ -181,7 +189,7 @@ def _train_and_test(settings: Settings, context: Context) -> None:
         n_steps=settings.n_steps,
         state=state,
         examples_per_step=examples,
-        flops_per_step=examples * cost.training_flops(settings),
+        flops_per_step=examples * settings.episodes * cost.training_flops(settings),
         evaluate=validate,
         evaluate_every=max(1, settings.n_steps // settings.evaluations),
     )

@@ -11,6 +11,7 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import FixedLocator, NullLocator, ScalarFormatter
 
 from replications.papers.recurrent_attention.catch_figures import draw_gaze, draw_learning
+from replications.papers.recurrent_attention.settings import Settings
 from replications.papers.recurrent_attention.trained_runs import TrainedRun, glimpse_runs, trained_runs
 from replications.presentation.figure_writer import Figure
 from replications.presentation.palette import FAR_APART, PALETTE
@@ -222,6 +223,46 @@ def _sweep(results: Results, setting: str, label: str, title: str) -> Figure:
         data[data["metric"] == "error"].sort_values(setting, key=lambda column: column.map(order.index)), setting, "error", ".1f"
     )
     return Figure(figure, data, f"{title} on {task}, means in per cent: {errors}.", title, list(members))
+
+
+_ESTIMATOR = ("sigma_end", "episodes", "reward", "combination", "batch_size")
+"""Settings in which runs with the label estimator differ from the run of the published estimator."""
+
+
+def _without(settings: Settings, *keys: str) -> dict[str, object]:
+    """Return settings as a dictionary, without some keys."""
+    return {key: value for key, value in settings.model_dump().items() if key not in keys}
+
+
+def error_by_estimator(results: Results) -> Figure:
+    """Test error by what differs in training the policy, at equal numbers of updates. Dots are seeds, squares means.
+
+    The first row is the published estimator: the glimpse adds what and where, one episode per image, a constant standard deviation, and a
+    reward of one for a right class. Rows with fewer images per update are to be compared with each other.
+    """
+    runs = [run for run in trained_runs(results) if run.swept == "estimator"]
+    if not runs:
+        raise NotMeasured("needs a run with the label estimator")
+    reference = _without(runs[0].settings, *_ESTIMATOR)
+    plain = next((run for run in trained_runs(results) if _without(run.settings, *_ESTIMATOR) == reference and run not in runs), None)
+    rows = {"as published": plain.name} if plain else {}
+    rows |= {str(run.labels["estimator"]): run.name for run in runs}
+    parts = [
+        pd.DataFrame({"row": row, "run": name, "seed": errors.index, "error": errors.to_numpy()})
+        for row, name in rows.items()
+        for errors in [results.final(name, "error")]
+    ]
+    data = pd.concat(parts, ignore_index=True)
+    figure, grid = canvas(1.5 * COLUMN, 0.3 * len(rows) + 0.9)
+    axes = grid[0, 0]
+    for y, row in enumerate(rows):
+        errors = data.loc[data["row"] == row, "error"]
+        dots(axes, errors, np.full(len(errors), y), colour=BLUE)
+        axes.plot(errors.mean(), y, marker="s", markerfacecolor="white", markeredgecolor=BLUE, linestyle="none", zorder=4)
+    axes.set(xlabel="test error (%)", title=runs[0].task, ylim=(len(rows) - 0.5, -0.5))
+    axes.set_yticks(range(len(rows)), list(rows))
+    alt = f"Test error on {runs[0].task}, means in per cent: {in_words(data, 'row', 'error', '.1f')}."
+    return Figure(figure, data, alt, "Error by estimator of the policy's gradient", list(rows.values()))
 
 
 def cost_by_image_size(results: Results) -> Figure:

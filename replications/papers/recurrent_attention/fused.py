@@ -68,6 +68,13 @@ class FusedEpisodes:
         bias = _bias(glimpse.glimpse_fc_patch) + _bias(glimpse.glimpse_fc_location)
         return weight, bias, _bias(core.glimpse_to_hidden) + _bias(core.hidden_to_hidden)
 
+    def _combine(self, layer: Tensor) -> Tensor:
+        """Return the product of the glimpse vector's two layers, before its ReLU, from h_g and h_l side by side."""
+        glimpse, width = self.model.glimpse_network, self.model.settings.glimpse_size
+        what: Tensor = glimpse.glimpse_fc_patch(layer[..., :width])
+        where: Tensor = glimpse.glimpse_fc_location(layer[..., width:])
+        return what * where
+
     @torch.no_grad()
     def rollout(self, images: Tensor, noise: EpisodeNoise) -> Episode:
         """Run episodes step by step, without gradients.
@@ -90,7 +97,7 @@ class FusedEpisodes:
             location = locations[-1]
             patches = self.sensor(integral, location.reshape(-1, 2)).view(n_seeds, n_images, -1)
             layer = torch.cat([glimpse_network.patch_fc(patches), glimpse_network.location_fc(location)], dim=-1).relu_()
-            vector = torch.baddbmm(bias, layer, weight).relu_()
+            vector = self._combine(layer).relu_() if glimpse_network.multiplies else torch.baddbmm(bias, layer, weight).relu_()
             hidden = torch.baddbmm(core_bias, vector, core.glimpse_to_hidden.weight)
             if states:
                 hidden = torch.baddbmm(hidden, states[-1], core.hidden_to_hidden.weight)
@@ -132,7 +139,8 @@ class FusedEpisodes:
         patch_fc, location_fc = glimpse_network.patch_fc, glimpse_network.location_fc
         h_g = known_linear_relu(rows(layers[..., :width]), rows(episode.patches), patch_fc.weight, _bias(patch_fc))
         h_l = known_linear_relu(rows(layers[..., width:]), rows(episode.locations), location_fc.weight, _bias(location_fc))
-        vectors = known_linear_relu(rows(episode.glimpse_vectors), torch.cat([h_g, h_l], dim=-1), weight, bias)
+        both, values = torch.cat([h_g, h_l], dim=-1), rows(episode.glimpse_vectors)
+        vectors = self._combine(both).relu() if glimpse_network.multiplies else known_linear_relu(values, both, weight, bias)
         inputs = vectors.view_as(episode.glimpse_vectors)
         return known_relu_recurrence(episode.hidden, inputs, core.glimpse_to_hidden.weight, core.hidden_to_hidden.weight, core_bias)
 
@@ -155,7 +163,7 @@ class FusedEpisodes:
         deciding = hidden[:, :-1].reshape(n_seeds, -1, model.settings.hidden_size)
         baselines = model.baseline_network(deciding).view(n_seeds, n_decisions, n_images)
         distance = episode.samples - model.location_network(deciding).view_as(episode.samples)
-        return Outcome(logits, distance.square().sum(-1) / (-2 * model.settings.sigma**2), baselines)
+        return Outcome(logits, distance.square().sum(-1) / (-2 * model.sigma**2), baselines)
 
 
 def _bias(layer: SeedLinear) -> Tensor:

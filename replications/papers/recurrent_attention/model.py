@@ -146,10 +146,12 @@ class GlimpseNetwork(nn.Module):
     Args:
         settings: sizes.
         generators: one per seed, on the CPU, for the initial weights.
+        combination: 'add', as written above, or 'multiply': the product of the two layers, as in Ba et al. (2015), section 3.
     """
 
-    def __init__(self, settings: NetworkSizes, generators: Sequence[torch.Generator]) -> None:
+    def __init__(self, settings: NetworkSizes, generators: Sequence[torch.Generator], combination: str = "add") -> None:
         super().__init__()
+        self.multiplies = combination == "multiply"
         width = settings.glimpse_size
         self.patch_fc = SeedLinear(settings.patch_pixels, width, generators=generators)
         self.location_fc = SeedLinear(2, width, generators=generators)
@@ -168,7 +170,8 @@ class GlimpseNetwork(nn.Module):
         """
         h_g = self.patch_fc(patches).relu()
         h_l = self.location_fc(location).relu()
-        return (self.glimpse_fc_patch(h_g) + self.glimpse_fc_location(h_l)).relu()
+        what, where = self.glimpse_fc_patch(h_g), self.glimpse_fc_location(h_l)
+        return (what * where if self.multiplies else what + where).relu()
 
 
 class CoreNetwork(nn.Module):
@@ -291,15 +294,35 @@ class RecurrentAttentionModel(nn.Module):
         generators: one per seed, on the CPU, for the initial weights.
     """
 
+    annealed_sigma: Tensor | None
+
     def __init__(self, settings: Settings, generators: Sequence[torch.Generator]) -> None:
         super().__init__()
         self.settings = settings
         self.glimpse_sensor = GlimpseSensor(settings.glimpse_side, settings.scales)
-        self.glimpse_network = GlimpseNetwork(settings, generators)
+        self.glimpse_network = GlimpseNetwork(settings, generators, settings.combination)
         self.core_network = CoreNetwork(settings, generators)
         self.action_network = ActionNetwork(settings, generators)
         self.baseline_network = BaselineNetwork(settings, generators)
         self.location_network = LocationNetwork(settings, generators)
+        # A tensor, because a captured graph reads it; set by the trainer before every update, and stored for tests after the last one.
+        annealed = None if settings.sigma_end is None else torch.tensor(settings.sigma)
+        self.register_buffer("annealed_sigma", annealed)
+
+    @property
+    def sigma(self) -> float | Tensor:
+        """Standard deviation of the policy, at present where it is annealed."""
+        return self.settings.sigma if self.annealed_sigma is None else self.annealed_sigma
+
+    def anneal(self, step: int) -> None:
+        """Set the standard deviation of an update, on a line from `sigma` to `sigma_end`; without the latter it stays as it is.
+
+        Args:
+            step: number of the update, from 0.
+        """
+        s = self.settings
+        if self.annealed_sigma is not None and s.sigma_end is not None:
+            self.annealed_sigma.fill_(s.sigma + (s.sigma_end - s.sigma) * step / max(1, s.n_steps - 1))
 
     def step(self, images: Tensor, location: Tensor, hidden: Tensor) -> Step:
         """Take one glimpse (figure 1C).
@@ -335,7 +358,7 @@ class RecurrentAttentionModel(nn.Module):
         for t in range(s.glimpses - 1):
             sample = self.sample_location(step.location_mean, noise, t)
             distance = (sample - step.location_mean).square().sum(-1)
-            log_probabilities.append(-distance / (2 * s.sigma**2))  # log N(l_t; f_l(h_t), sigma^2 I), up to a constant
+            log_probabilities.append(-distance / (2 * self.sigma**2))  # log N(l_t; f_l(h_t), sigma^2 I), up to a constant
             baselines.append(step.baseline)
             step = self.step(images, sample.clamp(-1, 1), step.hidden)
         no_decision = images.new_zeros(len(images), 0, images.shape[1])
@@ -360,5 +383,5 @@ class RecurrentAttentionModel(nn.Module):
             return noise.uniform[:, t]
         sample = mean.detach()
         if noise.normal is not None:
-            sample = sample + self.settings.sigma * noise.normal[:, t]
+            sample = sample + self.sigma * noise.normal[:, t]
         return sample

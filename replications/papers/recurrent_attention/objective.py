@@ -36,6 +36,19 @@ def rewards(logits: Tensor, labels: Tensor) -> Tensor:
     return (logits.argmax(-1) == labels).float()
 
 
+def log_probabilities(logits: Tensor, labels: Tensor) -> Tensor:
+    """Compute shaped rewards: unlike those of `rewards` they tell a near miss from a gross one.
+
+    Args:
+        logits: (seeds, batch, 10).
+        labels: (seeds, batch) int64.
+
+    Returns:
+        (seeds, batch), log p(label), at most 0.
+    """
+    return torch.log_softmax(logits, dim=-1).gather(-1, labels.unsqueeze(-1)).squeeze(-1)
+
+
 def reinforce(log_probability: Tensor, reward: Tensor, baseline: Tensor | float) -> Tensor:
     """Return a loss whose gradient is minus the REINFORCE estimate of the reward's gradient (equation 3).
 
@@ -65,6 +78,7 @@ class HybridLoss(nn.Module):
     def __init__(self, settings: Settings, n_seeds: int) -> None:
         super().__init__()
         self.weight, self.kind = settings.reinforce_weight, settings.baseline
+        self.shaped = settings.reward == "log-probability"
         self.learns_policy = settings.policy == "learned" and settings.glimpses > 1
         self.register_buffer("average", torch.zeros(n_seeds))
 
@@ -83,6 +97,8 @@ class HybridLoss(nn.Module):
         metrics = {"loss": entropy.detach(), "error": 100 * (1 - reward.mean(1))}
         if not self.learns_policy:
             return entropy.sum(), metrics
+        if self.shaped:
+            reward = log_probabilities(outcome.logits, labels).detach()
         total = entropy
         baseline: Tensor | float = 0.0
         if self.kind == "learned":

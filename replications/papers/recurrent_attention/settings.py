@@ -65,7 +65,29 @@ class Settings(TrainingInSteps):
         "learned", description="Learned locations, every location uniformly random, or one path for all images (its start is random)."
     )
     locator_size: int = Field(0, ge=0, description="Hidden units of the location network; 0: linear, as published.")
+    combination: Literal["add", "multiply"] = Field(
+        "add",
+        description="How the glimpse network joins what is seen with where: the sum of two layers, as published, or their product (Ba et al. 2015).",
+        exclude_if=lambda combination: combination == "add",  # as `catch`: other runs keep the digest that they had before
+    )
     sigma: float = Field(0.1, gt=0, description="Standard deviation of the location policy, in units of half the canvas.")
+    sigma_end: float | None = Field(
+        None,
+        gt=0,
+        description="Standard deviation at the last update, to which that of the first falls or rises linearly; null: constant.",
+        exclude_if=lambda sigma_end: sigma_end is None,
+    )
+    episodes: int = Field(
+        1,
+        ge=1,
+        description="Episodes per image and update in training, whose gradients are averaged.",
+        exclude_if=lambda episodes: episodes == 1,
+    )
+    reward: Literal["correct", "log-probability"] = Field(
+        "correct",
+        description="What REINFORCE maximises: 1 for a right class, or the logarithm of the right class's probability.",
+        exclude_if=lambda reward: reward == "correct",
+    )
     baseline: Literal["none", "moving-average", "learned"] = Field("learned", description="What REINFORCE subtracts from the reward.")
     reinforce_weight: float = Field(0.01, ge=0, description="Weight of the REINFORCE loss beside cross-entropy.")
     fc_size: int = Field(256, ge=1, description="Width of both layers of model 'fc', and of the layer after the convolution of 'conv'.")

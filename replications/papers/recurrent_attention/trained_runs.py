@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from replications.papers.recurrent_attention.settings import Settings
 from replications.results.reader import Results
 
-SWEPT = ("sigma", "baseline")
-"""Settings that sweeps vary; each is a label of the sweep's runs."""
+SWEPT = ("sigma", "baseline", "estimator")
+"""Labels of the runs of a sweep: the setting that it varies; `estimator` names what differs in the estimate of the policy's gradient."""
 
 
 @dataclass(frozen=True)
@@ -18,12 +19,14 @@ class TrainedRun:
     Attributes:
         name: of the run.
         settings: of the run.
-        swept: setting that the run's sweep varies; empty for runs of a table.
+        swept: label of the sweep that the run belongs to; empty for runs of a table.
+        labels: of the run.
     """
 
     name: str
     settings: Settings
     swept: str
+    labels: Mapping[str, object]
 
     @property
     def task(self) -> str:
@@ -56,7 +59,7 @@ def trained_runs(results: Results) -> list[TrainedRun]:
         settings = run.settings_as(Settings)
         if settings.experiment == "accuracy" and results.finished(run.name):
             swept = next((label for label in SWEPT if label in run.labels), "")
-            runs.append(TrainedRun(run.name, settings, swept))
+            runs.append(TrainedRun(run.name, settings, swept, run.labels))
     return sorted(runs, key=lambda run: (run.settings.dataset == "digits", run.settings.canvas, run.settings.clutter))
 
 

@@ -80,7 +80,7 @@ def test_every_claim_of_a_tier_reads_runs_that_the_tier_has(tier: str) -> None:
 
 def test_margins_of_values_are_wider_than_two_standard_errors_of_a_test_set_of_our_own() -> None:
     for claim in PAPER.claims:
-        if claim.kind == "value" and claim.measure and not claim.shared_test_set:
+        if claim.kind == "value" and claim.measure and not claim.shared_test_set and not claim.counted:
             assert claim.published is not None
             assert claim.margin is not None
             p = claim.published / 100

@@ -39,6 +39,8 @@ SMALL = Settings(canvas=20, dataset="digits", glimpse_side=4, scales=2, glimpses
         {"scales": 3, "glimpse_side": 5},
         {"locator_size": 6},
         {"baseline": "moving-average"},
+        {"combination": "multiply"},
+        {"sigma_end": 0.1},
     ],
     ids=str,
 )
@@ -71,6 +73,35 @@ def test_outputs_and_all_gradients_of_the_fast_form_equal_those_of_plain_steps(
         torch.testing.assert_close(
             zeros if fast is None else fast, zeros if plain is None else plain, rtol=1e-10, atol=1e-10, msg=lambda m, n=name: f"{n}: {m}"
         )
+
+
+def test_multiplied_glimpses_are_products_of_what_and_where() -> None:
+    """By scalar arithmetic: g = ReLU((w_1 h_g + b_1) (w_2 h_l + b_2)), where the published sum has a plus sign."""
+    for combination, join in {"add": lambda a, b: a + b, "multiply": lambda a, b: a * b}.items():
+        network = RecurrentAttentionModel(SMALL.model_copy(update={"combination": combination}), generators(0)).double().glimpse_network
+        patches, location = torch.rand(1, 1, SMALL.patch_pixels).double(), torch.tensor([[[0.3, -0.8]]]).double()
+        h_g, h_l = network.patch_fc(patches).relu()[0, 0].tolist(), network.location_fc(location).relu()[0, 0].tolist()
+        outputs = network(patches, location)[0, 0].tolist()
+        for unit, output in enumerate(outputs):
+            sides = []
+            for layer, hidden in ((network.glimpse_fc_patch, h_g), (network.glimpse_fc_location, h_l)):
+                weights, bias = layer.weight[0, :, unit].tolist(), layer.bias[0, 0, unit].item()
+                sides.append(bias + sum(w * h for w, h in zip(weights, hidden, strict=True)))
+            assert output == pytest.approx(max(0.0, join(*sides)), abs=1e-12)
+
+
+def test_an_annealed_deviation_moves_on_a_line_and_ends_where_it_should() -> None:
+    model = RecurrentAttentionModel(SMALL.model_copy(update={"sigma": 0.4, "sigma_end": 0.1, "n_steps": 4}), generators(0))
+    seen = []
+    for step in range(4):
+        model.anneal(step)
+        seen.append(float(model.sigma))
+    assert seen == pytest.approx([0.4, 0.3, 0.2, 0.1])
+    constant = RecurrentAttentionModel(SMALL, generators(0))
+    constant.anneal(3)
+    assert constant.sigma == SMALL.sigma
+    assert "annealed_sigma" in model.state_dict()
+    assert "annealed_sigma" not in constant.state_dict()
 
 
 def test_an_episode_is_a_loop_over_steps() -> None:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from replications.papers.recurrent_attention.model import Outcome
-from replications.papers.recurrent_attention.objective import HybridLoss, cross_entropy, reinforce, rewards
+from replications.papers.recurrent_attention.objective import HybridLoss, cross_entropy, log_probabilities, reinforce, rewards
 from replications.papers.recurrent_attention.settings import Settings
 
 
@@ -76,3 +76,15 @@ def test_cross_entropy_is_per_seed() -> None:
     values = cross_entropy(logits, torch.zeros(2, 3, dtype=torch.long))
     assert values.tolist() == pytest.approx([math.log(10), 0.0])
     assert rewards(logits, torch.tensor([[1, 1, 1], [0, 0, 9]])).tolist() == [[0, 0, 0], [1, 1, 0]]
+
+
+def test_shaped_rewards_are_logarithms_of_the_right_probability() -> None:
+    logits, labels = torch.tensor([[[0.0, 1.0, 2.0], [3.0, 0.0, 0.0]]], dtype=torch.float64), torch.tensor([[2, 1]])
+    total = [math.exp(0) + math.exp(1) + math.exp(2), math.exp(3) + 2]
+    assert log_probabilities(logits, labels)[0].tolist() == pytest.approx([2 - math.log(total[0]), -math.log(total[1])])
+    assert rewards(logits, labels)[0].tolist() == [1, 0]
+    outcome = Outcome(logits, torch.ones(1, 1, 2, dtype=torch.float64, requires_grad=True), torch.zeros(1, 1, 2, dtype=torch.float64))
+    loss, metrics = HybridLoss(Settings(reward="log-probability", baseline="none", reinforce_weight=1.0), 1)(outcome, labels)
+    (gradient,) = torch.autograd.grad(loss, outcome.log_probability)
+    torch.testing.assert_close(gradient, -log_probabilities(logits, labels)[:, None] / 2)
+    assert float(metrics["error"]) == 50

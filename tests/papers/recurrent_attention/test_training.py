@@ -48,7 +48,11 @@ def finish(folder: Path, settings: Settings, seeds: tuple[int, ...] = (0, 1)) ->
 
 
 @pytest.mark.parametrize("step", [1, 7, 13])
-@pytest.mark.parametrize("varied", [{}, {"baseline": "moving-average", "optimiser": "sgd"}])
+@pytest.mark.parametrize(
+    "varied",
+    [{}, {"baseline": "moving-average", "optimiser": "sgd"}, {"sigma_end": 0.3, "episodes": 2, "reward": "log-probability"}],
+    ids=str,
+)
 def test_a_run_stopped_at_any_step_continues_to_the_same_records(
     step: int, varied: dict[str, object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -127,6 +131,29 @@ def test_with_adam_the_location_network_has_a_rate_of_its_own(tmp_path: Path, op
     others, locating = trainer.optimiser.param_groups
     assert (others["lr"], locating["lr"]) == (settings.learning_rate, pytest.approx(factor * settings.learning_rate))
     assert {id(p) for p in locating["params"]} == {id(p) for p in network.location_network.parameters()}
+
+
+def test_several_episodes_share_an_image_and_differ_in_their_first_glimpse(tmp_path: Path) -> None:
+    settings = Settings.model_validate(TINY | {"episodes": 3})
+    given = context(tmp_path)
+    digits = experiment.load_digits(given, "digits", "train")
+    network = experiment.build(settings, [torch.Generator().manual_seed(seed) for seed in given.seeds], given.device)
+    trainer = experiment.Trainer(settings, given, network, experiment.CanvasGenerator(settings, digits))
+    images, labels, noise = trainer._batch()
+    assert images.shape[:2] == labels.shape == noise.first.shape[:2] == (2, 3 * TINY["batch_size"])
+    groups, places = images.unflatten(1, (-1, 3)), noise.first.unflatten(1, (-1, 3))
+    assert (groups == groups[:, :, :1]).all()
+    assert (labels.unflatten(1, (-1, 3)) == labels[:, ::3, None]).all()
+    assert (places[:, :, 0] != places[:, :, 1]).all()
+    assert not (groups[:, 0] == groups[:, 1]).all()
+
+
+def test_settings_that_came_later_leave_the_digest_of_other_runs_alone() -> None:
+    later = {"combination", "sigma_end", "episodes", "reward"}
+    assert not later & set(Settings().model_dump(mode="json"))
+    varied = Settings(combination="multiply", sigma_end=0.2, episodes=2, reward="log-probability")
+    assert later <= set(varied.model_dump(mode="json"))
+    assert Settings.model_validate(varied.model_dump(mode="json")) == varied
 
 
 def test_no_seeds_is_an_error_that_says_what_to_do(tmp_path: Path) -> None:
