@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from replications.engine.layers import SeedLinear, seeded_uniform
-from replications.papers.multiple_objects.model import HE_GAIN, Generators
+from replications.papers.multiple_objects.model import HE_GAIN, SeedGenerators
 from replications.papers.multiple_objects.settings import Settings
 
 FILTER_SIDE = 5
@@ -26,7 +26,7 @@ class ConvNet(nn.Module):
         generators: one per seed, on the CPU, for the initial weights.
     """
 
-    def __init__(self, settings: Settings, generators: Generators) -> None:
+    def __init__(self, settings: Settings, generators: SeedGenerators) -> None:
         super().__init__()
         channels, area = (1, *settings.cnn_filters), FILTER_SIDE**2
         self.filters = nn.ParameterList(

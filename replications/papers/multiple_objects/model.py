@@ -21,7 +21,7 @@ from replications.papers.multiple_objects.settings import Settings
 
 HE_GAIN = math.sqrt(6)
 """Gain of uniform initial weights that keeps the size of what ReLU layers pass on (He et al. 2015)."""
-Generators = Sequence[torch.Generator]
+SeedGenerators = Sequence[torch.Generator]
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ class SeedConv(nn.Module):
         stride: of the convolution; the image is padded by one pixel.
     """
 
-    def __init__(self, n_in: int, n_out: int, generators: Generators, *, stride: int = 1) -> None:
+    def __init__(self, n_in: int, n_out: int, generators: SeedGenerators, *, stride: int = 1) -> None:
         super().__init__()
         self.stride = stride
         self.weight = nn.Parameter(seeded_uniform((n_out, n_in, 3, 3), HE_GAIN / math.sqrt(9 * n_in), generators))
@@ -110,7 +110,7 @@ class LSTM(nn.Module):
         generators: one per seed, on the CPU, for the initial weights.
     """
 
-    def __init__(self, n_in: int, hidden_size: int, generators: Generators) -> None:
+    def __init__(self, n_in: int, hidden_size: int, generators: SeedGenerators) -> None:
         super().__init__()
         self.input_fc = SeedLinear(n_in, 4 * hidden_size, generators=generators)
         self.hidden_fc = SeedLinear(hidden_size, 4 * hidden_size, generators=generators, bias=False)
@@ -201,7 +201,7 @@ class GlimpseNetwork(nn.Module):
         multiply: multiply what and where; else add.
     """
 
-    def __init__(self, settings: Settings, generators: Generators, *, multiply: bool = True) -> None:
+    def __init__(self, settings: Settings, generators: SeedGenerators, *, multiply: bool = True) -> None:
         super().__init__()
         width, channels = settings.glimpse_size, (settings.scales, *settings.glimpse_filters)
         self.multiply = multiply
@@ -239,7 +239,7 @@ class ContextNetwork(nn.Module):
         generators: one per seed, on the CPU, for the initial weights.
     """
 
-    def __init__(self, settings: Settings, generators: Generators) -> None:
+    def __init__(self, settings: Settings, generators: SeedGenerators) -> None:
         super().__init__()
         self.side = settings.context_side
         channels = (1, *settings.context_filters)
@@ -271,7 +271,7 @@ class Heads(nn.Module):
         generators: one per seed, on the CPU, for the initial weights.
     """
 
-    def __init__(self, settings: Settings, generators: Generators) -> None:
+    def __init__(self, settings: Settings, generators: SeedGenerators) -> None:
         super().__init__()
         hidden = settings.hidden_size
         self.emission_fc = SeedLinear(hidden, 2, generators=generators)
@@ -326,7 +326,7 @@ class AttentionModel(nn.Module):
     random_start = False
     """The first location is random instead of the policy's."""
 
-    def __init__(self, settings: Settings, generators: Generators) -> None:
+    def __init__(self, settings: Settings, generators: SeedGenerators) -> None:
         super().__init__()
         self.settings = settings
         self.glimpse_sensor = GlimpseSensor(settings.glimpse_side, settings.scales)
@@ -408,7 +408,7 @@ class DRAM(AttentionModel):
         generators: one per seed, on the CPU, for the initial weights.
     """
 
-    def __init__(self, settings: Settings, generators: Generators) -> None:
+    def __init__(self, settings: Settings, generators: SeedGenerators) -> None:
         super().__init__(settings, generators)
         self.glimpse_network = GlimpseNetwork(settings, generators)
         self.lower = LSTM(settings.glimpse_size, settings.hidden_size, generators)
@@ -460,7 +460,7 @@ class RAM(AttentionModel):
 
     random_start = True
 
-    def __init__(self, settings: Settings, generators: Generators) -> None:
+    def __init__(self, settings: Settings, generators: SeedGenerators) -> None:
         super().__init__(settings, generators)
         self.glimpse_network = GlimpseNetwork(settings, generators, multiply=False)
         self.glimpse_to_hidden = SeedLinear(settings.glimpse_size, settings.hidden_size, generators=generators, gain=math.sqrt(3))

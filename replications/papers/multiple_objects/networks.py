@@ -7,13 +7,13 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from replications.papers.multiple_objects.convnet import ConvNet
-from replications.papers.multiple_objects.model import DRAM, RAM, EpisodeNoise, Generators
+from replications.papers.multiple_objects.model import DRAM, RAM, EpisodeNoise, SeedGenerators
 from replications.papers.multiple_objects.settings import Settings
 
 Network = DRAM | RAM | ConvNet
 
 
-def build(settings: Settings, generators: Generators) -> Network:
+def build(settings: Settings, generators: SeedGenerators) -> Network:
     """Return the network of all seeds.
 
     Args:

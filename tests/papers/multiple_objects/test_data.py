@@ -17,7 +17,7 @@ SMALL = {"dataset": "digits", "canvas": 24, "glimpse_side": 4, "context_side": 1
 
 def make(n: int = 500, **settings: object) -> tuple[Settings, Digits, Canvases]:
     """Digits are squares of 8x8 pixels whose brightness, 20 times the class plus 20, tells what they are."""
-    made = Settings(**(SMALL | settings))  # type: ignore[arg-type]
+    made = Settings.model_validate(SMALL | settings)
     labels = torch.arange(10)
     digits = Digits((20 * labels + 20).to(torch.uint8)[:, None, None].expand(-1, 8, 8).contiguous(), labels)
     generate = CanvasGenerator(made, digits)

@@ -24,7 +24,7 @@ from replications.registry.tuning import load_tuning
 from tests.contexts import make_context
 
 PAPER = "multiple_objects"
-FEW = {
+FEW: dict[str, object] = {
     "dataset": "digits",
     "n_classes": 3,
     "canvas": 24,
@@ -45,10 +45,10 @@ FEW = {
     "clip_norm": 1.0,
 }
 SMALL = {
-    "pairs": Settings(**FEW, shown=3),
-    "ram": Settings(**FEW, model="ram", training_samples=2),
-    "sums by cnn": Settings(**FEW, task="sums", model="cnn"),
-    "sequence": Settings(**FEW, task="sequence", glimpses=2, fewest_digits=1),
+    "pairs": Settings.model_validate(FEW | {"shown": 3}),
+    "ram": Settings.model_validate(FEW | {"model": "ram", "training_samples": 2}),
+    "sums by cnn": Settings.model_validate(FEW | {"task": "sums", "model": "cnn"}),
+    "sequence": Settings.model_validate(FEW | {"task": "sequence", "glimpses": 2, "fewest_digits": 1}),
 }
 
 

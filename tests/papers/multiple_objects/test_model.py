@@ -27,7 +27,7 @@ SIZES = {
     "context_filters": (2, 3, 2),
 }
 SEEDS, BATCH = 2, 5
-KINDS = {
+KINDS: dict[str, dict[str, object]] = {
     "pairs": {},
     "sequence": {"task": "sequence", "glimpse_filters": (3, 4)},
     "one glimpse": {"glimpses": 1},
@@ -41,7 +41,7 @@ def generators(n: int = SEEDS) -> list[torch.Generator]:
 
 
 def make(kind: str) -> tuple[AttentionModel, torch.Tensor, EpisodeNoise, torch.Tensor]:
-    settings = Settings(**(SIZES | KINDS[kind]))  # type: ignore[arg-type]
+    settings = Settings.model_validate(SIZES | KINDS[kind])
     model = build(settings, generators()).double()
     assert isinstance(model, AttentionModel)
     (draw,) = generators(1)
@@ -114,12 +114,13 @@ def test_log_probabilities_are_those_of_the_normal_distribution() -> None:
     model, images, noise, _ = make("pairs")
     outcome = model(images, noise)
     assert isinstance(model, DRAM)
+    assert noise.normal is not None
     state = model.initial_state(images)
     sigma = model.settings.sigma
     constant = 2 * math.log(sigma * math.sqrt(2 * math.pi))
     for n in range(model.settings.n_glimpses):
         mean = model.heads.emission(state.upper)
-        sample = mean + sigma * noise.normal[:, n]  # type: ignore[index]
+        sample = mean + sigma * noise.normal[:, n]
         expected = Normal(mean, sigma).log_prob(sample).sum(-1) + constant
         torch.testing.assert_close(outcome.log_probability[:, n], expected)
         torch.testing.assert_close(outcome.locations[:, n], sample.clamp(-1, 1))
@@ -201,7 +202,7 @@ def test_the_gradient_is_that_of_the_papers_sum_written_out() -> None:
 
 
 def test_operations_of_dram_are_those_of_its_layers_and_do_not_depend_on_the_image() -> None:
-    settings = Settings(**(SIZES | {"model": "no-context"}))  # type: ignore[arg-type]
+    settings = Settings.model_validate(SIZES | {"model": "no-context"})
     glimpse, hidden, answers = 9, 7, 55
     of_glimpse = 2 * 16 * glimpse + glimpse**2 + 2 * glimpse + 4 * hidden * (glimpse + hidden) + 4 * hidden * (hidden + hidden) + hidden * 3
     assert forward_flops(settings, 24) == 2 * (3 * of_glimpse + hidden * 6 + 6 * answers)
