@@ -59,6 +59,7 @@ class Settings(TrainingInSteps):
     shown: int = Field(0, ge=0, description="Test canvases that are stored with their glimpses, the first ones.")
 
     # Training
+    schedule: Literal["constant", "cosine"] = Field("cosine", description="Course of the learning rate after warm-up.")
     clip_value: None = Field(None, description="Not supported: gradients are clipped by their norm.")
     dropout: float = Field(0.0, ge=0, le=0, description="Not supported: the paper has none.")
     weight_decay: float = Field(0.0, ge=0, le=0, description="Not supported: the paper has none.")
