@@ -147,14 +147,16 @@ def _draw_path(axes: Axes, image: np.ndarray, places: np.ndarray, side: int) -> 
 
 
 def cost_by_image_size(results: Results) -> Figure:
-    """Counted operations of one image by its size, for the networks of this tier that answer sums.
+    """Counted operations of one image by its size, for DRAM and the convolutional network of this tier.
 
     Open diamonds are published, of larger networks for house numbers. The operations of DRAM do not depend on the size of the image, those of
     the convolutional networks grow with its pixels.
     """
-    runs = [(run, settings) for run, settings in _finished(results) if settings.task == "sums"]
+    # One run of each network: on sums, of which the paper compares them, where there is one.
+    by_model = {settings.model: (run, settings) for run, settings in _finished(results) if settings.task != "sequence"}
+    runs = [by_model[model] for model in ("cnn", "dram") if model in by_model]
     if not runs:
-        raise NotMeasured("needs a run on sums")
+        raise NotMeasured("needs a run of DRAM or the convolutional network")
     figure, grid = canvas(1.35 * COLUMN, 2.5)
     axes: Axes = grid[0, 0]
     parts = []

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from tests.engine.gpu_checks import check_runs
 
-RUNS = ["digits-pairs-dram", "digits-pairs-ram", "digits-sums-cnn", "digits-sequence-dram"]
+RUNS = ["digits-pairs-dram", "digits-pairs-ram", "digits-pairs-cnn", "digits-sequence-dram"]
 
 
 def test_every_kind_of_training_is_captured_and_keeps_to_its_device(tmp_path: Path) -> None:
