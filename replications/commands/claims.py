@@ -64,7 +64,7 @@ def show(
         }
         for verdict in verdicts
     ]
-    print_rows(rows, fold=("published", "interval", "criterion"))
+    print_rows(rows, fold=("published", "criterion"))
     print_beside(verdicts)
 
 

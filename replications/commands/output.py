@@ -34,7 +34,7 @@ def print_rows(rows: Sequence[dict[str, Any]], *, as_json: bool = False, fold: S
     for row in rows:
         table.add_row(*(Text(_cell(value)) for value in row.values()))
     # A pipe has no width; the default of 80 columns would wrap most tables.
-    console = Console(width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else 160)
+    console = Console(width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else 200)
     narrowest = Measurement.get(console, console.options.update_width(100_000), table).minimum
     console.width = max(console.width, narrowest)
     console.print(table)

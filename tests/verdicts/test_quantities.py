@@ -51,8 +51,8 @@ def verdict_on(claim: OrderClaim | ValueClaim, *values: dict[int, float]) -> Ver
 def test_a_measure_that_must_stay_below_a_bound_is_printed_as_itself() -> None:
     found = verdict_on(order(("lady", -1), min_difference=-90.0, unit="%"), {0: 30.0, 1: 36.0, 2: 33.0})
     assert found.verdict == "replicated"
-    assert found.criterion == "error of lady at most 90 %"
-    assert (found.metric, found.unit, found.margin) == ("error of lady", "%", 90.0)
+    assert found.criterion == "error at most 90 %"
+    assert (found.metric, found.unit, found.margin) == ("error", "%", 90.0)
     assert found.ours == pytest.approx(33.0)
     assert found.low is not None
     assert found.high is not None

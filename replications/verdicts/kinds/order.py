@@ -76,7 +76,7 @@ class OrderClaim(JudgedClaim):
         if terms and all(term.weight < 0 for term in terms):
             terms, factor = [term.model_copy(update={"weight": -term.weight}) for term in terms], -factor
         if len(terms) == 1 and terms[0].weight == 1:
-            return Quantity(f"{subject} of {terms[0].run}", unit, factor)
+            return Quantity(subject, unit, factor)
         if math.isclose(sum(term.weight for term in terms), 1.0) and all(term.weight > 0 for term in terms):
             return Quantity(subject if subject.startswith("mean ") else f"mean {subject}", unit, factor)
         if self._balanced:
