@@ -130,9 +130,10 @@ def test_printed_numbers_stand_to_the_printed_bound_as_the_registered_rule_found
     made = history(REFERENCE)
     for verdict in judge_paper(results):
         claim = results.paper.claim(verdict.id.partition(".")[2])
-        if verdict.ours is None or verdict.tier not in claim.tiers:
+        tier = next((tier for tier in claim.tiers if tier == verdict.tier), None)
+        if verdict.ours is None or tier is None:
             continue
-        test = claim.at(verdict.tier)  # type: ignore[arg-type]
+        test = claim.at(tier)
         judged = verdict.quantity.judged
         if isinstance(test, OrderClaim):
             assert judged(verdict.margin or 0.0) == pytest.approx(test.min_difference or float(test.scale == "ratio")), verdict.id
