@@ -137,8 +137,7 @@ def learning_curves(results: Results) -> Figure:
 
 def alignments(results: Results) -> Figure:
     """Attention of RNNsearch while it translates: rows are its words, columns those of the source, dark is a large weight. The first four
-    sentences of a random draw with a fixed seed, one network. Where the language is made up, circles mark the word that the reference
-    translates, if the network wrote the same word.
+    sentences of a random draw with a fixed seed, one network.
     """
     runs = [run for runs in FAMILIES.values() for run in runs[:2] if results.finished(run)]
     drawn = [run for run in runs if "sample_weights" in results.artifacts(run)]
@@ -146,7 +145,7 @@ def alignments(results: Results) -> Figure:
         raise NotMeasured("needs a run of RNNsearch that stores samples")
     arrays = results.artifacts(drawn[0])
     figure, axes = canvas(2 * COLUMN, 2 * COLUMN, columns=2, rows=2)
-    tables = []
+    tables, notes = [], []
     for i, ax in zip(range(min(4, len(arrays["sample_source"]))), axes.flat, strict=False):
         source, target = ([*str(arrays[f"sample_{name}"][i]).split(), "<end>"] for name in ("source", "translation"))
         weights = arrays["sample_weights"][i, : len(target), : len(source)]
@@ -156,6 +155,7 @@ def alignments(results: Results) -> Figure:
         ax.tick_params(length=0)
         ax.grid(visible=False)
         for row, column in known_positions(arrays, i):
+            notes = ["Circles mark the word that the reference translates, where the network wrote the same word."]
             ax.plot(column, row, marker="o", markersize=3.5, markerfacecolor="none", markeredgecolor=PALETTE[1], linestyle="none")
         place = [(row, column) for row in range(len(target)) for column in range(len(source))]
         tables.append(
@@ -169,4 +169,4 @@ def alignments(results: Results) -> Figure:
     data = pd.concat(tables, ignore_index=True)
     largest = data.groupby(["sentence", "target_position"])["weight"].max().mean()
     alt = f"Four matrices of attention of {_label(results, drawn[0])}; the largest weight of a target word is {largest:.2f} on average."
-    return Figure(figure, data, alt=alt, title="Alignments found by RNNsearch", runs=[drawn[0]])
+    return Figure(figure, data, alt=alt, title="Alignments found by RNNsearch", runs=[drawn[0]], notes=notes)
