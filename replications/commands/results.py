@@ -132,7 +132,11 @@ def restore(
             try:
                 fetch_data(paper=paper, tier=tier, out=verified)
             except DataError as error:
-                print(f"{paper}: its data are not verified, so the workflow trains its chunks again. {error}", file=sys.stderr)
+                print(
+                    f"{paper}: its data are not verified, so a workflow that trains would train these chunks again; restore once more when"
+                    f" the data are there. {error}",
+                    file=sys.stderr,
+                )
     if as_json:
         print_rows(rows, as_json=True)
         return
