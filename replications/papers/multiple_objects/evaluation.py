@@ -10,7 +10,6 @@ from torch import Tensor
 
 from replications.papers.multiple_objects.convnet import ConvNet
 from replications.papers.multiple_objects.data import Canvases
-from replications.papers.multiple_objects.fused import FusedEpisodes
 from replications.papers.multiple_objects.glimpse_statistics import all_visited, looked_at, returns
 from replications.papers.multiple_objects.model import DRAM, EpisodeNoise, Outcome
 from replications.papers.multiple_objects.networks import Network
@@ -70,7 +69,8 @@ class Evaluation:
         first = torch.stack([torch.rand(n, 2, generator=g) for g in generators]).mul_(2).sub_(1).to(self.device)
         shape = (self.settings.n_glimpses, n, 2)
         normal = torch.stack([torch.randn(*shape, generator=g) for g in generators]).to(self.device) if sampled else None
-        return FusedEpisodes(self.network)(images, EpisodeNoise(first, normal))
+        outcome: Outcome = self.network(images, EpisodeNoise(first, normal))
+        return outcome
 
     def wrong(self, logits: Tensor) -> Tensor:
         """Return on which canvases any target up to the end symbol is answered wrongly.
@@ -147,10 +147,15 @@ class Evaluation:
             raise TypeError(f"a network of model '{self.settings.model}' has no context network")
         images = self.canvases.images[:n].float()
         images = images.expand(self.n_seeds, *images.shape)
-        initial = network.initial_state(images).upper
-        samples, glimpses = FusedEpisodes.rollout(network, images, initial, EpisodeNoise(initial[..., :2]))
-        with_context, without = (FusedEpisodes.outcome(network, start, samples, glimpses).logits for start in (initial, 0 * initial))
-        return (with_context - without).abs().amax((1, 2, 3))
+        outcome: Outcome = network(images, EpisodeNoise(images.new_zeros(self.n_seeds, images.shape[1], 2)))
+        state = network.initial_state(images)
+        state = state._replace(upper=torch.zeros_like(state.upper))
+        logits = []
+        for t, location in enumerate(outcome.locations.unbind(1), start=1):
+            state = network.recur(network.glimpse_sensor(images, location), location, state)
+            if t % self.settings.glimpses == 0:
+                logits.append(network.heads.classify(state.lower))
+        return (torch.stack(logits, dim=1) - outcome.logits).abs().amax((1, 2, 3))
 
     def shown(self, n: int) -> dict[str, np.ndarray]:
         """Return canvases with the glimpses and the answers of every seed.

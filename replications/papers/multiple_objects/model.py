@@ -1,7 +1,7 @@
 """The deep recurrent attention model of Ba, Mnih and Kavukcuoglu 2015 (section 3), one glimpse at a time, and RAM, which it is compared with.
 
 Letters are the paper's. Every tensor has a leading seed axis, because networks that differ only in their seed are trained together
-(`SeedLinear` is one linear layer per seed). To follow the paper, read `seeds = 1`. `fused.py` computes the same episodes and gradients faster.
+(`SeedLinear` is one linear layer per seed). To follow the paper, read `seeds = 1`.
 """
 
 from __future__ import annotations

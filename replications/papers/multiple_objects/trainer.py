@@ -15,7 +15,6 @@ from replications.engine.randomness import Generators
 from replications.engine.training import Metrics
 from replications.papers.multiple_objects.convnet import ConvNet
 from replications.papers.multiple_objects.data import CanvasGenerator
-from replications.papers.multiple_objects.fused import FusedEpisodes
 from replications.papers.multiple_objects.model import EpisodeNoise, Outcome
 from replications.papers.multiple_objects.networks import Network
 from replications.papers.multiple_objects.objective import bound_loss
@@ -39,7 +38,6 @@ class Trainer:
         self.settings, self.network, self.canvases = settings, network, canvases
         self.n_seeds, device = len(context.seeds), context.device
         self.end = settings.n_classes if settings.task == "sequence" else NO_END
-        self.episodes = None if isinstance(network, ConvNet) else FusedEpisodes(network)
         self.parameters = list(network.parameters())
         self.optimiser = self._optimiser(device)
         self.generators = [context.generator(seed, "train") for seed in context.seeds]
@@ -85,11 +83,12 @@ class Trainer:
     def _update(self) -> Metrics:
         images, targets, noise = self._batch()
         s = self.settings
-        if self.episodes is None:
+        outcome: Outcome
+        if isinstance(self.network, ConvNet):
             outcome = without_glimpses(self.network(images))
             loss, metrics = bound_loss(outcome, targets, glimpses=0, weight=0.0, end=self.end)
         else:
-            outcome = self.episodes(images, noise)
+            outcome = self.network(images, noise)
             loss, metrics = bound_loss(outcome, targets, glimpses=s.glimpses, weight=s.reinforce_weight, end=self.end)
         for parameter, gradient in zip(self.parameters, torch.autograd.grad(loss, self.parameters, allow_unused=True), strict=True):
             # Fused optimisers read gradients as if they lay like their parameters; a slice of a larger gradient does not.

@@ -44,6 +44,6 @@ def test_another_network_is_chosen_and_the_whole_canvas_shown(reader: Page) -> N
     reader.get_by_label("show the whole canvas").check()
     assert reader.evaluate(IMAGE) != before
     networks = reader.get_by_role("combobox", name="Network")
-    networks.select_option("2")
-    expect(networks).to_have_value("2")
+    networks.select_option("1")
+    expect(networks).to_have_value("1")
     expect(reader.locator("#truth")).to_contain_text("On the canvas:")

@@ -1,4 +1,4 @@
-"""The networks, against slow loops and the library; the fast form, against the plain one."""
+"""The networks and their gradients, against slow loops and the library."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import torch
 from torch import nn
 from torch.distributions import Normal
 
-from replications.papers.multiple_objects.fused import FusedEpisodes
 from replications.papers.multiple_objects.model import DRAM, LSTM, RAM, AttentionModel, EpisodeNoise, GlimpseSensor, SeedConv
 from replications.papers.multiple_objects.networks import build, forward_flops
 from replications.papers.multiple_objects.objective import bound_loss, counted_targets
@@ -98,16 +97,22 @@ def test_a_grouped_convolution_is_one_convolution_per_seed(stride: int) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_fast_form_has_the_outputs_and_gradients_of_the_plain_one(kind: str) -> None:
+def test_networks_that_run_together_are_those_that_run_alone(kind: str) -> None:
     model, images, noise, targets = make(kind)
-    found = []
-    for episodes in (model, FusedEpisodes(model)):
-        outcome = episodes(images, noise)
-        loss, _ = bound_loss(outcome, targets, glimpses=model.settings.glimpses, weight=0.7, end=-1)
-        gradients = torch.autograd.grad(loss, list(model.parameters()), allow_unused=True, materialize_grads=True)
-        found.append([outcome.logits, outcome.log_probability, outcome.baselines, outcome.locations, *gradients])
-    for plain, fast in zip(*found, strict=True):
-        torch.testing.assert_close(fast, plain, rtol=1e-10, atol=1e-10)
+    together = model(images, noise)
+    loss, _ = bound_loss(together, targets, glimpses=model.settings.glimpses, weight=0.7, end=-1)
+    gradients = torch.autograd.grad(loss, list(model.parameters()), materialize_grads=True, allow_unused=True)
+    for seed in range(SEEDS):
+        one = build(model.settings, generators(1)).double()
+        for own, shared in zip(one.parameters(), model.parameters(), strict=True):
+            own.data.copy_(shared[seed : seed + 1])
+        assert noise.normal is not None
+        alone = one(images[seed : seed + 1], EpisodeNoise(noise.first[seed : seed + 1], noise.normal[seed : seed + 1]))
+        torch.testing.assert_close(alone.logits[0], together.logits[seed], rtol=1e-10, atol=1e-10)
+        loss, _ = bound_loss(alone, targets[seed : seed + 1], glimpses=model.settings.glimpses, weight=0.7, end=-1)
+        own_gradients = torch.autograd.grad(loss, list(one.parameters()), materialize_grads=True, allow_unused=True)
+        for found, expected in zip(own_gradients, gradients, strict=True):
+            torch.testing.assert_close(found[0], expected[seed], rtol=1e-10, atol=1e-10)
 
 
 def test_log_probabilities_are_those_of_the_normal_distribution() -> None:
@@ -141,7 +146,7 @@ def test_cross_entropy_reaches_neither_the_upper_layer_nor_the_context() -> None
     model, images, noise, targets = make("sequence")
     assert isinstance(model, DRAM)
     assert model.context_network is not None
-    outcome = FusedEpisodes(model)(images, noise)
+    outcome = model(images, noise)
     loss, _ = bound_loss(outcome, targets, glimpses=3, weight=0.0, end=-1)
     placing = [*model.upper.parameters(), *model.context_network.parameters(), *model.heads.emission_fc.parameters()]
     assert all(not gradient.any() for gradient in torch.autograd.grad(loss, placing, retain_graph=True, materialize_grads=True))
@@ -152,7 +157,7 @@ def test_cross_entropy_reaches_neither_the_upper_layer_nor_the_context() -> None
 def test_without_a_context_the_first_glimpse_is_at_the_same_place_on_every_canvas() -> None:
     for kind, spread in (("sums without context", False), ("pairs", True)):
         model, images, noise, _ = make(kind)
-        first = FusedEpisodes(model)(images, EpisodeNoise(noise.first)).locations[:, 0]
+        first = model(images, EpisodeNoise(noise.first)).locations[:, 0]
         assert bool((first != first[:, :1]).any()) == spread
 
 
