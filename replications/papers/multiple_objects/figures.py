@@ -34,7 +34,7 @@ def _finished(results: Results) -> list[tuple[Run, Settings]]:
 
 
 def error_by_model(results: Results) -> Figure:
-    """Test errors by task and network, one dot per seed, bars for means; diamonds are the published values of the same row.
+    """Test errors by task and network, one dot per seed, bars for means.
 
     One episode per image, locations at the policy's means. A canvas counts as wrong when any of its targets is answered wrongly.
     """
@@ -62,7 +62,8 @@ def error_by_model(results: Results) -> Figure:
     axes.set_xlim(left=0)
     data = pd.DataFrame(rows)
     alt = f"Mean test error in per cent: {in_words(data, ['task', 'network'], 'error', '.1f')}."
-    return Figure(figure, data, alt, "Errors by task and network", [run.name for run, _ in runs])
+    notes = ["Open diamonds are the published values of the same row."] if any(printed.get(run.name) is not None for run, _ in runs) else []
+    return Figure(figure, data, alt, "Errors by task and network", [run.name for run, _ in runs], notes)
 
 
 def where_glimpses_go(results: Results) -> Figure:
