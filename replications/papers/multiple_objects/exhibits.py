@@ -24,7 +24,7 @@ def glimpse_reader(results: Results) -> Exhibit:
     runs = [_run(results, run) for run in runs_with_glimpses(results)]
     names = "; ".join(str(run["name"]) for run in runs)
     alt = f"Glimpses over test canvases with the answers, glimpse by glimpse, for {names}; the figure of glimpse paths shows some of them."
-    return Exhibit("Reading a canvas, glimpse by glimpse", alt, {"runs": runs})
+    return Exhibit("Reading a canvas, glimpse by glimpse", alt, {"runs": runs}, figure="glimpse_paths")
 
 
 def _run(results: Results, run: Run) -> dict[str, Any]:
