@@ -16,6 +16,7 @@ from replications.papers.foundations import training_statements as training
 from replications.papers.foundations.data import WORKED_STRING
 from replications.papers.foundations.model import HANDMADE, detector_outputs, detector_states
 from replications.papers.foundations.model import attention as softmax_attention
+from replications.papers.foundations.patches_and_words import train_captioners
 from replications.papers.foundations.same_or_different import train_comparers
 from replications.papers.foundations.settings import Settings
 from replications.papers.foundations.training import train_detector, train_hello
@@ -198,6 +199,7 @@ EXPERIMENTS = {
     "detector": train_detector,
     "hello": train_hello,
     "same": train_comparers,
+    "captions": train_captioners,
 }
 
 

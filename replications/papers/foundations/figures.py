@@ -178,3 +178,36 @@ def same_or_different(results: Results) -> Figure:
     ends = data[data["distance"].isin([data["distance"].min(), data["distance"].max()])]
     alt = f"Mean share of right answers in per cent, nearest and furthest: {in_words(ends, ['model', 'distance'], 'value', '.0f')}."
     return Figure(figure, data, alt=alt, title="Same or different, by distance")
+
+
+def captions_of_patches(results: Results) -> Figure:
+    """Share of right words, by kind, in captions that one transformer over patches and words writes: with the image, and with a blank one.
+    Dots are seeds, squares means; the dotted line is chance for a word, one in three.
+    """
+    results.need("patches-and-words")
+    kinds = {"colours_right": "colour", "shapes_right": "shape", "rows_right": "row", "captions_right": "whole caption"}
+    rows = results.select(run="patches-and-words")
+    data = rows.loc[rows["metric"].isin(kinds), ["metric", "model", "seed", "value"]]
+    data = data.assign(words=data["metric"].map(kinds))
+    figure, axes = canvas(1.5 * COLUMN, 2.2)
+    ax = axes[0, 0]
+    for k, (model, name) in enumerate({"images": "with the image", "blank": "blank image"}.items()):
+        for y, kind in enumerate(kinds.values()):
+            values = data.loc[(data["model"] == model) & (data["words"] == kind), "value"]
+            dots(ax, values, np.full(len(values), y), colour=PALETTE[k])
+            ax.plot(
+                values.mean(),
+                y,
+                marker="s",
+                markerfacecolor="white",
+                markeredgecolor=PALETTE[k],
+                linestyle="none",
+                zorder=4,
+                label=name if y == 0 else None,
+            )
+    ax.axvline(100 / 3, color="#777777", linewidth=0.8, linestyle=":")
+    ax.set(xlabel="right (%)", xlim=(-3, 103), ylim=(len(kinds) - 0.5, -0.5))
+    ax.set_yticks(range(len(kinds)), list(kinds.values()))
+    ax.legend(loc="upper left", bbox_to_anchor=(1, 1))
+    alt = f"Mean share of right words in per cent: {in_words(data, ['model', 'words'], 'value', '.0f')}."
+    return Figure(figure, data, alt=alt, title="Captions by one transformer over patches and words")

@@ -155,10 +155,10 @@ def train_comparers(settings: Settings, context: Context) -> None:
         for mixer, network in networks.items():
             with torch.no_grad():
                 score = network(images, first)
-            at = {"model": mixer, "step": settings.n_steps, "axis": "distance", "at": distance}
-            context.record("accuracy", 100 * ((score > 0) == (same > 0.5)).double().mean(dim=1), unit="%", **at)
-            loss = functional.binary_cross_entropy_with_logits(score, same, reduction="none")
-            context.record("cross_entropy", loss.mean(dim=1), unit="nats", **at)
+            loss = functional.binary_cross_entropy_with_logits(score, same, reduction="none").mean(dim=1)
+            right = 100 * ((score > 0) == (same > 0.5)).double().mean(dim=1)
+            for metric, values, unit in (("accuracy", right, "%"), ("cross_entropy", loss, "nats")):
+                context.record(metric, values, model=mixer, unit=unit, step=settings.n_steps, axis="distance", at=distance)
     context.record("test_examples", [settings.n_vectors] * len(context.seeds), step=settings.n_steps)
     for mixer, network in networks.items():
         count = sum(parameter[0].numel() for parameter in network.parameters())
