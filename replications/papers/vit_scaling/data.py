@@ -7,7 +7,6 @@ balanced over classes and drawn by the seed; the subset of a smaller N is part o
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -16,30 +15,14 @@ from torch.nn import functional
 
 from replications.engine.context import Context
 from replications.engine.datasets import DataSource, images_and_labels
+from replications.engine.digits import DIGITS
 from replications.errors import DataError
 from replications.papers.vit_scaling.fractals import FractalWorld
 from replications.papers.vit_scaling.settings import Settings
 
-if TYPE_CHECKING:
-    import datasets
-
 N_VALIDATION = 5_000
-DIGIT_ROWS = {"train": (0, 1197), "validation": (1197, 1437), "test": (1437, 1797)}
-"""Rows of scikit-learn's digits by split; the file is ordered by writer, so the test digits are by other writers."""
 
 _TEST_STREAM, _VALIDATION_STREAM = 1_000_001, 1_000_002
-
-
-def _embedded(split: str) -> datasets.Dataset:
-    """Return rows of scikit-learn's digits as 'image' (8, 8) 0..255 and 'label'."""
-    import datasets
-    from sklearn.datasets import load_digits
-
-    bunch = load_digits()
-    first, last = DIGIT_ROWS[split]
-    images = np.round(bunch.images[first:last] * (255 / 16)).astype(np.uint8)  # 16 grey levels become 0..255
-    features = datasets.Features({"image": datasets.Array2D((8, 8), "uint8"), "label": datasets.Value("int64")})
-    return datasets.Dataset.from_dict({"image": list(images), "label": bunch.target[first:last].tolist()}, features=features)
 
 
 CIFAR10 = DataSource(
@@ -55,13 +38,6 @@ CIFAR10 = DataSource(
     "(fingerprints train 4388214858e8aab4, test 9cecea5c32762aea) differs from it in 77 training and 20 test images (92 ships, 5 horses; "
     "0.16 %), which are decoded from a JPEG copy; the order of its training images 4,000 to 49,999 within a class could not be checked. "
     "The provenance of every run states the fingerprint of what it loaded.",
-)
-DIGITS = DataSource(
-    name="handwritten-digits",
-    splits={split: last - first for split, (first, last) in DIGIT_ROWS.items()},
-    build=_embedded,
-    licence="CC BY 4.0 (UCI), shipped with scikit-learn (BSD-3-Clause)",
-    citation="Alpaydin, Kaynak: Optical Recognition of Handwritten Digits. UCI Machine Learning Repository, 1998.",
 )
 SOURCES = [CIFAR10, DIGITS]
 
@@ -81,7 +57,7 @@ def needs(settings: Settings) -> list[tuple[DataSource, str]]:
     if "cifar10" in used:
         splits += [(CIFAR10, "train"), (CIFAR10, "test")]
     if "digits" in used:
-        splits += [(DIGITS, split) for split in DIGIT_ROWS]
+        splits += [(DIGITS, split) for split in DIGITS.splits]
     return splits
 
 
