@@ -22,6 +22,8 @@ EXHIBITS = [(paper, name) for paper in paper_names() for name in public_function
 PAPER_PAGES = [f"{paper}.html" for paper in paper_names()]
 PAGES = ["index.html", "statements.html", *PAPER_PAGES, *(f"exhibits/{paper}.{name}.html" for paper, name in EXHIBITS)]
 HEAVIEST = 15_000_000
+WIDTHS = (360, 1280)
+"""Of a phone and of a laptop, in pixels."""
 
 KINDS_OF_PAGES = [*PAGES[:3], *PAGES[-len(EXHIBITS) :]]
 """The opening page, that of the lectures, one paper for all, since papers share one style, and every exhibit."""
@@ -59,7 +61,10 @@ def faults(page: Page, rules: dict[str, object]) -> list[tuple[str, str, str]]:
 
 @every_page
 def test_axe_finds_nothing(visit: Visit, path: str) -> None:
-    assert faults(visit(path), {"rules": {"color-contrast": {"enabled": False}}}) == []
+    page = visit(path)
+    for width in WIDTHS:
+        page.set_viewport_size({"width": width, "height": 800})
+        assert faults(page, {"rules": {"color-contrast": {"enabled": False}}}) == [], f"{width} pixels"
 
 
 @every_kind_of_page
@@ -68,8 +73,10 @@ def test_light_and_dark_follow_the_system_with_enough_contrast(visit: Visit, pat
     brightness = {}
     for scheme in ("light", "dark"):
         page.emulate_media(color_scheme=scheme)
+        for width in WIDTHS:
+            page.set_viewport_size({"width": width, "height": 800})
+            assert faults(page, {"runOnly": ["color-contrast"]}) == [], f"{scheme}, {width} pixels"
         brightness[scheme] = ImageStat.Stat(Image.open(io.BytesIO(page.screenshot())).convert("L")).mean[0]
-        assert faults(page, {"runOnly": ["color-contrast"]}) == []
     assert brightness["light"] - brightness["dark"] > 80
 
 
