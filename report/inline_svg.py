@@ -30,7 +30,7 @@ _FAMILY = re.compile(r"'DejaVu Sans'(?:, sans-serif)?")
 def themed_svg(path: Path, prefix: str, alt: str) -> Markup:
     """Return a figure for inlining.
 
-    Known colours become the page's variables, ids get a prefix, the white sheet behind the drawing goes. Scripts, event
+    Known colours become the page's variables, ids get a prefix and are unique, the white sheet behind the drawing goes. Scripts, event
     attributes and outside references are dropped.
 
     Args:
@@ -49,6 +49,7 @@ def themed_svg(path: Path, prefix: str, alt: str) -> Markup:
         for child in [child for child in parent if local(child.tag) in DROPPED]:
             parent.remove(child)
     _clear_sheets(root)
+    _name_once(root)
     for element in root.iter():
         for name, value in list(element.attrib.items()):
             _attribute(element, name, value, prefix)
@@ -70,6 +71,18 @@ def local(name: object) -> str:
         The name alone; empty for what is not text.
     """
     return name.rpartition("}")[2] if isinstance(name, str) else ""
+
+
+def _name_once(root: ET.Element) -> None:
+    """Leave an id to the first element that has it: Matplotlib names images by their content, so that equal ones have one id."""
+    seen = set()
+    for element in root.iter():
+        name = element.get("id")
+        if name is None:
+            continue
+        if name in seen:
+            del element.attrib["id"]
+        seen.add(name)
 
 
 def _clear_sheets(root: ET.Element) -> None:

@@ -1,12 +1,14 @@
 """Colours of the pages and exhibits: readable on every ground they stand on, in light and in dark (WCAG 2.2, contrast AA)."""
 
 import re
+from pathlib import Path
 
 import pytest
 
 from replications.presentation.exhibits import STYLE
 from replications.verdicts.words import WORDS
 from report.html import HERE, style
+from report.inline_svg import themed_svg
 
 CSS = style()
 EXHIBITS = STYLE.read_text(encoding="utf-8")
@@ -80,3 +82,12 @@ def test_motion_and_print_are_considered() -> None:
     assert "prefers-reduced-motion: reduce" in CSS
     assert "@media print" in CSS
     assert ":focus-visible" in CSS
+
+
+def test_equal_images_of_a_drawing_share_no_id(tmp_path: Path) -> None:
+    image = '<image id="imageabc" width="1" height="1"/>'
+    path = tmp_path / "twice.svg"
+    path.write_text(f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 10 10"><g id="axes_1">{image}{image}</g></svg>')
+    shown = themed_svg(path, "paths-", "Two equal images")
+    assert shown.count("<image") == 2
+    assert re.findall(r'\bid="([^"]+)"', shown) == ["paths-axes_1", "paths-imageabc"]
