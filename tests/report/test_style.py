@@ -88,6 +88,6 @@ def test_equal_images_of_a_drawing_share_no_id(tmp_path: Path) -> None:
     image = '<image id="imageabc" width="1" height="1"/>'
     path = tmp_path / "twice.svg"
     path.write_text(f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 10 10"><g id="axes_1">{image}{image}</g></svg>')
-    shown = themed_svg(path, "paths-", "Two equal images")
+    shown = themed_svg(path, "paths", "Two equal images")
     assert shown.count("<image") == 2
     assert re.findall(r'\bid="([^"]+)"', shown) == ["paths-axes_1", "paths-imageabc"]
