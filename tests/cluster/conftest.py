@@ -1,5 +1,6 @@
 """Scenarios on a running lab cluster. All start together and mostly wait, so that the whole takes a few minutes on two cores."""
 
+import json
 import os
 import re
 import shutil
@@ -104,6 +105,13 @@ class Head:
     def training_log(self, run: str) -> str:
         found = sorted((self.suite / "logs" / "smoke" / TOY).glob(f"*{run}*.log"))
         return found[0].read_text() if found else ""
+
+    def steps(self, run: str) -> int:
+        """Training steps that a run says it has done, every five seconds."""
+        try:
+            return int(json.loads((self.state(run) / "progress.json").read_text())["done"])
+        except (OSError, ValueError):
+            return 0
 
 
 def wait_for(ask: Callable[[], object], what: str, seconds: float = 300) -> object:

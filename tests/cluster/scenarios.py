@@ -31,7 +31,7 @@ def cancelled(heads: Heads) -> Head:
     runs.write_text(runs.read_text().replace("pause: 0.1", "pause: 0.25"))
     head.start("--", SLOW)
     job = head.job()
-    wait_for(lambda: "train 5" in head.training_log("slow"), "some steps")
+    wait_for(lambda: head.steps("slow") >= 50, "some steps")
     slurm("scancel", job)
     return head.finish()
 
@@ -43,7 +43,7 @@ def out_of_time(heads: Heads) -> Head:
     runs.write_text(runs.read_text().replace("pause: 0.1", "pause: 0.25"))
     head.start("--set-resources", extra("--signal=TERM@10 --exclude=node4"), "--", SLOW)
     job = head.job()
-    wait_for(lambda: "train 2" in head.training_log("slow"), "some steps")
+    wait_for(lambda: head.steps("slow") >= 20, "some steps")
     elapsed = int(slurm("squeue", "-h", "-j", job, "-O", "TimeUsed").strip().split(":")[-2])
     slurm("scontrol", "update", f"JobId={job}", f"TimeLimit={elapsed + 2}")
     return head.finish()
@@ -82,7 +82,7 @@ def two_users(heads: Heads) -> Head:
     first, second = heads("-first"), heads("-second")
     for head in (first, second):
         head.start("--", SLOW)
-    wait_for(lambda: "train 5" in first.training_log("slow") and "train 5" in second.training_log("slow"), "both to train")
+    wait_for(lambda: min(first.steps("slow"), second.steps("slow")) >= 50, "both to train")
     assert first.process
     first.process.send_signal(2)
     first.finish()
