@@ -6,6 +6,7 @@ Letters are the paper's. Every tensor has a leading seed axis, because networks 
 
 from __future__ import annotations
 
+import abc
 import itertools
 import math
 from collections.abc import Sequence
@@ -315,7 +316,7 @@ class Heads(nn.Module):
         return logits
 
 
-class AttentionModel(nn.Module):
+class AttentionModel(nn.Module, abc.ABC):
     """Episodes of glimpses: what DRAM and RAM have in common.
 
     Args:
@@ -332,14 +333,15 @@ class AttentionModel(nn.Module):
         self.glimpse_sensor = GlimpseSensor(settings.glimpse_side, settings.scales)
         self.heads = Heads(settings, generators)
 
+    @abc.abstractmethod
     def initial_state(self, images: Tensor) -> State:
         """Return the states before the first glimpse.
 
         Args:
             images: (seeds, batch, side, side), values 0..255.
         """
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def recur(self, patches: Tensor, location: Tensor, state: State) -> State:
         """Return the states after one more glimpse.
 
@@ -348,7 +350,6 @@ class AttentionModel(nn.Module):
             location: (seeds, batch, 2) l_n.
             state: after the glimpse before.
         """
-        raise NotImplementedError
 
     def locating_parameters(self) -> list[nn.Parameter]:
         """Return the weights that serve the policy alone and learn by REINFORCE."""
