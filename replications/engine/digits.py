@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
+from torch import Tensor
 
-from replications.engine.datasets import DataSource
+from replications.engine.context import Context
+from replications.engine.datasets import DataSource, images_and_labels
 
 if TYPE_CHECKING:
     import datasets
 
+N_VALIDATION = 10_000
+"""Training digits of MNIST that are left for validation, so that 50,000 remain, as in Mnih et al. 2014."""
 DIGITS_SPLITS = {"train": (0, 1197), "validation": (1197, 1437), "test": (1437, 1797)}
 """Rows of scikit-learn's digits by split; the file is ordered by writer, so the test digits are by other writers."""
 
@@ -46,3 +52,63 @@ DIGITS = DataSource(
     licence="CC BY 4.0 (UCI), shipped with scikit-learn (BSD-3-Clause)",
     citation="Alpaydin, Kaynak: Optical Recognition of Handwritten Digits. UCI Machine Learning Repository, 1998.",
 )
+
+
+@dataclass(frozen=True)
+class Digits:
+    """Digits of one split, on the device.
+
+    Attributes:
+        images: (n, side, side) uint8.
+        labels: (n,) int64.
+    """
+
+    images: Tensor
+    labels: Tensor
+
+    def first(self, n: int) -> Digits:
+        """Return the first n digits, or all when there are fewer.
+
+        Args:
+            n: largest number of digits.
+
+        Returns:
+            Views of the images and labels.
+        """
+        return Digits(self.images[:n], self.labels[:n])
+
+
+_decoded: dict[str, tuple[np.ndarray, np.ndarray]] = {}
+
+
+def _decode(context: Context, source: DataSource, split: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return images and labels of one split; a process that makes several runs decodes each split once."""
+    loaded = context.load(source, split)
+    key = f"{source.name}/{split}/{context.data[f'{source.name}/{split}']['fingerprint']}"
+    if key not in _decoded:
+        _decoded[key] = images_and_labels(loaded, "image", "label")
+    return _decoded[key]
+
+
+def load_digits(context: Context, dataset: str, split: str) -> Digits:
+    """Load the digits of one split to the device; MNIST's last 10,000 training digits are the validation set.
+
+    Args:
+        context: of the run.
+        dataset: 'mnist' or 'digits'.
+        split: 'train', 'validation' or 'test'.
+
+    Returns:
+        Images and labels of the split.
+
+    Raises:
+        DataError: the data is missing, altered or incomplete.
+    """
+    if dataset == "digits":
+        images, labels = _decode(context, DIGITS, split)
+    else:
+        images, labels = _decode(context, MNIST, "test" if split == "test" else "train")
+        cut = len(images) - N_VALIDATION
+        part = {"train": slice(0, cut), "validation": slice(cut, None), "test": slice(None)}[split]
+        images, labels = images[part], labels[part]
+    return Digits(torch.from_numpy(images).to(context.device), torch.from_numpy(labels).to(context.device))

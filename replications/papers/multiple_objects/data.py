@@ -1,6 +1,6 @@
 """Canvases with several digits, generated on the device, anew for every batch.
 
-MNIST's last 10,000 training digits are our validation set. Digits of one canvas never overlap.
+Digits of one canvas never overlap.
 """
 
 from __future__ import annotations
@@ -11,11 +11,10 @@ import torch
 from torch import Tensor
 
 from replications.engine.context import Context
-from replications.engine.datasets import DataSource, images_and_labels
-from replications.engine.digits import DIGITS, MNIST
+from replications.engine.datasets import DataSource
+from replications.engine.digits import DIGITS, MNIST, Digits, load_digits
 from replications.papers.multiple_objects.settings import Settings
 
-N_VALIDATION = 10_000
 TRIES = 16
 """Random placements of all digits of a canvas of which the first without overlap is taken: for two digits on the canvases of this paper,
 fewer than one in 100,000 has none and gets the first cells of a grid instead.
@@ -37,20 +36,7 @@ def needs(settings: Settings) -> list[tuple[DataSource, str]]:
     return [(source, split) for split in source.splits]
 
 
-@dataclass(frozen=True)
-class Digits:
-    """Digits of one split, on the device.
-
-    Attributes:
-        images: (n, side, side) uint8.
-        labels: (n,) int64.
-    """
-
-    images: Tensor
-    labels: Tensor
-
-
-def load_digits(context: Context, settings: Settings, split: str) -> Digits:
+def digits_in_use(context: Context, settings: Settings, split: str) -> Digits:
     """Load the digits of one split to the device, those of the classes in use.
 
     Args:
@@ -64,15 +50,9 @@ def load_digits(context: Context, settings: Settings, split: str) -> Digits:
     Raises:
         DataError: the data is missing, altered or incomplete.
     """
-    if settings.dataset == "digits":
-        images, labels = images_and_labels(context.load(DIGITS, split), "image", "label")
-    else:
-        images, labels = images_and_labels(context.load(MNIST, "test" if split == "test" else "train"), "image", "label")
-        cut = len(images) - N_VALIDATION
-        part = {"train": slice(0, cut), "validation": slice(cut, None), "test": slice(None)}[split]
-        images, labels = images[part], labels[part]
-    used = labels < settings.n_classes
-    return Digits(torch.from_numpy(images[used]).to(context.device), torch.from_numpy(labels[used]).to(context.device))
+    digits = load_digits(context, settings.dataset, split)
+    used = digits.labels < settings.n_classes
+    return Digits(digits.images[used], digits.labels[used])
 
 
 @dataclass(frozen=True)

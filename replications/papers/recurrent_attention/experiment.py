@@ -12,6 +12,7 @@ from replications.engine.best_weights import BestWeights
 from replications.engine.checkpoints import Stateful
 from replications.engine.context import Context
 from replications.engine.devices import GraphedStep
+from replications.engine.digits import load_digits
 from replications.engine.optimisation import RATE_FACTOR, schedule_factor, set_learning_rate
 from replications.engine.precision import matmul_precision
 from replications.engine.randomness import Generators
@@ -21,7 +22,7 @@ from replications.papers.recurrent_attention import cost
 from replications.papers.recurrent_attention.attention_analysis import glimpse_paths, glimpse_statistics, soft_attention_weights
 from replications.papers.recurrent_attention.catch_training import play_catch
 from replications.papers.recurrent_attention.classifiers import Network, SoftAttention, build
-from replications.papers.recurrent_attention.data import CanvasGenerator, FixedSet, fixed_set, load_digits
+from replications.papers.recurrent_attention.data import CanvasGenerator, FixedSet, fixed_set
 from replications.papers.recurrent_attention.evaluation import Evaluation
 from replications.papers.recurrent_attention.fused import FusedEpisodes
 from replications.papers.recurrent_attention.model import EpisodeNoise, RecurrentAttentionModel, fixed_locations

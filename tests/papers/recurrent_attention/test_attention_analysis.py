@@ -9,8 +9,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from replications.engine.digits import load_digits
 from replications.papers.recurrent_attention.attention_analysis import glimpse_statistics
-from replications.papers.recurrent_attention.data import FixedSet, fixed_set, load_digits
+from replications.papers.recurrent_attention.data import FixedSet, fixed_set
 from replications.papers.recurrent_attention.evaluation import Evaluation
 from replications.papers.recurrent_attention.fused import Episode, FusedEpisodes
 from replications.papers.recurrent_attention.model import EpisodeNoise, RecurrentAttentionModel

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
-from replications.engine.digits import DIGITS_SPLITS
+from replications.engine.digits import DIGITS_SPLITS, Digits
 from replications.errors import InputError
-from replications.papers.recurrent_attention.data import CanvasGenerator, Digits, fixed_set, ink_boxes
+from replications.papers.recurrent_attention.data import CanvasGenerator, fixed_set, ink_boxes
 from replications.papers.recurrent_attention.settings import Settings
 from replications.registry.yaml_models import validate
 

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from replications.engine.context import Context
+from replications.engine.digits import load_digits
 from replications.errors import InputError, Preempted
 from replications.papers.recurrent_attention import experiment
 from replications.papers.recurrent_attention.settings import Settings
@@ -124,7 +125,7 @@ def test_a_random_policy_trains_no_location_network(tmp_path: Path) -> None:
 def test_with_adam_the_location_network_has_a_rate_of_its_own(tmp_path: Path, optimiser: str, factor: float) -> None:
     settings = Settings.model_validate(TINY | {"location_rate": 0.1, "optimiser": optimiser})
     given = context(tmp_path)
-    digits = experiment.load_digits(given, "digits", "train")
+    digits = load_digits(given, "digits", "train")
     network = experiment.build(settings, [given.generator(seed, "initialise", device="cpu") for seed in (0, 1)], given.device)
     trainer = experiment.Trainer(settings, given, network, experiment.CanvasGenerator(settings, digits))
     trainer(0)
@@ -136,7 +137,7 @@ def test_with_adam_the_location_network_has_a_rate_of_its_own(tmp_path: Path, op
 def test_several_episodes_share_an_image_and_differ_in_their_first_glimpse(tmp_path: Path) -> None:
     settings = Settings.model_validate(TINY | {"episodes": 3})
     given = context(tmp_path)
-    digits = experiment.load_digits(given, "digits", "train")
+    digits = load_digits(given, "digits", "train")
     network = experiment.build(settings, [torch.Generator().manual_seed(seed) for seed in given.seeds], given.device)
     trainer = experiment.Trainer(settings, given, network, experiment.CanvasGenerator(settings, digits))
     images, labels, noise = trainer._batch()
