@@ -114,19 +114,24 @@ class Head:
             return 0
 
 
-def wait_for(ask: Callable[[], object], what: str, seconds: float = 300) -> object:
-    """The first true answer."""
+def wait_for(ask: Callable[[], object], what: str, seconds: float = 300, tell: Callable[[], str] = str) -> object:
+    """The first true answer; when there is none in time, the error ends with what `tell` says."""
     until = time.monotonic() + seconds
     while time.monotonic() < until:
         answer = ask()
         if answer:
             return answer
         time.sleep(0.3)
-    raise AssertionError(f"waited {seconds:.0f} s for {what}")
+    raise AssertionError(f"waited {seconds:.0f} s for {what}\n{tell()}")
 
 
 def slurm(*command: str) -> str:
     return subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
+
+
+def fate(job: str) -> str:
+    """What Slurm says of a job and of the nodes."""
+    return slurm("scontrol", "show", "job", job) + slurm("sinfo", "-N", "-l")
 
 
 def records(suite: Path, run: str, *, tier: str = "smoke", seeds: str = "0-2") -> pd.DataFrame:

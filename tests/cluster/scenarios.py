@@ -4,7 +4,7 @@ import subprocess
 import time
 from collections.abc import Callable
 
-from tests.cluster.conftest import LAB, Head, slurm, wait_for
+from tests.cluster.conftest import LAB, Head, fate, slurm, wait_for
 from tests.workflow.conftest import TOY
 
 Heads = Callable[..., Head]
@@ -50,15 +50,18 @@ def out_of_time(heads: Heads) -> Head:
 
 
 def crashed(heads: Heads) -> Head:
-    """Its node dies after a checkpoint: daemon, step and training, by SIGKILL. The node comes back later."""
+    """Its node dies after a checkpoint: daemon, step and training, by SIGKILL. The node is back at once."""
     head = heads()
+    runs = head.suite / "replications" / "papers" / TOY / "runs.yaml"
+    runs.write_text(runs.read_text().replace("pause: 0.1", "pause: 0.2"))
     head.start("--set-resources", extra("--signal=TERM@120 --nodelist=node4"), "--", SLOW)
     job = head.job()
     wait_for((head.state("slow") / "train.checkpoint").exists, "a checkpoint")
     subprocess.run(["bash", LAB / "node.sh", "crash", "node4"], check=True, capture_output=True, timeout=60)
     time.sleep(2)
     subprocess.run(["bash", LAB / "node.sh", "start", "node4"], check=True, capture_output=True, timeout=120)
-    wait_for(lambda: "PENDING" in slurm("squeue", "-h", "-j", job, "-o", "%T"), "Slurm to queue the job again", 90)
+    # At once, unless Slurm saw the job alive within the last 20 s: then when the node registers next, every 20 pings or 133 s.
+    wait_for(lambda: "PENDING" in slurm("squeue", "-h", "-j", job, "-o", "%T"), "Slurm to queue the job again", tell=lambda: fate(job))
     slurm("scontrol", "update", f"JobId={job}", "StartTime=now")  # else two minutes later
     return head.finish()
 
