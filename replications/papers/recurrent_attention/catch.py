@@ -119,21 +119,25 @@ def glimpses(ball: Tensor, row: Tensor | int, paddle: Tensor, location: Tensor, 
     Returns:
         (..., scales * g * g), finest scale first, row by row.
     """
-    side, n_scales, device = settings.glimpse_side, settings.scales, ball.device
-    columns = torch.cat([ball[..., None], paddle[..., None] + torch.arange(settings.paddle, device=device)], -1)
+    side, n_scales, n_values = settings.glimpse_side, settings.scales, settings.patch_pixels
+    device, dtype = ball.device, location.dtype
+    # Scales and pixels are the first axes and games the last, so that every operation is one sweep over all games; whole numbers are
+    # floats, which processors divide many at once.
+    columns = torch.stack([ball, *(paddle + offset for offset in range(settings.paddle))]).to(dtype)  # (pixels, ...)
     rows = torch.full_like(columns, settings.board - 1)
-    rows[..., 0] = row
-    cell = 2 ** torch.arange(n_scales, device=device)  # side of a cell in pixels
-    corner = pixel_centres(location, settings.board)[..., None, :] - (side * cell // 2)[:, None]  # (..., scales, 2), left and top
-    cells = torch.arange(side, device=device)
-
-    def one_hot(pixels: Tensor, first: Tensor) -> Tensor:
-        """Return which cell along one direction each lit pixel is in, (..., scales, pixels, g); all zero outside the patch."""
-        within = (pixels[..., None, :] - first[..., None]).div(cell[:, None], rounding_mode="floor")
-        return (within[..., None] == cells).to(location.dtype)
-
-    counts = one_hot(rows, corner[..., 1]).mT @ one_hot(columns, corner[..., 0])
-    return counts.flatten(-3)
+    rows[0] = row
+    centre_x, centre_y = pixel_centres(location, settings.board).to(dtype).unbind(-1)
+    scale = torch.arange(n_scales, device=device).view(n_scales, *(1,) * columns.ndim)
+    cell = 2.0**scale  # side of a cell in pixels
+    half = (side * cell / 2).floor()
+    x = ((columns - (centre_x - half)) / cell).floor()  # (scales, pixels, ...), which column of cells each lit pixel is in
+    y = ((rows - (centre_y - half)) / cell).floor()
+    inside = (x >= 0) & (x < side) & (y >= 0) & (y < side)
+    first_value = torch.arange(0, ball.numel() * n_values, n_values, device=device).view(ball.shape)  # of each game
+    value = ((scale * side + y) * side + x) * inside  # pixels outside the patch add nothing to the first value
+    counts = location.new_zeros(ball.numel() * n_values)
+    counts.scatter_add_(0, (first_value + value.long()).flatten(), inside.flatten().to(dtype))
+    return counts.view(*ball.shape, n_values)
 
 
 def frame(ball: Tensor, row: int, paddle: Tensor, settings: CatchSettings) -> Tensor:

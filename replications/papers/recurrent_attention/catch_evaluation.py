@@ -146,7 +146,8 @@ def record_scripted_players(context: Context, fixed: FixedGames) -> None:
 def frame_flops(settings: CatchSettings) -> int:
     """Count the operations of the matrix products with which an agent takes in one frame and decides.
 
-    The retina is one of them: rows times columns of the lit pixels, for each scale.
+    The retina counts as the product that it is in writing, rows times columns of the lit pixels for each scale; that `glimpses` adds each
+    pixel to its cell takes fewer.
 
     Args:
         settings: sizes.
