@@ -1,9 +1,9 @@
-"""Frames of video files. The decoder is an optional package: data sets that are stored as frames do not need it."""
+"""Frames of video files, decoded by PyAV, whose wheels hold all codecs that they need."""
 
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -16,27 +16,37 @@ Decoder = Callable[[bytes], tuple[Iterable[np.ndarray], int]]
 
 
 def decode_with_pyav(content: bytes) -> tuple[Iterable[np.ndarray], int]:
-    """Return the frames of a video with PyAV, one after the other.
+    """Return the frames of a video with PyAV, one after the other, in the order in which they are shown.
 
     Args:
-        content: of the file.
+        content: of the file, in any container and codec that FFmpeg reads.
 
     Returns:
-        Frames, uint8 (height, width, 3), and the number of frames that the header declares; 0: none.
+        Frames, uint8 (height, width, 3), and the number of frames that the header declares; 0: none. While they are read, a frame of which
+        a part is damaged raises a ValueError: codecs fill the hole with what was there before, which only looks like a video.
 
     Raises:
         InputError: PyAV is not installed.
+        ValueError: the file holds no video, such as one of sound alone.
     """
     try:
         import av
     except ImportError:
-        raise InputError(
-            "Video files are decoded with PyAV, which is not installed. Run `.venv/bin/uv pip install av`, or use data that is stored as"
-            " frames (`data: ucf101` in runs.yaml)."
-        ) from None
+        raise InputError("The package av is not installed; it comes with requirements.lock. Run `make report` to set up .venv.") from None
     container: Any = av.open(io.BytesIO(content))
-    frames = (frame.to_ndarray(format="rgb24") for frame in container.decode(video=0))
-    return frames, int(container.streams.video[0].frames)
+    if not container.streams.video:
+        raise ValueError("it holds no video stream")
+    stream = container.streams.video[0]
+
+    def frames() -> Iterator[np.ndarray]:
+        with container:
+            for packet in container.demux(stream):
+                for frame in packet.decode():
+                    if packet.is_corrupt or frame.is_corrupt:
+                        raise ValueError("a part of the frame is missing")
+                    yield frame.to_ndarray(format="rgb24")
+
+    return frames(), int(stream.frames)
 
 
 def read_video(content: bytes, name: str, decode: Decoder = decode_with_pyav) -> np.ndarray:
@@ -51,7 +61,7 @@ def read_video(content: bytes, name: str, decode: Decoder = decode_with_pyav) ->
         uint8 (frames, height, width, 3).
 
     Raises:
-        DataError: the file is empty, damaged or truncated, or its frames differ in size.
+        DataError: the file is empty, damaged, truncated or no video, or its frames differ in size.
         InputError: the decoder is not installed.
     """
     if not content:
@@ -64,6 +74,8 @@ def read_video(content: bytes, name: str, decode: Decoder = decode_with_pyav) ->
     except InputError:
         raise
     except Exception as error:  # each decoder and container has its own kinds
-        raise DataError(f"Video {name} cannot be decoded beyond frame {len(frames)}: {error}. It is damaged; fetch it again.") from error
+        raise DataError(
+            f"Video {name} cannot be decoded beyond frame {len(frames)}: {error}. It is damaged, truncated or no video; fetch it again."
+        ) from error
     check_complete(range(len(frames)), name, declared)
     return stack_frames(frames, name)

@@ -1,21 +1,18 @@
-"""What is refused: clips that are too short, frames of different sizes, videos that end early, splits that leak."""
+"""What is refused: clips that are too short, frames of different sizes, missing frames, splits that leak."""
 
 from __future__ import annotations
 
 import io
-import sys
 import tarfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from replications.errors import DataError, InputError
+from replications.errors import DataError
 from replications.papers.video_recognition import ucf
 from replications.papers.video_recognition.clips import Clips, check_complete, check_groups, clip_starts, stack_frames
-from replications.papers.video_recognition.decoding import decode_with_pyav, read_video
 
 
 def clips(groups: list[int]) -> Clips:
@@ -100,42 +97,3 @@ def test_an_archive_of_videos_is_read_without_unpacking(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:40])
     with pytest.raises(DataError, match="cannot be read as an archive of videos"):
         ucf.read_subset(path)
-
-
-def frames(n: int, side: int = 4) -> Iterator[np.ndarray]:
-    for number in range(n):
-        yield np.full((side, side, 3), number, np.uint8)
-
-
-def test_a_whole_video_is_read() -> None:
-    assert read_video(b"x", "v_a", lambda _: (frames(3), 3)).shape == (3, 4, 4, 3)
-
-
-def test_an_empty_file_is_refused() -> None:
-    with pytest.raises(DataError, match="v_a is an empty file"):
-        read_video(b"", "v_a")
-
-
-def test_a_video_that_ends_early_is_refused() -> None:
-    with pytest.raises(DataError, match=r"v_a ends after 3 of 5 frames\. The file is truncated"):
-        read_video(b"x", "v_a", lambda _: (frames(3), 5))
-    with pytest.raises(DataError, match="v_a has no frames"):
-        read_video(b"x", "v_a", lambda _: (frames(0), 0))
-
-
-def test_a_decoder_that_fails_says_at_which_frame() -> None:
-    def damaged(_: bytes) -> tuple[Iterator[np.ndarray], int]:
-        def some() -> Iterator[np.ndarray]:
-            yield from frames(2)
-            raise ValueError("invalid packet")
-
-        return some(), 4
-
-    with pytest.raises(DataError, match="v_a cannot be decoded beyond frame 2: invalid packet"):
-        read_video(b"x", "v_a", damaged)
-
-
-def test_without_a_decoder_the_message_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "av", None)
-    with pytest.raises(InputError, match=r"PyAV, which is not installed.*pip install av"):
-        read_video(b"x", "v_a", decode_with_pyav)
