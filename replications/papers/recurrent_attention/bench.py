@@ -64,7 +64,7 @@ def catch_games() -> Comparison:
     def one_by_one() -> None:
         play_one_by_one(GAMES, settings, loop_generator)
 
-    return Comparison("games of Catch, 24x24, 6x6x3", ours, one_by_one, "games", GAMES, "one by one in Python", 30)
+    return Comparison("games of Catch, 24x24, 6x6x3", ours, one_by_one, "games", GAMES, "one by one in Python", 100)
 
 
 def _training(name: str, *, canvas: int, side: int, scales: int, at_least: float) -> Comparison:
