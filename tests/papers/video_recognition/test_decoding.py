@@ -5,9 +5,8 @@ from __future__ import annotations
 import contextlib
 import io
 import sys
-import tarfile
 import wave
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 
@@ -18,27 +17,7 @@ import pytest
 from replications.errors import DataError, InputError
 from replications.papers.video_recognition import ucf
 from replications.papers.video_recognition.decoding import decode_with_pyav, read_video
-
-N_FRAMES = 12
-
-
-def drifting(n: int = N_FRAMES, height: int = 48, width: int = 64) -> list[np.ndarray]:
-    """Frames of coarse noise that moves to the right: no two alike, and large enough for damage to fall into a frame."""
-    cells = np.random.default_rng(0).integers(0, 256, (height // 8, width // 8, 3), dtype=np.uint8)
-    return [np.roll(cells.repeat(8, 0).repeat(8, 1), 4 * number, axis=1) for number in range(n)]
-
-
-def encoded(frames: Sequence[np.ndarray] | np.ndarray, container: str = "avi", codec: str = "mpeg4", pixels: str = "yuv420p") -> bytes:
-    """A video file of the frames; by default as those of UCF-101, MPEG-4 in AVI."""
-    file = io.BytesIO()
-    with av.open(file, "w", format=container) as output:
-        stream = output.add_stream(codec, rate=25)
-        stream.height, stream.width = frames[0].shape[:2]
-        stream.pix_fmt = pixels
-        for frame in frames:
-            output.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
-        output.mux(stream.encode())
-    return file.getvalue()
+from tests.papers.video_recognition.video_files import N_FRAMES, archive, drifting, encoded
 
 
 @pytest.mark.parametrize(
@@ -131,15 +110,11 @@ def test_frames_that_change_in_size_are_refused() -> None:
 
 def test_videos_of_the_subset_are_decoded_one_by_one(tmp_path: Path) -> None:
     """From the archive to frames; the file of one video says nothing about the others."""
-    path = tmp_path / "videos.tar.gz"
     whole = encoded(drifting())
     contents = {"v_Archery_g09_c01": whole, "v_Archery_g10_c01": whole[: len(whole) // 2], "v_Bowling_g01_c02": b""}
-    with tarfile.open(path, "w:gz") as archive:
-        for name, content in contents.items():
-            entry = tarfile.TarInfo(f"x/train/{name.split('_')[1]}/{name}.avi")
-            entry.size = len(content)
-            archive.addfile(entry, io.BytesIO(content))
-    (first, read), (_, read_truncated), (_, read_empty) = ucf.videos_of_subset(ucf.read_subset(path))
+    (first, read), (_, read_truncated), (_, read_empty) = ucf.videos_of_subset(
+        ucf.read_subset(archive(tmp_path / "videos.tar.gz", contents))
+    )
     assert (first.name, first.label, first.group) == ("v_Archery_g09_c01", "Archery", 9)
     assert read().shape == (N_FRAMES, 48, 64, 3)
     with pytest.raises(DataError, match="Video v_Archery_g10_c01 cannot be decoded"):

@@ -19,6 +19,7 @@ from replications.papers.video_recognition import data as clip_data
 from replications.papers.video_recognition.experiment import run
 from replications.papers.video_recognition.settings import Settings
 from tests.contexts import make_context
+from tests.papers.video_recognition.video_files import archive, encoded
 
 N_FRAMES = 9
 SETTINGS = Settings(
@@ -144,3 +145,26 @@ def test_a_table_that_lost_its_last_rows_is_refused(videos: Callable[..., None],
     incomplete.to_parquet(folder / "test-00000-of-00001.parquet")
     with pytest.raises(DataError, match=r"has 17 examples, 18 were declared"):
         load(ucf.UCF101, "test")
+
+
+def test_video_files_of_the_subset_are_split_by_recording(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files are decoded, each video is on the side of its recording, and its clips hold the features of its frames."""
+    shades = {"v_A_g03_c01": 40, "v_A_g09_c01": 80, "v_A_g09_c02": 120, "v_B_g03_c01": 160, "v_B_g25_c01": 200}
+    contents = {
+        name: encoded([np.full((16, 16, 3), shade + t, np.uint8) for t in range(N_FRAMES)], codec="ffv1", pixels="bgr0")
+        for name, shade in shades.items()
+    }
+    (tmp_path / "mirror" / "video").mkdir(parents=True)
+    archive(tmp_path / "mirror" / ucf.UCF101_SUBSET.file, contents)
+    monkeypatch.setenv("REPLICATIONS_DATA", str(tmp_path / "mirror"))
+    monkeypatch.setenv("REPLICATIONS_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setitem(ucf.UCF101_SUBSET.__dict__, "splits", {"all": len(contents)})
+    monkeypatch.setattr(cnn, "PhotoCnn", MeanColour)
+    monkeypatch.setattr(clip_data, "SIDE", 4)
+    settings = SETTINGS.model_copy(update={"data": "ucf101-subset"})
+    loaded = clip_data.load_clips(settings, make_context(tmp_path / "a", "video_recognition"))
+    assert sorted(set(loaded.train.groups.tolist())) == [9, 125]
+    assert sorted(set(loaded.scored.groups.tolist())) == [3, 103]
+    assert loaded.scored.labels[loaded.scored.groups == 103].unique().tolist() == [1]
+    first = loaded.train.streams["rgb"][loaded.train.videos == 0]
+    np.testing.assert_allclose(first[:, :, 0].numpy(), [[80 + start + t for t in range(6)] for start in (0, 2, 3)], atol=0.2)
