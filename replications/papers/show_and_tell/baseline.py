@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from replications.papers.show_and_tell.fused import NicGroup
+from replications.papers.show_and_tell.fused_lstm import SlotLSTM
 from replications.papers.show_and_tell.vocabulary import END, START, UNKNOWN
 
 
@@ -22,15 +23,15 @@ class BaselineDecoder(nn.Module):
         ours: gives the weights.
 
     Raises:
-        ValueError: the group has the paper's cell.
+        ValueError: the group has another cell.
     """
 
     def __init__(self, ours: NicGroup) -> None:
         super().__init__()
         n_words, embed = ours.word_embedding.weight.shape[1:]
         hidden = ours.settings.hidden_size
-        if not ours.lstm.library or ours.lstm.inputs.bias is None:
-            raise ValueError("the baseline has the library's cell, this group the paper's; build the group with cell: library")
+        if not isinstance(ours.rnn, SlotLSTM) or ours.rnn.inputs.bias is None:
+            raise ValueError("the baseline has the library's cell, this group another; build the group with cell: library")
         self.image = nn.Linear(ours.image.weight.shape[1], embed)
         self.embedding = nn.Embedding(n_words, embed)
         self.cell = nn.LSTMCell(embed, hidden)
@@ -44,9 +45,9 @@ class BaselineDecoder(nn.Module):
                     linear.bias.copy_(layer.bias[0, 0])
             # Our order of the gates is input, forget, output, candidate; the library's is input, forget, candidate, output.
             order = torch.arange(4 * hidden).view(4, hidden)[[0, 1, 3, 2]].flatten()
-            self.cell.weight_ih.copy_(ours.lstm.inputs.weight[0].T[order])
-            self.cell.weight_hh.copy_(ours.lstm.hidden.weight[0].T[order])
-            self.cell.bias_ih.copy_(ours.lstm.inputs.bias[0, 0][order])
+            self.cell.weight_ih.copy_(ours.rnn.inputs.weight[0].T[order])
+            self.cell.weight_hh.copy_(ours.rnn.hidden.weight[0].T[order])
+            self.cell.bias_ih.copy_(ours.rnn.inputs.bias[0, 0][order])
             self.cell.bias_hh.zero_()
 
 

@@ -21,7 +21,8 @@ from torch import Tensor, nn
 
 from replications.engine.layers import SeedLinear, seeded_uniform
 from replications.engine.randomness import seeded_dropout
-from replications.papers.show_and_tell.fused_lstm import SlotLSTM, recurrence
+from replications.papers.show_and_tell.fused_lstm import SlotLSTM
+from replications.papers.show_and_tell.fused_tanh import SlotTanhRNN
 from replications.papers.show_and_tell.model import AttentiveCaptioner, Captioner, ImageFeatures, Output, State
 from replications.papers.show_and_tell.settings import Decoder as DecoderSettings
 
@@ -217,8 +218,13 @@ class NicGroup(CaptionerGroup):
         self.image = SeedLinear(n_features, embed, generators=generators)
         self.word_embedding = SlotEmbedding(n_words, embed, generators=generators)
         self.output = SeedLinear(hidden, n_words, generators=generators)
-        self.lstm = SlotLSTM(embed, hidden, library=settings.cell == "library", generators=generators)
-        self.every_step = SeedLinear(embed, 4 * hidden, generators=generators, bias=False) if settings.image == "every_step" else None
+        self.rnn = (
+            SlotTanhRNN(embed, hidden, generators=generators)
+            if settings.cell == "tanh"
+            else SlotLSTM(embed, hidden, library=settings.cell == "library", generators=generators)
+        )
+        width = self.rnn.n_blocks * hidden
+        self.every_step = SeedLinear(embed, width, generators=generators, bias=False) if settings.image == "every_step" else None
 
     def empty_network(self) -> Captioner:
         """Create a network of `model.py` with the sizes of this group.
@@ -250,13 +256,13 @@ class NicGroup(CaptionerGroup):
         """
         x = dropout(self.image(images.vector), self.dropout_rate, noise)
         zeros = x.new_zeros(*x.shape[:2], self.settings.hidden_size)
-        hidden, cell = self.lstm(self.lstm.inputs(x), zeros, zeros)
+        hidden, cell = self.rnn(self.rnn.inputs(x), zeros, zeros)
         empty = x.new_empty(*x.shape[:2], 0)
         return State(hidden, cell, empty, empty if self.every_step is None else self.every_step(x))
 
     def _gates(self, embedded: Tensor, state: State) -> Tensor:
-        """Return the input contribution to the gates, (S, n, 4H), of embedded words and, where it is fed with them, the image."""
-        gates = self.lstm.inputs(embedded)
+        """Return the input contribution to the gates, (S, n, 4H or H), of embedded words and, where it is fed with them, the image."""
+        gates = self.rnn.inputs(embedded)
         return gates if self.every_step is None else gates + state.projected
 
     def step(self, words: Tensor, state: State) -> tuple[Tensor, State]:
@@ -269,7 +275,7 @@ class NicGroup(CaptionerGroup):
         Returns:
             Logits of the next word, (S, n, V), and the new state.
         """
-        hidden, cell = self.lstm(self._gates(self.word_embedding(words), state), state.hidden, state.cell)
+        hidden, cell = self.rnn(self._gates(self.word_embedding(words), state), state.hidden, state.cell)
         return self.output(hidden), replace(state, hidden=hidden, cell=cell)
 
     def forward(self, images: ImageFeatures, words: Tensor, noise: Noise | None = None) -> Output:
@@ -289,10 +295,10 @@ class NicGroup(CaptionerGroup):
             return Output(self._forward_sampled(state, words, noise))
         n_slots, n_rows, length = words.shape
         embedded = dropout(self.word_embedding(words.transpose(1, 2)), rate, noise)
-        gates = self.lstm.inputs(embedded.flatten(1, 2)).view(n_slots, length, n_rows, -1)
+        gates = self.rnn.inputs(embedded.flatten(1, 2)).view(n_slots, length, n_rows, -1)
         if self.every_step is not None:
             gates = gates + state.projected[:, None]
-        hidden, _ = recurrence(gates, state.hidden, state.cell, self.lstm.hidden.weight, library=self.lstm.library)
+        hidden = self.rnn.unroll(gates, state.hidden, state.cell)
         logits = self.output(dropout(hidden, rate, noise).flatten(1, 2))
         return Output(logits.view(n_slots, length, n_rows, -1).transpose(1, 2))
 
@@ -309,7 +315,7 @@ class NicGroup(CaptionerGroup):
                 )
                 words = torch.where(uniform[:, 0] < noise.sampling_probability, sampled, inputs[:, :, t])
             gates = self._gates(dropout(self.word_embedding(words), self.dropout_rate, noise), state)
-            hidden, cell = self.lstm(gates, state.hidden, state.cell)
+            hidden, cell = self.rnn(gates, state.hidden, state.cell)
             state = replace(state, hidden=hidden, cell=cell)
             logits.append(self.output(dropout(hidden, self.dropout_rate, noise)))
         return torch.stack(logits, 2)
@@ -321,4 +327,4 @@ class NicGroup(CaptionerGroup):
             FLOPs, two per multiply-add.
         """
         s = self.settings
-        return 2.0 * (4 * s.hidden_size * (s.embed_size + s.hidden_size) + s.hidden_size * self.n_words)
+        return 2.0 * (self.rnn.n_blocks * s.hidden_size * (s.embed_size + s.hidden_size) + s.hidden_size * self.n_words)

@@ -106,7 +106,12 @@ class SlotLSTM(nn.Module):
         hidden: H.
         library: gates with biases, and tanh on the cell before the output gate.
         generators: one per slot, on the CPU; they determine the initial weights.
+
+    Attributes:
+        n_blocks: pre-activations of a unit: three gates and the candidate.
     """
+
+    n_blocks = 4
 
     def __init__(self, n_in: int, hidden: int, *, library: bool, generators: Sequence[torch.Generator]) -> None:
         super().__init__()
@@ -127,3 +132,16 @@ class SlotLSTM(nn.Module):
         """
         hidden, cell, *_ = _lstm_step(gates, hidden, cell, self.hidden.weight, library=self.library)
         return hidden, cell
+
+    def unroll(self, gates: Tensor, hidden: Tensor, cell: Tensor) -> Tensor:
+        """Run all time steps of a caption.
+
+        Args:
+            gates: input contributions to the gate pre-activations, (S, T, n, 4H).
+            hidden: m before the first step, (S, n, H).
+            cell: c before the first step, (S, n, H).
+
+        Returns:
+            m of every step, (S, T, n, H).
+        """
+        return recurrence(gates, hidden, cell, self.hidden.weight, library=self.library)[0]

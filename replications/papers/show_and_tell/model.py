@@ -1,9 +1,9 @@
 """The caption decoders as their papers write them: one network, one word at a time.
 
 `Captioner` is the Neural Image Caption generator (NIC) of Vinyals et al. 2015 (arXiv 1411.4555v2, section 3): an LSTM that receives the
-image once, before the first word. `AttentiveCaptioner` is the soft attention model of Xu et al. 2015 (arXiv 1502.03044, section 3): an
-LSTM that receives a weighted mean of image locations with every word. Nothing here is optimised for speed: training and search run the
-same networks in the form of `fused.py`, and a test holds that both agree.
+image once, before the first word; a plain recurrent network can take the LSTM's place. `AttentiveCaptioner` is the soft attention model of
+Xu et al. 2015 (arXiv 1502.03044, section 3): an LSTM that receives a weighted mean of image locations with every word. Nothing here is
+optimised for speed: training and search run the same networks in the form of `fused.py`, and a test holds that both agree.
 
 Shapes: n rows (captions or beams), T words, E embedding, H hidden, V vocabulary, D image features, L locations of C channels.
 """
@@ -50,10 +50,10 @@ class State:
 
     Attributes:
         hidden: m_t, the output of the LSTM, (n, H).
-        cell: c_t, its memory cell, (n, H).
+        cell: c_t, its memory cell, (n, H); zeros in a plain recurrent network.
         image: annotation vectors that attention weights before every word, (n, L, C); empty, (n, 0), for NIC.
-        projected: image projection that is the same at every step and therefore computed once: the image's contribution to the gates where
-            NIC receives it with every word, (n, 4H), or to the attention scores, (n, L, A); otherwise empty, (n, 0).
+        projected: image projection that is the same at every step and therefore computed once: the image's contribution to the
+            pre-activations where NIC receives it with every word, (n, 4H) or (n, H), or to the attention scores, (n, L, A); otherwise empty, (n, 0).
     """
 
     hidden: Tensor
@@ -112,7 +112,12 @@ class LSTM(nn.Module):
         n_in: width of the input x_t.
         hidden: H.
         library: the cell of libraries: gates with biases, and tanh on the cell before the output gate.
+
+    Attributes:
+        n_blocks: pre-activations of a unit: three gates and the candidate.
     """
+
+    n_blocks = 4
 
     def __init__(self, n_in: int, hidden: int, *, library: bool) -> None:
         super().__init__()
@@ -135,6 +140,41 @@ class LSTM(nn.Module):
         return lstm_step(sum(further, self.inputs(x) + self.hidden(hidden)), cell, library=self.library)
 
 
+class TanhRNN(nn.Module):
+    """The plain recurrent network m_t = tanh(W_x x_t + W_m m_{t-1} + W_i v), the last term where the image v is fed with every word.
+
+    It has no gates and no memory cell. Donahue et al. 2016 (arXiv 1411.4389v4, Table 6) caption images with it for comparison.
+
+    Args:
+        n_in: width of the input x_t.
+        hidden: H.
+
+    Attributes:
+        n_blocks: pre-activations of a unit.
+    """
+
+    n_blocks = 1
+
+    def __init__(self, n_in: int, hidden: int) -> None:
+        super().__init__()
+        self.inputs = nn.Linear(n_in, hidden, bias=False)
+        self.hidden = nn.Linear(hidden, hidden, bias=False)
+
+    def forward(self, x: Tensor, hidden: Tensor, cell: Tensor, *further: Tensor) -> tuple[Tensor, Tensor]:
+        """Run one step.
+
+        Args:
+            x: x_t, (n, n_in).
+            hidden: m_{t-1}, (n, H).
+            cell: not used, (n, H).
+            further: contributions of other inputs to the pre-activations, each (n, H): W_i v.
+
+        Returns:
+            m_t, (n, H), and the cell as it was.
+        """
+        return sum(further, self.inputs(x) + self.hidden(hidden)).tanh(), cell
+
+
 class Captioner(nn.Module):
     """NIC, the Neural Image Caption generator (section 3.1).
 
@@ -151,12 +191,12 @@ class Captioner(nn.Module):
         self.image = nn.Linear(n_features, embed)
         self.word_embedding = nn.Embedding(n_words, embed)
         self.output = nn.Linear(hidden, n_words)
-        self.lstm = LSTM(embed, hidden, library=settings.cell == "library")
-        self.every_step = nn.Linear(embed, 4 * hidden, bias=False) if settings.image == "every_step" else None
+        self.rnn = TanhRNN(embed, hidden) if settings.cell == "tanh" else LSTM(embed, hidden, library=settings.cell == "library")
+        self.every_step = nn.Linear(embed, self.rnn.n_blocks * hidden, bias=False) if settings.image == "every_step" else None
         self.dropout = nn.Dropout(dropout)
 
     def start(self, images: ImageFeatures) -> State:
-        """Feed the image at t = -1, x_{-1} = CNN(I) (eq. 10), to an LSTM whose state is zero.
+        """Feed the image at t = -1, x_{-1} = CNN(I) (eq. 10), to an LSTM (or plain network) whose state is zero.
 
         Args:
             images: one image per row.
@@ -165,8 +205,8 @@ class Captioner(nn.Module):
             State before the first word.
         """
         x = self.dropout(self.image(images.vector))
-        zeros = x.new_zeros(len(x), self.lstm.hidden.in_features)
-        hidden, cell = self.lstm(x, zeros, zeros)
+        zeros = x.new_zeros(len(x), self.rnn.hidden.in_features)
+        hidden, cell = self.rnn(x, zeros, zeros)
         empty = x.new_empty(len(x), 0)
         return State(hidden, cell, empty, empty if self.every_step is None else self.every_step(x))
 
@@ -182,7 +222,7 @@ class Captioner(nn.Module):
         """
         x = self.dropout(self.word_embedding(words))  # x_t = W_e S_t (eq. 11)
         further = () if self.every_step is None else (state.projected,)
-        hidden, cell = self.lstm(x, state.hidden, state.cell, *further)  # p_{t+1} = LSTM(x_t) (eq. 12)
+        hidden, cell = self.rnn(x, state.hidden, state.cell, *further)  # p_{t+1} = LSTM(x_t) (eq. 12)
         return self.output(self.dropout(hidden)), replace(state, hidden=hidden, cell=cell)
 
     def forward(self, images: ImageFeatures, words: Tensor) -> Output:

@@ -18,8 +18,10 @@ class Decoder(Strict):
 
     embed_size: int = Field(512, gt=0, description="Width of word and image embeddings (section 4.3.1).")
     hidden_size: int = Field(512, gt=0, description="Width of the LSTM (section 4.3.1).")
-    cell: Literal["paper", "library"] = Field(
-        "paper", description="'paper': m = o * c without gate biases (eqs 4-8); 'library': m = o * tanh(c) with biases."
+    cell: Literal["paper", "library", "tanh"] = Field(
+        "paper",
+        description="'paper': m = o * c without gate biases (eqs 4-8); 'library': m = o * tanh(c) with biases; "
+        "'tanh': a plain recurrent network without gates, m = tanh(W x + U m).",
     )
     image: Literal["once", "every_step"] = Field("once", description="Feed the image at t = -1 only (eq. 10), or with every word as well.")
     attention: bool = Field(False, description="Soft attention over a grid of features (Xu et al. 2015) instead of one vector.")
@@ -124,6 +126,8 @@ class Settings(TrainingInEpochs):
             raise ValueError("broken is a test split of dataset 'scenes' only; set broken: false")
         if self.decoder.attention and self.decoder.image == "every_step":
             raise ValueError("attention reads the image at every step already; leave decoder.image at 'once'")
+        if self.decoder.attention and self.decoder.cell == "tanh":
+            raise ValueError("attention has the library's LSTM, as in Xu et al.; leave decoder.cell out")
         if self.decoder.attention and self.cnn_training != "frozen":
             raise ValueError("attention is trained on a frozen CNN, as in Xu et al.; set cnn_training: frozen")
         if self.ensemble_size > 1 and self.cnn_training != "frozen":

@@ -221,6 +221,7 @@ def test_a_vocabulary_that_changed_since_the_checkpoint_is_named_and_the_state_i
         ({"transfer": ["flickr8k"]}, "of the same kind"),
         ({"dataset": "sketches", "broken": True}, "broken is a test split of dataset 'scenes' only"),
         ({"decoder": {"attention": True, "image": "every_step"}}, "attention reads the image at every step already"),
+        ({"decoder": {"attention": True, "cell": "tanh"}}, "attention has the library's LSTM"),
         ({"decoder": {"attention": True}, "cnn_training": "late"}, "trained on a frozen CNN"),
         ({"ensemble_size": 2, "cnn_training": "late"}, "an ensemble shares one frozen CNN"),
         ({"list_beam": 3, "n_best": 5}, "list_beam 3 is smaller than n_best 5"),

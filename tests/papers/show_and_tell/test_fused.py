@@ -69,7 +69,9 @@ def test_the_library_cell_is_torchs_lstm() -> None:
     torch.testing.assert_close(ours(images, words).logits[0], torch.stack(wanted, 1))
 
 
-@pytest.mark.parametrize("options", [{}, {"image": "every_step"}, {"cell": "library"}, {"attention": True}])
+@pytest.mark.parametrize(
+    "options", [{}, {"image": "every_step"}, {"cell": "library"}, {"cell": "tanh", "image": "every_step"}, {"attention": True}]
+)
 def test_whole_captions_and_single_steps_give_the_same_logits(options: dict[str, object]) -> None:
     model = _model(**options)
     images, words = _inputs()

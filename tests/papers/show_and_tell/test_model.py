@@ -14,7 +14,14 @@ from replications.papers.show_and_tell.model import Captioner, ImageFeatures, St
 from replications.papers.show_and_tell.settings import Decoder
 
 S, N, T, V, D, L, C = 2, 3, 5, 11, 7, 9, 4
-VARIANTS: list[dict[str, object]] = [{}, {"image": "every_step"}, {"cell": "library"}, {"attention": True}]
+VARIANTS: list[dict[str, object]] = [
+    {},
+    {"image": "every_step"},
+    {"cell": "library"},
+    {"cell": "tanh"},
+    {"cell": "tanh", "image": "every_step"},
+    {"attention": True},
+]
 
 
 def _group(dropout: float = 0.0, **options: object) -> CaptionerGroup:
@@ -132,6 +139,24 @@ def test_one_step_of_the_papers_cell_is_what_its_equations_give() -> None:
     torch.testing.assert_close(lstm_step(gates, before, library=True)[0][0, 0], sigmoid(-1.0) * cell.tanh())
 
 
+def test_the_plain_network_with_the_image_at_every_step_is_torchs() -> None:
+    network = _group(cell="tanh", image="every_step").network(0)
+    assert isinstance(network, Captioner)
+    assert network.every_step is not None
+    images, words, _ = _inputs()
+    torchs = nn.RNNCell(12, 8, bias=False, dtype=torch.float64)  # its input: the word and the image side by side
+    with torch.no_grad():
+        torchs.weight_ih.copy_(torch.cat([network.rnn.inputs.weight, network.every_step.weight], 1))
+        torchs.weight_hh.copy_(network.rnn.hidden.weight)
+    v = network.image(images.vector[0])
+    hidden = torchs(torch.cat([v, torch.zeros_like(v)], 1))  # the image alone, before the first word
+    wanted = []
+    for word in words[0].unbind(1):
+        hidden = torchs(torch.cat([network.word_embedding(word), v], 1), hidden)
+        wanted.append(network.output(hidden))
+    torch.testing.assert_close(network(_of_slot(images, 0), words[0]).logits, torch.stack(wanted, 1))
+
+
 def test_the_library_cell_is_torchs() -> None:
     network = _group(cell="library").network(0)
     assert isinstance(network, Captioner)
@@ -139,9 +164,9 @@ def test_the_library_cell_is_torchs() -> None:
     torchs = nn.LSTMCell(6, 8, dtype=torch.float64)
     order = torch.arange(32).view(4, 8)[[0, 1, 3, 2]].flatten()  # ours: input, forget, output, update; torch's: update before output
     with torch.no_grad():
-        torchs.weight_ih.copy_(network.lstm.inputs.weight[order])
-        torchs.weight_hh.copy_(network.lstm.hidden.weight[order])
-        torchs.bias_ih.copy_(network.lstm.inputs.bias[order])
+        torchs.weight_ih.copy_(network.rnn.inputs.weight[order])
+        torchs.weight_hh.copy_(network.rnn.hidden.weight[order])
+        torchs.bias_ih.copy_(network.rnn.inputs.bias[order])
         torchs.bias_hh.zero_()
     hidden, cell = torchs(network.image(images.vector[0]))
     wanted = []

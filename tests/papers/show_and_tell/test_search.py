@@ -72,7 +72,9 @@ def _equal(fast: Captions, slow: Captions) -> None:
     torch.testing.assert_close(fast.scores, slow.scores, rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.parametrize("options", [{}, {"image": "every_step"}, {"cell": "library"}, {"attention": True}])
+@pytest.mark.parametrize(
+    "options", [{}, {"image": "every_step"}, {"cell": "library"}, {"cell": "tanh", "image": "every_step"}, {"attention": True}]
+)
 @pytest.mark.parametrize(("beam", "n_best"), [(1, 1), (3, 1), (5, 5), (11, 4)])
 def test_sequences_and_scores_equal_the_slow_search(options: dict[str, object], beam: int, n_best: int) -> None:
     for seed in range(3):
