@@ -25,6 +25,7 @@ VARIANTS = {
     "ensemble": "ensemble of five",
     "library-cell": "library cell",
     "every-step": "image at every step",
+    "tanh": "plain RNN, image at every step",
     "quarter": "quarter of the data",
     "scheduled": "scheduled sampling",
     "joint": "CNN from the start",
