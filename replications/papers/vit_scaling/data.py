@@ -22,7 +22,7 @@ from replications.papers.vit_scaling.settings import Settings
 
 N_VALIDATION = 5_000
 
-_TEST_STREAM, _VALIDATION_STREAM = 1_000_001, 1_000_002
+_STREAMS = {"test": 1_000_001, "validation": 1_000_002}
 
 
 CIFAR10 = DataSource(
@@ -239,6 +239,20 @@ def generated(settings: Settings, n: int, stream: int, device: torch.device) -> 
     return LabelledImages(images[:n], labels[:n], settings.n_classes)
 
 
+def generated_masks(settings: Settings, split: str, device: torch.device) -> Tensor:
+    """Return where the shape is in the formula-driven images of `evaluation_images`.
+
+    Args:
+        settings: give the classes and the number of images.
+        split: 'validation' or 'test'.
+        device: device of the result.
+
+    Returns:
+        (n_test, side, side) bool.
+    """
+    return world(settings).masks(settings.n_test, stream=_STREAMS[split], device=device)
+
+
 def training_images(settings: Settings, context: Context, seed: int) -> LabelledImages:
     """Return the N training images of one seed.
 
@@ -268,6 +282,5 @@ def evaluation_images(settings: Settings, context: Context, split: str) -> Label
         At most `settings.n_test` images with their labels.
     """
     if settings.dataset == "fractals":
-        stream = _TEST_STREAM if split == "test" else _VALIDATION_STREAM
-        return generated(settings, settings.n_test, stream, context.device)
+        return generated(settings, settings.n_test, _STREAMS[split], context.device)
     return stored(context, settings.dataset, split, settings.image_size)[: settings.n_test]

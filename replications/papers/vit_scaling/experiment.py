@@ -11,6 +11,7 @@ from replications.papers.vit_scaling.classifier import Classifier
 from replications.papers.vit_scaling.counting import record_size, training_flops
 from replications.papers.vit_scaling.data import evaluation_images, training_images
 from replications.papers.vit_scaling.networks import build
+from replications.papers.vit_scaling.outlines import record_outlines
 from replications.papers.vit_scaling.settings import Settings
 from replications.papers.vit_scaling.stream_trainer import train_on_stream
 from replications.papers.vit_scaling.trainer import Trainer, accuracy
@@ -38,6 +39,8 @@ def run(settings: Settings, context: Context) -> None:
         transfer(settings, context, networks)
     if settings.save_attention and not settings.streamed:
         record_attention(settings, context, networks)
+    if settings.outlines:
+        record_outlines(settings, context, networks)
 
 
 def fit(settings: Settings, context: Context, model: str = "") -> list[Classifier]:

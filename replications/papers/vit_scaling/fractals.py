@@ -11,6 +11,7 @@ Everything is determined by a seed: images are generated in blocks whose random 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -167,17 +168,39 @@ class FractalWorld:
         Returns:
             (n, 3, side, side) uint8 and labels (n,) int64, on `device`.
         """
-        classes = systems(self.n_classes, siblings=self.siblings, spread=self.spread, seed=self.seed).to(device)
         images = torch.empty(n, 3, self.side, self.side, dtype=torch.uint8, device=device)
+        for start, (block, _) in self._blocks(n, stream, device):
+            images[start : start + BLOCK] = block[: n - start]
+        return images, self.labels(n).to(device)
+
+    def masks(self, n: int, *, stream: int, device: torch.device | str = "cpu") -> Tensor:
+        """Return where the shape is in the first images of a stream: the pixels that it covers by at least half.
+
+        The shape is drawn last, so nothing hides it; clutter is no part of it.
+
+        Args:
+            n: number of images.
+            stream: number of the stream.
+            device: device of the result.
+
+        Returns:
+            (n, side, side) bool.
+        """
+        masks = torch.empty(n, self.side, self.side, dtype=torch.bool, device=device)
+        for start, (_, ink) in self._blocks(n, stream, device):
+            masks[start : start + BLOCK] = (ink >= 0.5).view(-1, self.side, self.side)[: n - start]
+        return masks
+
+    def _blocks(self, n: int, stream: int, device: torch.device | str) -> Iterator[tuple[int, tuple[Tensor, Tensor]]]:
+        """Yield the number of the first image, and images and opacity of the shapes, of every block of a stream up to image n."""
+        classes = systems(self.n_classes, siblings=self.siblings, spread=self.spread, seed=self.seed).to(device)
         labels = self.labels(-(-n // BLOCK) * BLOCK).to(device)
         for start in range(0, n, BLOCK):
             source = generator(self.seed, 3, stream, start // BLOCK)
             uniforms = torch.rand(BLOCK, _PER_IMAGE, generator=source).to(device)
-            block = self._render(classes[labels[start : start + BLOCK]], uniforms)
-            images[start : start + BLOCK] = block[: n - start]
-        return images, labels[:n].clone()
+            yield start, self._render(classes[labels[start : start + BLOCK]], uniforms)
 
-    def _render(self, maps: Tensor, uniforms: Tensor) -> Tensor:
+    def _render(self, maps: Tensor, uniforms: Tensor) -> tuple[Tensor, Tensor]:
         """Return images of jittered systems.
 
         Args:
@@ -185,7 +208,7 @@ class FractalWorld:
             uniforms: (n, _PER_IMAGE) in [0, 1).
 
         Returns:
-            (n, 3, side, side) uint8.
+            Images, (n, 3, side, side) uint8, and opacity of their shapes, (n, side**2) in [0, 1].
         """
         n, n_jitter = len(maps), N_MAPS * 6
         # Uniform numbers scaled to unit variance, which are the same on every device.
@@ -209,7 +232,7 @@ class FractalWorld:
             canvas = canvas + spot[:, None] * (spot_colour - canvas)
         canvas = canvas + ink[:, None] * (ink_colour - canvas)
         pixels: Tensor = (canvas.clamp(0, 1) * 255).round().to(torch.uint8)
-        return pixels.view(n, 3, self.side, self.side)
+        return pixels.view(n, 3, self.side, self.side), ink
 
     def _ink(self, points: Tensor) -> Tensor:
         """Return the opacity of every pixel.

@@ -351,3 +351,20 @@ class VisionTransformer(Classifier):
             maps.append(block.attention.weights(block.norm_1(z)))
             z = block(z)
         return torch.stack(maps)
+
+    @torch.no_grad()
+    def class_attention(self, images: Tensor) -> Tensor:
+        """Return how the class token attends to the patches in the last layer.
+
+        Args:
+            images: (B, 3, H, W).
+
+        Returns:
+            (B, k, N); rows sum to less than 1, because the class token attends to itself as well.
+        """
+        z = self.embed(images)
+        for block in self.blocks[:-1]:
+            z = block(z)
+        last = self.blocks[-1]
+        n_patches = self.positions.grid[0] * self.positions.grid[1]
+        return last.attention.weights(last.norm_1(z))[:, :, 0, -n_patches:]

@@ -120,6 +120,9 @@ class Settings(TrainingInSteps):
     probe_images: int = Field(0, ge=0, description="Images of the linear probe on many images; 0: the whole training split.")
     finetune_steps: int = Field(0, ge=0, description="Updates of fine-tuning on the transfer set; 0: none.")
     finetune_learning_rate: float = Field(3e-4, gt=0, description="Peak learning rate of fine-tuning.")
+    outlines: bool = Field(
+        False, description="ViT on formula-driven images: compare what the class token attends to with the outline of the object."
+    )
     save_attention: bool = Field(False, description="ViT: store attention distances, rollouts, position similarities and filters.")
 
     workers: int = Field(8, ge=1, description="Threads that decode a stream.")
@@ -183,7 +186,7 @@ class Settings(TrainingInSteps):
 
     @model_validator(mode="after")
     def _fits(self) -> Settings:
-        faults = [*self._data_faults(), *self._model_faults(), *self._sub_run_faults()]
+        faults = [*self._data_faults(), *self._model_faults(), *self._outline_faults(), *self._sub_run_faults()]
         if faults:
             raise ValueError("; ".join(faults))
         return self
@@ -227,6 +230,11 @@ class Settings(TrainingInSteps):
         if self.stem == "convolution" and (self.patch_size & (self.patch_size - 1) or self.family == "hybrid"):
             faults.append("a convolutional stem halves the image several times: patch_size must be a power of two and family 'vit'")
         return faults
+
+    def _outline_faults(self) -> list[str]:
+        if self.outlines and (self.dataset, self.family, self.pooling) != ("fractals", "vit", "token"):
+            return ["outlines need dataset 'fractals', whose masks are known, and family 'vit' with pooling 'token'"]
+        return []
 
     def _sub_run_faults(self) -> list[str]:
         if self.experiment == "accuracy":

@@ -57,6 +57,18 @@ def test_images_are_determined_and_a_shorter_stream_begins_a_longer_one() -> Non
     assert not torch.equal(images[:8], replace(WORLD, seed=1).images(8, stream=0)[0])
 
 
+def test_masks_are_where_the_shape_is_and_do_not_know_of_clutter() -> None:
+    plain = FractalWorld(n_classes=8, siblings=1, spread=0.3, side=16, jitter=0.05, depth=4, clutter=0.0, colours=0.0)
+    masks = plain.masks(1100, stream=3)  # beyond the first block
+    pixels = plain.images(1100, stream=3)[0][:, 0]
+    # White ink on a background between -30 and 30 %: one of 256 points covers a pixel by 39 %, two by 63 %.
+    assert int(pixels[masks].min()) >= 255 * (0.63 - 0.3 * 0.37) - 1
+    assert int(pixels[~masks].max()) <= 255 * (0.39 * 1 + 0.61 * 0.3) + 2
+    assert torch.equal(masks, replace(plain, clutter=0.4).masks(1100, stream=3))
+    assert torch.equal(masks[:5], plain.masks(5, stream=3))
+    assert not torch.equal(masks[:5], plain.masks(5, stream=4))
+
+
 def test_shapes_tell_classes_apart_and_colour_does_not() -> None:
     train, train_labels = WORLD.images(400, stream=0)
     test, test_labels = WORLD.images(160, stream=1)
