@@ -347,6 +347,40 @@ def position_embeddings_and_filters(results: Results) -> Figure:
     return Figure(figure, pd.DataFrame(rows), alt=alt, title="Position embeddings and patch filters")
 
 
+def attention_outlines(results: Results) -> Figure:
+    """What the class token attends to, beside the object (after Caron et al. 2021, Figure 4). Left, from above: test images; the object; the
+    patches that hold 60 % of the attention of the best head, first seed. Right: Jaccard index of these patches with the object over all test
+    images, one dot per seed, for trained networks, the same networks before training, and as many patches drawn at random.
+    """
+    run = "outlines"
+    results.need(run)
+    arrays = results.artifacts(run)
+    images, masks, patches = arrays["outline_images"][:6], arrays["outline_masks"], arrays["outline_patches"][0]
+    side, grid = images.shape[1], round(patches.shape[1] ** 0.5)
+    figure, axes = canvas(height=2.1, columns=9, rows=3)
+    for i, image in enumerate(images):
+        selected = np.kron(patches[i].reshape(grid, grid), np.ones((side // grid, side // grid)))
+        for row, shown in enumerate((np.ones((side, side)), masks[i], selected)):
+            axes[row, i].imshow((image * (0.15 + 0.85 * shown[..., None])).astype(np.uint8), interpolation="nearest")
+            axes[row, i].axis("off")
+    grid_spec = axes[0, 0].get_gridspec()
+    for cell in axes[:, 6:].ravel():
+        cell.remove()
+    panel = figure.add_subplot(grid_spec[:, 7:])
+    models = {"trained": "trained", "untrained": "before", "even": "random"}
+    rows = [
+        {"model": model, "seed": seed, "jaccard": value}
+        for model in models
+        for seed, value in results.final(run, "jaccard", model=model).items()
+    ]
+    data = pd.DataFrame(rows)
+    dots(panel, [list(models).index(model) for model in data["model"]], data["jaccard"], colour=_COLOURS["vit"])
+    panel.set(ylabel="Jaccard index (%)", ylim=(0, None), xlim=(-0.5, 2.5))
+    panel.set_xticks(range(3), list(models.values()), rotation=30, ha="right")
+    alt = f"Mean Jaccard index in per cent: {in_words(data, 'model', 'jaccard', '.1f')}."
+    return Figure(figure, data, alt=alt, title="What the class token attends to, and the object")
+
+
 def training_loss(results: Results) -> Figure:
     """Training loss by step for the smallest (dashed) and largest (solid) N of both families; one line per seed. A small training set is
     memorised, a large one is not.

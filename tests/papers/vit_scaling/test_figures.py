@@ -24,7 +24,7 @@ FIGURES = [f for name, f in vars(figures).items() if inspect.isfunction(f) and f
 
 NOT_DRAWN = {
     "smoke": ("larger_models_need_data", "components"),
-    "cpu": ("larger_models_need_data", "accuracy_by_compute", "compute_ratio_at_equal_accuracy"),
+    "cpu": ("larger_models_need_data", "accuracy_by_compute", "compute_ratio_at_equal_accuracy", "attention_outlines"),
 }
 """Figures of runs that a tier does not have."""
 
@@ -38,6 +38,8 @@ def results(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
         keys: list[tuple[str, str, str, str, float | None]] = []
         if settings.experiment == "accuracy":
             keys += [("accuracy", "test", "", "", None), ("loss", "train", "", "", None)]
+        if settings.outlines:
+            keys += [("jaccard", "test", model, "", None) for model in ("trained", "untrained", "even")]
         if settings.transfer != "none":
             keys += [("few_shot_accuracy", "transfer", "", "shots", shots) for shots in settings.shots]
         if settings.finetune_steps:
@@ -71,6 +73,13 @@ def results(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 
 def _arrays(settings: Settings, n: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
     """Artifacts of n seeds of a ViT whose attention is analysed; none of another run."""
+    if settings.outlines:
+        side, patches = settings.image_size, settings.grid**2
+        outlines = {
+            "outline_images": rng.integers(0, 256, (8, side, side, 3), dtype=np.uint8),
+            "outline_masks": rng.random((8, side, side)) > 0.7,
+        }
+        return outlines | {"outline_patches": rng.random((n, 8, patches)) > 0.4}
     if not settings.save_attention or settings.family != "vit":
         return {}
     side, patches = settings.image_size, settings.grid**2

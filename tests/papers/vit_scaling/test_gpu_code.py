@@ -4,7 +4,7 @@ from pathlib import Path
 
 from tests.engine.gpu_checks import check_runs
 
-RUNS = ["vit-n256", "resnet-n256+augmentation=strong"]
+RUNS = ["vit-n256", "outlines", "resnet-n256+augmentation=strong"]
 
 
 def test_every_kind_of_training_is_captured_and_keeps_to_its_device(tmp_path: Path) -> None:
