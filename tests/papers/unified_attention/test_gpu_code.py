@@ -1,0 +1,11 @@
+"""Training on a GPU, tried without one: one run for each kind of training of this paper."""
+
+from pathlib import Path
+
+from tests.engine.gpu_checks import check_runs
+
+RUNS = ["digits-36-unified", "digits-36-ram", "digits-36-random-cell", "digits-36-q-only"]
+
+
+def test_every_kind_of_training_is_captured_and_keeps_to_its_device(tmp_path: Path) -> None:
+    check_runs(Path(__file__).parent.name, RUNS, tmp_path)
