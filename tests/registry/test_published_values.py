@@ -36,4 +36,5 @@ def test_value_claims_agree_with_the_published_tables(name: str) -> None:
             cells = published_in_tables(paper, claim.measure)
             compared += bool(cells)
             assert not cells or (claim.published, claim.evidence) in cells, (claim.id, claim.published, claim.evidence, cells)
-    assert compared, "the comparison finds the cells"
+    published = any(row.published for table in paper.tables.values() for row in table.rows)
+    assert compared or not published, "the comparison finds the cells"

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from replications.papers.unified_attention.figures import MODELS, runs_with_cells
 from replications.papers.unified_attention.settings import Settings
+from replications.papers.unified_attention.trained_runs import MODELS, runs_with_cells
 from replications.presentation.exhibits import Exhibit
 from replications.registry.run_grid import Run
 from replications.results.reader import Results

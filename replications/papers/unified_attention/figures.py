@@ -8,40 +8,13 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
 from replications.papers.unified_attention.settings import Settings
+from replications.papers.unified_attention.trained_runs import MODELS, finished_runs, runs_with_cells
 from replications.presentation.figure_writer import Figure
 from replications.presentation.palette import PALETTE
 from replications.presentation.theme import COLUMN, canvas, dots, in_words
-from replications.registry.run_grid import Run
-from replications.results.reader import NotMeasured, Results
+from replications.results.reader import Results
 
-MODELS = {"ram": "RAM", "unified": "unified", "random-cell": "random cell", "q-only": "Q alone"}
 COLOURS = dict(zip(MODELS, (PALETTE[1], PALETTE[0], PALETTE[2], PALETTE[5]), strict=True))
-
-
-def _finished(results: Results) -> list[tuple[Run, Settings]]:
-    """Return the finished runs with their settings, by canvas, then by model."""
-    found = [(run, run.settings_as(Settings)) for run in results.runs() if results.finished(run.name)]
-    if not found:
-        raise NotMeasured("needs a finished run")
-    return sorted(found, key=lambda pair: (pair[1].canvas, list(MODELS).index(pair[1].model)))
-
-
-def runs_with_cells(results: Results) -> list[tuple[Run, Settings]]:
-    """Return the finished runs that store canvases with Q values, with their settings, by canvas.
-
-    Args:
-        results: of a tier.
-
-    Returns:
-        At least one run.
-
-    Raises:
-        NotMeasured: there is none.
-    """
-    found = [(run, settings) for run, settings in _finished(results) if settings.shown and settings.has_q]
-    if not found:
-        raise NotMeasured("needs a run that stores Q values")
-    return found
 
 
 def error_by_canvas(results: Results) -> Figure:
@@ -50,7 +23,7 @@ def error_by_canvas(results: Results) -> Figure:
     One episode per image, cells taken by their Q value, locations at the policy's means. *RAM* has no cells; *random cell* moves
     within a cell drawn at random, also in the test; *Q alone* looks at the centre of the chosen cell.
     """
-    runs = _finished(results)
+    runs = finished_runs(results)
     figure, grid = canvas(2 * COLUMN, 0.6 + 0.3 * len(runs))
     axes: Axes = grid[0, 0]
     rows = []
@@ -74,7 +47,7 @@ def learning_curves(results: Results) -> Figure:
 
     The dotted line is the level to which updates are counted.
     """
-    runs = _finished(results)
+    runs = finished_runs(results)
     side = max((s.canvas for _, s in runs), key=lambda side: (sum(s.canvas == side for _, s in runs), side))
     figure, grid = canvas(1.5 * COLUMN, 2.6)
     axes: Axes = grid[0, 0]

@@ -115,7 +115,8 @@ class GlimpseSensor(nn.Module):
         for scale in range(self.scales):
             width = self.glimpse_side * 2**scale
             start = widest // 2 - width // 2
-            patches.append(functional.avg_pool2d(patch[:, start : start + width, start : start + width], 2**scale))
+            cut = patch[:, start : start + width, start : start + width]
+            patches.append(functional.avg_pool2d(cut, 2**scale) if scale else cut)
         return torch.stack(patches, dim=1).view(*images.shape[:2], -1)
 
 
@@ -254,7 +255,7 @@ class Pyramid(nn.Module):
         Returns:
             (seeds, batch, cells, cell pixels) mean brightness 0..1, cells and their pixels row by row.
         """
-        coarse = functional.avg_pool2d(images / 255, self.factor)
+        coarse = functional.avg_pool2d(images, self.factor) / 255
         k, width = self.grid, coarse.shape[-1] // self.grid
         cells = coarse.unflatten(3, (k, width)).unflatten(2, (k, width))  # (seeds, batch, k, width, k, width)
         return cells.transpose(3, 4).flatten(4, 5).flatten(2, 3)
