@@ -124,7 +124,7 @@ def forward_flops(settings: Settings) -> int:
     """
     network = UnifiedAttentionModel(settings, [torch.Generator()]).to("meta")
     image = torch.empty(1, 1, settings.canvas, settings.canvas, device="meta")
-    noise = EpisodeNoise(torch.empty(1, 1, 2, device="meta"), torch.empty(1, settings.decisions, 1, dtype=torch.long, device="meta"))
+    noise = EpisodeNoise(torch.empty(1, 1, 2, device="meta"), torch.zeros(1, settings.decisions, 1, dtype=torch.long, device="meta"))
     with FlopCounterMode(display=False) as counter:
         network(image, noise)
     return int(counter.get_total_flops())
