@@ -15,6 +15,8 @@ from replications.papers.foundations.recurrent_statements import HIDDEN, INPUTS,
 LENGTHS = (24, 48, 96)
 WINDOW = 12
 LOCATIONS = (16, 64, 256)
+PATCH, FOVEA = 4, 4
+"""Side of the smallest patch in pixels, and patches along the side of the fovea and of every ring around it."""
 
 
 class ProductCounter(TorchFunctionMode):
@@ -121,6 +123,27 @@ def attention_flops(locations: int, *, hard: bool) -> int:
             weights = torch.full((1, locations), 1 / locations)
             torch.mm(weights, torch.mm(image, encoder))
     return counter.flops
+
+
+def foveated_patches(side: int) -> list[tuple[int, int, int]]:
+    """Cut an image into patches as a fovea does: small ones in the middle, and rings around it whose patches double their side.
+
+    Args:
+        side: of the image in pixels, `PATCH * FOVEA` times a power of two.
+
+    Returns:
+        Left and upper edge and side of every patch, in pixels; together they cover every pixel once.
+    """
+    patches, size, inner = [], PATCH, 0
+    while size * FOVEA <= side:
+        start = (side - size * FOVEA) // 2
+        for y in range(start, start + size * FOVEA, size):
+            for x in range(start, start + size * FOVEA, size):
+                centre = max(abs(2 * x + size - side), abs(2 * y + size - side))  # twice the distance from the middle
+                if centre > inner:
+                    patches.append((x, y, size))
+        size, inner = 2 * size, size * FOVEA
+    return patches
 
 
 def bottleneck_accuracy(n_words: int, generator: torch.Generator, *, width: int = 32, vocabulary: int = 8) -> float:

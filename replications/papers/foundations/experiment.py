@@ -14,12 +14,14 @@ from replications.papers.foundations import costs, estimators
 from replications.papers.foundations import recurrent_statements as recurrent
 from replications.papers.foundations import training_statements as training
 from replications.papers.foundations.data import WORKED_STRING
+from replications.papers.foundations.looking_enough import train_observers
 from replications.papers.foundations.model import HANDMADE, detector_outputs, detector_states
 from replications.papers.foundations.model import attention as softmax_attention
 from replications.papers.foundations.patches_and_words import train_captioners
 from replications.papers.foundations.same_or_different import train_comparers
 from replications.papers.foundations.settings import Settings
 from replications.papers.foundations.training import train_detector, train_hello
+from replications.papers.foundations.visual_questions import train_answerers
 
 
 @dataclass(frozen=True)
@@ -200,6 +202,8 @@ EXPERIMENTS = {
     "hello": train_hello,
     "same": train_comparers,
     "captions": train_captioners,
+    "questions": train_answerers,
+    "glimpses": train_observers,
 }
 
 

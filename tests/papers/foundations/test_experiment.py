@@ -26,6 +26,8 @@ SMALL = {
     "further": Settings(experiment="further", n_cases=2),
     "captions": Settings(experiment="captions", hidden_size=4, n_steps=5, batch_size=8, n_vectors=100),
     "same": Settings(experiment="same", hidden_size=4, n_steps=5, batch_size=8, n_vectors=100),
+    "questions": Settings(experiment="questions", hidden_size=4, n_steps=5, batch_size=8, n_vectors=100),
+    "glimpses": Settings(experiment="glimpses", hidden_size=4, n_steps=5, batch_size=8, n_vectors=100),
 }
 
 
@@ -43,7 +45,7 @@ def test_a_seed_gives_the_same_records_alone_and_in_company(experiment: str, tmp
     pd.testing.assert_frame_equal(together.reset_index(drop=True), alone.reset_index(drop=True), rtol=1e-12)
 
 
-@pytest.mark.parametrize("experiment", ["detector", "hello", "same", "captions"])
+@pytest.mark.parametrize("experiment", ["detector", "hello", "same", "captions", "questions", "glimpses"])
 def test_a_stopped_training_ends_with_the_records_of_an_uninterrupted_one(experiment: str, tmp_path: Path) -> None:
     whole = records(tmp_path / "whole", SMALL[experiment], (0, 1))
     stopped = make_context(tmp_path / "stopped", PAPER, (0, 1))
