@@ -37,6 +37,12 @@ TIER_NOTES: dict[str, str] = {
     "paper": "Published sizes.",
 }
 
+EFFECTS = {"better": "better score", "worse": "worse score", "none": "no effect", "unknown": "unknown"}
+"""What a deviation from the paper does, in words."""
+
+LATER = ("result", "what was", "easy", "difficult", "discussion", "limit", "reading", "how to read")
+"""Beginnings of section titles that stand behind the tables instead of before them."""
+
 
 @dataclass(frozen=True)
 class PaperContent:
@@ -75,6 +81,28 @@ class PaperContent:
             block.name for section in self.text for block in section.blocks if isinstance(block, prose.Embed) and block.kind == "figure"
         ]
         return next((drawn[name] for name in [*shown, *drawn] if name in drawn), None)
+
+    def embedded(self, kind: str) -> set[str]:
+        """Return the names of the figures, tables or exhibits that the text shows itself.
+
+        Args:
+            kind: 'figure', 'table' or 'exhibit'.
+
+        Returns:
+            Names.
+        """
+        return {b.name for section in self.text for b in section.blocks if isinstance(b, prose.Embed) and b.kind == kind}
+
+    def text_around_tables(self) -> tuple[list[prose.Section], list[prose.Section]]:
+        """Return the sections before the tables (scope, method) and behind them (results, what was easy and difficult).
+
+        Returns:
+            Two lists of sections, in the order written.
+        """
+        for position, section in enumerate(self.text):
+            if section.title.lower().startswith(LATER):
+                return list(self.text[:position]), list(self.text[position:])
+        return list(self.text), []
 
     def by_verdict(self) -> dict[str, list[ClaimContent]]:
         """Verdict -> the claims that got it, in the order of the legend, without empty ones."""

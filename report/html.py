@@ -21,11 +21,11 @@ from replications.verdicts.words import WORDS
 from report import prose, verdict_marks
 from report.bibliography import Entry
 from report.claims import EVIDENCE, VERDICTS, ClaimContent
-from report.content import PaperContent, Report
+from report.content import EFFECTS, PaperContent, Report
 from report.figures import FigureContent
 from report.inline_svg import themed_svg
 from report.mathematics import mathml
-from report.run_tables import TableContent
+from report.run_tables import COST_COLUMNS, TableContent
 from report.statements import summary, topics_of
 from report.thumbnails import write_thumbnails
 
@@ -39,36 +39,8 @@ FRAME = HERE / "scripts" / "frame.js"
 STATEMENTS = "statements.html"
 """The page that says where the statements of lectures are tested."""
 
-EFFECTS = {"better": "better score", "worse": "worse score", "none": "no effect", "unknown": "unknown"}
-LATER = ("result", "what was", "easy", "difficult", "discussion", "limit", "reading", "how to read")
-"""Beginnings of section titles that stand behind the tables instead of before them."""
-
-COST_COLUMNS = {
-    "examples": "Examples",
-    "tokens": "Tokens",
-    "flops": "Counted work",
-    "busy": "GPU busy",
-    "utilisation": "Of peak",
-    "peak_memory": "Peak memory",
-    "energy": "Energy",
-}
 LARGEST_INLINE = 400_000
 """Bytes of an SVG up to which a figure is put into the page; larger ones are shown as an image."""
-
-
-def split_text(paper: PaperContent) -> tuple[list[prose.Section], list[prose.Section]]:
-    """Return the sections before the tables (scope, method) and behind them (results, what was easy and difficult).
-
-    Args:
-        paper: content of the report on one paper.
-
-    Returns:
-        Two lists of sections, in the order written.
-    """
-    for position, section in enumerate(paper.text):
-        if section.title.lower().startswith(LATER):
-            return list(paper.text[:position]), list(paper.text[position:])
-    return list(paper.text), []
 
 
 def anchor_of(title: str) -> str:
@@ -117,19 +89,6 @@ def render_tokens(tokens: list[Token]) -> Markup:
         HTML with equations as MathML.
     """
     return Markup(_Renderer().render(tokens, prose.parser().options, {}))  # noqa: S704 (the parser escapes text)
-
-
-def embedded(paper: PaperContent, kind: str) -> set[str]:
-    """Return the names of the figures, tables or exhibits that the text shows itself.
-
-    Args:
-        paper: content of the report on one paper.
-        kind: 'figure', 'table' or 'exhibit'.
-
-    Returns:
-        Names.
-    """
-    return {b.name for section in paper.text for b in section.blocks if isinstance(b, prose.Embed) and b.kind == kind}
 
 
 def write_pages(report: Report, citations: dict[str, Entry], out: Path) -> None:
@@ -214,8 +173,8 @@ def _paper_page(environment: Environment, common: dict[str, Any], paper: PaperCo
             anchor_of(section.title), section.title, inner
         )
 
-    before, after = split_text(paper)
-    rest = {kind: [item for item in items if item.name not in embedded(paper, kind)] for kind, items in shown.items()}
+    before, after = paper.text_around_tables()
+    rest = {kind: [item for item in items if item.name not in paper.embedded(kind)] for kind, items in shown.items()}
     columns = [(key, title) for key, title in COST_COLUMNS.items() if any(key in row.shown for row in paper.costs)]
     contents = [("exhibits", "Exhibits")] if rest["exhibit"] else []
     contents += [(anchor_of(section.title), section.title) for section in (*before, *after) if section.title]

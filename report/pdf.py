@@ -23,12 +23,13 @@ from replications.verdicts.words import WORDS
 from report import prose, verdict_marks
 from report.bibliography import Entry
 from report.claims import VERDICTS, ClaimContent
-from report.content import PaperContent, Report
+from report.content import EFFECTS, PaperContent, Report
 from report.figures import FigureContent
-from report.html import COST_COLUMNS, EFFECTS, HERE, embedded, split_text
 from report.markup import typst_markup
-from report.run_tables import TableContent
+from report.run_tables import COST_COLUMNS, TableContent
 from report.statements import StatementContent, topics_of
+
+TEMPLATE = Path(__file__).parent / "templates" / "report.typ"
 
 
 def write_pdf(report: Report, citations: dict[str, Entry], path: Path) -> None:
@@ -44,7 +45,7 @@ def write_pdf(report: Report, citations: dict[str, Entry], path: Path) -> None:
     """
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        shutil.copyfile(HERE / "templates" / "report.typ", folder / "report.typ")
+        shutil.copyfile(TEMPLATE, folder / TEMPLATE.name)
         (folder / "marks").mkdir()
         for word, entry in WORDS.items():
             (folder / "marks" / f"{entry.slug}.svg").write_text(verdict_marks.mark_file(word), encoding="utf-8")
@@ -52,7 +53,7 @@ def write_pdf(report: Report, citations: dict[str, Entry], path: Path) -> None:
         (folder / "works.bib").write_text(works_cited(report.papers), encoding="utf-8")
         (folder / "content.json").write_text(json.dumps(content, ensure_ascii=False, allow_nan=False), encoding="utf-8")
         try:
-            pdf = typst.compile(folder / "report.typ", root=folder, ignore_system_fonts=True, timestamp=int(report.stamp.timestamp()))
+            pdf = typst.compile(folder / TEMPLATE.name, root=folder, ignore_system_fonts=True, timestamp=int(report.stamp.timestamp()))
         except typst.TypstError as error:
             raise ReplicationError(f"The PDF cannot be typeset: {error.diagnostic or error.message}") from None
         with replacing(path) as temporary:
@@ -135,8 +136,8 @@ def _paper(paper: PaperContent, folder: Path) -> dict[str, Any]:
                 pieces.append({"kind": "text", "text": typst_markup(block)})
         return {"title": part.title, "pieces": pieces}
 
-    before, after = split_text(paper)
-    rest = {kind: [item for name, item in items.items() if name not in embedded(paper, kind)] for kind, items in kinds.items()}
+    before, after = paper.text_around_tables()
+    rest = {kind: [item for name, item in items.items() if name not in paper.embedded(kind)] for kind, items in kinds.items()}
     venue = f"{work.venue}, {work.year}" + (f", arXiv {work.arxiv}" if work.arxiv else "")
     return {
         "short": spec.short,

@@ -13,6 +13,17 @@ from replications.registry.run_grid import seeds_label
 from replications.results.store import Chunk
 from report.results_folder import PaperResults
 
+COST_COLUMNS = {
+    "examples": "Examples",
+    "tokens": "Tokens",
+    "flops": "Counted work",
+    "busy": "GPU busy",
+    "utilisation": "Of peak",
+    "peak_memory": "Peak memory",
+    "energy": "Energy",
+}
+"""Columns of a table of costs beside run, seeds and time: keys of `CostRow.shown`, and their headings."""
+
 
 @dataclass(frozen=True)
 class Cell:
