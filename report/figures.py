@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 from replications.presentation.metadata import DrawingMetadata, read_folder, title_of
@@ -14,21 +13,10 @@ from report.results_folder import Problem
 KINDS = {"figure": FIGURE_KINDS, "exhibit": EXHIBIT_KINDS}
 
 
-@dataclass(frozen=True)
-class FigureContent:
+class FigureContent(DrawingMetadata):
     """A figure or an exhibit: its metadata, and its files by suffix."""
 
-    name: str
-    id: str
-    title: str
-    caption: str
-    alt: str
-    drawn: bool
-    why_not: str
     files: dict[str, Path]
-    runs: tuple[str, ...] = ()
-    tier: str = ""
-    figure: str = ""
 
 
 def figures_of(folder: Path, paper: Paper, kind: str, problems: list[Problem]) -> tuple[FigureContent, ...]:
@@ -49,7 +37,7 @@ def figures_of(folder: Path, paper: Paper, kind: str, problems: list[Problem]) -
     for name in public_functions(paper.folder / f"{kind}s.py"):
         if name not in {metadata.name for metadata in readable}:
             problems.append(Problem(paper.name, f"{kind} {name}", "is not drawn; run the pipeline again."))
-            contents.append(FigureContent(name, f"{paper.name}.{name}", title_of(name), "", "", False, "Not drawn yet.", {}))
+            contents.append(_not_drawn(name, paper))
     return tuple(contents)
 
 
@@ -62,16 +50,10 @@ def _content(metadata: DrawingMetadata, folder: Path, paper: Paper, kind: str, p
     problems += [Problem(paper.name, f"{kind} {name}", fault) for fault in metadata.faults]
     if lost:
         problems.append(Problem(paper.name, f"{kind} {name}", f"its {', '.join(lost)} file is missing or empty; draw it again."))
-    return FigureContent(
-        name=name,
-        id=metadata.id,
-        title=metadata.title,
-        caption=metadata.caption,
-        alt=metadata.alt,
-        drawn=metadata.drawn,
-        why_not=metadata.why_not,
-        files=files,
-        runs=metadata.runs,
-        tier=metadata.tier,
-        figure=metadata.figure,
-    )
+    return FigureContent(**metadata.model_dump(), files=files)
+
+
+def _not_drawn(name: str, paper: Paper) -> FigureContent:
+    """Return what stands in place of a figure or exhibit of which there is no metadata."""
+    missing = {"caption": "", "alt": "", "drawn": False, "why_not": "Not drawn yet.", "runs": (), "files": {}}
+    return FigureContent(id=f"{paper.name}.{name}", paper=paper.name, tier="", title=title_of(name), **missing)
