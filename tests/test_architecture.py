@@ -219,6 +219,33 @@ def test_a_section_prints_numbers_of_planned_runs_at_every_tier(paper: str) -> N
         assert asked.guards <= everywhere, "a guard names a run that no tier has, so its text never shows"
 
 
+def walk_rows() -> list[tuple[str, list[str]]]:
+    """File and functions of every row of the walks in docs/architecture.md."""
+    section = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8").partition("## Three walks")[2].partition("\n## ")[0]
+    cells = [line.split("|")[2:4] for line in section.splitlines() if re.match(r"\| \d", line)]
+    return [(file.strip(" `"), re.findall(r"`([^`]+)`", functions)) for file, functions in cells]
+
+
+def defined(path: Path) -> set[str]:
+    """Functions and classes of a file, and methods as `Class.method`."""
+    body = ast.parse(path.read_bytes()).body
+    nested = [(node.name, part) for node in body if isinstance(node, ast.ClassDef) for part in node.body]
+    methods = {f"{name}.{part.name}" for name, part in nested if isinstance(part, ast.FunctionDef)}
+    return methods | {node.name for node in body if isinstance(node, ast.FunctionDef | ast.ClassDef)}
+
+
+@pytest.mark.parametrize(("file", "functions"), walk_rows())
+def test_a_walk_passes_files_and_functions_that_exist(file: str, functions: list[str]) -> None:
+    for paper in paper_names() if "<paper>" in file else [""]:
+        path = ROOT / file.replace("<paper>", paper)
+        assert path.is_file()
+        assert set(functions) <= (defined(path) if functions else set())
+
+
+def test_a_value_a_seed_and_a_figure_are_walked() -> None:
+    assert len(walk_rows()) > 30
+
+
 @pytest.mark.parametrize("module", ["replications", "report"])
 def test_every_command_lets_idle_threads_sleep_before_a_library_is_loaded(module: str) -> None:
     check = (
