@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from replications.registry.papers import Paper, read_paper
 from replications.registry.run_grid import Run, settings_digest
 from replications.registry.settings import RunSettings
 from replications.results.reader import Results
-from replications.results.store import collect, write_chunk
+from replications.results.store import chunks, collect, write_chunk
 
 # Timings are noisy where jobs share cores, and a suite that fails at random teaches nobody anything.
 settings.register_profile("suite", deadline=None, derandomize=True)
@@ -167,7 +168,7 @@ def read(tmp_path: Path) -> Callable[..., Results]:
     def results(paper: Paper, tier: str = "gpu") -> Results:
         folder = tmp_path / "results"
         runs = sorted(path.name for path in (folder / "tea").glob("*") if path.is_dir())
-        return Results(paper, tier, folder, collect(folder, "tea", runs))
+        return Results(paper, tier, folder, collect(partial(chunks, folder, "tea"), runs))
 
     return results
 

@@ -201,7 +201,7 @@ def test_provenance_of_any_content(chunk: Chunk, data: st.DataObject) -> None:
     path.write_text(json.dumps(content), encoding="utf-8")
     try:
         check_run([again(chunk)], "smoke")
-        value_or_words(lambda: again(chunk).cost())
+        value_or_words(lambda: again(chunk).cost)
         value_or_words(lambda: again(chunk).labels)
     finally:
         path.write_bytes(before)

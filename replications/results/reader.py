@@ -40,7 +40,7 @@ class Results:
     what of each run of the tier is smaller than published. Runs that fail the integrity check have no records, artifacts or
     values for anybody who asks. `smaller` are the results of smaller tiers, which judge the
     claims that this tier does not, where the committed reference is read. `judged_seeds` are the planned seeds of each run; records of
-    others are not given out, and runs that are not named have no plan.
+    others are not given out, and runs that are not named have no plan. `checked` are the chunks that `records` were gathered from.
     """
 
     paper: Paper
@@ -51,6 +51,7 @@ class Results:
     scales: Scales = field(default_factory=dict, repr=False)
     smaller: tuple[Results, ...] = field(default=(), repr=False)
     judged_seeds: Mapping[str, tuple[int, ...]] = field(default_factory=dict, repr=False)
+    checked: CheckedRuns | None = field(default=None, repr=False, compare=False)
     used: set[str] = field(default_factory=set, init=False, repr=False, compare=False)
 
     @classmethod
@@ -66,9 +67,11 @@ class Results:
             The results; runs without a finished chunk have no records.
         """
         runs = load_runs(paper.name, tier)
-        collected = store.collect(folder, paper.name, [run.name for run in runs])
-        planned = {run.name for name in TIERS for run in load_runs(paper.name, name)}
-        return cls(paper, tier, folder, collected, frozenset(planned), scales(runs), judged_seeds={run.name: run.seeds for run in runs})
+        stored = CheckedRuns(folder, paper.name, tier, {run.name: run for run in runs})
+        collected = store.collect(stored.chunks, list(stored.plans))
+        planned = frozenset(run.name for name in TIERS for run in load_runs(paper.name, name))
+        seeds = {run.name: run.seeds for run in runs}
+        return cls(paper, tier, folder, collected, planned, scales(runs), judged_seeds=seeds, checked=stored)
 
     @classmethod
     def read_reference(cls, paper: Paper, folder: Path) -> Results:
@@ -90,6 +93,8 @@ class Results:
     @cached_property
     def stored(self) -> CheckedRuns:
         """The finished chunks of the runs, with their integrity."""
+        if self.checked is not None:
+            return self.checked
         plans = {plan.name: plan for plan in self.runs()} if self.planned is not None else {}
         return CheckedRuns(self.folder, self.paper.name, self.tier, plans)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -90,8 +90,9 @@ class Chunk:
         """
         return read_artifacts(self.folder / ARTIFACTS, prefix)
 
+    @cached_property
     def cost(self) -> pd.DataFrame:
-        """Return its measured cost as records of split 'cost', under its first seed.
+        """Its measured cost as records of split 'cost', under its first seed.
 
         Raises:
             InputError: provenance is missing, damaged, or was edited into something else.
@@ -116,7 +117,7 @@ class Chunk:
             Sentences that name the file.
         """
         try:
-            provenance, records, wrong, _ = self.provenance, self.records, self.artifacts(WRONG), self.cost()
+            provenance, records, wrong, _ = self.provenance, self.records, self.artifacts(WRONG), self.cost
         except InputError as error:
             return [str(error)]
         return [*_faults(self, provenance, records, tier), *contradictions(records, wrong, self.seeds)]
@@ -255,14 +256,13 @@ def seed_range(folder: Path) -> tuple[int, int]:
     return seeds[0], seeds[-1]
 
 
-def collect(results: Path, paper: str, runs: Sequence[str]) -> pd.DataFrame:
+def collect(chunks_of: Callable[[str], Sequence[Chunk]], runs: Sequence[str]) -> pd.DataFrame:
     """Return all records of the named runs in one sorted frame, with the measured cost of each chunk as split 'cost'.
 
     What cannot be read is left out; the integrity check of its run says so (`results.integrity`).
 
     Args:
-        results: folder of a tier's results.
-        paper: name of the paper.
+        chunks_of: returns the finished chunks of a run; whoever reads them again has them in memory.
         runs: names of runs.
 
     Returns:
@@ -271,8 +271,8 @@ def collect(results: Path, paper: str, runs: Sequence[str]) -> pd.DataFrame:
     parts = [frame([])]
     for run in runs:
         try:
-            for chunk in chunks(results, paper, run):
-                parts += [chunk.records, chunk.cost()]
+            for chunk in chunks_of(run):
+                parts += [chunk.records, chunk.cost]
         except InputError:
             continue
     merged = pd.concat([part for part in parts if len(part)] or parts[:1], ignore_index=True)

@@ -4,6 +4,7 @@ import errno
 import math
 import os
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from replications.registry.papers import Paper, load_paper
 from replications.results import records as store
 from replications.results.reader import NotMeasured, Results
 from replications.results.records import COLUMNS, frame, read_artifacts, read_records, write_artifacts, write_records
-from replications.results.store import collect
+from replications.results.store import chunks, collect
 
 names = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=8)
 rows = st.fixed_dictionaries(
@@ -102,25 +103,25 @@ def test_damaged_and_missing_files_say_what_to_do(tmp_path: Path) -> None:
 def test_collecting_sorts_and_adds_the_cost(tmp_path: Path, finish: Callable[..., None]) -> None:
     finish("lady", error=[3.0], first=2)
     finish("lady", error=[1.0, 2.0])
-    found = collect(tmp_path / "results", "tea", ["lady", "nobody"])
+    found = collect(partial(chunks, tmp_path / "results", "tea"), ["lady", "nobody"])
     test = found[found["split"] == "test"]
     assert test["value"].tolist() == [1, 2, 3]
     assert test["seed"].tolist() == [0, 1, 2]
     assert found[found["split"] == "cost"]["metric"].tolist() == ["seconds", "seconds"]
-    assert collect(tmp_path / "results", "tea", ["nobody"]).empty
+    assert collect(partial(chunks, tmp_path / "results", "tea"), ["nobody"]).empty
 
 
 def test_seeds_in_two_chunks_count_once(tmp_path: Path, finish: Callable[..., None]) -> None:
     finish("lady", error=[9.0, 9.0])
     finish("lady", error=[1.0, 2.0, 3.0])
-    found = collect(tmp_path / "results", "tea", ["lady"])
+    found = collect(partial(chunks, tmp_path / "results", "tea"), ["lady"])
     assert found[found["split"] == "test"]["value"].tolist() == [1, 2, 3]
     finish("lady", error=[5.0, 6.0], first=2)
-    assert collect(tmp_path / "results", "tea", ["lady"]).empty, "chunks that share seeds are withheld, see test_frauds"
+    assert collect(partial(chunks, tmp_path / "results", "tea"), ["lady"]).empty, "chunks that share seeds are withheld, see test_frauds"
 
 
 def test_results_are_read_from_the_chunks_and_never_from_the_collected_table(results: Path, discovered: None) -> None:
-    collected = collect(results, "tea", ["lady"])
+    collected = collect(partial(chunks, results, "tea"), ["lady"])
     store.write_records(results / "tea" / "records.parquet", collected.assign(value=0.0))
     assert Results.read(load_paper("tea"), "gpu", results).final("lady", "error").tolist() == [1.3, 1.25, 1.35, 1.31, 1.2]
 
