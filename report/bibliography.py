@@ -32,7 +32,9 @@ def entries(report: Report) -> dict[str, Entry]:
             found[f"{paper.name}.cites.{key}"] = citations.cite_paper(work)
         for claim in paper.claims:
             if claim.verdict in paper.verdicts:
-                found[claim.verdict.id] = _cited(report, paper, claim.id, partial(citations.cite_verdict, claim.verdict))
+                found[claim.verdict.id] = _cited(
+                    report, paper, claim.id, partial(citations.cite_verdict, claim.verdict, promoted=claim.promoted)
+                )
             else:
                 found[claim.verdict.id] = _plain(report, paper, claim.id)
         for table in paper.tables:

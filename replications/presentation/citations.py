@@ -300,7 +300,7 @@ def _ours(results: Results, name: str, what: str, runs: Iterable[str], finding: 
     return Cited(key, entry("misc", key, fields), sentence, "dataset", fields)
 
 
-def cite_verdict(verdict: Verdict, results: Results) -> Cited:
+def cite_verdict(verdict: Verdict, results: Results, promoted: str) -> Cited:
     """Return the citation of a claim with its verdict.
 
     The title says both, and that of a stand-in its bound, so that nobody can cite a claim by us as if it held.
@@ -308,6 +308,7 @@ def cite_verdict(verdict: Verdict, results: Results) -> Cited:
     Args:
         verdict: the verdict.
         results: results of the paper that the claim is of.
+        promoted: its rows in the log of verdicts, in a sentence; empty where it has none.
 
     Returns:
         Key, BibTeX entry and sentence; the provenance is in the note.
@@ -318,9 +319,8 @@ def cite_verdict(verdict: Verdict, results: Results) -> Cited:
     seeds = f"{verdict.seeds_finished} of {verdict.seeds_planned} planned seeds"
     claim = results.paper.claim(verdict.id.partition(".")[2])
     proxy = stand_in(verdict, claim.margin_reason(verdict.tier))
-    log = history_sentence(history(results.folder).get((verdict.tier, verdict.id), ()), verdict.quantity)
     numbers = ", ".join(part for part in (published, measured, seeds) if part)
-    beside = [sentence.rstrip(".") for sentence in (proxy, *verdict.said_beside, log) if sentence]
+    beside = [sentence.rstrip(".") for sentence in (proxy, *verdict.said_beside, promoted) if sentence]
     finding = ". ".join([numbers[:1].upper() + numbers[1:], *beside])
     what = f"{judged_statement(verdict)}: {verdict.verdict}"
     return _ours(results, verdict.id.partition(".")[2], what, verdict.runs, finding, verdict.tier)
@@ -378,7 +378,10 @@ def cite(name: str, results: Results, derived: Path) -> Cited:
     if not part:
         return cite_paper(paper.citation)
     if part in [claim.id for claim in paper.claims]:
-        return next(cite_verdict(verdict, results) for verdict in judge_paper(results) if verdict.id == f"{paper.name}.{part}")
+        verdict = next(verdict for verdict in judge_paper(results) if verdict.id == f"{paper.name}.{part}")
+        return cite_verdict(
+            verdict, results, history_sentence(history(results.folder).get((verdict.tier, verdict.id), ()), verdict.quantity)
+        )
     if part in paper.tables:
         return cite_table(part, results)
     drawings = {kind: public_functions(paper.folder / f"{kind}s.py") for kind in ("figure", "exhibit")}

@@ -63,7 +63,7 @@ class CheckedRuns:
 
     def _check(self, run: str) -> RunIntegrity:
         try:
-            promoted = promoted_chunks(self.folder, self.tier, self.paper)
+            promoted = self.promoted
             mine = None if promoted is None else {name: digest for name, digest in promoted.items() if name.partition("/")[0] == run}
             check = check_run(self.chunks(run), self.tier, self.plans.get(run), mine)
             inner = store.inner_chunks(self.folder, self.paper, run)
@@ -71,6 +71,11 @@ class CheckedRuns:
             return RunIntegrity((str(error),))
         again = f"{run} has seeds that were run twice: {', '.join(inner)} lies inside a longer chunk and is not read."
         return replace(check, remarks=(*check.remarks, *([again] if inner else ())))
+
+    @cached_property
+    def promoted(self) -> dict[str, str] | None:
+        """SHA-256 of the provenance of what promotions put here, see `promoted_chunks`. Raises InputError when its list is damaged."""
+        return promoted_chunks(self.folder, self.tier, self.paper)
 
     @cached_property
     def log_fault(self) -> str:
