@@ -38,16 +38,16 @@ def square(side: int, stride: int, device: torch.device) -> Tensor:
 
 
 def place(images: Tensor, squares: Tensor, corners: Tensor) -> None:
-    """Overwrite, in place, one square of each image.
+    """Overwrite, in place, squares of each image; those of one image must not overlap.
 
     Args:
         images: (n, canvas, canvas) floating point.
-        squares: (n, side, side) of any type.
-        corners: (n, 2) int64, x and y of each square's upper left pixel; the square lies on the canvas.
+        squares: (n, squares, side, side) of any type.
+        corners: (n, squares, 2) int64, x and y of each square's upper left pixel; it lies on the canvas.
     """
-    canvas = images.shape[-1]
-    target = square(squares.shape[-1], canvas, images.device) + (corners[:, 1] * canvas + corners[:, 0])[:, None]
-    images.view(len(images), -1).scatter_(1, target, squares.flatten(1).to(images.dtype))
+    n, canvas = len(images), images.shape[-1]
+    target = square(squares.shape[-1], canvas, images.device) + (corners[..., 1] * canvas + corners[..., 0])[..., None]
+    images.view(n, -1).scatter_(1, target.view(n, -1), squares.reshape(n, -1).to(images.dtype))
 
 
 def add_clutter(images: Tensor, digits: Digits, uniforms: Tensor, side: int) -> None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from replications.engine.canvases import add_clutter, place, uniform_integers
 from replications.engine.context import Context
 from replications.engine.datasets import DataSource
 from replications.engine.digits import DIGITS, MNIST, Digits, load_digits
@@ -96,12 +97,8 @@ class CanvasGenerator:
 
     def __init__(self, settings: Settings, digits: Digits) -> None:
         self.settings, self.digits = settings, digits
-        device = digits.images.device
-        self._digit = _grid(settings.digit, settings.canvas, device)
-        self._from = _grid(settings.clutter_side, settings.digit, device)
-        self._to = _grid(settings.clutter_side, settings.canvas, device)
         per_row = settings.canvas // settings.digit
-        cells = torch.arange(settings.n_digits, device=device)
+        cells = torch.arange(settings.n_digits, device=digits.images.device)
         self._cells = torch.stack([cells % per_row, cells // per_row], dim=-1) * settings.digit
 
     @property
@@ -121,27 +118,25 @@ class CanvasGenerator:
         """
         s, n = self.settings, len(uniforms)
         count, which, places, clutter = uniforms.split([1, s.n_digits, 2 * TRIES * s.n_digits, 5 * s.clutter], dim=1)
-        n_shown = s.min_digits + _integers(count, s.n_digits - s.min_digits + 1)
+        n_shown = s.min_digits + uniform_integers(count, s.n_digits - s.min_digits + 1)
         present = torch.arange(s.n_digits, device=uniforms.device) < n_shown  # (n, n_digits)
         corners = self._places(places.reshape(n, TRIES, s.n_digits, 2))
-        indices = _integers(which, len(self.digits.labels))
+        indices = uniform_integers(which, len(self.digits.labels))
         # Digits that are absent go to the end, the others are sorted by their left edge; of equal ones the upper is first.
         order = torch.where(present, corners[..., 0] * s.canvas + corners[..., 1], s.canvas**2).argsort(dim=1)
         present, indices = present.gather(1, order), indices.gather(1, order)
         corners = corners.gather(1, order[..., None].expand(-1, -1, 2))
-        images = torch.zeros(n, s.canvas**2, device=uniforms.device)
-        target = self._digit + (corners[..., 1] * s.canvas + corners[..., 0])[..., None]
-        pixels = self.digits.images[indices].flatten(2).float() * present[..., None]
-        images.scatter_(1, target.view(n, -1), pixels.view(n, -1))
+        images = torch.zeros(n, s.canvas, s.canvas, device=uniforms.device)
+        place(images, self.digits.images[indices] * present[..., None, None], corners)
         if s.clutter:
-            self._add_clutter(images, clutter.reshape(n, s.clutter, 5))
+            add_clutter(images, self.digits, clutter.reshape(n, s.clutter, 5), s.clutter_side)
         values = torch.where(present, self.digits.labels[indices], s.n_classes)
-        return Canvases(images.view(n, s.canvas, s.canvas), self._targets(values), values, corners)
+        return Canvases(images, self._targets(values), values, corners)
 
     def _places(self, uniforms: Tensor) -> Tensor:
         """Return the corners (n, n_digits, 2) of the first try (n, TRIES, n_digits, 2) without overlap, or of the cells of a grid."""
         s = self.settings
-        corners = _integers(uniforms, s.canvas - s.digit + 1)
+        corners = uniform_integers(uniforms, s.canvas - s.digit + 1)
         apart = (corners[:, :, :, None] - corners[:, :, None, :]).abs().amax(-1) >= s.digit
         fits = (apart | torch.eye(s.n_digits, dtype=torch.bool, device=apart.device)).all(-1).all(-1)  # (n, TRIES)
         first = fits.int().argmax(1)[:, None, None, None].expand(-1, 1, s.n_digits, 2)
@@ -155,30 +150,6 @@ class CanvasGenerator:
         if s.task == "sums":
             return values.sum(1, keepdim=True)
         return torch.cat([values, torch.full_like(values[:, :1], s.n_classes)], dim=1)
-
-    def _add_clutter(self, images: Tensor, uniforms: Tensor) -> None:
-        """Add, in place, patches of random digits at random places; sums are clipped at 255."""
-        s, n = self.settings, len(images)
-        source = _integers(uniforms[..., 0], len(self.digits.labels)) * s.digit**2
-        cut = _integers(uniforms[..., 1:3], s.digit - s.clutter_side + 1)
-        put = _integers(uniforms[..., 3:5], s.canvas - s.clutter_side + 1)
-        start = source + cut[..., 1] * s.digit + cut[..., 0]
-        patches = self.digits.images.reshape(-1)[start[..., None] + self._from].float()
-        target = (put[..., 1] * s.canvas + put[..., 0])[..., None] + self._to
-        # The sums are integers, so the order in which a GPU adds overlapping patches does not matter.
-        images.scatter_add_(1, target.view(n, -1), patches.view(n, -1)).clamp_(max=255)
-
-
-def _grid(side: int, stride: int, device: torch.device) -> Tensor:
-    """Return the flat indices of a square of `side` in an image of row length `stride`: (side**2,)."""
-    steps = torch.arange(side, device=device)
-    return (steps[:, None] * stride + steps).view(-1)
-
-
-def _integers(uniforms: Tensor, n: int) -> Tensor:
-    """Return uniform integers 0..n-1 from uniform numbers in [0, 1)."""
-    # A float32 just below 1 times n can round up to n.
-    return (uniforms * n).long().clamp_(max=n - 1)
 
 
 def fixed_set(settings: Settings, digits: Digits, n: int, generator: torch.Generator) -> Canvases:

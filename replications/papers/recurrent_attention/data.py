@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from replications.engine.canvases import add_clutter, place, uniform_integers
 from replications.engine.datasets import DataSource
 from replications.engine.digits import DIGITS, MNIST, Digits
 from replications.papers.recurrent_attention.settings import Settings
@@ -39,11 +40,6 @@ class CanvasGenerator:
 
     def __init__(self, settings: Settings, digits: Digits) -> None:
         self.settings, self.digits = settings, digits
-        device = digits.images.device
-        self.flat = digits.images.reshape(-1)
-        self._digit = _grid(settings.digit, settings.canvas, device)
-        self._from = _grid(settings.clutter_side, settings.digit, device)
-        self._to = _grid(settings.clutter_side, settings.canvas, device)
 
     @property
     def n_uniforms(self) -> int:
@@ -63,39 +59,16 @@ class CanvasGenerator:
         """
         s, n = self.settings, len(uniforms)
         if digit_indices is None:
-            digit_indices = _integers(uniforms[:, 0], len(self.digits.labels))
+            digit_indices = uniform_integers(uniforms[:, 0], len(self.digits.labels))
         free = s.canvas - s.digit
-        corners = _integers(uniforms[:, 1:3], free + 1) if s.translated else torch.full_like(uniforms[:, 1:3], free // 2, dtype=torch.long)
-        canvases = torch.zeros(n, s.canvas**2, device=uniforms.device)
-        target = self._digit + (corners[:, 1] * s.canvas + corners[:, 0])[:, None]
-        canvases.scatter_(1, target, self.digits.images[digit_indices].view(n, -1).float())
+        corners = (
+            uniform_integers(uniforms[:, 1:3], free + 1) if s.translated else torch.full_like(uniforms[:, 1:3], free // 2, dtype=torch.long)
+        )
+        canvases = torch.zeros(n, s.canvas, s.canvas, device=uniforms.device)
+        place(canvases, self.digits.images[digit_indices, None], corners[:, None])
         if s.clutter:
-            self._add_clutter(canvases, uniforms[:, 3:].view(n, s.clutter, 5))
-        return canvases.view(n, s.canvas, s.canvas), self.digits.labels[digit_indices], corners
-
-    def _add_clutter(self, canvases: Tensor, uniforms: Tensor) -> None:
-        """Add, in place, patches of random digits at random places; sums are clipped at 255."""
-        s, n = self.settings, len(canvases)
-        source = _integers(uniforms[..., 0], len(self.digits.labels)) * s.digit**2
-        cut = _integers(uniforms[..., 1:3], s.digit - s.clutter_side + 1)
-        put = _integers(uniforms[..., 3:5], s.canvas - s.clutter_side + 1)
-        start = source + cut[..., 1] * s.digit + cut[..., 0]
-        patches = self.flat[start[..., None] + self._from].float()
-        target = (put[..., 1] * s.canvas + put[..., 0])[..., None] + self._to
-        # The sums are integers, so the order in which a GPU adds overlapping patches does not matter.
-        canvases.scatter_add_(1, target.view(n, -1), patches.view(n, -1)).clamp_(max=255)
-
-
-def _grid(side: int, stride: int, device: torch.device) -> Tensor:
-    """Return the flat indices of a square of `side` in an image of row length `stride`: (side**2,)."""
-    steps = torch.arange(side, device=device)
-    return (steps[:, None] * stride + steps).view(-1)
-
-
-def _integers(uniforms: Tensor, n: int) -> Tensor:
-    """Return uniform integers 0..n-1 from uniform numbers in [0, 1)."""
-    # A float32 just below 1 times n can round up to n.
-    return (uniforms * n).long().clamp_(max=n - 1)
+            add_clutter(canvases, self.digits, uniforms[:, 3:].view(n, s.clutter, 5), s.clutter_side)
+        return canvases, self.digits.labels[digit_indices], corners
 
 
 @dataclass(frozen=True)

@@ -92,7 +92,7 @@ class CanvasGenerator:
         which = uniform_integers(uniforms[:, 0], len(self.digits.labels))
         corners = uniform_integers(uniforms[:, 1:3], s.canvas - s.digit + 1)
         images = torch.zeros(n, s.canvas, s.canvas, device=uniforms.device)
-        place(images, self.digits.images[which], corners)
+        place(images, self.digits.images[which, None], corners[:, None])
         if s.clutter:
             add_clutter(images, self.digits, uniforms[:, 3:].view(n, s.clutter, 5), s.clutter_side)
         return Canvases(images, self.digits.labels[which], corners)
