@@ -74,7 +74,7 @@ def learning_curves(results: Results) -> Figure:
 def cells_and_glimpses(results: Results) -> Figure:
     """Cells and glimpses on the first four test canvases of each run that stores Q values; smallest seed.
 
-    Cells are the darker blue the higher their Q value at the last decision, relative to the others of the canvas. Squares are the finest
+    Cells are shaded, the darker the higher their Q value at the last decision, relative to the others of the canvas. Squares are the finest
     patches, numbered in their order, the first at a random place. Below stands the answer, in orange where it is wrong.
     """
     runs = runs_with_cells(results)
