@@ -56,7 +56,7 @@ def _fonts_without_layout_tables() -> TemporaryDirectory[str]:
     return folder
 
 
-STYLE: dict[str, Any] = {
+STYLE: dict[Any, Any] = {
     # Axes: two spines, ticks outside, a light grid behind the data.
     "axes.axisbelow": True,
     "axes.edgecolor": INK,
