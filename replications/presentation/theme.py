@@ -11,7 +11,7 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
-from cycler import cycler
+import seaborn as sns
 from fontTools.ttLib import TTFont
 from matplotlib import font_manager
 from matplotlib import pyplot as plt
@@ -26,12 +26,6 @@ COLUMN = 3.4
 
 PUBLISHED = {"facecolors": "none", "linewidths": 1.2, "s": 34, "zorder": 4}
 """Scatter style of published values: open markers; the caller gives `edgecolors` and `marker`."""
-
-INK = ".15"
-"""Colour of text, axes and ticks, as a shade of grey."""
-
-TICKS = {"color": INK, "labelsize": 8, "major.size": 4.8, "major.width": 1.0, "minor.size": 3.2, "minor.width": 0.8}
-"""Ticks of both axes; sizes and widths in points."""
 
 
 @cache
@@ -56,55 +50,41 @@ def _fonts_without_layout_tables() -> TemporaryDirectory[str]:
     return folder
 
 
-STYLE: dict[Any, Any] = {
-    # Axes: two spines, ticks outside, a light grid behind the data.
-    "axes.axisbelow": True,
-    "axes.edgecolor": INK,
-    "axes.grid": True,
-    "axes.labelcolor": INK,
-    "axes.labelsize": 8.5,
-    "axes.linewidth": 1.0,
-    "axes.prop_cycle": cycler(color=PALETTE),
-    "axes.spines.right": False,
-    "axes.spines.top": False,
-    "axes.titlelocation": "left",
-    "axes.titlesize": 9,
-    "axes.titleweight": "bold",
-    "grid.color": "#e6e6e6",
-    "grid.linewidth": 0.6,
-    **{f"{axis}tick.{name}": value for axis in "xy" for name, value in TICKS.items()},
-    # Text and legends.
-    "font.family": "sans-serif",
-    "font.sans-serif": ["DejaVu Sans"],
-    "font.size": 9.6,
-    "legend.fontsize": 7.5,
-    "legend.frameon": False,
-    "legend.title_fontsize": 9.6,
-    "text.color": INK,
-    "text.hinting": "no_hinting",  # letters are as wide at every resolution, so that one layout fits all formats
-    # Lines and areas.
-    "lines.linewidth": 1.4,
-    "lines.markersize": 4,
-    "lines.solid_capstyle": "round",
-    "patch.edgecolor": "w",
-    "patch.force_edgecolor": True,
-    "patch.linewidth": 0.8,
-    # Files.
-    "figure.constrained_layout.use": True,
-    "figure.dpi": 100,
-    "pdf.fonttype": 42,
-    "savefig.dpi": 300,
-    "svg.fonttype": "none",
-    "svg.hashsalt": "replications",
-}
-"""What the figures change in matplotlib's own defaults."""
-
-
 def theme() -> None:
     """Set the look of every figure, the same on every machine: what a user's `matplotlibrc` sets does not count."""
     mpl.rcdefaults()
     _fonts_without_layout_tables()
-    mpl.rcParams.update(STYLE)
+    sns.set_theme(
+        context="paper",
+        style="ticks",
+        palette=PALETTE,
+        rc={
+            "axes.spines.right": False,
+            "axes.spines.top": False,
+            "axes.titlesize": 9,
+            "axes.titleweight": "bold",
+            "axes.titlelocation": "left",
+            "axes.labelsize": 8.5,
+            "xtick.labelsize": 8,
+            "ytick.labelsize": 8,
+            "legend.fontsize": 7.5,
+            "legend.frameon": False,
+            "figure.constrained_layout.use": True,
+            "figure.dpi": 100,
+            "text.hinting": "no_hinting",  # letters are as wide at every resolution, so that one layout fits all formats
+            "savefig.dpi": 300,
+            "font.family": "sans-serif",
+            "font.sans-serif": ["DejaVu Sans"],
+            "svg.fonttype": "none",
+            "svg.hashsalt": "replications",
+            "pdf.fonttype": 42,
+            "lines.linewidth": 1.4,
+            "lines.markersize": 4,
+            "axes.grid": True,
+            "grid.color": "#e6e6e6",
+            "grid.linewidth": 0.6,
+        },
+    )
 
 
 def canvas(width: float = 2 * COLUMN, height: float = 2.6, *, columns: int = 1, rows: int = 1, **options: Any) -> tuple[Canvas, np.ndarray]:

@@ -8,7 +8,6 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import pytest
-import seaborn as sns
 from matplotlib import pyplot as plt
 
 from replications.paths import ROOT
@@ -70,22 +69,6 @@ def test_what_a_user_set_for_other_drawings_does_not_count() -> None:
         theme()
         assert {mpl.rcParams[name] for name in ("savefig.bbox", "savefig.transparent", "text.usetex")} == {None, False}
         assert mpl.rcParams["axes.facecolor"] == "white"
-
-
-def test_shades_sizes_and_widths_are_those_of_seaborn_on_paper() -> None:
-    """Beside what a figure of a report decides for itself: spines, grid, fonts and letters of a column's width, files."""
-    own = {"axes.grid", "axes.prop_cycle", "axes.spines.right", "axes.spines.top", "axes.titlelocation", "axes.titleweight"}
-    own |= {"grid.color", "grid.linewidth", "font.sans-serif", "lines.linewidth", "lines.markersize", "image.cmap", "text.hinting"}
-    own |= {"axes.titlesize", "axes.labelsize", "xtick.labelsize", "ytick.labelsize", "legend.fontsize", "legend.frameon"}
-    own |= {"figure.constrained_layout.use", "savefig.dpi", "pdf.fonttype", "svg.fonttype", "svg.hashsalt"}
-    with mpl.rc_context():
-        theme()
-        ours = dict(mpl.rcParams)
-        mpl.rcdefaults()
-        sns.set_theme(context="paper", style="ticks")
-        theirs = dict(mpl.rcParams)
-    same = {name: pytest.approx(value) if isinstance(value, float) else value for name, value in theirs.items()}
-    assert {name for name, value in ours.items() if value != same[name]} == own
 
 
 @pytest.mark.parametrize("backend", ["module://matplotlib_inline.backend_inline", "TkAgg"])
