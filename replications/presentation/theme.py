@@ -42,7 +42,7 @@ def _fonts_without_layout_tables() -> TemporaryDirectory[str]:
     fonts.ttflist = [entry for entry in fonts.ttflist if entry.name != "DejaVu Sans"]
     for path in sorted(Path(mpl.get_data_path(), "fonts", "ttf").glob("DejaVuSans*.ttf")):
         if "Mono" not in path.name and "Display" not in path.name:
-            with TTFont(path) as font:
+            with TTFont(path, recalcTimestamp=False) as font:  # else a PDF would say when its figure was drawn
                 for table in {"GSUB", "GPOS", "GDEF", "MATH"} & set(font.keys()):
                     del font[table]
                 font.save(Path(folder.name) / path.name)

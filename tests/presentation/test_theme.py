@@ -3,6 +3,7 @@
 import inspect
 import subprocess
 import sys
+from pathlib import Path
 
 import matplotlib as mpl
 import numpy as np
@@ -69,6 +70,17 @@ def test_what_a_user_set_for_other_drawings_does_not_count() -> None:
         theme()
         assert {mpl.rcParams[name] for name in ("savefig.bbox", "savefig.transparent", "text.usetex")} == {None, False}
         assert mpl.rcParams["axes.facecolor"] == "white"
+
+
+def test_a_pdf_does_not_say_when_its_figure_was_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    code = "import sys\nfrom replications.presentation.theme import canvas\nfigure, axes = canvas()\naxes[0, 0].set_title('tea')\n"
+    code += "figure.savefig(sys.argv[1], metadata={'CreationDate': None})"
+    drawn = []
+    for seconds in ("0", "1000000000"):
+        monkeypatch.setenv("SOURCE_DATE_EPOCH", seconds)
+        subprocess.run([sys.executable, "-c", code, tmp_path / "cup.pdf"], cwd=ROOT, check=True, timeout=120)
+        drawn.append((tmp_path / "cup.pdf").read_bytes())
+    assert drawn[0] == drawn[1]
 
 
 @pytest.mark.parametrize("backend", ["module://matplotlib_inline.backend_inline", "TkAgg"])
