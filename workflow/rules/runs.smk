@@ -14,8 +14,6 @@ for group in TRAINING:
             group.outputs,
         log:
             f"{LOGS}/{group.paper}/{group.name}-{{seeds}}.log",
-        benchmark:
-            f"{LOGS}/{group.paper}/{group.name}-{{seeds}}.benchmark.tsv"
         priority: group.priority
         threads: group.threads
         resources:
