@@ -77,6 +77,18 @@ class Digits:
         """
         return Digits(self.images[:n], self.labels[:n])
 
+    def of_classes(self, n: int) -> Digits:
+        """Return the digits 0..n-1.
+
+        Args:
+            n: number of classes, 1 to 10.
+
+        Returns:
+            Their images and labels, in the same order.
+        """
+        used = self.labels < n
+        return Digits(self.images[used], self.labels[used])
+
 
 _decoded: dict[str, tuple[np.ndarray, np.ndarray]] = {}
 

@@ -11,9 +11,8 @@ import torch
 from torch import Tensor
 
 from replications.engine.canvases import add_clutter, place, uniform_integers
-from replications.engine.context import Context
 from replications.engine.datasets import DataSource
-from replications.engine.digits import DIGITS, MNIST, Digits, load_digits
+from replications.engine.digits import DIGITS, MNIST, Digits
 from replications.papers.multiple_objects.settings import Settings
 
 TRIES = 16
@@ -35,25 +34,6 @@ def needs(settings: Settings) -> list[tuple[DataSource, str]]:
     """
     source = DIGITS if settings.dataset == "digits" else MNIST
     return [(source, split) for split in source.splits]
-
-
-def digits_in_use(context: Context, settings: Settings, split: str) -> Digits:
-    """Load the digits of one split to the device, those of the classes in use.
-
-    Args:
-        context: of the run.
-        settings: of the run.
-        split: 'train', 'validation' or 'test'.
-
-    Returns:
-        Images and labels of the split.
-
-    Raises:
-        DataError: the data is missing, altered or incomplete.
-    """
-    digits = load_digits(context, settings.dataset, split)
-    used = digits.labels < settings.n_classes
-    return Digits(digits.images[used], digits.labels[used])
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,11 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from replications.engine.best_weights import BestWeights
 from replications.engine.context import Context
+from replications.engine.digits import load_digits
 from replications.engine.precision import matmul_precision
 from replications.engine.training import train
 from replications.errors import InputError
-from replications.papers.unified_attention.data import CanvasGenerator, digits_in_use, fixed_set
+from replications.papers.unified_attention.data import CanvasGenerator, fixed_set
 from replications.papers.unified_attention.evaluation import Evaluation
 from replications.papers.unified_attention.model import EpisodeNoise, UnifiedAttentionModel
 from replications.papers.unified_attention.settings import Settings
@@ -39,7 +40,8 @@ def _train_and_score(settings: Settings, context: Context) -> None:
     n_seeds = len(context.seeds)
     network = UnifiedAttentionModel(settings, [context.generator(seed, "initialise", device="cpu") for seed in context.seeds])
     network = network.to(context.device)
-    trainer = Trainer(settings, context, network, CanvasGenerator(settings, digits_in_use(context, settings, "train")))
+    digits = load_digits(context, settings.dataset, "train").of_classes(settings.n_classes)
+    trainer = Trainer(settings, context, network, CanvasGenerator(settings, digits))
     best = BestWeights(n_seeds, stacked=network)
     validation = _evaluation(settings, context, network, "validation")
 
@@ -72,7 +74,8 @@ def _train_and_score(settings: Settings, context: Context) -> None:
 def _evaluation(settings: Settings, context: Context, network: UnifiedAttentionModel, split: str) -> Evaluation:
     """Return the evaluation on canvases of a split, the same for every model and seed."""
     n = settings.n_test if split == "test" else settings.n_validation
-    canvases = fixed_set(settings, digits_in_use(context, settings, split), n, context.generator(0, f"{split} canvases", device="cpu"))
+    digits = load_digits(context, settings.dataset, split).of_classes(settings.n_classes)
+    canvases = fixed_set(settings, digits, n, context.generator(0, f"{split} canvases", device="cpu"))
 
     def generators() -> list[torch.Generator]:
         return [context.generator(seed, f"{split} episodes", device="cpu") for seed in context.seeds]
