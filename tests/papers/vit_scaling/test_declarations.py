@@ -64,7 +64,7 @@ def test_margins_of_counted_tables_follow_one_rule() -> None:
 
 def test_tier_cpu_keeps_to_its_budget_and_to_seeds_that_no_pilot_used() -> None:
     runs = load_runs("vit_scaling", "cpu")
-    assert sum(run.resources.minutes * len(run.chunks()) for run in runs) <= 110  # core-minutes
+    assert sum(run.resources.minutes * len(run.chunks()) for run in runs) <= 160  # core-minutes
     assert {run.resources.threads for run in runs} == {1}
     assert min(seed for run in runs for seed in run.seeds) == 10
 
@@ -79,6 +79,21 @@ def test_families_of_tier_cpu_have_equal_size_and_differ_in_the_rate_alone() -> 
         for name, whole in (("vit", vit), ("resnet", resnet)):
             part = runs[f"scratch-{name}-n{n_images}"].model_dump(exclude={"n_images", "save_attention"})
             assert part == whole.model_dump(exclude={"n_images", "save_attention"})
+
+
+@pytest.mark.parametrize(
+    ("form", "changed"),
+    [
+        ("short-{}-500", {"n_steps": 500}),
+        ("short-{}-1000", {"n_steps": 1000}),
+        ("scratch-{}-n500-plain", {"n_images": 500, "augmentation": "none"}),
+    ],
+)
+def test_what_is_varied_at_tier_cpu_is_varied_alone_and_for_both_families(form: str, changed: dict[str, object]) -> None:
+    runs = {run.name: run.settings_as(Settings) for run in load_runs("vit_scaling", "cpu")}
+    for family in ("vit", "resnet"):
+        whole = runs[f"cifar-{family}"].model_dump(exclude={"save_attention"})
+        assert runs[form.format(family)].model_dump(exclude={"save_attention"}) == whole | changed
 
 
 def test_what_is_trained_at_tier_cpu_is_no_proxy_only_for_statements_of_its_own_setting() -> None:
