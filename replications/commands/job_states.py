@@ -75,7 +75,7 @@ def _row(run: Run, seeds: tuple[int, ...], results: Path, unfinished: Path, minu
     share, note = 0.0, ""
     if held(lock):
         state_name, share, note = "running", _share(progress), f"on {holder(lock).get('host', '?')}"
-    elif provenance and provenance.get("settings_digest") == run.digest:
+    elif provenance and grid.same_settings(provenance.get("settings"), run):
         state_name, share = "done", 1.0
     elif failure:
         state_name, share, note = "failed", _share(progress), str(failure.get("error", ""))

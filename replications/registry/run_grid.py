@@ -93,11 +93,27 @@ class Run:
         return [self.seeds[i : i + self.seeds_per_job] for i in range(0, len(self.seeds), self.seeds_per_job)]
 
 
-def same_settings(stored: object, run: Run) -> bool:
-    """Return True when stored settings mean today's settings of a run, compared key by key.
+def settings_today(stored: object, run: Run) -> dict[str, Any] | None:
+    """Return stored settings as today's code reads them.
 
     A key that the settings gained later has its default there, which stands for the older behaviour, so that results survive
-    the growth of the code. A key that is gone, or a value that is not valid today, makes them other settings.
+    the growth of the code.
+
+    Args:
+        stored: settings as the provenance of a chunk holds them.
+        run: the run as it is planned today.
+
+    Returns:
+        All keys of today as JSON holds them; None where a key is gone, or a value is not valid today.
+    """
+    try:
+        return type(run.settings).model_validate(stored).model_dump(mode="json")
+    except ValidationError:
+        return None
+
+
+def same_settings(stored: object, run: Run) -> bool:
+    """Return True when stored settings mean today's settings of a run, compared key by key as `settings_today` reads them.
 
     Args:
         stored: settings as the provenance of a chunk holds them.
@@ -106,10 +122,7 @@ def same_settings(stored: object, run: Run) -> bool:
     Returns:
         True where no difference changes what the run does.
     """
-    try:
-        return type(run.settings).model_validate(stored).model_dump(mode="json") == run.settings.model_dump(mode="json")
-    except ValidationError:
-        return False
+    return settings_today(stored, run) == run.settings.model_dump(mode="json")
 
 
 @dataclass(frozen=True)

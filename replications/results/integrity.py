@@ -5,6 +5,7 @@ A fault withholds every verdict, table cell and figure that reads the run. A rem
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,7 +13,7 @@ from typing import Any
 
 import pandas as pd
 
-from replications.registry.run_grid import Run, same_settings, seeds_label
+from replications.registry.run_grid import Run, same_settings, seeds_label, settings_today
 from replications.results.equal_records import copied_seeds
 from replications.results.store import PROVENANCE, Chunk, file_digest
 
@@ -46,7 +47,7 @@ def check_run(chunks: Sequence[Chunk], tier: str, plan: Run | None = None, promo
     faults += not_as_promoted(chunks, promoted) if promoted is not None else []
     if faults:  # what cannot be read or trusted alone is not compared
         return RunIntegrity(tuple(faults))
-    faults += _mixed(chunks)
+    faults += _mixed(chunks, plan)
     if not (plan and plan.settings.deterministic):
         faults += _copied_seeds(chunks)
     return RunIntegrity(tuple(faults), tuple(_remarks(chunks, plan, promoted=promoted is not None)))
@@ -83,12 +84,12 @@ def not_as_promoted(chunks: Sequence[Chunk], promoted: Mapping[str, str]) -> Ite
     yield from (f"{name}: was promoted and is gone from the reference." for name in promoted if name not in there)
 
 
-def _mixed(chunks: Sequence[Chunk]) -> Iterator[str]:
+def _mixed(chunks: Sequence[Chunk], plan: Run | None) -> Iterator[str]:
     """Chunks of different settings or data are different experiments, whose seeds have no common mean."""
     if not chunks:
         return
     run = chunks[0].run
-    digests = _by_value(chunks, lambda content: str(content.get("settings_digest")))
+    digests = _by_value(chunks, lambda content: _settings_meant(content, plan))
     if len(digests) > 1:
         yield f"{run}: {_listed(digests)} have different settings, so that their seeds are not averaged."
     sources = {source for chunk in chunks for source in _mapping(chunk.provenance.get("data"))}
@@ -152,6 +153,12 @@ def _by_value(chunks: Sequence[Chunk], value: Callable[[Mapping[str, Any]], str]
     for chunk in chunks:
         groups.setdefault(value(chunk.provenance), []).append(chunk)
     return groups
+
+
+def _settings_meant(provenance: Mapping[str, Any], plan: Run | None) -> str:
+    """Return one text for all settings that mean the same today: a key that came later has its default."""
+    today = settings_today(provenance.get("settings"), plan) if plan else None
+    return str(provenance.get("settings_digest")) if today is None else json.dumps(today, sort_keys=True)
 
 
 def _listed(groups: Mapping[str, Sequence[Chunk]]) -> str:
