@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from replications.papers.multiple_objects.canvases import Canvases
 from replications.papers.multiple_objects.convnet import ConvNet
-from replications.papers.multiple_objects.data import Canvases
 from replications.papers.multiple_objects.glimpse_statistics import all_visited, looked_at, returns
 from replications.papers.multiple_objects.model import DRAM, EpisodeNoise, Outcome
 from replications.papers.multiple_objects.networks import Network

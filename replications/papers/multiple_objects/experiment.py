@@ -7,11 +7,10 @@ import torch
 
 from replications.engine.best_weights import BestWeights
 from replications.engine.context import Context
-from replications.engine.digits import load_digits
 from replications.engine.precision import matmul_precision
 from replications.engine.training import train
 from replications.errors import InputError
-from replications.papers.multiple_objects.data import CanvasGenerator, fixed_set
+from replications.papers.multiple_objects.data import scored_images, training_images
 from replications.papers.multiple_objects.evaluation import Evaluation
 from replications.papers.multiple_objects.networks import Network, build, forward_flops
 from replications.papers.multiple_objects.settings import Settings
@@ -41,8 +40,7 @@ def run(settings: Settings, context: Context) -> None:
 def _train_and_score(settings: Settings, context: Context) -> None:
     n_seeds = len(context.seeds)
     network = build(settings, [context.generator(seed, "initialise", device="cpu") for seed in context.seeds]).to(context.device)
-    digits = load_digits(context, settings.dataset, "train").of_classes(settings.n_classes)
-    trainer = Trainer(settings, context, network, CanvasGenerator(settings, digits))
+    trainer = Trainer(settings, context, network, training_images(settings, context))
     best = BestWeights(n_seeds, stacked=network)
     validation = _evaluation(settings, context, network, "validation")
 
@@ -74,15 +72,13 @@ def _train_and_score(settings: Settings, context: Context) -> None:
 
 
 def _evaluation(settings: Settings, context: Context, network: Network, split: str) -> Evaluation:
-    """Return the evaluation on canvases of a split, the same for every model and seed of a task."""
-    n = settings.n_test if split == "test" else settings.n_validation
-    digits = load_digits(context, settings.dataset, split).of_classes(settings.n_classes)
-    canvases = fixed_set(settings, digits, n, context.generator(0, f"{split} canvases", device="cpu"))
+    """Return the evaluation on images of a split, the same for every model and seed of a task."""
+    images = scored_images(settings, context, split)
 
     def generators(purpose: str) -> list[torch.Generator]:
         return [context.generator(seed, f"{split} {purpose}", device="cpu") for seed in context.seeds]
 
-    return Evaluation(network, settings, canvases, generators, len(context.seeds))
+    return Evaluation(network, settings, images, generators, len(context.seeds))
 
 
 def _percent(values: torch.Tensor) -> torch.Tensor:

@@ -72,19 +72,20 @@ class Outcome:
 
 
 class SeedConv(nn.Module):
-    """A 3x3 convolution per seed, as one grouped convolution.
+    """A convolution per seed, as one grouped convolution.
 
     Args:
         n_in: channels of the inputs.
         n_out: channels of the outputs.
         generators: one per seed, on the CPU.
-        stride: of the convolution; the image is padded by one pixel.
+        side: of the filters, odd; the image is padded so that its size stays.
+        stride: of the convolution.
     """
 
-    def __init__(self, n_in: int, n_out: int, generators: SeedGenerators, *, stride: int = 1) -> None:
+    def __init__(self, n_in: int, n_out: int, generators: SeedGenerators, *, side: int = 3, stride: int = 1) -> None:
         super().__init__()
-        self.stride = stride
-        self.weight = nn.Parameter(seeded_uniform((n_out, n_in, 3, 3), HE_GAIN / math.sqrt(9 * n_in), generators))
+        self.stride, self.padding = stride, side // 2
+        self.weight = nn.Parameter(seeded_uniform((n_out, n_in, side, side), HE_GAIN / math.sqrt(side**2 * n_in), generators))
         self.bias = nn.Parameter(torch.zeros(len(generators), n_out))
 
     def forward(self, x: Tensor) -> Tensor:
@@ -98,7 +99,7 @@ class SeedConv(nn.Module):
         """
         seeds = len(x)
         merged = x.transpose(0, 1).flatten(1, 2)
-        y = functional.conv2d(merged, self.weight.flatten(0, 1), self.bias.flatten(), stride=self.stride, padding=1, groups=seeds)
+        y = functional.conv2d(merged, self.weight.flatten(0, 1), self.bias.flatten(), self.stride, self.padding, groups=seeds)
         return y.unflatten(1, (seeds, -1)).transpose(0, 1)
 
 
@@ -206,7 +207,9 @@ class GlimpseNetwork(nn.Module):
         super().__init__()
         width, channels = settings.glimpse_size, (settings.scales, *settings.glimpse_filters)
         self.multiply = multiply
-        self.convolutions = nn.ModuleList([SeedConv(a, b, generators) for a, b in itertools.pairwise(channels)])
+        sides = (settings.first_filter_side, *[3] * len(channels))
+        layers = zip(sides, itertools.pairwise(channels), strict=False)
+        self.convolutions = nn.ModuleList([SeedConv(a, b, generators, side=side) for side, (a, b) in layers])
         self.image_fc = SeedLinear(channels[-1] * settings.glimpse_side**2, width, generators=generators, gain=HE_GAIN)
         self.what_fc = SeedLinear(width, width, generators=generators, gain=HE_GAIN)
         self.where_fc = SeedLinear(2, width, generators=generators)

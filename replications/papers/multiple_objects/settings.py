@@ -8,15 +8,19 @@ from pydantic import Field, model_validator
 
 from replications.registry.settings import TrainingInSteps
 
-DIGIT_SIDE = {"mnist": 28, "digits": 8}
-"""Side of one digit in pixels, by data set."""
+DIGIT_SIDE = {"mnist": 28, "digits": 8, "svhn": 16}
+"""Side of one digit in pixels, by data set; of a house number, of the square around its middle that counts as the digit where it is said
+where glimpses go.
+"""
 
 
 class Settings(TrainingInSteps):
     """Settings of one run. The defaults are the published task of digit pairs, at sizes of ours where the paper's are not known."""
 
     # Data
-    dataset: Literal["mnist", "digits"] = Field("mnist", description="MNIST, or scikit-learn's 8x8 digits (no download).")
+    dataset: Literal["mnist", "digits", "svhn"] = Field(
+        "mnist", description="MNIST; scikit-learn's 8x8 digits (no download); or house numbers (SVHN), whose task is sequence."
+    )
     task: Literal["pairs", "sums", "sequence"] = Field(
         "pairs",
         description="pairs: one of the unordered pairs of two digits; sums: the sum of all digits;"
@@ -26,6 +30,7 @@ class Settings(TrainingInSteps):
     canvas: int = Field(100, ge=4, description="Side of the square image in pixels.")
     n_digits: int = Field(2, ge=1, description="Largest number of digits on a canvas; they do not overlap.")
     fewest_digits: int | None = Field(None, ge=1, description="Smallest number of digits on a canvas (task sequence); null: n_digits.")
+    crop_side: int = Field(64, ge=4, description="Side of the crop around a house number, of which a network sees a square of side canvas.")
     clutter: int = Field(0, ge=0, description="Patches cut from other digits and added at random places.")
     clutter_side: int = Field(8, ge=1, description="Side of a clutter patch in pixels.")
     n_validation: int = Field(5000, ge=1, description="Canvases of the validation set.")
@@ -42,7 +47,10 @@ class Settings(TrainingInSteps):
     glimpse_side: int = Field(12, ge=1, description="Side g of the finest patch, and of every patch once resized.")
     scales: int = Field(2, ge=1, description="Patches per glimpse, of sides g, 2g, 4g, ...; the paper has two.")
     glimpse_size: int = Field(256, ge=1, description="Width of the glimpse vector g_n, and of the hidden layer that reads the patches.")
-    glimpse_filters: tuple[int, ...] = Field((), description="Filters of each 3x3 convolution over the patches; none: fully connected.")
+    glimpse_filters: tuple[int, ...] = Field((), description="Filters of each convolution over the patches; none: fully connected.")
+    first_filter_side: Literal[3, 5] = Field(
+        3, description="Side of the filters of the first of these convolutions; of the others it is 3."
+    )
     hidden_size: int = Field(256, ge=1, description="Units of each LSTM layer, and of RAM's core.")
     classifier_size: int = Field(256, ge=1, description="Units of the classification network's hidden layer.")
     context_side: int = Field(25, ge=4, description="Side of the coarse image that the context network reads.")
@@ -109,8 +117,10 @@ class Settings(TrainingInSteps):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
+        if self.dataset == "svhn":
+            self._check_house_numbers()
         room = (self.canvas // self.digit) ** 2
-        if self.n_digits > room:
+        if self.dataset != "svhn" and self.n_digits > room:
             raise ValueError(
                 f"n_digits {self.n_digits}: a canvas of {self.canvas} pixels holds at most {room} digits of {self.digit} pixels that do not"
                 " overlap; set a larger canvas or fewer digits"
@@ -135,3 +145,14 @@ class Settings(TrainingInSteps):
         if self.model == "cnn" and self.task == "sequence":
             raise ValueError("model cnn gives one answer per image; set task to pairs or sums")
         return self
+
+    def _check_house_numbers(self) -> None:
+        """Raise ValueError where settings ask for what house numbers do not have."""
+        if self.task != "sequence" or self.min_digits != 1 or self.n_classes != 10:
+            raise ValueError(
+                "dataset svhn: house numbers have one digit or more, 0 to 9; set task to sequence, fewest_digits to 1, n_classes to 10"
+            )
+        if self.clutter:
+            raise ValueError(f"clutter {self.clutter}: house numbers stand in photographs; set clutter to 0")
+        if self.canvas > self.crop_side:
+            raise ValueError(f"canvas {self.canvas} must be at most crop_side {self.crop_side}, of which it is a square")

@@ -14,7 +14,7 @@ from replications.engine.optimisation import RATE_FACTOR, clip_norm_per_seed, gr
 from replications.engine.randomness import Generators
 from replications.engine.training import Metrics
 from replications.papers.multiple_objects.convnet import ConvNet
-from replications.papers.multiple_objects.data import CanvasGenerator
+from replications.papers.multiple_objects.data import ImageSource
 from replications.papers.multiple_objects.model import EpisodeNoise, Outcome
 from replications.papers.multiple_objects.networks import Network
 from replications.papers.multiple_objects.objective import bound_loss
@@ -31,10 +31,10 @@ class Trainer:
         settings: of the run.
         context: of the run.
         network: to train.
-        canvases: generator of the training images.
+        canvases: makes the training images.
     """
 
-    def __init__(self, settings: Settings, context: Context, network: Network, canvases: CanvasGenerator) -> None:
+    def __init__(self, settings: Settings, context: Context, network: Network, canvases: ImageSource) -> None:
         self.settings, self.network, self.canvases = settings, network, canvases
         self.n_seeds, device = len(context.seeds), context.device
         self.end = settings.n_classes if settings.task == "sequence" else NO_END

@@ -89,6 +89,28 @@ def accuracy_by_size(results: Results, panel: Panel, series: str) -> pd.DataFram
     return pd.DataFrame(rows, columns=["family", "n_images", "seed", "value"])
 
 
+def accuracy_by_length(results: Results, series: str) -> pd.DataFrame:
+    """Return test accuracies from scratch by the number of updates, at the number of images of the runs that vary it.
+
+    Args:
+        results: results of the paper.
+        series: see `series_of`.
+
+    Returns:
+        Columns family, n_steps, seed, value (per cent); no rows where the tier varies no length.
+    """
+    shorter = curve(results, "updates", series)
+    sizes = {run.settings_as(Settings).n_images for run in shorter}
+    full = [run for run in curve(results, "scratch", series) if run.settings_as(Settings).n_images in sizes]
+    rows = [
+        {"family": series, "n_steps": run.settings_as(Settings).n_steps, "seed": seed, "value": value}
+        for run in (*shorter, *full)
+        if results.recorded(run.name, "accuracy")
+        for seed, value in results.final(run.name, "accuracy").items()
+    ]
+    return pd.DataFrame(rows, columns=["family", "n_steps", "seed", "value"])
+
+
 def measured_panels(results: Results) -> list[tuple[str, dict[str, pd.DataFrame]]]:
     """Return the panels for which both ViT and ResNet are measured at two sizes or more.
 

@@ -24,18 +24,19 @@ _COLOURS = {"vit": PALETTE[0], "resnet": PALETTE[1], "hybrid": PALETTE[2], "vit-
 _NAMES = {"vit": "ViT", "resnet": "ResNet", "hybrid": "hybrid", "vit-large": "ViT, twice as deep"}
 
 
-def _draw(axes: Axes, data: pd.DataFrame, family: str, *, dy: float = 0) -> None:
-    """Draw one curve over N: a dot per seed, a line through the means, its name at the end.
+def _draw(axes: Axes, data: pd.DataFrame, family: str, *, x: str = "n_images", dy: float = 0) -> None:
+    """Draw one curve: a dot per seed, a line through the means, its name at the end.
 
     Args:
         axes: axes to draw on.
-        data: columns n_images and value.
+        data: columns `x` and value.
         family: key of `_NAMES`.
+        x: column of the horizontal axis.
         dy: vertical offset of the name in points.
     """
     colour = _COLOURS[family]
-    dots(axes, data["n_images"], data["value"], colour=colour)
-    means = data.groupby("n_images")["value"].mean()
+    dots(axes, data[x], data["value"], colour=colour)
+    means = data.groupby(x)["value"].mean()
     axes.plot(means.index, means, color=colour)
     label_end(axes, float(means.index[-1]), float(means.iloc[-1]), _NAMES[family], colour, dy=dy)
 
@@ -149,6 +150,27 @@ def accuracy_by_compute(results: Results) -> Figure:
         alt=f"Our mean accuracy in per cent, by increasing compute: {in_words(ours.sort_values('compute'), 'model', 'accuracy', '.1f')}.",
         title="Accuracy by training compute",
     )
+
+
+def accuracy_by_updates(results: Results) -> Figure:
+    """Accuracy from scratch against the number of updates, which is proportional to training compute: networks of equal size, equal
+    multiply-adds and one batch size. Dots are seeds, lines join their means.
+    """
+    tables = {family: figure_data.accuracy_by_length(results, family) for family in ("vit", "resnet")}
+    if any(table["n_steps"].nunique() < 2 for table in tables.values()):
+        raise NotMeasured("needs trainings of both families of two lengths or more")
+    figure, axes = canvas(width=1.3 * COLUMN, height=2.6)
+    ax = axes[0, 0]
+    for family, table in tables.items():
+        _draw(ax, table, family, x="n_steps")
+    data = pd.concat(tables.values(), ignore_index=True)
+    lengths = sorted(data["n_steps"].unique())
+    ax.set(xscale="log", xlabel="updates", ylabel="CIFAR-10 test accuracy (%)")
+    ax.set_xticks(lengths, labels=[f"{length:,}" for length in lengths])
+    ax.xaxis.set_minor_formatter(NullFormatter())
+    ax.margins(x=0.12)
+    alt = f"Mean accuracy in per cent by updates: {in_words(data, ['family', 'n_steps'], form='.1f')}."
+    return Figure(figure, data, alt=alt, title="Accuracy from scratch by number of updates")
 
 
 def compute_ratio_at_equal_accuracy(results: Results) -> Figure:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from replications.engine.digits import Digits
 from replications.errors import InputError
-from replications.papers.multiple_objects.data import Canvases, CanvasGenerator, pair_number
+from replications.papers.multiple_objects.canvases import Canvases, CanvasGenerator, pair_number
 from replications.papers.multiple_objects.settings import Settings
 from replications.registry.yaml_models import validate
 

@@ -11,7 +11,7 @@ import torch
 
 from replications.errors import InputError, Preempted
 from replications.papers.multiple_objects.answers import answer_names, answered_until_end
-from replications.papers.multiple_objects.data import Canvases, pair_number
+from replications.papers.multiple_objects.canvases import Canvases, pair_number
 from replications.papers.multiple_objects.evaluation import Evaluation
 from replications.papers.multiple_objects.experiment import run
 from replications.papers.multiple_objects.networks import build
