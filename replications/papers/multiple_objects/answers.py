@@ -10,6 +10,18 @@ MODELS = {"ram": "RAM", "no-context": "DRAM without context", "dram": "DRAM", "c
 TASKS = {"pairs": "pairs", "sums": "sums", "sequence": "from left to right"}
 
 
+def task_name(settings: Settings) -> str:
+    """Return what a run reads, for figures.
+
+    Args:
+        settings: of the run.
+
+    Returns:
+        A text of `TASKS`, or 'house numbers'.
+    """
+    return "house numbers" if settings.dataset == "svhn" else TASKS[settings.task]
+
+
 def answer_names(settings: Settings) -> list[str]:
     """Return the answers that a network can give to one target, in the order of its classes.
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from replications.papers.multiple_objects.answers import MODELS, TASKS, answer_names, answered_until_end, runs_with_glimpses
+from replications.papers.multiple_objects.answers import MODELS, answer_names, answered_until_end, runs_with_glimpses, task_name
 from replications.papers.multiple_objects.settings import Settings
 from replications.presentation.exhibits import Exhibit
 from replications.registry.run_grid import Run
@@ -32,7 +32,7 @@ def _run(results: Results, run: Run) -> dict[str, Any]:
     settings, arrays = run.settings_as(Settings), results.artifacts(run.name)
     places = (arrays["shown_locations"][0].astype(float) + 1) * settings.canvas / 2  # (glimpses, canvases, 2)
     return {
-        "name": f"{MODELS[settings.model]}, {TASKS[settings.task]}",
+        "name": f"{MODELS[settings.model]}, {task_name(settings)}",
         "canvas": settings.canvas,
         "side": settings.glimpse_side,
         "scales": settings.scales,

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import NullLocator
 
-from replications.papers.multiple_objects.answers import MODELS, TASKS, answer_names, answered_until_end, runs_with_glimpses
+from replications.papers.multiple_objects.answers import MODELS, TASKS, answer_names, answered_until_end, runs_with_glimpses, task_name
 from replications.papers.multiple_objects.settings import Settings
 from replications.presentation.figure_writer import Figure
 from replications.presentation.palette import PALETTE
@@ -54,10 +54,9 @@ def error_by_model(results: Results) -> Figure:
         if value is not None:
             published(axes, value, place, colour=colour, label="_")
         rows += [
-            {"task": TASKS[settings.task], "network": MODELS[settings.model], "seed": seed, "error": error}
-            for seed, error in values.items()
+            {"task": task_name(settings), "network": MODELS[settings.model], "seed": seed, "error": error} for seed, error in values.items()
         ]
-    axes.set_yticks(range(len(runs)), [f"{TASKS[s.task]}: {MODELS[s.model]}" for _, s in runs])
+    axes.set_yticks(range(len(runs)), [f"{task_name(s)}: {MODELS[s.model]}" for _, s in runs])
     axes.set(xlabel="test error (%)", ylim=(len(runs) - 0.5, -0.5))
     axes.set_xlim(left=0)
     data = pd.DataFrame(rows)
@@ -81,7 +80,7 @@ def where_glimpses_go(results: Results) -> Figure:
     for i, (run, settings) in enumerate(runs):
         # Tasks differ by the shape of the bar's line, networks by colour.
         dash = {"pairs": "solid", "sums": (0, (2, 0.8)), "sequence": (0, (1, 0.6))}[settings.task]
-        name = f"{TASKS[settings.task]}: {MODELS[settings.model]}"
+        name = f"{task_name(settings)}: {MODELS[settings.model]}"
         for x, metric in enumerate(SHARES):
             values = results.final(run.name, metric)
             place = x + (i - (len(runs) - 1) / 2) * 0.8 / len(runs)
@@ -116,7 +115,7 @@ def glimpse_paths(results: Results) -> Figure:
     for line, run in zip(grid, runs, strict=True):
         settings, arrays = run.settings_as(Settings), results.artifacts(run.name)
         names = answer_names(settings)
-        name = f"{TASKS[settings.task]}: {MODELS[settings.model]}"
+        name = f"{task_name(settings)}: {MODELS[settings.model]}"
         for i, axes in enumerate(line):
             places = (arrays["shown_locations"][0, :, i].astype(float) + 1) * settings.canvas / 2
             answers = [names[c] for c in arrays["shown_probabilities"][0, :, i].argmax(-1)]
