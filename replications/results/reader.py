@@ -242,9 +242,39 @@ class Results:
             False where the run is not finished or recorded no such value.
         """
         self.check_run(run)
-        rows = self._by_run.get(run, self.records.iloc[:0])
-        match = (rows["metric"] == metric) & (rows["split"] == split) & (rows["model"] == model) & (rows["axis"] == axis)
-        return bool((match if at is None else match & (rows["at"] == at)).any())
+        return len(self._positions(Measure(run=run, metric=metric, split=split, model=model, axis=axis, at=at))) > 0
+
+    def _found(self, measure: Measure) -> np.ndarray:
+        """Return the places of a measure's records, of all steps; raises what `select` raises where the run has none."""
+        self.check_run(measure.run)
+        rows = self._positions(measure)
+        if len(rows):
+            self.used.add(measure.run)
+        else:
+            keys = measure.model_dump(include={"run", "metric", "split", "model", "axis", "at"})
+            self.select(**keys)
+        return rows
+
+    def _positions(self, measure: Measure) -> np.ndarray:
+        """Return the places of a measure's records among `sound_records`, in stored order."""
+        rows = self._places.get((measure.run, measure.metric, measure.split))
+        if rows is None:
+            return np.empty(0, dtype=np.int64)
+        columns = self._columns
+        match = (columns["model"][rows] == measure.model) & (columns["axis"][rows] == measure.axis)
+        chosen: np.ndarray = rows[match if measure.at is None else match & (columns["at"][rows] == measure.at)]
+        return chosen
+
+    @cached_property
+    def _places(self) -> dict[tuple[str, str, str], np.ndarray]:
+        """Places of records by run, metric and split. A report asks for thousands of values, and a search of all records takes milliseconds."""
+        places: dict[Any, Any] = self.sound_records.groupby(["run", "metric", "split"], observed=True).indices
+        return places
+
+    @cached_property
+    def _columns(self) -> dict[str, np.ndarray]:
+        """Columns of the records as arrays."""
+        return {name: self.sound_records[name].to_numpy() for name in ("model", "axis", "at", "unit", "seed", "step", "value")}
 
     @cached_property
     def _by_run(self) -> dict[str, pd.DataFrame]:
@@ -278,13 +308,15 @@ class Results:
         Raises:
             InputError: see `select`.
         """
-        rows = self.select(
-            run=measure.run, metric=measure.metric, split=measure.split, model=measure.model, axis=measure.axis, at=measure.at
-        )
+        rows = self._found(measure)
+        seeds, steps, values = (self._columns[name][rows] for name in ("seed", "step", "value"))
         if measure.step != "last":
-            rows = rows[rows["step"] == measure.step]
-        rows = rows.sort_values("step", kind="stable").groupby("seed").tail(1)
-        return rows.set_index("seed")["value"].sort_index()
+            chosen = steps == measure.step
+            seeds, steps, values = seeds[chosen], steps[chosen], values[chosen]
+        order = np.lexsort((steps, seeds))  # by seed, then step; of equal ones the order stored
+        seeds, values = seeds[order], values[order]
+        last = np.append(seeds[1:] != seeds[:-1], np.ones(min(1, len(seeds)), dtype=bool))
+        return pd.Series(values[last], index=pd.Index(seeds[last], name="seed"), name="value")
 
     def unit(self, measure: Measure) -> str:
         """Return the unit of the recorded values of a measure.
@@ -295,10 +327,8 @@ class Results:
         Returns:
             The stored unit; empty for none, and where nothing is recorded.
         """
-        rows = self.select(
-            run=measure.run, metric=measure.metric, split=measure.split, model=measure.model, axis=measure.axis, at=measure.at
-        )
-        return str(rows["unit"].iloc[0]) if len(rows) else ""
+        rows = self._found(measure)
+        return str(self._columns["unit"][rows[0]]) if len(rows) else ""
 
     def final(
         self, run: str, metric: str, split: str = "test", *, model: str = "", axis: str = "", at: float | None = None
