@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
-from matplotlib.ticker import LogFormatterSciNotation, LogLocator, NullFormatter
+from matplotlib.ticker import LogFormatterSciNotation, LogLocator, NullFormatter, NullLocator
 
 from replications.papers.vit_scaling import figure_data
 from replications.papers.vit_scaling.settings import Settings
@@ -167,7 +167,7 @@ def accuracy_by_updates(results: Results) -> Figure:
     lengths = sorted(data["n_steps"].unique())
     ax.set(xscale="log", xlabel="updates", ylabel="CIFAR-10 test accuracy (%)")
     ax.set_xticks(lengths, labels=[f"{length:,}" for length in lengths])
-    ax.xaxis.set_minor_formatter(NullFormatter())
+    ax.xaxis.set_minor_locator(NullLocator())
     ax.margins(x=0.12)
     alt = f"Mean accuracy in per cent by updates: {in_words(data, ['family', 'n_steps'], form='.1f')}."
     return Figure(figure, data, alt=alt, title="Accuracy from scratch by number of updates")
