@@ -84,6 +84,20 @@ def crop(image: Any, boxes: Sequence[Sequence[float]], side: int) -> tuple[np.nd
     return np.asarray(square), centres
 
 
+def boxes_and_labels(digits: Any) -> tuple[list[list[float]], list[int]]:
+    """Return the boxes and labels of a row, which copies of the data set hold as one mapping of lists or as a list of mappings.
+
+    Args:
+        digits: column 'digits' of a row.
+
+    Returns:
+        Left, top, width and height of each digit, and the digits.
+    """
+    if isinstance(digits, dict):
+        return digits["bbox"], digits["label"]
+    return [digit["bbox"] for digit in digits], [digit["label"] for digit in digits]
+
+
 _decoded: dict[tuple[str, int, int], tuple[np.ndarray, np.ndarray, np.ndarray]] = {}
 """Crops, digits and centres of whole splits: a process that makes several runs decodes each once."""
 
@@ -98,11 +112,12 @@ def _decode(context: Context, settings: Settings, split: str) -> tuple[np.ndarra
     crops, values = np.zeros((n, side, side), np.uint8), np.full((n, most), settings.n_classes, np.int64)
     centres = np.zeros((n, most, 2), np.int64)
     for row, (image, digits) in enumerate(zip(column(loaded, "image"), column(loaded, "digits"), strict=True)):
+        boxes, labels = boxes_and_labels(digits)
         try:
-            crops[row], middles = crop(image, digits["bbox"], side)
+            crops[row], middles = crop(image, boxes, side)
         except DataError as error:
             raise DataError(f"Row {row:,} of {SVHN.name}/{split} is no house number: {error}.") from error
-        labels = digits["label"][:most]
+        labels = labels[:most]
         values[row, : len(labels)], centres[row, : len(labels)] = labels, middles[:most].round()
     _decoded[key] = crops, values, centres
     return _decoded[key]

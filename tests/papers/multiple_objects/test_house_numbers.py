@@ -14,7 +14,14 @@ from PIL import Image
 from replications.errors import DataError
 from replications.papers.multiple_objects import house_numbers
 from replications.papers.multiple_objects.experiment import run
-from replications.papers.multiple_objects.house_numbers import NumberGenerator, Numbers, crop, load_numbers, middle_squares
+from replications.papers.multiple_objects.house_numbers import (
+    NumberGenerator,
+    Numbers,
+    boxes_and_labels,
+    crop,
+    load_numbers,
+    middle_squares,
+)
 from replications.papers.multiple_objects.settings import Settings
 from replications.registry.run_grid import load_runs
 from tests.contexts import make_context
@@ -102,6 +109,12 @@ def test_a_box_beyond_the_border_is_cut_at_it() -> None:
     square, centres = crop(numbered(40, 40, boxes), boxes, 32)
     assert (square > 130).mean() > 0.6
     np.testing.assert_allclose(centres, [[6 * 32 / 19, 13 * 32 / 32.5]])  # the crop is 0..19 by 0..32.5
+
+
+def test_both_layouts_of_the_column_are_read() -> None:
+    boxes, labels = [[1, 2, 3, 4], [5, 6, 7, 8]], [3, 9]
+    by_digit = [{"bbox": box, "label": label} for box, label in zip(boxes, labels, strict=True)]
+    assert boxes_and_labels({"bbox": boxes, "label": labels}) == boxes_and_labels(by_digit) == (boxes, labels)
 
 
 @pytest.mark.parametrize(("boxes", "why"), [([], "no digit"), ([[60, 5, 8, 10]], "outside its 40x40 pixels")])
