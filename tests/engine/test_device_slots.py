@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -69,9 +68,7 @@ def test_a_killed_job_frees_its_gpu_at_once(tmp_path: Path) -> None:
         mine.acquire(1, 1, patience=0)
     job.kill()
     assert list(tmp_path.glob("0.*")), "the stale files are still there"
-    began = time.monotonic()
-    assert mine.acquire(2, 4) == ["0", "1"]
-    assert time.monotonic() - began < 0.4
+    assert mine.acquire(2, 4, patience=0) == ["0", "1"], "no patience: it waits for nothing"
     mine.release()
 
 

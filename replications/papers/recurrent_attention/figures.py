@@ -393,10 +393,14 @@ def where_it_looks(results: Results) -> Figure:
         "spread_between": "spread (pixels)",
         "pixels_seen": "cover (% of canvas)",
     }
+    if not any(run.settings.translated for run in runs):
+        del panels["followed"]
     figure, grid = canvas(2 * COLUMN, 0.9 + 0.2 * len(runs), columns=len(panels), sharey=True)
     rows = []
     for axes, (metric, label) in zip(grid[0], panels.items(), strict=True):
         for row, run in enumerate(runs):
+            if metric == "followed" and not run.settings.translated:
+                continue
             values = results.final(run.name, metric)
             dots(axes, values, [row] * len(values), colour=POLICIES[run.settings.policy])
             rows += [{"run": run.name, "metric": metric, "seed": seed, "value": value} for seed, value in values.items()]

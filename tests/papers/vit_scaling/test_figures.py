@@ -23,8 +23,9 @@ FIGURES = [f for name, f in vars(figures).items() if inspect.isfunction(f) and f
 
 
 NOT_DRAWN = {
-    "smoke": ("larger_models_need_data", "components"),
+    "smoke": ("larger_models_need_data", "components", "accuracy_by_updates"),
     "cpu": ("larger_models_need_data", "accuracy_by_compute", "compute_ratio_at_equal_accuracy", "attention_outlines"),
+    "gpu": ("accuracy_by_updates",),
 }
 """Figures of runs that a tier does not have."""
 
