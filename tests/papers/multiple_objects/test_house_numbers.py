@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -85,7 +86,7 @@ def write(folder: Path, split: str, table: dict[str, list[Any]]) -> None:
 def mirror(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for split, n in ROWS.items():
         write(tmp_path / "mirror", split, rows(n))
-        monkeypatch.setitem(house_numbers.SVHN.splits, split, n)  # type: ignore[arg-type]
+    monkeypatch.setattr(house_numbers, "SVHN", dataclasses.replace(house_numbers.SVHN, splits=ROWS))
     monkeypatch.setenv("REPLICATIONS_DATA", str(tmp_path / "mirror"))
     monkeypatch.setattr(house_numbers, "_decoded", {})
     monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
