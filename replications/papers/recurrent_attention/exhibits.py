@@ -18,7 +18,7 @@ def glimpse_player(results: Results) -> Exhibit:
     """Play the glimpses of trained networks: select a run and an image, then play, step and change the speed.
 
     Each step adds one glimpse. Pixels inside any patch so far are bright, and sharp where the finest patch was; bars are the class
-    probabilities after that glimpse (only the last one was trained). Seed 0, the last checkpoint.
+    probabilities after that glimpse (only the last one was trained). Smallest seed, the last checkpoint.
     """
     runs = []
     for run in glimpse_runs(results):

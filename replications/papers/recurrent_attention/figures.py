@@ -118,7 +118,7 @@ def glimpse_paths(results: Results) -> Figure:
     """Glimpses of a trained network: eight test images and the path of one episode on each.
 
     Squares are the finest patches, numbered; the first glimpse, dashed, is always at a random location. Below each image: the predicted
-    class, and whether it is correct. Seed 0, the last checkpoint, the task with the most clutter at this tier.
+    class, and whether it is correct. Smallest seed, the last checkpoint, the task with the most clutter at this tier.
     """
     runs = [run for run in glimpse_runs(results) if run.settings.policy == "learned" and run.settings.glimpses > 1]
     if not runs:
@@ -138,7 +138,7 @@ def glimpse_paths(results: Results) -> Figure:
         rows += [{"image": index, "glimpse": t + 1, "x": x, "y": y, "label": arrays["labels"][index]} for t, (x, y) in enumerate(path)]
     for axes in grid.ravel()[n_images:]:
         axes.axis("off")
-    alt = f"Paths of {settings.glimpses} glimpses over {n_images} test images of {run.task}, seed 0."
+    alt = f"Paths of {settings.glimpses} glimpses over {n_images} test images of {run.task}, smallest seed."
     return Figure(figure, pd.DataFrame(rows), alt, f"Glimpse paths, {run.task}", [run.name])
 
 
