@@ -35,11 +35,14 @@ def contradictions(records: pd.DataFrame, arrays: Mapping[str, np.ndarray], seed
             listed = ", ".join(f"{size:g}" for size in sizes)
             yield f"the number of {split} examples{f' of {model}' if model else ''} is {listed}, where one whole number is needed."
         else:
-            yield from _items(records[(records["split"] == split)], arrays, seeds, int(sizes[0]))
+            measured = records["split"] == split
+            yield from _items(records[measured & (records["model"] == model) if model else measured], arrays, seeds, int(sizes[0]))
 
 
 def _items(records: pd.DataFrame, arrays: Mapping[str, np.ndarray], seeds: Sequence[int], size: int) -> Iterator[str]:
     """Stored items must have the size of the test set, and their share must be the metric that was recorded."""
+    if not arrays:
+        return
     for (metric, split, model), rows in records[(records["unit"] == "%") & (records["axis"] == "")].groupby(["metric", "split", "model"]):
         name = WRONG + "_".join(part for part in map(str, (metric, split, model)) if part)
         if name not in arrays:
