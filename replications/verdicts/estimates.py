@@ -48,10 +48,10 @@ class Estimate:
             return math.nan, math.nan
         if self.error == 0:
             return self.mean, self.mean
-        from scipy import stats  # late, since the registry loads this module and scipy takes most of a second
+        from scipy import special  # late, since the registry loads this module and scipy takes long
 
-        low, high = stats.t.interval(level, self.df, loc=self.mean, scale=self.error)
-        return float(low), float(high)
+        half = self.error * float(special.stdtrit(self.df, (1 + level) / 2))  # `stats.t.interval` checks for 3 ms what this computes
+        return self.mean - half, self.mean + half
 
     def p_above(self, bound: float) -> float:
         """Return the one-sided p-value of 'the true mean exceeds `bound`' (null: it does not); nan for one value.
