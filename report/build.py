@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
 
@@ -36,13 +37,15 @@ def write_report(tier: str, source: str, runs: Path, derived: Path, papers: Sequ
     """
     report = build(tier, source, runs, derived, papers, stamp)
     citations = entries(report)
-    write_pages(report, citations, out)
+    with ThreadPoolExecutor(1) as beside:  # Typst needs no Python while it typesets
+        pdf = beside.submit(write_pdf, report, citations, out / "report.pdf")
+        write_pages(report, citations, out)
+        pdf.result()
     write_bibliography(out / "citations.bib", citations.values())
     write_page(out / "citations.ris", as_ris(citations.values()))
     write_page(out / "citations.csl.json", as_csl_json(citations.values()))
     write_page(out / "CITATION.cff", citation_file(report))
     write_claims_csv(out / "claims.csv", [verdict for paper in report.papers for verdict in paper.verdicts])
-    write_pdf(report, citations, out / "report.pdf")
     write_readme(report, citations["report"].sentence, out)
     write_answers(report, out)
     copy_workflow(out)
