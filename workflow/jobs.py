@@ -298,9 +298,21 @@ def drawing_priority(config: Configuration, paper: str) -> int:
         paper: name of the paper.
 
     Returns:
-        Priority, 0 to 99; tables and exhibits, which take a second, have 0.
+        Priority, 0 to 99.
     """
     return min(99, len(figure_outputs(config, paper)))
+
+
+def drawing_code(paper: str) -> list[str]:
+    """List the source files on which the figures and exhibits of a paper depend.
+
+    Args:
+        paper: name of the paper.
+
+    Returns:
+        As `code_of` does.
+    """
+    return code_of(*(f"papers.{paper}.{module}" for module in ("figures", "exhibits") if (PAPERS / paper / f"{module}.py").is_file()))
 
 
 def exhibit_outputs(config: Configuration, paper: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""`figures` and `exhibits`: drawn from records and artifacts, without training."""
+"""`figures`, and `draw` for figures and exhibits: drawn from records and artifacts, without training."""
 
 from __future__ import annotations
 
@@ -29,15 +29,22 @@ def figures(
     _write_all(write_figure, read_results(paper, tier, source, results), "figures", out)
 
 
-def exhibits(
+def draw(
     paper: PaperArgument,
     tier: TierOption = DEFAULT_TIER,
     source: SourceOption = "runs",
     results: ResultsOption = None,
-    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder of pages to write; default: RESULTS/PAPER/exhibits.")] = None,
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder to write into; default: RESULTS/PAPER.")] = None,
 ) -> None:
-    """Write every exhibit of a paper as one self-contained page, with its metadata, and their order to index.json."""
-    _write_all(write_exhibit, read_results(paper, tier, source, results), "exhibits", out)
+    """Draw every figure as `figures` does and write every exhibit as one self-contained page, in folders of these names.
+
+    One process for both: loading the libraries and reading the records take as long as many a drawing.
+    """
+    from replications.presentation.figure_writer import write_figure
+
+    read = read_results(paper, tier, source, results)
+    for module, write in (("figures", write_figure), ("exhibits", write_exhibit)):
+        _write_all(write, read, module, out / module if out else None)
 
 
 def _write_all(write: Callable[..., Any], results: Results, module: str, out: Path | None) -> None:
@@ -46,4 +53,5 @@ def _write_all(write: Callable[..., Any], results: Results, module: str, out: Pa
     names = public_functions(paper.folder / f"{module}.py")
     for name in names:
         write(getattr(importlib.import_module(f"replications.papers.{paper.name}.{module}"), name), results, folder)
-    write_index(folder, names)
+    if names:
+        write_index(folder, names)

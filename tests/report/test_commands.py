@@ -64,13 +64,16 @@ def test_figures_are_equal_when_drawn_again(results: Path, tmp_path: Path) -> No
         assert (tmp_path / f"error_by_looks.{kind}").read_bytes() == first, kind
 
 
-def test_exhibits_come_with_metadata(results: Path, tmp_path: Path) -> None:
-    drawing_commands.exhibits(PAPER, tier="gpu", results=results, out=tmp_path)
-    metadata = json.loads((tmp_path / "looking.json").read_text())
+def test_one_process_draws_figures_and_exhibits(results: Path, tmp_path: Path) -> None:
+    drawing_commands.draw(PAPER, tier="gpu", results=results, out=tmp_path)
+    assert (tmp_path / "figures" / "error_by_looks.svg").read_bytes() == (results / PAPER / "figures" / "error_by_looks.svg").read_bytes()
+    exhibits = tmp_path / "exhibits"
+    assert json.loads((exhibits / "index.json").read_text()) == ["looking"]
+    metadata = json.loads((exhibits / "looking.json").read_text())
     assert metadata["title"] == "Looking"
     assert metadata["runs"] == ["looks-6"]
     assert metadata["caption"] == "Where the reader looks, step by step."
-    assert "\\u003c/script\\u003e" in (tmp_path / "looking.html").read_text()
+    assert "\\u003c/script\\u003e" in (exhibits / "looking.html").read_text()
 
 
 def test_an_exhibit_without_its_runs_is_a_page_that_says_so(results: Path, tmp_path: Path) -> None:

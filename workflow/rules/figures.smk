@@ -1,4 +1,4 @@
-# Figures and exhibits: redrawn when records or drawing code change; no training depends on them.
+# Figures and exhibits of a paper, in one process: redrawn when records or drawing code change; no training depends on them.
 
 
 rule figures:
@@ -17,12 +17,16 @@ for paper in PAPERS:
             f"figures_{paper}"
         input:
             records=f"{DERIVED}/{paper}/records.parquet",
-            published=jobs.text_inputs(paper),
-            code=jobs.code_of(f"papers.{paper}.figures"),
+            texts=jobs.text_inputs(paper),
+            code=jobs.drawing_code(paper),
         output:
             [
                 report_output(path, paper, "figure")
                 for path in jobs.figure_outputs(CONFIG, paper)
+            ],
+            [
+                report_output(path, paper, "exhibit")
+                for path in jobs.exhibit_outputs(CONFIG, paper)
             ],
         log:
             f"{LOGS}/{paper}/figures.log",
@@ -33,36 +37,8 @@ for paper in PAPERS:
             tier=TIER,
             source=SOURCE,
             runs=lambda wildcards: RUNS,
-            out=lambda wildcards, output: os.path.dirname(output[0]),
+            out=f"{DERIVED}/{paper}",
         message:
-            f"{paper}: figures"
+            f"{paper}: figures and exhibits"
         shell:
-            "python -P -m replications figures {params.paper:q} --tier {params.tier:q} --source {params.source:q} --results {params.runs:q} --out {params.out:q} 2> {log:q}"
-
-    if jobs.exhibit_outputs(CONFIG, paper):
-
-        rule:
-            name:
-                f"exhibits_{paper}"
-            input:
-                records=f"{DERIVED}/{paper}/records.parquet",
-                templates=jobs.text_inputs(paper),
-                code=jobs.code_of(f"papers.{paper}.exhibits"),
-            output:
-                [
-                    report_output(path, paper, "exhibit")
-                    for path in jobs.exhibit_outputs(CONFIG, paper)
-                ],
-            log:
-                f"{LOGS}/{paper}/exhibits.log",
-            localrule: True
-            params:
-                paper=paper,
-                tier=TIER,
-                source=SOURCE,
-                runs=lambda wildcards: RUNS,
-                out=lambda wildcards, output: os.path.dirname(output[0]),
-            message:
-                f"{paper}: exhibits"
-            shell:
-                "python -P -m replications exhibits {params.paper:q} --tier {params.tier:q} --source {params.source:q} --results {params.runs:q} --out {params.out:q} 2> {log:q}"
+            "python -P -m replications draw {params.paper:q} --tier {params.tier:q} --source {params.source:q} --results {params.runs:q} --out {params.out:q} 2> {log:q}"
