@@ -139,7 +139,7 @@ def test_what_judges_draws_and_reports_starts_without_torch() -> None:
 
 def test_the_import_closure_follows_imports_inside_functions(tmp_path: Path) -> None:
     closure = {path.relative_to(PACKAGE).as_posix() for path in import_closure("replications.engine.context")}
-    assert {"engine/context.py", "engine/checkpoints.py", "engine/datasets.py", "results/records.py", "errors.py"} <= closure
+    assert {"engine/context.py", "engine/checkpoints.py", "engine/datasets.py", "results/provenance.py", "errors.py"} <= closure
     assert "__main__.py" not in closure
 
 

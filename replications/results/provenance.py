@@ -11,12 +11,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from replications.errors import InputError
 from replications.files import replacing
 from replications.paths import ROOT
-from replications.results.records import frame
 from replications.text_files import read_json
 
 PACKAGES = ("torch", "torchvision", "numpy", "scipy", "pandas", "datasets", "scikit-learn", "snakemake", "lightning-fabric")
@@ -115,8 +112,8 @@ def read_provenance(path: Path) -> dict[str, Any]:
     return content
 
 
-def cost_records(provenance: dict[str, Any], paper: str, run: str) -> pd.DataFrame:
-    """Return the measured cost of one finished chunk as records of split 'cost', under the chunk's first seed.
+def cost_rows(provenance: dict[str, Any], paper: str, run: str) -> list[dict[str, object]]:
+    """Return the measured cost of one finished chunk as rows of split 'cost', under the chunk's first seed.
 
     Args:
         provenance: content of the chunk's provenance file.
@@ -124,8 +121,8 @@ def cost_records(provenance: dict[str, Any], paper: str, run: str) -> pd.DataFra
         run: name of the run.
 
     Returns:
-        Records with one row per measured cost.
+        One row per measured cost, for `records.frame`.
     """
     base = {"paper": paper, "run": run, "seed": provenance["seeds"][0], "split": "cost", "step": 0}
     cost = {key: value for key, value in provenance["cost"].items() if value is not None}
-    return frame([base | {"metric": key, "value": float(value), "unit": COST_UNITS.get(key, "")} for key, value in sorted(cost.items())])
+    return [base | {"metric": key, "value": float(value), "unit": COST_UNITS.get(key, "")} for key, value in sorted(cost.items())]

@@ -20,7 +20,7 @@ import pandas as pd
 from replications.errors import InputError
 from replications.registry.run_grid import parse_seeds, settings_digest
 from replications.results.contradictions import WRONG, contradictions
-from replications.results.provenance import cost_records, read_provenance, write_provenance
+from replications.results.provenance import cost_rows, read_provenance, write_provenance
 from replications.results.records import DTYPES, frame, read_artifacts, read_records, write_artifacts, write_records
 
 RECORDS, ARTIFACTS, PROVENANCE = CHUNK_FILES = ("records.parquet", "artifacts.npz", "provenance.json")
@@ -91,14 +91,14 @@ class Chunk:
         return read_artifacts(self.folder / ARTIFACTS, prefix)
 
     @cached_property
-    def cost(self) -> pd.DataFrame:
-        """Its measured cost as records of split 'cost', under its first seed.
+    def cost(self) -> list[dict[str, object]]:
+        """Its measured cost as rows of split 'cost', under its first seed.
 
         Raises:
             InputError: provenance is missing, damaged, or was edited into something else.
         """
         try:
-            return cost_records(self.provenance, self.paper, self.run)
+            return cost_rows(self.provenance, self.paper, self.run)
         except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:  # an edited file can lack any key or hold any type
             raise InputError(f"{self.folder / PROVENANCE}: cost and seeds cannot be read ({error}). Run its job again.") from None
 
@@ -268,13 +268,16 @@ def collect(chunks_of: Callable[[str], Sequence[Chunk]], runs: Sequence[str]) ->
     Returns:
         Rows with the columns of records, sorted.
     """
-    parts = [frame([])]
+    parts: list[pd.DataFrame] = []
+    costs: list[dict[str, object]] = []
     for run in runs:
         try:
             for chunk in chunks_of(run):
-                parts += [chunk.records, chunk.cost]
+                records, cost = chunk.records, chunk.cost
+                parts.append(records)
+                costs += cost
         except InputError:
             continue
-    merged = pd.concat([part for part in parts if len(part)] or parts[:1], ignore_index=True)
+    merged = pd.concat([*parts, frame(costs)], ignore_index=True)
     order = ["run", "seed", "model", "split", "metric", "axis", "at", "step"]
     return merged.sort_values(order, kind="stable", ignore_index=True).astype(DTYPES)
