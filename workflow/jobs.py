@@ -277,21 +277,31 @@ def run_outputs(config: Configuration, paper: str) -> list[str]:
     return [f"{folder}/{name}" for folder in folders for name in CHUNK_FILES]
 
 
-def figure_outputs(config: Configuration, paper: str) -> list[str]:
-    """List the files of a paper's figures.
+def presentation_outputs(config: Configuration, paper: str) -> list[tuple[str, str]]:
+    """List what readers get of a paper's records: its tables, figures and exhibits.
 
     Args:
         config: gives the folder.
         paper: name of the paper.
 
     Returns:
-        Paths of all figures in all formats, and of their index.
+        Kind ('table', 'figure', 'exhibit') and path of every file in every format, the metadata of drawings and the index that keeps
+        their order included.
     """
-    return _outputs(config, paper, "figures", FIGURE_KINDS)
+    folder = config.derived_folder / paper
+    tables = [("table", f"{folder}/tables/{name}.{kind}") for name in load_paper(paper).tables for kind in TABLE_KINDS]
+    return [*tables, *_drawings(paper, folder, "figure", FIGURE_KINDS), *_drawings(paper, folder, "exhibit", EXHIBIT_KINDS)]
 
 
-def drawing_priority(config: Configuration, paper: str) -> int:
-    """Compute the priority of judging and drawing a paper: papers with more figures come first, all after training.
+def _drawings(paper: str, folder: Path, what: str, kinds: tuple[str, ...]) -> list[tuple[str, str]]:
+    """Return one path per public function of `<what>s.py` and format, and the path of the index; nothing where it has none."""
+    names = public_functions(PAPERS / paper / f"{what}s.py")
+    files = [f"{name}.{kind}" for name in names for kind in (*kinds, METADATA_KIND)] + ([INDEX] if names else [])
+    return [(what, f"{folder}/{what}s/{file}") for file in files]
+
+
+def presentation_priority(config: Configuration, paper: str) -> int:
+    """Compute the priority of judging and drawing a paper: papers with more to draw come first, all after training.
 
     Args:
         config: gives the folder.
@@ -300,11 +310,11 @@ def drawing_priority(config: Configuration, paper: str) -> int:
     Returns:
         Priority, 0 to 99.
     """
-    return min(99, len(figure_outputs(config, paper)))
+    return min(99, len(presentation_outputs(config, paper)))
 
 
-def drawing_code(paper: str) -> list[str]:
-    """List the source files on which the figures and exhibits of a paper depend.
+def presentation_code(paper: str) -> list[str]:
+    """List the source files on which the verdicts, tables, figures and exhibits of a paper depend.
 
     Args:
         paper: name of the paper.
@@ -312,41 +322,8 @@ def drawing_code(paper: str) -> list[str]:
     Returns:
         As `code_of` does.
     """
-    return code_of(*(f"papers.{paper}.{module}" for module in ("figures", "exhibits") if (PAPERS / paper / f"{module}.py").is_file()))
-
-
-def exhibit_outputs(config: Configuration, paper: str) -> list[str]:
-    """List the files of a paper's exhibits.
-
-    Args:
-        config: gives the folder.
-        paper: name of the paper.
-
-    Returns:
-        Paths of all exhibits, their metadata and their index; empty for a paper without exhibits.
-    """
-    return _outputs(config, paper, "exhibits", EXHIBIT_KINDS)
-
-
-def _outputs(config: Configuration, paper: str, module: str, kinds: tuple[str, ...]) -> list[str]:
-    """Return one path per public function and format, and the path of the index that keeps their order."""
-    folder = config.derived_folder / paper / module
-    names = public_functions(PAPERS / paper / f"{module}.py")
-    return [f"{folder}/{name}.{kind}" for name in names for kind in (*kinds, METADATA_KIND)] + ([f"{folder}/{INDEX}"] if names else [])
-
-
-def table_outputs(config: Configuration, paper: str) -> list[str]:
-    """List the files of a paper's published tables beside our results.
-
-    Args:
-        config: gives the folder.
-        paper: name of the paper.
-
-    Returns:
-        Paths of all tables in all formats.
-    """
-    folder = config.derived_folder / paper / "tables"
-    return [f"{folder}/{name}.{kind}" for name in load_paper(paper).tables for kind in TABLE_KINDS]
+    drawing = [f"papers.{paper}.{module}" for module in ("figures", "exhibits") if (PAPERS / paper / f"{module}.py").is_file()]
+    return code_of("presentation.judging", "presentation.tables", *drawing)
 
 
 def text_inputs(paper: str) -> list[str]:

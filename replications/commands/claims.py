@@ -23,6 +23,7 @@ from replications.commands.options import (
 )
 from replications.commands.output import print_rows
 from replications.registry.papers import paper_names
+from replications.results.reader import Results
 from replications.verdicts.verdict import Verdict
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode="markdown", help="Judge the papers' claims, show the verdicts, cite them.")
@@ -93,17 +94,26 @@ def judge(
     ] = None,
 ) -> None:
     """Write a paper's collected records, its verdicts (claims.csv) and its published tables beside ours."""
+    read = read_results(paper, tier, source, results)
+    write_judged(read, out or read.folder / paper)
+
+
+def write_judged(read: Results, folder: Path) -> None:
+    """Write the records of a paper as one table, the verdicts on its claims, and its published tables beside ours.
+
+    Args:
+        read: results of the paper.
+        folder: where `records.parquet`, `claims.csv` and `tables/` go.
+    """
     from replications.presentation.claims_csv import write_claims_csv
     from replications.presentation.judging import judge_paper
     from replications.presentation.tables import write_table
     from replications.results import records
 
-    read = read_results(paper, tier, source, results)
-    target = out or read.folder / paper
-    records.write_records(target / "records.parquet", read.sound_records)
-    write_claims_csv(target / "claims.csv", judge_paper(read))
+    records.write_records(folder / "records.parquet", read.sound_records)
+    write_claims_csv(folder / "claims.csv", judge_paper(read))
     for name in read.paper.tables:
-        write_table(name, read, target / "tables")
+        write_table(name, read, folder / "tables")
 
 
 @app.command(epilog=examples("claims characteristics", "claims characteristics --write"))

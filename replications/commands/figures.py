@@ -1,4 +1,4 @@
-"""`figures`, and `draw` for figures and exhibits: drawn from records and artifacts, without training."""
+"""`figures` and `present`: what is made from records and artifacts, without training."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from replications.commands.claims import write_judged
 from replications.commands.options import DEFAULT_TIER, PaperArgument, ResultsOption, SourceOption, TierOption, read_results
 from replications.presentation.exhibits import write_exhibit
 from replications.presentation.metadata import write_index
@@ -26,30 +27,32 @@ def figures(
     """Draw every figure of a paper as SVG, PDF, PNG and CSV, with its metadata, and write their order to index.json."""
     from replications.presentation.figure_writer import write_figure
 
-    _write_all(write_figure, read_results(paper, tier, source, results), "figures", out)
+    read = read_results(paper, tier, source, results)
+    _write_all(write_figure, read, "figures", out or read.folder / paper / "figures")
 
 
-def draw(
+def present(
     paper: PaperArgument,
     tier: TierOption = DEFAULT_TIER,
     source: SourceOption = "runs",
     results: ResultsOption = None,
     out: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder to write into; default: RESULTS/PAPER.")] = None,
 ) -> None:
-    """Draw every figure as `figures` does and write every exhibit as one self-contained page, in folders of these names.
+    """Do what `claims judge` and `figures` do, in one process, and write every exhibit as one self-contained page.
 
-    One process for both: loading the libraries and reading the records take as long as many a drawing.
+    Loading the libraries and reading the records take as long as many a drawing.
     """
     from replications.presentation.figure_writer import write_figure
 
     read = read_results(paper, tier, source, results)
-    for module, write in (("figures", write_figure), ("exhibits", write_exhibit)):
-        _write_all(write, read, module, out / module if out else None)
+    folder = out or read.folder / paper
+    write_judged(read, folder)
+    _write_all(write_figure, read, "figures", folder / "figures")
+    _write_all(write_exhibit, read, "exhibits", folder / "exhibits")
 
 
-def _write_all(write: Callable[..., Any], results: Results, module: str, out: Path | None) -> None:
+def _write_all(write: Callable[..., Any], results: Results, module: str, folder: Path) -> None:
     paper = results.paper
-    folder = out or results.folder / paper.name / module
     names = public_functions(paper.folder / f"{module}.py")
     for name in names:
         write(getattr(importlib.import_module(f"replications.papers.{paper.name}.{module}"), name), results, folder)

@@ -64,9 +64,10 @@ def test_figures_are_equal_when_drawn_again(results: Path, tmp_path: Path) -> No
         assert (tmp_path / f"error_by_looks.{kind}").read_bytes() == first, kind
 
 
-def test_one_process_draws_figures_and_exhibits(results: Path, tmp_path: Path) -> None:
-    drawing_commands.draw(PAPER, tier="gpu", results=results, out=tmp_path)
+def test_one_process_judges_and_draws(results: Path, tmp_path: Path) -> None:
+    drawing_commands.present(PAPER, tier="gpu", results=results, out=tmp_path)
     assert (tmp_path / "figures" / "error_by_looks.svg").read_bytes() == (results / PAPER / "figures" / "error_by_looks.svg").read_bytes()
+    assert (tmp_path / "claims.csv").read_text().startswith("id,")
     exhibits = tmp_path / "exhibits"
     assert json.loads((exhibits / "index.json").read_text()) == ["looking"]
     metadata = json.loads((exhibits / "looking.json").read_text())

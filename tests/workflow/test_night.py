@@ -63,7 +63,7 @@ def test_elsewhere_the_longest_jobs_start_first(paper: str) -> None:
 
 @pytest.mark.slow
 def test_jobs_share_the_memory_of_a_small_machine_one_after_the_other(night: Path) -> None:
-    run_in(night, "snakemake", "--cores", "2", "--config", "tier=cpu", "--", f"judge_{TOY}")
+    run_in(night, "snakemake", "--cores", "2", "--config", "tier=cpu", "--", f"present_{TOY}")
     made = chunks(night)
     assert set(made) == {"fair", "loaded", "slow"}
     assert max(made[run]["ended"] for run in ("fair", "loaded")) <= made["slow"]["started"], "2 GB each do not fit into 3.1 GB"

@@ -164,5 +164,5 @@ def test_make_figures_asks_for_figures_of_the_reference() -> None:
     said = subprocess.run(["make", "-n", "figures", "SOURCE=reference"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     (line,) = [line for line in said.splitlines() if "snakemake" in line]
     done = run_in(ROOT, "snakemake", "--dry-run", "--forceall", *line.split()[1:])  # whatever was drawn before
-    assert all(f"figures_{paper}" in done.stdout for paper in PAPER_NAMES)
+    assert all(f"present_{paper}" in done.stdout for paper in PAPER_NAMES)
     assert "train_" not in done.stdout

@@ -44,7 +44,7 @@ def test_the_command_of_every_rule_gets_configured_folders_as_one_word_each(suit
     printed = run_in(suite, "snakemake", "--dry-run", "--printshellcmds", "--cores", "1", "--config", *configured).stdout
     commands = dict(re.findall(r"^Job \d+: (.*)\nShell command: (.*)$", printed, flags=re.MULTILINE))
     trained = [f"{TOY}: fair, loaded (seeds 0-2)", f"{TOY}: slow (seeds 0-2)"]
-    others = [f"{TOY}: data", f"{TOY}: verdicts and tables", "claims of all papers", f"{TOY}: figures", "report"]
+    others = [f"{TOY}: data", f"{TOY}: verdicts, tables, figures and exhibits", "claims of all papers", "report"]
     assert sorted(commands) == sorted(trained + others)
 
     (tmp_path / "bin").mkdir()

@@ -83,7 +83,7 @@ def test_every_claim_has_a_verdict() -> None:
 
 @pytest.mark.parametrize("paper", paper_names())
 def test_every_figure_is_there_and_some_are_drawn(paper: str) -> None:
-    outputs = [Path(path) for path in pipeline.figure_outputs(CONFIG, paper)]
+    outputs = [Path(path) for kind, path in pipeline.presentation_outputs(CONFIG, paper) if kind == "figure"]
     for path in outputs:
         assert path.stat().st_size > 0, path
     drawn = [json.loads(path.read_text())["drawn"] for path in outputs if path.suffix == ".json" and path.name != "index.json"]

@@ -5,13 +5,11 @@ rule report_pages:
     input:
         claims=f"{DERIVED}/claims.csv",
         records=expand(f"{DERIVED}/{{paper}}/records.parquet", paper=PAPERS),
-        figures=[
-            path for paper in PAPERS for path in jobs.figure_outputs(CONFIG, paper)
+        presentation=[
+            path
+            for paper in PAPERS
+            for _, path in jobs.presentation_outputs(CONFIG, paper)
         ],
-        exhibits=[
-            path for paper in PAPERS for path in jobs.exhibit_outputs(CONFIG, paper)
-        ],
-        tables=[path for paper in PAPERS for path in jobs.table_outputs(CONFIG, paper)],
         texts=[path for paper in PAPERS for path in jobs.text_inputs(paper)],
         verdict_log=jobs.log_inputs(CONFIG),
         code=jobs.report_code(),
