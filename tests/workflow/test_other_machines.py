@@ -24,7 +24,17 @@ from replications.paths import ROOT
 
 PAPER = "foundations"
 OTHER_USER = 12345
-COMMAND = ["snakemake", "--cores", "1", "--config", f"papers=[{PAPER}]", "device=cpu", "--", f"results/smoke/{PAPER}/claims.csv"]
+TRAIN = [
+    "snakemake",
+    "--cores",
+    "1",
+    "--config",
+    f"papers=[{PAPER}]",
+    "device=cpu",
+    "--",
+    f"results/smoke/{PAPER}/hello/seeds-0-4/provenance.json",
+]
+JUDGE = ["replications", "claims", "judge", PAPER]
 SHOW_REFERENCE = ["replications", "claims", "show", "--source", "reference", "--paper", PAPER]
 LEFT_OUT = {".git", ".venv", ".snakemake", "logs", "__pycache__"}
 
@@ -76,7 +86,7 @@ def git(folder: Path, *arguments: str) -> str:
 
 
 def made_by(machine: Machine) -> Made:
-    said = machine.run(*COMMAND)
+    said = [machine.run(*command) for command in (TRAIN, JUDGE)]
     results = machine.suite / "results" / "smoke"
     paths = sorted((results / PAPER).glob("*/seeds-*/provenance.json"))
     assert paths
@@ -84,7 +94,7 @@ def made_by(machine: Machine) -> Made:
         records=pd.read_parquet(results / PAPER / "records.parquet").query("split != 'cost'").reset_index(drop=True),
         claims=pd.read_csv(results / PAPER / "claims.csv"),
         provenance={path.parent.parent.name: json.loads(path.read_text(encoding="utf-8")) for path in paths},
-        said=said.stdout + said.stderr,
+        said="".join(part.stdout + part.stderr for part in said),
     )
 
 
