@@ -13,6 +13,7 @@ from replications.registry.run_grid import load_runs, same_settings
 from replications.registry.schema import TIERS, Tier
 from replications.results import provenance
 from replications.results.integrity import check_run, not_as_promoted, place
+from replications.results.mosaics import holds, published_files
 from replications.results.reference import (
     DESCRIPTION,
     PromotedTier,
@@ -22,7 +23,7 @@ from replications.results.reference import (
     read_reference,
     write_description,
 )
-from replications.results.store import CHUNK_FILES, PROVENANCE, Chunk, chunks, file_digest, seed_range
+from replications.results.store import PROVENANCE, Chunk, chunks, file_digest, seed_range
 
 LARGEST = 20_000_000
 """Bytes that the reference may have in all: it is part of every clone."""
@@ -153,7 +154,8 @@ class Promotion:
 def promote(source: Path, target: Path, papers: Sequence[Paper], *, partial: bool = False, reason: str = "") -> Promotion:
     """Add the finished chunks of one tier to the reference, one by one; each is added whole or not at all.
 
-    A chunk that is there already is left alone if its files are equal, and replaced only for a reason: a result that was made
+    Photographs that others may not pass on become mosaics (`results.mosaics`). A chunk that is there already is left alone if its files
+    are equal, and replaced only for a reason: a result that was made
     again is a second try, which the log of verdicts keeps. So is one of the seeds of several chunks that are there, whose place
     it takes. Chunks of other tiers, and of seeds
     that `source` does not have, stay. Chunks of runs that the tier no longer plans are removed, and, where a reason is given, those
@@ -189,7 +191,7 @@ def promote(source: Path, target: Path, papers: Sequence[Paper], *, partial: boo
         )
     folder_of_tier = target / tier
     places = {chunk: folder_of_tier / chunk.folder.relative_to(source) for chunk in finished}
-    new = [chunk for chunk in finished if not _equal(chunk, places[chunk])]
+    new = [chunk for chunk in finished if not holds(places[chunk], chunk)]
     inner = {chunk: _inner(places[chunk]) for chunk in new}
     again = [(chunk, held) for chunk in new for held in ([places[chunk]] if places[chunk].exists() else []) + inner[chunk]]
     if again and not reason.strip():
@@ -298,19 +300,15 @@ def _check_size(finished: Sequence[Chunk], target: Path, replaced: set[Path]) ->
         )
 
 
-def _equal(chunk: Chunk, folder: Path) -> bool:
-    return all(file_digest(folder / name) == file_digest(chunk.folder / name) for name in CHUNK_FILES)
-
-
 def _add(chunk: Chunk, folder: Path) -> None:
-    """Copy a chunk to its folder. Readers see the old chunk or the new one, never a part."""
+    """Write a chunk to its folder, less what may not be published. Readers see the old chunk or the new one, never a part."""
     fresh, old = folder.with_name(f".{folder.name}.new"), folder.with_name(f".{folder.name}.old")
     for leftover in (fresh, old):
         shutil.rmtree(leftover, ignore_errors=True)
     fresh.mkdir(parents=True)
     try:
-        for name in CHUNK_FILES:
-            shutil.copyfile(chunk.folder / name, fresh / name)
+        for name, content in published_files(chunk).items():
+            (fresh / name).write_bytes(content)
         if folder.exists():
             folder.rename(old)
         fresh.rename(folder)

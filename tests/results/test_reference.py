@@ -199,7 +199,7 @@ def test_a_failed_copy_leaves_the_reference_as_it_was(
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(shutil, "copyfile", full)
+    monkeypatch.setattr(Path, "write_bytes", full)
     with pytest.raises(ReplicationError, match=r"No space left on device\. The chunks that it held are unchanged"):
         promote(whole, target, load_papers(), reason="The kettle was cold.")
     assert content(target) == before

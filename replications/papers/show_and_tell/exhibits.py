@@ -11,6 +11,7 @@ from replications.papers.show_and_tell.grammar import KIND_OF
 from replications.papers.show_and_tell.settings import Settings
 from replications.papers.show_and_tell.variants import DATASETS, VARIANTS
 from replications.presentation.exhibits import Exhibit
+from replications.results.mosaics import SIDE
 from replications.results.reader import NotMeasured, Results
 
 
@@ -30,7 +31,11 @@ def caption_explorer(results: Results) -> Exhibit:
     if not runs:
         raise NotMeasured("needs a run that stores samples: set `samples` in its settings")
     names = "; ".join(str(run["name"]) for run in runs)
-    return Exhibit("Captions, word by word", f"Test images with generated and reference captions, for {names}.", runs, figure="gallery")
+    coarse = (
+        " In committed results photographs are mosaics, whose licences allow no copies." if any(run["side"] <= SIDE for run in runs) else ""
+    )
+    alt = f"Test images with generated and reference captions, for {names}.{coarse}"
+    return Exhibit("Captions, word by word", alt, runs, figure="gallery")
 
 
 def _arrays(results: Results, run: str) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
-from replications.papers.show_and_tell.images import GREY, absent_words, caption_grid, draw_image
+from replications.papers.show_and_tell.images import GREY, absent_words, caption_grid, draw_image, mosaic_notes
 from replications.papers.show_and_tell.settings import Settings
 from replications.papers.show_and_tell.variants import DATASETS, VARIANTS, finished_run, main_runs, variant_runs
 from replications.presentation.figure_writer import Figure
@@ -33,7 +33,8 @@ def gallery(results: Results) -> Figure:
     figure = caption_grid(arrays["gallery_images"][selected], captions, kinds, references, 4)
     data = pd.DataFrame({"image": arrays["gallery_rows"][selected], "caption": captions, "reference": references, "kinds": kinds})
     data["cider"] = arrays["gallery_cider"][0][selected]
-    return Figure(figure, data, f"Twelve test images with captions, for example: {captions[0]}.", "Randomly drawn captions", (run,))
+    alt = f"Twelve test images with captions, for example: {captions[0]}."
+    return Figure(figure, data, alt, "Randomly drawn captions", (run,), mosaic_notes(arrays["gallery_images"]))
 
 
 def worst_captions(results: Results) -> Figure:
@@ -48,7 +49,7 @@ def worst_captions(results: Results) -> Figure:
     figure = caption_grid(arrays["worst_images"][0][selected], captions, kinds, references, 4)
     data = pd.DataFrame({"caption": captions, "reference": references, "cider": arrays["worst_cider"][0][selected]})
     alt = f"Eight test images with the lowest CIDEr, for example: {captions[0]}."
-    return Figure(figure, data, alt, "Captions with the lowest CIDEr", (run,))
+    return Figure(figure, data, alt, "Captions with the lowest CIDEr", (run,), mosaic_notes(arrays["worst_images"]))
 
 
 def missing_company(results: Results) -> Figure:
@@ -226,7 +227,8 @@ def attention_by_word(results: Results) -> Figure:
                 word, fontsize=5.6, pad=1.5, loc="center", color=ORANGE if absent else "black", fontweight="bold" if absent else "normal"
             )
             rows += [{"image": row, "position": position, "word": word, "location": i, "weight": w} for i, w in enumerate(maps[position])]
-    return Figure(figure, pd.DataFrame(rows), "Attention over the image before each word of four captions.", "Attention by word", (run,))
+    alt = "Attention over the image before each word of four captions."
+    return Figure(figure, pd.DataFrame(rows), alt, "Attention by word", (run,), mosaic_notes(arrays["gallery_images"]))
 
 
 def learning_curves(results: Results) -> Figure:

@@ -13,11 +13,26 @@ from matplotlib.figure import Figure as Canvas
 from replications.papers.show_and_tell.grammar import KIND_OF
 from replications.presentation.palette import PALETTE
 from replications.presentation.theme import COLUMN, canvas
+from replications.results.mosaics import SIDE
 
 ABSENT_COLOUR = PALETTE[1]
 GREY = "#666666"
 CHARACTER_WIDTH = 0.602
 """Width of a character of DejaVu Sans Mono divided by the font size."""
+
+
+def mosaic_notes(images: np.ndarray) -> tuple[str, ...]:
+    """Say below a drawing that its photographs are mosaics.
+
+    Args:
+        images: uint8 (..., 3, side, side).
+
+    Returns:
+        One sentence; none where the images are shown as they are.
+    """
+    return ("Photographs are shown as mosaics, since their licences do not let the committed results hold copies.",) * (
+        images.shape[-1] <= SIDE
+    )
 
 
 def draw_image(axes: Axes, pixels: np.ndarray) -> None:
