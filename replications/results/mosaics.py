@@ -31,17 +31,22 @@ def published_files(chunk: Chunk) -> dict[str, bytes]:
 
     Returns:
         Name of the file -> content; the files as they are where nothing is to be kept back.
+
+    Raises:
+        InputError: a file with photographs is damaged.
     """
     files = {name: (chunk.folder / name).read_bytes() for name in CHUNK_FILES}
+    if KEY in chunk.provenance or not _holds_photographs(chunk.provenance):
+        return files
     pictures = {name: array for name, array in chunk.artifacts().items() if name.endswith("_images")}
-    if not pictures or KEY in chunk.provenance or not _holds_photographs(chunk.provenance):
+    if not pictures:
         return files
     with TemporaryDirectory() as name:
         folder = Path(name)
         write_artifacts(folder / ARTIFACTS, chunk.artifacts() | {name: mosaic(array) for name, array in pictures.items()})
-        hashes = {RECORDS: chunk.provenance["sha256"][RECORDS], ARTIFACTS: file_digest(folder / ARTIFACTS)}
-        origin = {"names": sorted(pictures), "artifacts": chunk.provenance["sha256"][ARTIFACTS]}
-        content = {**chunk.provenance, "sha256": hashes, KEY: origin}
+        written = _hashes(chunk.provenance)
+        hashes = {RECORDS: written.get(RECORDS), ARTIFACTS: file_digest(folder / ARTIFACTS)}
+        content = {**chunk.provenance, "sha256": hashes, KEY: {"names": sorted(pictures), "artifacts": written.get(ARTIFACTS)}}
         write_provenance(folder / PROVENANCE, content | {"sha256": hashes | {PROVENANCE: content_digest(content)}})
         return files | {changed: (folder / changed).read_bytes() for changed in (ARTIFACTS, PROVENANCE)}
 
@@ -55,6 +60,9 @@ def holds(folder: Path, chunk: Chunk) -> bool:
 
     Returns:
         True where nothing but pictures differs.
+
+    Raises:
+        InputError: the provenance in the folder is damaged.
     """
     if not all((folder / name).is_file() for name in CHUNK_FILES):
         return False
@@ -62,9 +70,12 @@ def holds(folder: Path, chunk: Chunk) -> bool:
         return True
     held, made = Chunk(folder, chunk.paper, chunk.run).provenance, chunk.provenance
     origin = held.get(KEY)
-    if not isinstance(origin, dict) or origin.get("artifacts") != made["sha256"][ARTIFACTS]:
-        return False
-    return _apart_from_pictures(held) == _apart_from_pictures(made) and held["sha256"][RECORDS] == made["sha256"][RECORDS]
+    same_pictures = isinstance(origin, dict) and origin.get("artifacts") == _hashes(made).get(ARTIFACTS)
+    return (
+        same_pictures
+        and _apart_from_pictures(held) == _apart_from_pictures(made)
+        and _hashes(held).get(RECORDS) == _hashes(made).get(RECORDS)
+    )
 
 
 def mosaic(pictures: np.ndarray) -> np.ndarray:
@@ -91,6 +102,12 @@ def _holds_photographs(provenance: Mapping[str, Any]) -> bool:
     notes = provenance.get("data")
     sources = notes.values() if isinstance(notes, dict) else ()
     return any("photographs" in str(source.get("licence")) for source in sources if isinstance(source, dict))
+
+
+def _hashes(provenance: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the SHA-256 that are stored by file; empty where an edit removed them, which the integrity check says."""
+    hashes = provenance.get("sha256")
+    return hashes if isinstance(hashes, dict) else {}
 
 
 def _apart_from_pictures(provenance: Mapping[str, Any]) -> dict[str, Any]:

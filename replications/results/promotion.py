@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -202,12 +202,13 @@ def promote(source: Path, target: Path, papers: Sequence[Paper], *, partial: boo
             " them, or one trained them twice. A result that is made again is a second try: say why with"
             ' --reason "...", which the log of verdicts keeps, or promote only what is new.'
         )
-    _check_size(finished, target, set(places.values()))
+    contents = {chunk: published_files(chunk) for chunk in new}
+    _check_size(contents, target, {places[chunk] for chunk in new})
     before = read_reference(target) if (target / DESCRIPTION).is_file() else None
     _check_untouched(target, before, tier, papers)
     try:
         for chunk in new:
-            _add(chunk, places[chunk])
+            _add(contents[chunk], places[chunk])
             for folder in inner[chunk]:
                 shutil.rmtree(folder)
         planned = {(paper.name, run.name) for paper in papers for run in load_runs(paper.name, tier)}
@@ -288,26 +289,27 @@ def _check_untouched(target: Path, before: Reference | None, tier: Tier, papers:
         raise InputError(f"{target} was changed since the last promotion:\n  {lines}\nRestore it from git, then promote.")
 
 
-def _check_size(finished: Sequence[Chunk], target: Path, replaced: set[Path]) -> None:
+def _check_size(contents: Mapping[Chunk, Mapping[str, bytes]], target: Path, replaced: set[Path]) -> None:
     """Raise InputError when the reference would grow beyond `LARGEST` bytes."""
+    sizes = {chunk: sum(map(len, files.values())) for chunk, files in contents.items()}
     others = sum(path.stat().st_size for path in target.glob("*/*/*/seeds-*/*") if path.parent not in replaced)
-    size = others + sum(chunk.size for chunk in finished)
-    if size > LARGEST:
-        largest = max(finished, key=lambda chunk: chunk.size)
+    size = others + sum(sizes.values())
+    if sizes and size > LARGEST:
+        largest = max(sizes, key=lambda chunk: sizes[chunk])
         raise InputError(
             f"The reference would have {size / 1e6:.1f} MB, more than {LARGEST / 1e6:.0f} MB. The largest new chunk is {largest.folder} with"
-            f" {largest.size / 1e6:.1f} MB; let its experiment keep only the artifacts that figures need."
+            f" {sizes[largest] / 1e6:.1f} MB; let its experiment keep only the artifacts that figures need."
         )
 
 
-def _add(chunk: Chunk, folder: Path) -> None:
-    """Write a chunk to its folder, less what may not be published. Readers see the old chunk or the new one, never a part."""
+def _add(files: Mapping[str, bytes], folder: Path) -> None:
+    """Write the files of a chunk to its folder. Readers see the old chunk or the new one, never a part."""
     fresh, old = folder.with_name(f".{folder.name}.new"), folder.with_name(f".{folder.name}.old")
     for leftover in (fresh, old):
         shutil.rmtree(leftover, ignore_errors=True)
     fresh.mkdir(parents=True)
     try:
-        for name, content in published_files(chunk).items():
+        for name, content in files.items():
             (fresh / name).write_bytes(content)
         if folder.exists():
             folder.rename(old)

@@ -8,7 +8,8 @@ import pytest
 
 from replications.registry.run_grid import settings_digest
 from replications.results.mosaics import SIDE, holds, mosaic, published_files
-from replications.results.store import ARTIFACTS, CHUNK_FILES, RECORDS, Chunk, write_chunk
+from replications.results.provenance import write_provenance
+from replications.results.store import ARTIFACTS, CHUNK_FILES, PROVENANCE, RECORDS, Chunk, write_chunk
 
 PHOTOGRAPHS = "for research; the photographs belong to their authors"
 
@@ -55,6 +56,16 @@ def test_pictures_alone_become_coarse_and_the_chunk_stays_sound(tmp_path: Path) 
 def test_pictures_that_anybody_may_pass_on_stay(tmp_path: Path) -> None:
     chunk = made(tmp_path / "made", "CC BY 4.0")
     assert published_files(chunk) == {name: (chunk.folder / name).read_bytes() for name in CHUNK_FILES}
+
+
+def test_provenance_without_hashes_is_no_crash_but_a_fault(tmp_path: Path) -> None:
+    chunk = made(tmp_path / "made", PHOTOGRAPHS)
+    write_provenance(chunk.folder / PROVENANCE, {key: value for key, value in chunk.provenance.items() if key != "sha256"})
+    edited = Chunk(chunk.folder, chunk.paper, chunk.run)
+    held = published(edited, tmp_path / "held")
+    assert edited.integrity_faults("cpu")
+    assert held.integrity_faults("cpu")
+    assert held.artifacts()["cup_images"].shape[-1] == SIDE
 
 
 def test_the_reference_knows_a_chunk_by_its_mosaics_and_a_restored_one_by_its_files(tmp_path: Path) -> None:
