@@ -301,7 +301,7 @@ def _drawings(paper: str, folder: Path, what: str, kinds: tuple[str, ...]) -> li
 
 
 def presentation_priority(config: Configuration, paper: str) -> int:
-    """Compute the priority of judging and drawing a paper: papers with more to draw come first, all after training.
+    """Compute the priority of judging and drawing a paper: papers with more figures come first, all after training.
 
     Args:
         config: gives the folder.
@@ -310,7 +310,7 @@ def presentation_priority(config: Configuration, paper: str) -> int:
     Returns:
         Priority, 0 to 99.
     """
-    return min(99, len(presentation_outputs(config, paper)))
+    return min(99, sum(kind == "figure" for kind, _ in presentation_outputs(config, paper)))
 
 
 def presentation_code(paper: str) -> list[str]:
