@@ -19,10 +19,11 @@ from replications.registry import run_grid
 from replications.registry.papers import load_paper, load_papers
 from replications.registry.run_grid import settings_digest
 from replications.registry.settings import RunSettings
+from replications.results.contradictions import contradictions
 from replications.results.promotion import promote
 from replications.results.provenance import read_provenance, write_provenance
 from replications.results.reader import NotMeasured, Results
-from replications.results.records import read_records, write_records
+from replications.results.records import frame, read_records, write_records
 from replications.results.store import PROVENANCE, RECORDS, write_chunk
 
 Finish = Callable[..., None]
@@ -227,6 +228,29 @@ def test_items_of_another_size_or_of_other_answers(results: Path, finish: Finish
         everywhere(results, why)
     rewrite(place, records, {"wrong_error_test": np.packbits(wrong, axis=1)})
     assert judge_paper(Results.read(load_paper("tea"), "gpu", results))[0].integrity == ()
+
+
+def test_each_network_of_a_run_is_checked_against_its_own_test_set() -> None:
+    wrong = {"small": np.array([[True] + 9 * [False]]), "large": np.array([[True] + 19 * [False]])}
+    rows = [
+        {
+            "paper": "tea",
+            "run": "lady",
+            "seed": 0,
+            "model": name,
+            "split": "test",
+            "step": 0,
+            "metric": metric,
+            "value": value,
+            "unit": unit,
+        }
+        for name, items in wrong.items()
+        for metric, value, unit in (("error", 100 * items.mean(), "%"), ("test_examples", items.size, ""))
+    ]
+    packed = {f"wrong_error_test_{name}": np.packbits(items, axis=1) for name, items in wrong.items()}
+    assert list(contradictions(frame(rows), packed, [0])) == []
+    swapped = dict(zip(packed, reversed(packed.values()), strict=True))
+    assert len(list(contradictions(frame(rows), swapped, [0]))) == 2
 
 
 def test_provenance_edited_in_a_key_that_nothing_else_holds(results: Path) -> None:
