@@ -40,7 +40,7 @@ def present(
 ) -> None:
     """Do what `claims judge` and `figures` do, in one process, and write every exhibit as one self-contained page.
 
-    Loading the libraries and reading the records take as long as many a drawing.
+    Three processes would load the libraries and read the records three times, which takes as long as several figures.
     """
     from replications.presentation.figure_writer import write_figure
 

@@ -48,9 +48,9 @@ class Estimate:
             return math.nan, math.nan
         if self.error == 0:
             return self.mean, self.mean
-        from scipy import special  # late, since the registry loads this module and scipy takes long
+        from scipy import special  # late, since the registry loads this module and importing scipy takes time
 
-        half = self.error * float(special.stdtrit(self.df, (1 + level) / 2))  # `stats.t.interval` checks for 3 ms what this computes
+        half = self.error * float(special.stdtrit(self.df, (1 + level) / 2))  # equal to `stats.t.interval`, without its 3 ms of checks
         return self.mean - half, self.mean + half
 
     def p_above(self, bound: float) -> float:
