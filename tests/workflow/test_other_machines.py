@@ -1,4 +1,4 @@
-"""The suite on machines unlike the one that it was written on: a small paper is trained and judged on each, with equal results.
+"""The suite on machines unlike the one that it was written on: a small paper is trained, judged and drawn on each, with equal results.
 
 The environment of these tests is used as it is; what differs is the user, the folder, the language and how the files arrived.
 """
@@ -21,21 +21,12 @@ import pandas as pd
 import pytest
 
 from replications.paths import ROOT
+from tests.workflow.conftest import TOY
 
-PAPER = "foundations"
 OTHER_USER = 12345
-TRAIN = [
-    "snakemake",
-    "--cores",
-    "1",
-    "--config",
-    f"papers=[{PAPER}]",
-    "device=cpu",
-    "--",
-    f"results/smoke/{PAPER}/hello/seeds-0-4/provenance.json",
-]
-JUDGE = ["replications", "claims", "judge", PAPER]
-SHOW_REFERENCE = ["replications", "claims", "show", "--source", "reference", "--paper", PAPER]
+TRAIN_AND_DRAW = ["snakemake", "--cores", "1", "--config", f"papers=[{TOY}]", "device=cpu", "--", f"present_{TOY}"]
+COMMITTED = "foundations"
+SHOW_REFERENCE = ["replications", "claims", "show", "--source", "reference", "--paper", COMMITTED]
 LEFT_OUT = {".git", ".venv", ".snakemake", "logs", "__pycache__"}
 
 pytestmark = [
@@ -86,15 +77,16 @@ def git(folder: Path, *arguments: str) -> str:
 
 
 def made_by(machine: Machine) -> Made:
-    said = [machine.run(*command) for command in (TRAIN, JUDGE)]
-    results = machine.suite / "results" / "smoke"
-    paths = sorted((results / PAPER).glob("*/seeds-*/provenance.json"))
-    assert paths
+    said = machine.run(*TRAIN_AND_DRAW)
+    results = machine.suite / "results" / "smoke" / TOY
+    paths = sorted(results.glob("*/seeds-*/provenance.json"))
+    assert [path.parent.parent.name for path in paths] == ["fair", "loaded", "slow"]
+    assert (results / "figures" / "heads_by_coin.pdf").stat().st_size > 0
     return Made(
-        records=pd.read_parquet(results / PAPER / "records.parquet").query("split != 'cost'").reset_index(drop=True),
-        claims=pd.read_csv(results / PAPER / "claims.csv"),
+        records=pd.read_parquet(results / "records.parquet").query("split != 'cost'").reset_index(drop=True),
+        claims=pd.read_csv(results / "claims.csv"),
         provenance={path.parent.parent.name: json.loads(path.read_text(encoding="utf-8")) for path in paths},
-        said="".join(part.stdout + part.stderr for part in said),
+        said=said.stdout + said.stderr,
     )
 
 
@@ -105,7 +97,7 @@ def left_out(folder: str, names: list[str]) -> set[str]:
 
 @pytest.fixture(scope="session")
 def origin(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
-    """A repository with two commits of the files as they are here, made once for all workers."""
+    """A repository with two commits of the files as they are here and of the small paper, made once for all workers."""
     base = tmp_path_factory.getbasetemp()
     shared = (base if worker_id == "master" else base.parent) / "other machines"
     shared.mkdir(exist_ok=True)
@@ -115,6 +107,8 @@ def origin(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
         if not target.is_dir():
             unfinished = shared / "unfinished"
             shutil.copytree(ROOT, unfinished, symlinks=True, ignore=left_out)
+            toy = shutil.copytree(ROOT / "tests" / "workflow" / TOY, unfinished / "replications" / "papers" / TOY, ignore=left_out)
+            (toy / "runs.yaml").write_text((toy / "runs.yaml").read_text().replace("pause: 0.1", "pause: 0"))
             git(unfinished, "init", "-q")
             git(unfinished, "commit", "-q", "--allow-empty", "-m", "an earlier commit")
             git(unfinished, "add", "--all")
@@ -195,26 +189,24 @@ def test_another_user_without_a_home_folder_or_an_account_in_a_clone_of_roots(or
     check(made_by(Machine(public / "suite", python, become, variables)), usual, git(origin, "rev-parse", "HEAD"))
 
 
-def test_a_folder_with_spaces_and_letters_of_several_scripts(origin: Path, usual: Made, tmp_path: Path) -> None:
-    git(tmp_path, "clone", "-q", str(origin), "sp ace/Prüf 中文 $(1)")
-    machine = Machine(tmp_path / "sp ace" / "Prüf 中文 $(1)", variables={"HOME": str(tmp_path), "LANG": "C.UTF-8"})
+def test_a_folder_with_spaces_and_letters_of_several_scripts_and_a_git_that_writes_line_ends_of_windows(
+    origin: Path, usual: Made, tmp_path: Path
+) -> None:
+    suite = tmp_path / "sp ace" / "Prüf 中文 $(1)"
+    git(tmp_path, "clone", "-q", "-c", "core.autocrlf=true", str(origin), str(suite))
+    machine = Machine(suite, variables={"HOME": str(tmp_path), "LANG": "C.UTF-8"})
     check(made_by(machine), usual, git(origin, "rev-parse", "HEAD"))
+    assert b"\r\n" not in (suite / "results" / "reference" / "reference.json").read_bytes()
+    assert "withheld" not in machine.run(*SHOW_REFERENCE).stdout, "the digests of the committed results hold"
 
 
-def test_a_terminal_that_knows_ascii_alone(origin: Path, usual: Made, tmp_path: Path) -> None:
-    git(tmp_path, "clone", "-q", str(origin), "suite")
+def test_a_clone_without_the_earlier_history_and_a_terminal_that_knows_ascii_alone(origin: Path, usual: Made, tmp_path: Path) -> None:
+    git(tmp_path, "clone", "-q", "--depth", "1", origin.as_uri(), "suite")
+    assert git(tmp_path / "suite", "rev-list", "--count", "HEAD") == "1"
     plain = {"LANG": "C", "LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0", "HOME": str(tmp_path)}
     machine = Machine(tmp_path / "suite", variables=plain)
     check(made_by(machine), usual, git(origin, "rev-parse", "HEAD"))
-    assert f"{PAPER}." in machine.run(*SHOW_REFERENCE).stdout, "the committed files are read, and the marks do not matter"
-
-
-def test_a_clone_whose_git_turns_line_ends_into_those_of_windows(origin: Path, usual: Made, tmp_path: Path) -> None:
-    git(tmp_path, "clone", "-q", "-c", "core.autocrlf=true", str(origin), "suite")
-    machine = Machine(tmp_path / "suite", variables={"HOME": str(tmp_path)})
-    check(made_by(machine), usual, git(origin, "rev-parse", "HEAD"))
-    assert b"\r\n" not in (tmp_path / "suite" / "results" / "reference" / "reference.json").read_bytes()
-    assert "withheld" not in machine.run(*SHOW_REFERENCE).stdout, "the digests of the committed results hold"
+    assert f"{COMMITTED}." in machine.run(*SHOW_REFERENCE).stdout, "the committed files are read, and the marks do not matter"
 
 
 def test_an_archive_without_history_inside_a_repository_of_the_users_own(origin: Path, usual: Made, tmp_path: Path) -> None:
@@ -226,9 +218,3 @@ def test_an_archive_without_history_inside_a_repository_of_the_users_own(origin:
     made = made_by(Machine(tmp_path / "thesis" / "suite", variables={"HOME": str(tmp_path)}))
     check(made, usual, None)
     assert "is no repository of its own but lies inside that of" in made.said
-
-
-def test_a_clone_without_the_earlier_history(origin: Path, usual: Made, tmp_path: Path) -> None:
-    git(tmp_path, "clone", "-q", "--depth", "1", origin.as_uri(), "suite")
-    assert git(tmp_path / "suite", "rev-list", "--count", "HEAD") == "1"
-    check(made_by(Machine(tmp_path / "suite", variables={"HOME": str(tmp_path)})), usual, git(origin, "rev-parse", "HEAD"))
