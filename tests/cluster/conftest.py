@@ -70,7 +70,8 @@ class Head:
         quick = ["--slurm-init-seconds-before-status-checks", "2", "--latency-wait", "10"]
         profile = ["--workflow-profile", "workflow/profiles/slurm", "--config", f"tier={tier}", *quick]
         variables = environment(PATH=f"{self.suite / 'bin'}:{os.environ['PATH']}", HOME=str(self.suite))
-        command = [sys.executable, "-m", "snakemake", *profile, *arguments]
+        # A shell lets what it starts in the background ignore SIGINT, and these tests with all that they start.
+        command = ["env", "--default-signal=INT", sys.executable, "-m", "snakemake", *profile, *arguments]
         self.process = subprocess.Popen(command, cwd=self.suite, env=variables, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
     def finish(self) -> "Head":
