@@ -327,7 +327,7 @@ def presentation_code(paper: str) -> list[str]:
 
 
 def text_inputs(paper: str) -> list[str]:
-    """List the text files of a paper that the report reads, and the style sheet that exhibits share.
+    """List the text files of a paper that the report reads, and the style sheets of figures and exhibits.
 
     Args:
         paper: name of the paper.
@@ -336,9 +336,9 @@ def text_inputs(paper: str) -> list[str]:
         Relative paths of the files that exist.
     """
     folder = PAPERS / paper
-    style = PACKAGE / "presentation" / "exhibit.css"
+    styles = [PACKAGE / "presentation" / name for name in ("seaborn.mplstyle", "exhibit.css")]
     texts = [folder / name for name in ("paper.yaml", "tuning.yaml", "section.md")]
-    candidates = [*texts, style, *sorted((folder / "exhibits").glob("*.html"))]
+    candidates = [*texts, *styles, *sorted((folder / "exhibits").glob("*.html"))]
     return relative([path for path in candidates if path.is_file()])
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
-import seaborn as sns
+from cycler import cycler
 from fontTools.ttLib import TTFont
 from matplotlib import font_manager
 from matplotlib import pyplot as plt
@@ -23,6 +23,9 @@ from replications.presentation.palette import PALETTE
 
 COLUMN = 3.4
 """Width of a journal column in inches; `2 * COLUMN` spans the page."""
+
+SEABORN = Path(__file__).with_name("seaborn.mplstyle")
+"""Seaborn's theme, of which `theme` changes some values."""
 
 PUBLISHED = {"facecolors": "none", "linewidths": 1.2, "s": 34, "zorder": 4}
 """Scatter style of published values: open markers; the caller gives `edgecolors` and `marker`."""
@@ -54,11 +57,11 @@ def theme() -> None:
     """Set the look of every figure, the same on every machine: what a user's `matplotlibrc` sets does not count."""
     mpl.rcdefaults()
     _fonts_without_layout_tables()
-    sns.set_theme(
-        context="paper",
-        style="ticks",
-        palette=PALETTE,
-        rc={
+    mpl.style.use(SEABORN)
+    mpl.rcParams.update(
+        {
+            "axes.prop_cycle": cycler(color=PALETTE),
+            "patch.facecolor": PALETTE[0],
             "axes.spines.right": False,
             "axes.spines.top": False,
             "axes.titlesize": 9,
@@ -83,7 +86,7 @@ def theme() -> None:
             "axes.grid": True,
             "grid.color": "#e6e6e6",
             "grid.linewidth": 0.6,
-        },
+        }
     )
 
 

@@ -9,12 +9,13 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import pytest
+import seaborn as sns
 from matplotlib import pyplot as plt
 
 from replications.paths import ROOT
 from replications.presentation.exhibits import embed
 from replications.presentation.metadata import caption_of
-from replications.presentation.theme import canvas, in_words, label_end, last_rows, linear_without_positive_values, theme
+from replications.presentation.theme import SEABORN, canvas, in_words, label_end, last_rows, linear_without_positive_values, theme
 
 CUPS = pd.DataFrame(
     {
@@ -70,6 +71,13 @@ def test_what_a_user_set_for_other_drawings_does_not_count() -> None:
         theme()
         assert {mpl.rcParams[name] for name in ("savefig.bbox", "savefig.transparent", "text.usetex")} == {None, False}
         assert mpl.rcParams["axes.facecolor"] == "white"
+
+
+def test_the_style_sheet_is_the_theme_of_seaborn() -> None:
+    ours = dict(mpl.rc_params_from_file(SEABORN, use_default_template=False))
+    theirs = {**sns.plotting_context("paper"), **sns.axes_style("ticks")}
+    assert theirs.pop("image.cmap") == "rocket"  # known only where seaborn has been imported
+    assert ours == theirs
 
 
 def test_a_pdf_does_not_say_when_its_figure_was_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,8 +1,9 @@
-"""Adjusted p-values against worked examples and statsmodels."""
+"""Adjusted p-values against worked examples, statsmodels and scipy."""
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import false_discovery_control
 from statsmodels.stats.multitest import multipletests
 
 from replications.verdicts.multiplicity import false_discovery_rate, holm
@@ -24,3 +25,8 @@ def test_the_false_discovery_rate_is_the_worked_example() -> None:
     # Benjamini and Hochberg (1995): p_(i) m / i, made monotone from the largest; 0.01, 0.04, 0.03, 0.005 gives 0.02, 0.04, 0.04, 0.02
     assert false_discovery_rate([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.02, 0.04, 0.04, 0.02])
     assert false_discovery_rate([]).size == 0
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=12))
+def test_the_false_discovery_rate_is_scipys(p: list[float]) -> None:
+    assert false_discovery_rate(p) == pytest.approx(false_discovery_control(p))

@@ -1,12 +1,15 @@
-"""The seeds needed against a published power calculation and simulation."""
+"""The seeds needed against a published power calculation, statsmodels and simulation."""
 
 import math
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
+from statsmodels.stats.power import TTestPower
 
+from replications.verdicts.estimates import ALPHA
 from replications.verdicts.seeds_needed import seeds_for_equivalence, seeds_for_order
 
 
@@ -32,3 +35,9 @@ def test_the_seeds_needed_reach_the_promised_power() -> None:
     assert seeds_for_equivalence(1.5, 1.5, 1.0) is None
     assert seeds_for_equivalence(0.0, 1.0, 0.0) == 2
     assert seeds_for_order(1e6, 1e-6) == 2
+
+
+@pytest.mark.parametrize("gap", [0.2, 0.5, 1.0, 3.0])
+def test_the_seeds_needed_are_those_of_statsmodels(gap: float) -> None:
+    needed = TTestPower().solve_power(gap, power=0.8, alpha=ALPHA, alternative="larger")
+    assert seeds_for_order(gap, 1.0) == max(2, math.ceil(needed))
