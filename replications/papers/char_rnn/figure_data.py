@@ -217,33 +217,32 @@ def bracket_gains(results: Results, run: Run, name: str) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["distance", "middle", "seed", "gain", "brackets"]).assign(run=run.name, network=name)
 
 
-def error_shares(results: Results) -> tuple[pd.DataFrame, list[str]]:
+def error_shares(results: Results) -> pd.DataFrame:
     """Return the share of characters that are errors of each kind.
 
     Args:
         results: results of the paper.
 
     Returns:
-        One row per network, seed and kind, with columns run, network, seed, bar (index of the bar), kind, share; and the label
-        of each bar, empty for all but the first seed.
+        One row per network, seed and kind, with columns run, network, label (of the network), seed, bar (index of the bar), kind, share.
 
     Raises:
         NotMeasured: no finished run has the analysis 'errors'.
     """
     networks = need_analysis(results, "errors")
     networks.sort(key=lambda pair: (corpus_of(pair[0]), pair[0].settings_as(Settings).size, pair[1]))
-    rows, labels = [], []
+    rows, bars = [], itertools.count()
     for run, name in networks:
+        label = f"{CORPORA[corpus_of(run)]}, {run.settings_as(Settings).size}, {network_name(name)}"
         for seed in run.seeds:
             errors = results.final(run.name, "errors", model=name).get(seed)
             scored = results.final(run.name, "scored_characters", model=name).get(seed)
             if errors is None or scored is None:
                 continue
-            label = f"{CORPORA[corpus_of(run)]}, {run.settings_as(Settings).size}, {network_name(name)}"
-            labels.append(label if seed == run.seeds[0] else "")
+            bar = next(bars)
             for kind in KINDS:
                 share = results.final(run.name, f"errors_{kind}", model=name)[seed] / scored
-                rows.append((run.name, name, seed, len(labels) - 1, kind, share))
+                rows.append((run.name, name, label, seed, bar, kind, share))
     if not rows:
         raise NotMeasured("needs a finished run with the analysis 'errors'")
-    return pd.DataFrame(rows, columns=["run", "network", "seed", "bar", "kind", "share"]), labels
+    return pd.DataFrame(rows, columns=["run", "network", "label", "seed", "bar", "kind", "share"])

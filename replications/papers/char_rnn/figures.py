@@ -213,13 +213,14 @@ def kinds_of_error(results: Results) -> Figure:
     """Errors (characters with a probability below 0.5) by the first kind that explains them (Figure 7), as a share of all scored
     characters. One bar per network and seed.
     """
-    frame, labels = error_shares(results)
-    figure, axes = canvas(height=0.9 + 0.2 * len(labels))
-    axis, left = axes[0, 0], np.zeros(len(labels))
+    frame = error_shares(results)
+    bars = int(frame["bar"].max()) + 1
+    figure, axes = canvas(height=0.9 + 0.2 * bars)
+    axis, left = axes[0, 0], np.zeros(bars)
     for index, (kind, text) in enumerate(KINDS.items()):
         share = frame[frame["kind"] == kind].sort_values("bar")["share"].to_numpy()
         axis.barh(
-            range(len(labels)),
+            range(bars),
             share,
             left=left,
             height=0.8,
@@ -227,7 +228,11 @@ def kinds_of_error(results: Results) -> Figure:
             label=text if share.max() > 0.003 else None,
         )
         left += share
-    axis.set_yticks(range(len(labels)), labels)
+    middles = frame.groupby("label", sort=False)["bar"].mean()
+    axis.set_yticks(middles, middles.index)
+    axis.tick_params(axis="y", length=0)
+    for last in frame.groupby("label", sort=False)["bar"].max().iloc[:-1]:
+        axis.axhline(last + 0.5, color="#999999", lw=0.6)
     axis.invert_yaxis()
     axis.grid(visible=False, axis="y")
     axis.set_xlabel("share of characters that are errors")
