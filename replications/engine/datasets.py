@@ -40,7 +40,7 @@ class DataSource:
         fingerprints: split -> sha256 of the decoded content, first 16 hex digits; a split without one is not checked
             and says so. A tuple lists several accepted contents, with what each is in `note`.
         licence, citation, note: shown in the report; `note` says what could not be checked against the original. Where `licence` speaks
-            of photographs, the committed results hold mosaics of them (`results.mosaics`).
+            of photographs, the committed results hold mosaics of them, and where it is a GPL outlines of texts (`results.mosaics`).
         config: name of the hub configuration.
         build: for embedded data, split -> Dataset, without any download.
         address, file: for a single file, where it is fetched and its path below the mirror's folder.

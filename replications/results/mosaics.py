@@ -1,8 +1,11 @@
-"""Photographs that others may not pass on: the reference holds mosaics of them, which show where colours are and nothing else."""
+"""Photographs and texts that the suite may not pass on under its own licence: the reference holds what shows their structure alone.
+
+Of a photograph that is a mosaic, which shows where colours are; of a text its outline, in which every letter is an x.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -17,14 +20,15 @@ SIDE = 8
 """Height and width of a mosaic, in pixels."""
 
 KEY = "mosaics"
-"""Where the provenance of a chunk with mosaics names them, and has the SHA-256 of the artifacts that the run wrote."""
+"""Where the provenance of a chunk with mosaics or outlines names them, and has the SHA-256 of the artifacts that the run wrote."""
 
 
 def published_files(chunk: Chunk) -> dict[str, bytes]:
     """Return the files of a chunk as the reference may hold them.
 
-    Images are artifacts whose names end in `_images`. Where the licence of a data set of the run speaks of photographs
-    (`DataSource.licence`) they become mosaics of `SIDE` x `SIDE` pixels, and provenance says so.
+    Images are artifacts whose names end in `_images`, texts those whose names end in `_text` before the first dot. Where the licence of a
+    data set of the run (`DataSource.licence`) speaks of photographs, images become mosaics of `SIDE` x `SIDE` pixels; where it is a GPL,
+    texts become outlines. Provenance says so.
 
     Args:
         chunk: a finished chunk.
@@ -33,33 +37,33 @@ def published_files(chunk: Chunk) -> dict[str, bytes]:
         Name of the file -> content; the files as they are where nothing is to be kept back.
 
     Raises:
-        InputError: a file with photographs is damaged.
+        InputError: a file with photographs or text is damaged.
     """
     files = {name: (chunk.folder / name).read_bytes() for name in CHUNK_FILES}
-    if KEY in chunk.provenance or not _holds_photographs(chunk.provenance):
+    if KEY in chunk.provenance:
         return files
-    pictures = {name: array for name, array in chunk.artifacts().items() if name.endswith("_images")}
-    if not pictures:
+    changed = {name: change(chunk.artifacts()[name]) for name, change in _changes(chunk).items()}
+    if not changed:
         return files
     with TemporaryDirectory() as name:
         folder = Path(name)
-        write_artifacts(folder / ARTIFACTS, chunk.artifacts() | {name: mosaic(array) for name, array in pictures.items()})
+        write_artifacts(folder / ARTIFACTS, chunk.artifacts() | changed)
         written = _hashes(chunk.provenance)
         hashes = {RECORDS: written.get(RECORDS), ARTIFACTS: file_digest(folder / ARTIFACTS)}
-        content = {**chunk.provenance, "sha256": hashes, KEY: {"names": sorted(pictures), "artifacts": written.get(ARTIFACTS)}}
+        content = {**chunk.provenance, "sha256": hashes, KEY: {"names": sorted(changed), "artifacts": written.get(ARTIFACTS)}}
         write_provenance(folder / PROVENANCE, content | {"sha256": hashes | {PROVENANCE: content_digest(content)}})
-        return files | {changed: (folder / changed).read_bytes() for changed in (ARTIFACTS, PROVENANCE)}
+        return files | {file: (folder / file).read_bytes() for file in (ARTIFACTS, PROVENANCE)}
 
 
 def holds(folder: Path, chunk: Chunk) -> bool:
-    """Return whether a folder of the reference holds a chunk: the same files, or those with mosaics made of it.
+    """Return whether a folder of the reference holds a chunk: the same files, or those with mosaics and outlines made of it.
 
     Args:
         folder: a chunk's folder in the reference; it need not exist.
         chunk: a finished chunk elsewhere.
 
     Returns:
-        True where nothing but pictures differs.
+        True where nothing differs but pictures and texts.
 
     Raises:
         InputError: the provenance in the folder is damaged.
@@ -70,10 +74,10 @@ def holds(folder: Path, chunk: Chunk) -> bool:
         return True
     held, made = Chunk(folder, chunk.paper, chunk.run).provenance, chunk.provenance
     origin = held.get(KEY)
-    same_pictures = isinstance(origin, dict) and origin.get("artifacts") == _hashes(made).get(ARTIFACTS)
+    same_artifacts = isinstance(origin, dict) and origin.get("artifacts") == _hashes(made).get(ARTIFACTS)
     return (
-        same_pictures
-        and _apart_from_pictures(held) == _apart_from_pictures(made)
+        same_artifacts
+        and _apart_from_artifacts(held) == _apart_from_artifacts(made)
         and _hashes(held).get(RECORDS) == _hashes(made).get(RECORDS)
     )
 
@@ -98,10 +102,48 @@ def mosaic(pictures: np.ndarray) -> np.ndarray:
     return np.rint(pictures).astype(np.uint8)
 
 
-def _holds_photographs(provenance: Mapping[str, Any]) -> bool:
-    notes = provenance.get("data")
+def outline(text: np.ndarray) -> np.ndarray:
+    """Return a text in which every letter is an x: line breaks, brackets, quotes, digits and other signs stay.
+
+    >>> bytes(outline(np.frombuffer(b"if (Cup == 2) {", dtype=np.uint8)))
+    b'xx (Xxx == 2) {'
+
+    Args:
+        text: Latin-1 codes, uint8, any shape.
+
+    Returns:
+        Codes of the same shape.
+    """
+    codes = np.arange(256, dtype=np.uint8)
+    characters = [chr(code) for code in codes]
+    codes[[character.isalpha() for character in characters]] = ord("x")
+    codes[[character.isupper() for character in characters]] = ord("X")
+    return codes[text]
+
+
+def is_outline(text: str) -> bool:
+    """Return whether a text is an outline, so that a drawing of it says why.
+
+    Args:
+        text: any text.
+
+    Returns:
+        True where it has letters, and none but x.
+    """
+    return {character for character in text if character.isalpha()} in ({"x"}, {"x", "X"})
+
+
+def _changes(chunk: Chunk) -> dict[str, Callable[[np.ndarray], np.ndarray]]:
+    """Return what is done to which artifacts of a chunk before they are published, by name; empty where all stay."""
+    notes = chunk.provenance.get("data")
     sources = notes.values() if isinstance(notes, dict) else ()
-    return any("photographs" in str(source.get("licence")) for source in sources if isinstance(source, dict))
+    licences = " ".join(str(source.get("licence")) for source in sources if isinstance(source, dict))
+    changes: dict[str, Callable[[np.ndarray], np.ndarray]] = {}
+    if "photographs" in licences:
+        changes |= {name: mosaic for name in chunk.artifacts() if name.endswith("_images")}
+    if "GPL" in licences:
+        changes |= {name: outline for name in chunk.artifacts() if name.partition(".")[0].endswith("_text")}
+    return changes
 
 
 def _hashes(provenance: Mapping[str, Any]) -> dict[str, Any]:
@@ -110,5 +152,5 @@ def _hashes(provenance: Mapping[str, Any]) -> dict[str, Any]:
     return hashes if isinstance(hashes, dict) else {}
 
 
-def _apart_from_pictures(provenance: Mapping[str, Any]) -> dict[str, Any]:
+def _apart_from_artifacts(provenance: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in provenance.items() if key not in (KEY, "sha256")}

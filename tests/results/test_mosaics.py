@@ -1,4 +1,4 @@
-"""Photographs that others may not pass on enter the reference as mosaics; all else enters as it was written."""
+"""Photographs and texts that we may not pass on enter the reference as mosaics and outlines; all else enters as it was written."""
 
 import itertools
 from pathlib import Path
@@ -7,17 +7,19 @@ import numpy as np
 import pytest
 
 from replications.registry.run_grid import settings_digest
-from replications.results.mosaics import SIDE, holds, mosaic, published_files
+from replications.results.mosaics import SIDE, holds, is_outline, mosaic, outline, published_files
 from replications.results.provenance import write_provenance
 from replications.results.store import ARTIFACTS, CHUNK_FILES, PROVENANCE, RECORDS, Chunk, write_chunk
 
 PHOTOGRAPHS = "for research; the photographs belong to their authors"
+TEXT = "if (Cup_2 == 'caf\u00e9') {\n\treturn NULL; /* x */"
 
 
 def made(folder: Path, licence: str, seed: int = 0) -> Chunk:
     row = {"paper": "tea", "run": "lady", "seed": 0, "split": "test", "step": 1, "metric": "error", "value": 1.5, "unit": "%"}
     pictures = np.random.default_rng(seed).integers(0, 256, (1, 2, 3, 96, 64), dtype=np.uint8)
-    arrays = {"cup_images": pictures, "images_seen": np.arange(300), "captions": np.array(["a cup"])}
+    text = np.frombuffer(TEXT.encode("latin-1"), dtype=np.uint8)
+    arrays = {"cup_images": pictures, "images_seen": np.arange(300), "captions": np.array(["a cup"]), "cup_text.lstm-1": text}
     provenance = {
         "paper": "tea",
         "run": "lady",
@@ -56,6 +58,26 @@ def test_pictures_alone_become_coarse_and_the_chunk_stays_sound(tmp_path: Path) 
 def test_pictures_that_anybody_may_pass_on_stay(tmp_path: Path) -> None:
     chunk = made(tmp_path / "made", "CC BY 4.0")
     assert published_files(chunk) == {name: (chunk.folder / name).read_bytes() for name in CHUNK_FILES}
+
+
+def test_texts_under_a_gpl_become_outlines_and_pictures_stay(tmp_path: Path) -> None:
+    chunk = made(tmp_path / "made", "GPL-2.0")
+    held = published(chunk, tmp_path / "held")
+    assert held.integrity_faults("cpu") == []
+    shown = bytes(held.artifacts()["cup_text.lstm-1"]).decode("latin-1")
+    assert shown == "xx (Xxx_2 == 'xxxx') {\n\txxxxxx XXXX; /* x */"
+    assert is_outline(shown)
+    assert not is_outline(TEXT)
+    assert np.array_equal(held.artifacts()["cup_images"], chunk.artifacts()["cup_images"])
+    assert held.provenance["mosaics"] == {"names": ["cup_text.lstm-1"], "artifacts": chunk.provenance["sha256"][ARTIFACTS]}
+    assert holds(held.folder, chunk)
+
+
+def test_an_outline_keeps_all_signs_but_letters() -> None:
+    codes = np.arange(256, dtype=np.uint8)
+    letters = np.array([chr(code).isalpha() for code in codes])
+    assert np.array_equal(outline(codes)[~letters], codes[~letters])
+    assert set(outline(codes)[letters]) == {ord("x"), ord("X")}
 
 
 def test_provenance_without_hashes_is_no_crash_but_a_fault(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from replications.papers.char_rnn.figure_data import outline_notes
 from replications.papers.char_rnn.settings import Settings
 from replications.presentation.exhibits import Exhibit
 from replications.results.reader import NotMeasured, Results
@@ -30,7 +31,8 @@ def cell_explorer(results: Results) -> Exhibit:
         raise NotMeasured("needs a finished run with the analysis 'cells'")
     first = networks[0]
     alt = f"{len(first['units'])} units over {len(first['text']):,} characters of held-out text of run {first['run']}."
-    return Exhibit("Cell explorer", alt, {"networks": networks}, figure="a_cell_on_text")
+    hidden = dict.fromkeys(note for network in networks for note in outline_notes(network["text"]))
+    return Exhibit("Cell explorer", " ".join([alt, *hidden]), {"networks": networks}, figure="a_cell_on_text")
 
 
 def _network(run: str, name: str, arrays: dict[str, np.ndarray]) -> dict[str, Any]:

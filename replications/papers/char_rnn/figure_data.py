@@ -11,6 +11,7 @@ import pandas as pd
 from replications.papers.char_rnn.settings import Network, Settings
 from replications.presentation.palette import PALETTE
 from replications.registry.run_grid import Run
+from replications.results.mosaics import is_outline
 from replications.results.reader import NotMeasured, Results
 
 CELLS = {"lstm": ("LSTM", PALETTE[0], "o"), "gru": ("GRU", PALETTE[1], "s"), "rnn": ("tanh RNN", PALETTE[2], "^")}
@@ -215,6 +216,18 @@ def bracket_gains(results: Results, run: Run, name: str) -> pd.DataFrame:
             if in_bin.sum() >= MIN_BRACKETS:
                 rows.append((f"{low + 1}-{high}", np.sqrt(max(low, 5) * high), seed, gains[in_bin].mean(), int(in_bin.sum())))
     return pd.DataFrame(rows, columns=["distance", "middle", "seed", "gain", "brackets"]).assign(run=run.name, network=name)
+
+
+def outline_notes(text: str) -> tuple[str, ...]:
+    """Say below a drawing that the letters of its text are hidden.
+
+    Args:
+        text: what is shown.
+
+    Returns:
+        One sentence; none where the text is shown as it is.
+    """
+    return ("Letters are shown as x, since the licence of the text does not let the committed results hold copies.",) * is_outline(text)
 
 
 def error_shares(results: Results) -> pd.DataFrame:

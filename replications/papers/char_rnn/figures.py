@@ -17,6 +17,7 @@ from replications.papers.char_rnn.figure_data import (
     error_shares,
     need_analysis,
     network_name,
+    outline_notes,
     published_grid,
     published_orders,
 )
@@ -281,7 +282,7 @@ def a_cell_on_text(results: Results) -> Figure:
     data = pd.DataFrame({"character": list(unit.text[:drawn]), "activation": activation, "truth": truth})
     within, elsewhere = (float(np.mean(activation[mask])) for mask in (truth, ~truth))
     alt = f"Unit {unit.unit}: mean activation {within:.2f} where the label holds, {elsewhere:.2f} elsewhere."
-    return Figure(figure, data, alt=alt, title=f"Unit {unit.unit} of the {network_name(name)}: {LABELS[unit.label]}")
+    return Figure(figure, data, alt, f"Unit {unit.unit} of the {network_name(name)}: {LABELS[unit.label]}", notes=outline_notes(unit.text))
 
 
 def memory_beyond_the_window(results: Results) -> Figure:
